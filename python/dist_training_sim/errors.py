@@ -1,0 +1,69 @@
+"""The exception family of the package, and a collector that reports every problem of an input at once."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+from ._core import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
+
+__all__ = ["ConfigError", "DtsError", "FormatError", "InfeasibleError", "MissingDataError", "Problems", "suggest"]
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say which known names are nearest to a misspelt one, as the tail of an error message."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"known: {', '.join(names[:12])}{' ...' if len(names) > 12 else ''}"
+
+
+class Problems:
+    """Collects violations of one input; `raise_if_any` reports all of them in one error.
+
+    Examples
+    --------
+    >>> problems = Problems()
+    >>> problems.add("nodes", 0, "an integer >= 1")
+    >>> len(problems)
+    1
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def add(self, where: str, got: object, expected: str, fix: str = "") -> None:
+        """Record that `where` got a value other than expected, and how to mend it."""
+        self._lines.append(f"{where}: got {got!r}, expected {expected}" + (f"; {fix}" if fix else ""))
+
+    def positive(self, where: str, value: object) -> bool:
+        """Record a problem unless `value` is a finite number above zero; return whether it is."""
+        return self._number(where, value, "a finite number > 0", 0.0, strict=True)
+
+    def non_negative(self, where: str, value: object) -> bool:
+        """Record a problem unless `value` is a finite number not below zero; return whether it is."""
+        return self._number(where, value, "a finite number >= 0", 0.0, strict=False)
+
+    def count(self, where: str, value: object, minimum: int = 1, maximum: int = 2**31 - 1) -> bool:
+        """Record a problem unless `value` is an integer between the bounds; return whether it is."""
+        ok = isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
+        if not ok:
+            self.add(where, value, f"an integer from {minimum} to {maximum}")
+        return ok
+
+    def _number(self, where: str, value: object, expected: str, bound: float, *, strict: bool) -> bool:
+        ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        ok = ok and (value > bound if strict else value >= bound)  # type: ignore[operator]
+        if not ok:
+            self.add(where, value, expected)
+        return ok
+
+    def raise_if_any(self, error: type[DtsError] = ConfigError) -> None:
+        """Raise `error` with one line per recorded problem, if there is any."""
+        if self._lines:
+            raise error("\n".join(self._lines))

@@ -1,0 +1,97 @@
+"""Quantities at the edge: `"64 MiB"`, `"400 Gb/s"`, `"5 us"` become SI numbers, and numbers become readable text."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from .errors import ConfigError
+
+__all__ = ["format_bytes", "format_count", "format_seconds", "parse_bandwidth", "parse_bytes", "parse_seconds"]
+
+_DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15}
+_BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
+_TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
+_QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*")
+
+
+def _split(value: str, what: str, example: str) -> tuple[float, str]:
+    match = _QUANTITY.fullmatch(value)
+    number = float(match.group(1)) if match else math.nan
+    if match is None or not math.isfinite(number):
+        raise ConfigError(f"{what}: got {value!r}, expected a number with a unit such as {example}")
+    return number, match.group(2)
+
+
+def _byte_factor(unit: str) -> float | None:
+    """Bytes of one `unit` ("", "B", "MiB", "GB", "Gb" = gigabit); None where it is no byte unit."""
+    if unit == "":
+        return 1.0
+    prefix, symbol = unit[:-1].lower(), unit[-1]
+    scale = {**_DECIMAL, **_BINARY}.get(prefix)
+    if scale is None or symbol not in "bB":
+        return None
+    return scale / 8.0 if symbol == "b" else scale
+
+
+def parse_bytes(value: str | float, what: str = "size") -> float:
+    """Bytes of a size such as `"64 MiB"`, `"1.5GB"`, `"8 Gb"` (b = bit) or a plain number of bytes.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no size, or the number is not finite.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    number, unit = _split(value, what, '"64 MiB" or "1 GB"')
+    factor = _byte_factor(unit)
+    if factor is None:
+        raise ConfigError(f'{what}: got unit {unit!r}, expected B, kB, MB, GB, KiB, MiB, GiB ... (b for bits)')
+    return number * factor
+
+
+def parse_bandwidth(value: str | float, what: str = "bandwidth") -> float:
+    """Bytes per second of a rate such as `"400 Gb/s"`, `"900 GB/s"`, `"100 Gbps"` or a plain number."""
+    if not isinstance(value, str):
+        return float(value)
+    number, unit = _split(value, what, '"400 Gb/s" or "50 GB/s"')
+    base = unit[:-2] if unit.endswith("/s") else unit[:-2] if unit.endswith("ps") else None
+    factor = _byte_factor(base) if base else None
+    if factor is None:
+        raise ConfigError(f'{what}: got unit {unit!r}, expected Gb/s (bits), GB/s (bytes), Gbps ...')
+    return number * factor
+
+
+def parse_seconds(value: str | float, what: str = "time") -> float:
+    """Seconds of a duration such as `"5 us"`, `"2 ms"`, `"1 h"` or a plain number of seconds."""
+    if not isinstance(value, str):
+        return float(value)
+    number, unit = _split(value, what, '"5 us"')
+    if unit not in _TIME and unit != "":
+        raise ConfigError(f"{what}: got unit {unit!r}, expected one of {', '.join(_TIME)}")
+    return number * _TIME.get(unit, 1.0)
+
+
+def format_bytes(value: float) -> str:
+    """Readable binary size, three significant digits: `67108864` → `"64 MiB"`."""
+    for unit, scale in (("TiB", 2.0**40), ("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)):
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {unit}"
+    return f"{value:.4g} B"
+
+
+def format_seconds(value: float) -> str:
+    """Readable time: `0.0123` → `"12.3 ms"`."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {unit}"
+    return f"{value / 1e-9:.4g} ns"
+
+
+def format_count(value: float) -> str:
+    """Readable count: `8030261248` → `"8.03 B"` (thousand, million, billion, trillion)."""
+    for unit, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= scale:
+            return f"{value / scale:.4g} {unit}"
+    return f"{value:.4g}"

@@ -1,0 +1,13 @@
+// Table of contents of the private module `_core`: one bind_<topic>.cpp per core header.
+#include <pybind11/pybind11.h>
+
+#include "version.hpp"
+
+namespace py = pybind11;
+
+void bind_errors(py::module_& m);
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.attr("__version__") = dts::kVersion;
+  bind_errors(m);
+}

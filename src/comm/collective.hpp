@@ -1,0 +1,30 @@
+// Names of the collectives and what a price says about one.
+#pragma once
+
+#include <string>
+
+namespace dts {
+
+enum class CollectiveKind {
+  SendRecv, Broadcast, Reduce, AllReduce, ReduceScatter, AllGather, Gather, Scatter, AllToAll, Barrier
+};
+
+// Size convention (that of nccl-tests): the total buffer. All-gather and reduce-scatter: the gathered size. All-to-all:
+// one rank's whole send buffer. Gather and scatter: the root's whole buffer.
+struct CollectiveCost {
+  double time_s = 0;
+  std::string algorithm;            // e.g. "ring", "tree", "nvls"
+  std::string bound;                // what limits it: "latency", "scale-up", "nic", "link ..."
+  double sent_bytes_per_rank = 0;   // the largest amount any rank sends
+  double sms = 0;                   // streaming multiprocessors occupied while it runs
+};
+
+// A group of ranks as the fabric sees it. Ranks are spread evenly: `ranks = domains * ranks_per_domain`; where a
+// group is uneven, `ranks_per_domain` is the smallest count (the one with the fewest NICs decides).
+struct GroupSpan {
+  int ranks = 1;
+  int ranks_per_domain = 1;  // members in one scale-up domain
+  int domains = 1;           // scale-up domains crossed
+};
+
+}  // namespace dts

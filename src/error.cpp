@@ -1,0 +1,50 @@
+#include "error.hpp"
+
+#include <cmath>
+#include <cstdio>
+
+namespace dts {
+
+std::string describe(const std::vector<Violation>& violations) {
+  std::string text;
+  for (const Violation& v : violations) {
+    if (!text.empty()) text += "\n";
+    text += v.where + ": got " + v.got + ", expected " + v.expected;
+    if (!v.fix.empty()) text += "; " + v.fix;
+  }
+  return text;
+}
+
+std::string number_text(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.6g", value);
+  return buffer;
+}
+
+void Checker::fail(std::string where, std::string got, std::string expected, std::string fix) {
+  violations_.push_back({std::move(where), std::move(got), std::move(expected), std::move(fix)});
+}
+
+bool Checker::require(bool ok, const std::string& where, const std::string& got, const std::string& expected,
+                      const std::string& fix) {
+  if (!ok) fail(where, got, expected, fix);
+  return ok;
+}
+
+bool Checker::positive(const std::string& where, double value) {
+  return require(std::isfinite(value) && value > 0, where, number_text(value), "a finite number > 0");
+}
+
+bool Checker::non_negative(const std::string& where, double value) {
+  return require(std::isfinite(value) && value >= 0, where, number_text(value), "a finite number >= 0");
+}
+
+bool Checker::at_least(const std::string& where, long long value, long long minimum) {
+  return require(value >= minimum, where, std::to_string(value), "an integer >= " + std::to_string(minimum));
+}
+
+void Checker::throw_if_any() const {
+  if (!violations_.empty()) throw ConfigError(violations_);
+}
+
+}  // namespace dts

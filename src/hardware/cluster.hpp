@@ -1,0 +1,38 @@
+// Node and cluster: devices joined by a scale-up fabric inside a domain (NVLink, xGMI, ICI, PCIe) and by NICs beyond
+// it. The constants of both fabrics are fitted per generation and fabric class, never per system (hardware/fabric.hpp).
+#pragma once
+
+#include <string>
+
+#include "hardware/device.hpp"
+#include "hardware/fabric.hpp"
+
+namespace dts {
+
+struct NodeSpec {
+  std::string name = "generic-node";
+  DeviceSpec device;
+  int devices = 8;
+  ScaleUpSpec scale_up;
+  double nics = 8;        // NICs of the node
+  double nic_Bps = 50e9;  // one NIC, per direction
+  double host_bytes = 2e12;
+  double host_Bps = 55e9;  // device to host memory, per device and direction
+};
+
+struct ClusterSpec {
+  std::string name = "generic-cluster";
+  NodeSpec node;
+  int nodes = 1;
+  ScaleOutSpec scale_out;
+};
+
+inline long long device_count(const ClusterSpec& c) noexcept { return static_cast<long long>(c.nodes) * c.node.devices; }
+// Devices that reach each other without a NIC: the node, or several nodes of one rack-scale domain.
+inline int domain_devices(const ClusterSpec& c) noexcept {
+  return c.node.scale_up.domain_devices > 0 ? c.node.scale_up.domain_devices : c.node.devices;
+}
+
+void check_cluster(const ClusterSpec& cluster);
+
+}  // namespace dts

@@ -1,0 +1,72 @@
+// A device (accelerator or CPU) as the compute model sees it: datasheet facts, and kernel constants fitted per
+// generation. Three rates are kept apart: peak (datasheet), burst = peak * burst_share (best kernels, cool chip) and
+// sustained = burst * sustained_share (inside a training step, under the power cap).
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "hardware/dtype.hpp"
+
+namespace dts {
+
+enum class DeviceKind { GPU, CPU, TPU, ACCELERATOR };
+
+struct DTypeRate {
+  double peak_flops = 0;       // dense peak, FLOP/s; 0 = the device cannot compute in this type
+  double burst_share = 0.77;   // best library matmul / peak
+  double sustained_share = 0.85;  // training-step clock / burst clock
+};
+
+// Matmul time as tiles and waves; one set per generation. Defaults are the "generic" set, fitted over all
+// generations together.
+struct GemmConstants {
+  double small_tile_rate = 0.923;   // r1: rate of 128-wide tiles against 256x128
+  double tiny_tile_rate = 0.673;    // r3: further factor of 64x64 tiles
+  double prologue_k = 172;          // k0: prologue and epilogue expressed in k
+  double floor_s = 1.92e-6;         // t0
+  double memory_efficiency = 0.787; // e_bw
+  double overlap_power = 3.01;      // p: p-norm that joins compute and memory time
+  double wave_quantisation = 0.402; // w: 1 = full wave quantisation, 0 = perfect balancing
+  double split_k_floor_s = 2.39e-6; // cs
+};
+
+// Flash-style attention; one rate per head_dim class, as a share of peak.
+struct AttentionConstants {
+  double rate_d64 = 0.33, rate_d128 = 0.36, rate_d256 = 0.34;
+  double block_overhead = 53;   // c0, keys per row block
+  double causal_overhead = 64;  // cd, keys per row block of the masked triangle
+  double block_q = 128;         // rows per block
+  double floor_s = 4e-6;
+};
+
+struct MemoryConstants {
+  double stream_efficiency = 0.88;  // achieved / datasheet bandwidth, streaming kernels
+  double norm_efficiency = 0.87;    // fused norms and softmax
+  double kernel_floor_s = 1.9e-6;   // t0 of one small kernel inside a graph
+};
+
+struct DeviceSpec {
+  std::string name = "generic-gpu";
+  DeviceKind kind = DeviceKind::GPU;
+  double hbm_bytes = 80e9;
+  double hbm_Bps = 2.0e12;
+  int sm_count = 108;      // streaming multiprocessors, compute units or cores
+  double l2_bytes = 40e6;
+  double power_w = 400;
+  double launch_s = 4.3e-6;  // host cost of one eager kernel launch
+  std::array<DTypeRate, kDTypeCount> rates{};
+  GemmConstants gemm;
+  AttentionConstants attention_forward;
+  AttentionConstants attention_backward;  // rates hold for 2.5x the forward FLOPs
+  MemoryConstants memory;
+  bool systolic = false;          // matrix unit pads to 128 and has no waves (TPU, Trainium)
+  bool measured_kernels = false;  // false: generic constants, wider interval
+
+  const DTypeRate& rate(DType t) const noexcept { return rates[index_of(t)]; }
+};
+
+// Throws ConfigError naming every field that is not physical.
+void check_device(const DeviceSpec& device);
+
+}  // namespace dts

@@ -1,0 +1,38 @@
+// A model is an input stem, blocks repeated in order, and an output head. Blocks are the unit that pipeline stages,
+// FSDP and recomputation work on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "workload/op.hpp"
+
+namespace dts {
+
+struct Block {
+  std::string name;
+  std::vector<Op> ops;
+};
+
+struct LayerRun {  // `repeat` consecutive copies of one block
+  Block block;
+  int repeat = 1;
+};
+
+struct ModelSpec {
+  std::string name;
+  Block stem;                    // embedding: on the first pipeline stage
+  std::vector<LayerRun> layers;  // split over pipeline stages
+  Block head;                    // final norm, LM head, loss: on the last pipeline stage
+  double hidden = 0;             // features of the residual stream, sent between pipeline stages
+  double tokens_per_sample = 0;  // fixed sequence length (vision), 0 = given by seq_len
+  bool tied_embeddings = false;  // head weights are the stem's: counted once, copied when on different stages
+};
+
+int layer_count(const ModelSpec& model);
+double parameter_count(const Block& block);
+double parameter_count(const ModelSpec& model);         // tied weights once
+double active_parameter_count(const ModelSpec& model);  // experts counted top_k / experts
+void check_model(const ModelSpec& model);
+
+}  // namespace dts
