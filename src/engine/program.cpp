@@ -1,0 +1,37 @@
+#include "engine/program.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "error.hpp"
+
+namespace dts {
+
+namespace {
+
+[[noreturn]] void reject(std::size_t task, const std::string& what, const std::string& got, const std::string& expected) {
+  throw ConfigError(std::vector<Violation>{{"task " + std::to_string(task) + " " + what, got, expected, ""}});
+}
+
+}  // namespace
+
+TaskId Program::add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps) {
+  const std::size_t id = duration_s_.size();
+  if (!(std::isfinite(duration_s) && duration_s >= 0)) {
+    reject(id, "duration", number_text(duration_s), "a finite number >= 0 s");
+  }
+  for (StreamId stream : streams) {
+    if (stream >= streams_) reject(id, "stream", std::to_string(stream), "below " + std::to_string(streams_));
+  }
+  for (TaskId dep : deps) {
+    if (dep >= id) reject(id, "dependency", std::to_string(dep), "an earlier task");
+  }
+  duration_s_.push_back(duration_s);
+  stream_.insert(stream_.end(), streams.begin(), streams.end());
+  dep_.insert(dep_.end(), deps.begin(), deps.end());
+  stream_begin_.push_back(static_cast<std::uint32_t>(stream_.size()));
+  dep_begin_.push_back(static_cast<std::uint32_t>(dep_.size()));
+  return static_cast<TaskId>(id);
+}
+
+}  // namespace dts

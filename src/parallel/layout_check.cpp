@@ -1,0 +1,196 @@
+#include "parallel/layout_check.hpp"
+
+#include <cmath>
+#include <functional>
+#include <set>
+#include <string>
+
+#include "error.hpp"
+#include "parallel/rank_grid.hpp"
+#include "parallel/stages.hpp"
+
+namespace dts {
+
+namespace {
+
+constexpr long long kMaxRanks = 1LL << 24;
+constexpr double kMaxSequence = 1e9;
+
+// "use tp in {1, 2, 4, 8}": divisors of n, at most eight of them, nearest to the value that failed.
+std::string divisors_hint(const std::string& axis, long long n, long long failed) {
+  std::vector<long long> divisors;
+  for (long long d = 1; d <= n && d <= 4096; ++d) {
+    if (n % d == 0) divisors.push_back(d);
+  }
+  while (divisors.size() > 8) {  // drop whichever end is farther from the failed value
+    const bool drop_low = failed - divisors.front() > divisors.back() - failed;
+    divisors.erase(drop_low ? divisors.begin() : divisors.end() - 1);
+  }
+  std::string text = "use " + axis + " in {";
+  for (std::size_t i = 0; i < divisors.size(); ++i) text += (i ? ", " : "") + std::to_string(divisors[i]);
+  return text + "}";
+}
+
+void for_each_op(const ModelSpec& model, const std::function<void(const Op&)>& visit) {
+  for (const Op& op : model.stem.ops) visit(op);
+  for (const LayerRun& run : model.layers) {
+    for (const Op& op : run.block.ops) visit(op);
+  }
+  for (const Op& op : model.head.ops) visit(op);
+}
+
+class LayoutChecker {
+ public:
+  LayoutChecker(const ModelSpec& model, const Strategy& s, long long devices, double seq_len)
+      : model_(model), s_(s), devices_(devices), seq_len_(seq_len) {}
+
+  void run() {
+    if (degrees()) {
+      world();
+      batch();
+      sequence();
+      pipeline();
+      tensor_and_experts();
+      order();
+    }
+    check_.throw_if_any();
+  }
+
+ private:
+  bool degrees() {
+    bool ok = true;
+    const auto one = [&](const char* name, int value) { ok &= check_.at_least(std::string("strategy.") + name, value, 1); };
+    one("dp", s_.dp), one("tp", s_.tp), one("pp", s_.pp), one("vpp", s_.vpp), one("cp", s_.cp), one("ep", s_.ep);
+    one("etp", s_.etp), one("micro_batch", s_.micro_batch), one("global_batch", s_.global_batch);
+    ok &= check_.require(s_.zero >= 0 && s_.zero <= 3, "strategy.zero", std::to_string(s_.zero), "0, 1, 2 or 3");
+    ok &= check_.require(std::isfinite(seq_len_) && seq_len_ >= 1 && seq_len_ <= kMaxSequence, "seq_len",
+                         number_text(seq_len_), "1 to 1e9 tokens");
+    return ok;
+  }
+
+  void world() {
+    const long double exact = static_cast<long double>(s_.dp) * s_.tp * s_.pp * s_.cp;
+    if (!check_.require(exact <= kMaxRanks, "strategy.dp * tp * pp * cp", number_text(static_cast<double>(exact)),
+                        "at most " + std::to_string(kMaxRanks) + " ranks")) {
+      return;
+    }
+    const long long model_ranks = static_cast<long long>(s_.tp) * s_.pp * s_.cp;
+    const bool fits = devices_ % model_ranks == 0;
+    check_.require(world_size(s_) == devices_, "strategy.dp * tp * pp * cp",
+                   std::to_string(s_.dp) + " * " + std::to_string(s_.tp) + " * " + std::to_string(s_.pp) + " * " +
+                       std::to_string(s_.cp) + " = " + std::to_string(world_size(s_)),
+                   "the cluster's " + std::to_string(devices_) + " devices",
+                   fits ? "use dp=" + std::to_string(devices_ / model_ranks)
+                        : "tp * pp * cp = " + std::to_string(model_ranks) + " must divide " + std::to_string(devices_));
+  }
+
+  void batch() {
+    const long long replica = static_cast<long long>(s_.dp) * s_.micro_batch;
+    const long long up = (s_.global_batch + replica - 1) / replica * replica;
+    const std::string down = s_.global_batch >= replica ? std::to_string(up - replica) + " or " : "";
+    check_.require(s_.global_batch % replica == 0, "strategy.global_batch", std::to_string(s_.global_batch),
+                   "a multiple of dp * micro_batch = " + std::to_string(replica),
+                   "use global_batch " + down + std::to_string(up));
+  }
+
+  void sequence() {
+    const auto tokens = static_cast<long long>(seq_len_);
+    if (s_.cp > 1) {  // two chunks a rank balance the causal triangle
+      check_.require(tokens % (2LL * s_.cp) == 0, "strategy.cp", std::to_string(s_.cp),
+                     "2 * cp to divide seq_len=" + std::to_string(tokens), divisors_hint("cp", tokens / 2, s_.cp));
+    }
+    if (s_.sequence_parallel && s_.tp > 1) {
+      check_.require(tokens % (static_cast<long long>(s_.cp) * s_.tp) == 0, "strategy.tp", std::to_string(s_.tp),
+                     "cp * tp to divide seq_len=" + std::to_string(tokens) + " under sequence parallelism");
+    }
+  }
+
+  void pipeline() {
+    const int layers = layer_count(model_);
+    const long long stages = static_cast<long long>(s_.pp) * s_.vpp;
+    if (s_.layers_per_stage.empty()) {
+      check_.require(stages <= layers, "strategy.pp * vpp", std::to_string(stages),
+                     "at most one stage per layer (" + std::to_string(layers) + " layers)");
+    } else {
+      explicit_stages(layers, stages);
+    }
+    if (s_.vpp > 1) {
+      check_.require(s_.pp > 1, "strategy.vpp", std::to_string(s_.vpp), "1 without pipeline parallelism", "use vpp=1 or pp>1");
+      check_.require(s_.schedule == PipelineSchedule::OneFOneB, "strategy.vpp", std::to_string(s_.vpp), "1 with gpipe");
+      const long long replica = static_cast<long long>(s_.dp) * s_.micro_batch;
+      const long long micro_batches = s_.global_batch / replica;
+      check_.require(s_.global_batch % replica != 0 || micro_batches % s_.pp == 0, "micro-batches",
+                     std::to_string(micro_batches), "a multiple of pp=" + std::to_string(s_.pp) + " when vpp > 1",
+                     "use global_batch " + std::to_string((micro_batches / s_.pp + 1) * s_.pp * replica));
+    }
+  }
+
+  void explicit_stages(int layers, long long stages) {
+    long long sum = 0;
+    bool counts_ok = true;
+    for (int count : s_.layers_per_stage) {
+      counts_ok &= count >= 0;
+      sum += count;
+    }
+    check_.require(static_cast<long long>(s_.layers_per_stage.size()) == stages, "strategy.layers_per_stage",
+                   std::to_string(s_.layers_per_stage.size()) + " entries", "pp * vpp = " + std::to_string(stages));
+    check_.require(counts_ok && sum == layers, "strategy.layers_per_stage", "a sum of " + std::to_string(sum),
+                   "non-negative counts that sum to " + std::to_string(layers) + " layers");
+  }
+
+  void tensor_and_experts() {
+    std::set<std::string> reported;  // one line per rule, not per layer
+    const auto divides = [&](const char* axis, int degree, double features, const std::string& what) {
+      const auto n = static_cast<long long>(features);
+      const std::string rule = std::string(axis) + " to divide " + what + "=" + std::to_string(n);
+      if (n % degree != 0 && reported.insert(rule).second) {
+        check_.fail(std::string("strategy.") + axis, std::to_string(degree), rule, divisors_hint(axis, n, degree));
+      }
+    };
+    double experts = 0;
+    for_each_op(model_, [&](const Op& op) {
+      if (op.kind == OpKind::Attention && s_.tp > 1) {
+        divides("tp", s_.tp, op.heads, "attention heads");
+        divides("tp", s_.tp, op.kv_heads, "kv heads");
+      }
+      // Vocabularies are padded to a multiple of tp, so only inner features are checked.
+      if (op.sharding == Sharding::Row && op.kind == OpKind::Matmul) divides("tp", s_.tp, op.in_features, "features of " + op.name);
+      if (op.kind == OpKind::GroupedMatmul) {
+        experts = op.experts;
+        divides("ep", s_.ep, op.experts, "experts");
+        if (op.sharding == Sharding::ExpertRow) divides("etp", s_.etp, op.in_features, "expert features of " + op.name);
+      }
+    });
+    check_.require(s_.ep == 1 || experts > 0, "strategy.ep", std::to_string(s_.ep), "1 for a model without experts", "use ep=1");
+    const long long ranks = static_cast<long long>(s_.tp) * s_.cp * s_.dp;
+    if (experts > 0) {
+      check_.require(ranks % (static_cast<long long>(s_.ep) * s_.etp) == 0, "strategy.ep * etp",
+                     std::to_string(static_cast<long long>(s_.ep) * s_.etp), "a divisor of tp * cp * dp = " + std::to_string(ranks));
+      check_.require(s_.ep == 1 || s_.tp == 1 || s_.sequence_parallel, "strategy.sequence_parallel", "false",
+                     "true when ep > 1 and tp > 1", "use sequence_parallel=True");
+    }
+  }
+
+  void order() {
+    const std::vector<Axis> axes = parse_rank_order(s_.rank_order);
+    check_.require(!axes.empty(), "strategy.rank_order", s_.rank_order, "a permutation of tp, cp, ep, dp and pp joined by '-'",
+                   "use tp-cp-ep-dp-pp");
+    if (!axes.empty() && s_.ep > 1) {
+      check_.require(axes.back() == Axis::PP, "strategy.rank_order", s_.rank_order, "pp last when ep > 1");
+    }
+  }
+
+  const ModelSpec& model_;
+  const Strategy& s_;
+  long long devices_;
+  double seq_len_;
+  Checker check_;
+};
+
+}  // namespace
+
+void check_layout(const ModelSpec& model, const Strategy& strategy, long long devices, double seq_len) {
+  LayoutChecker(model, strategy, devices, seq_len).run();
+}
+
+}  // namespace dts

@@ -1,0 +1,14 @@
+// Every divisibility and capacity rule of a layout, checked at once: the error names each violation and the nearest
+// legal values.
+#pragma once
+
+#include "hardware/cluster.hpp"
+#include "parallel/strategy.hpp"
+#include "workload/model.hpp"
+
+namespace dts {
+
+// Throws ConfigError listing all violations. `devices` is the number of devices of the cluster.
+void check_layout(const ModelSpec& model, const Strategy& strategy, long long devices, double seq_len);
+
+}  // namespace dts

@@ -1,0 +1,181 @@
+#include "parallel/local_op.hpp"
+
+#include <string>
+#include <unordered_map>
+
+namespace dts {
+
+namespace {
+
+using Kind = CollectiveKind;
+
+enum class Layout { Tokens, Full, Split, Routed };
+
+Layout needed(const Op& op) {
+  switch (op.sharding) {
+    case Sharding::Column:
+    case Sharding::Replicated: return Layout::Full;
+    case Sharding::Row:
+    case Sharding::Heads: return Layout::Split;
+    case Sharding::Expert:
+    case Sharding::ExpertColumn:
+    case Sharding::ExpertRow: return Layout::Routed;
+    default: return op.kind == OpKind::Combine ? Layout::Routed : Layout::Tokens;
+  }
+}
+
+// Partial sums never leave an op: row and vocabulary matmuls reduce them at once.
+Layout produced(const Op& op) {
+  switch (op.sharding) {
+    case Sharding::Column:
+    case Sharding::Heads: return Layout::Split;
+    case Sharding::Replicated: return Layout::Full;
+    case Sharding::Expert:
+    case Sharding::ExpertColumn:
+    case Sharding::ExpertRow: return Layout::Routed;
+    default: return op.kind == OpKind::Dispatch ? Layout::Routed : Layout::Tokens;
+  }
+}
+
+class BlockLowering {
+ public:
+  explicit BlockLowering(const LocalSizes& sizes) : s_(sizes) {}
+
+  LocalOp lower(const Op& op, Layout from) {
+    LocalOp local;
+    local.op = &op;
+    place(op, local);
+    if (s_.tp > 1) tensor_parallel(op, from, local);
+    if (op.kind == OpKind::Dispatch || op.kind == OpKind::Combine) expert_parallel(op, local);
+    if (op.kind == OpKind::Attention && s_.cp > 1) context_parallel(op, local);
+    return local;
+  }
+
+ private:
+  double routed_rows(double top_k) const {  // balanced routing: every rank receives as many rows as it sends
+    const double gathered = s_.sequence_parallel ? s_.etp : 1;
+    return s_.tokens / s_.token_share() * top_k * gathered;
+  }
+
+  // Rows, features and weights of this rank.
+  void place(const Op& op, LocalOp& local) const {
+    const double tp = s_.tp, etp = s_.etp;
+    local.in = op.in_features, local.out = op.out_features;
+    local.heads = op.heads / tp, local.kv_heads = op.kv_heads / tp;
+    local.rows = op.rows == Rows::Samples ? s_.samples : op.rows == Rows::Routed ? routed_rows(op.top_k) : s_.tokens;
+    double weight_share = 1;
+    switch (op.sharding) {
+      case Sharding::Sequence:
+        if (op.rows == Rows::Tokens) local.rows /= s_.token_share();
+        break;
+      case Sharding::Column: local.out /= tp, weight_share = tp; break;
+      case Sharding::Row: local.in /= tp, weight_share = tp; break;
+      case Sharding::Heads: local.in /= tp, local.out /= tp, weight_share = tp; break;
+      case Sharding::Vocab: weight_share = tp; break;
+      case Sharding::ExpertColumn: local.out /= etp, weight_share = etp; break;
+      case Sharding::ExpertRow: local.in /= etp, weight_share = etp; break;
+      case Sharding::Expert: local.in /= etp, local.out /= etp; break;
+      case Sharding::Replicated: break;
+    }
+    if (op.kind == OpKind::GroupedMatmul) {
+      local.local_experts = op.experts / s_.ep;
+      local.expert_weights = true;
+      weight_share *= s_.ep;
+    }
+    local.parameters = parameter_count(op) / weight_share;
+  }
+
+  double activation(double features) const { return s_.tokens * features * s_.activation_bytes; }
+
+  void tensor_parallel(const Op& op, Layout from, LocalOp& local) const {
+    const Layout to = needed(op);
+    const bool sp = s_.sequence_parallel;
+    if (from == Layout::Tokens && to == Layout::Full) {
+      const double bytes = activation(op.in_features);
+      if (sp) local.forward_before.push_back({Kind::AllGather, Axis::TP, bytes});
+      if (op.sharding == Sharding::Column) {
+        if (sp) local.beside_data_grad.push_back({Kind::AllGather, Axis::TP, bytes});  // only the shard was kept
+        local.beside_weight_grad.push_back({sp ? Kind::ReduceScatter : Kind::AllReduce, Axis::TP, bytes});
+      } else if (sp) {
+        local.backward_after.push_back({Kind::ReduceScatter, Axis::TP, bytes});
+      }
+    } else if (from == Layout::Full && op.sharding == Sharding::Column) {
+      local.beside_weight_grad.push_back({Kind::AllReduce, Axis::TP, activation(op.in_features)});
+    } else if (from == Layout::Split && (to == Layout::Tokens || to == Layout::Full)) {
+      local.forward_before.push_back({Kind::AllGather, Axis::TP, activation(op.in_features)});
+    } else if ((from == Layout::Tokens || from == Layout::Full) && to == Layout::Split) {
+      local.backward_after.push_back({Kind::AllGather, Axis::TP, activation(op.in_features)});
+    }
+    if (op.sharding == Sharding::Row || op.sharding == Sharding::Vocab) {
+      const double bytes = activation(op.out_features);
+      local.forward_after.push_back({sp ? Kind::ReduceScatter : Kind::AllReduce, Axis::TP, bytes});
+      if (sp) local.backward_before.push_back({Kind::AllGather, Axis::TP, bytes});
+    }
+    if (op.kind == OpKind::CrossEntropy && op.sharding == Sharding::Heads) {
+      for (int i = 0; i < 3; ++i) {  // maximum, predicted logit and sum of exponentials, fp32 per token
+        local.forward_after.push_back({Kind::AllReduce, Axis::TP, 4 * s_.tokens});
+      }
+    }
+  }
+
+  void expert_parallel(const Op& op, LocalOp& local) const {
+    const double sent = s_.tokens / s_.token_share() * op.top_k * op.in_features * s_.activation_bytes;
+    const CollectiveCall exchange{Kind::AllToAll, Axis::EP, sent};
+    const CollectiveCall gather{Kind::AllGather, Axis::ETP, sent * s_.etp};
+    const CollectiveCall reduce{s_.sequence_parallel ? Kind::ReduceScatter : Kind::AllReduce, Axis::ETP,
+                                s_.sequence_parallel ? sent * s_.etp : sent};
+    const bool split = s_.etp > 1;
+    if (op.kind == OpKind::Dispatch) {
+      if (s_.ep > 1) local.forward_after.push_back(exchange);
+      if (split && s_.sequence_parallel) local.forward_after.push_back(gather);
+      if (split) local.backward_before.push_back(reduce);
+      if (s_.ep > 1) local.backward_before.push_back(exchange);
+    } else {
+      if (split) local.forward_before.push_back(reduce);
+      if (s_.ep > 1) local.forward_before.push_back(exchange);
+      if (s_.ep > 1) local.backward_after.push_back(exchange);
+      if (split && s_.sequence_parallel) local.backward_after.push_back(gather);
+    }
+  }
+
+  // Keys and values travel around the ring while attention computes; their gradients travel back.
+  void context_parallel(const Op& op, LocalOp& local) const {
+    const double bytes =
+        s_.tokens * s_.cp * op.kv_heads * (op.qk_head_dim + op.v_head_dim) / s_.tp * s_.activation_bytes;
+    local.forward_beside.push_back({Kind::AllGather, Axis::CP, bytes});
+    local.beside_data_grad.push_back({Kind::AllGather, Axis::CP, bytes});
+    local.beside_data_grad.push_back({Kind::ReduceScatter, Axis::CP, bytes});
+  }
+
+  const LocalSizes& s_;
+};
+
+}  // namespace
+
+LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, double seq_len) {
+  LocalSizes sizes;
+  sizes.seq_len = model.tokens_per_sample > 0 ? model.tokens_per_sample : seq_len;
+  sizes.samples = s.micro_batch;
+  sizes.tokens = s.micro_batch * sizes.seq_len / s.cp;
+  sizes.activation_bytes = s.precision == DType::FP32 || s.precision == DType::TF32 ? 4 : 2;
+  sizes.tp = s.tp, sizes.cp = s.cp, sizes.ep = s.ep, sizes.etp = s.etp;
+  sizes.sequence_parallel = s.sequence_parallel && s.tp > 1;
+  return sizes;
+}
+
+std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes) {
+  BlockLowering lowering(sizes);
+  std::vector<LocalOp> ops;
+  ops.reserve(block.ops.size());
+  std::unordered_map<std::string, Layout> layouts;
+  Layout previous = Layout::Tokens;
+  for (const Op& op : block.ops) {
+    const Layout from = op.input.empty() ? previous : layouts.at(op.input);
+    ops.push_back(lowering.lower(op, from));
+    previous = produced(op);
+    layouts.emplace(op.name, previous);
+  }
+  return ops;
+}
+
+}  // namespace dts

@@ -1,0 +1,60 @@
+// Lowering of one block: ops x sharding -> what one rank does for one micro-batch, with the collectives that the
+// sharding implies. Nobody writes "two all-reduces per layer": each op says which activation layout it reads and
+// writes along the tensor-parallel axis, and a change of layout is a collective.
+//
+//   layout change (forward)          with sequence parallelism        without
+//   tokens  -> full (column matmul)  all-gather | bwd reduce-scatter  nothing | bwd all-reduce
+//   partial -> tokens (row matmul)   reduce-scatter | bwd all-gather  all-reduce | bwd nothing
+//   tokens  -> routed (dispatch)     all-to-all over ep (+ all-gather over etp); combine is its mirror image
+//
+// Source: Shoeybi et al. arXiv:1909.08053, Korthikanti et al. arXiv:2205.05198 (sequence parallelism).
+#pragma once
+
+#include <vector>
+
+#include "comm/collective.hpp"
+#include "parallel/rank_grid.hpp"
+#include "parallel/strategy.hpp"
+#include "workload/model.hpp"
+
+namespace dts {
+
+struct CollectiveCall {
+  CollectiveKind kind = CollectiveKind::AllReduce;
+  Axis axis = Axis::TP;
+  double bytes = 0;  // per comm/collective.hpp's size convention
+};
+
+struct LocalOp {
+  const Op* op = nullptr;
+  double rows = 0;              // tokens, routed rows or samples on this rank
+  double in = 0, out = 0;       // features on this rank
+  double heads = 0, kv_heads = 0;
+  double local_experts = 1;     // experts whose weights stand here
+  double parameters = 0;        // on this rank
+  bool expert_weights = false;  // reduced over edp instead of dp * cp
+
+  std::vector<CollectiveCall> forward_before, forward_beside, forward_after;
+  // Backward: before the data gradient; beside it (must end before the weight gradient); beside the weight
+  // gradient; after both.
+  std::vector<CollectiveCall> backward_before, beside_data_grad, beside_weight_grad, backward_after;
+};
+
+// Sizes of one micro-batch on one rank.
+struct LocalSizes {
+  double tokens = 0;   // micro_batch * seq_len / cp: before the sequence-parallel split
+  double samples = 0;  // micro_batch
+  double seq_len = 0;  // whole sequence, tokens
+  double activation_bytes = 2;
+  int tp = 1, cp = 1, ep = 1, etp = 1;
+  bool sequence_parallel = false;
+
+  double token_share() const noexcept { return sequence_parallel ? tp : 1; }
+};
+
+LocalSizes local_sizes(const ModelSpec& model, const Strategy& strategy, double seq_len);
+
+// The result refers into `block`, which must outlive it.
+std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes);
+
+}  // namespace dts

@@ -1,0 +1,33 @@
+#include "parallel/profile.hpp"
+
+#include "error.hpp"
+
+namespace dts {
+
+void check_profile(const FrameworkProfile& p) {
+  Checker check;
+  const auto field = [&](const char* name, double value) {
+    check.non_negative("framework " + p.name + "." + name, value);
+  };
+  field("attention_dropout", p.attention_dropout);
+  field("memory_pass_factor", p.memory_pass_factor);
+  field("cross_entropy_bytes", p.cross_entropy_bytes);
+  field("logits_saved_bytes", p.logits_saved_bytes);
+  field("logits_peak_bytes", p.logits_peak_bytes);
+  field("grad_reduce_bytes", p.grad_reduce_bytes);
+  field("main_grad_bytes", p.main_grad_bytes);
+  field("grad_accumulate_bytes", p.grad_accumulate_bytes);
+  field("optimizer_bytes", p.optimizer_bytes);
+  field("optimizer_state_bytes", p.optimizer_state_bytes);
+  field("host_forward_s_per_op", p.host_forward_s_per_op);
+  field("host_backward_s_per_op", p.host_backward_s_per_op);
+  field("step_cost_s", p.step_cost_s);
+  field("workspace_bytes", p.workspace_bytes);
+  field("context_bytes", p.context_bytes);
+  check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
+  check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
+                "a factor >= 1");
+  check.throw_if_any();
+}
+
+}  // namespace dts

@@ -1,0 +1,49 @@
+// Framework profile: implementation facts of one training framework and era. A profile is data
+// (catalog/frameworks/*.yaml with sources); nothing here belongs to a single run.
+#pragma once
+
+#include <string>
+
+namespace dts {
+
+struct FrameworkProfile {
+  std::string name = "generic";
+
+  // Kernels
+  bool flash_attention = true;         // false: unfused batched matmuls and softmax
+  bool causal_skip = true;             // flash kernel skips fully masked blocks
+  double attention_dropout = 0;        // > 0 keeps masks and adds passes when unfused
+  double memory_pass_factor = 1;       // bytes of norms, activations and residuals over those of fused kernels
+  double cross_entropy_bytes = 20;     // forward + backward bytes moved per logit
+  double logits_saved_bytes = 4;       // kept per logit from forward to backward
+  double logits_peak_bytes = 6;        // live per logit at the loss, logits included
+
+  // Tensor and expert parallel
+  bool tp_overlap_weight_grad = true;  // input-gradient collectives run under the weight-gradient matmul
+
+  // Data parallel
+  double grad_reduce_bytes = 4;        // bytes per gradient element on the wire
+  double main_grad_bytes = 4;          // bytes per parameter of the gradient buffer
+  double grad_accumulate_bytes = 8;    // bytes moved per weight and micro-batch to accumulate
+  double bucket_parameters = 40e6;     // gradients reduced together
+  bool fsdp_reduce_every_micro_batch = true;
+  bool reshard_after_forward = true;   // FSDP gathers parameters again for backward
+
+  // Optimizer
+  double optimizer_bytes = 34;         // bytes moved per owned parameter by the update
+  double optimizer_state_bytes = 12;   // master weight and two moments
+
+  // Host
+  double host_forward_s_per_op = 10e-6;
+  double host_backward_s_per_op = 20e-6;
+  double step_cost_s = 10e-3;          // data loading, logging, gradient clipping, scheduler
+
+  // Memory outside the program's tensors
+  double workspace_bytes = 96.0 * 1024 * 1024;       // library workspaces inside the allocator
+  double context_bytes = 1.5 * 1024 * 1024 * 1024;   // CUDA context and communicators, outside the allocator
+  double reserved_factor = 1.07;                     // reserved / allocated at the peak
+};
+
+void check_profile(const FrameworkProfile& profile);
+
+}  // namespace dts

@@ -1,0 +1,92 @@
+#include "parallel/rank_grid.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace dts {
+
+namespace {
+
+constexpr std::array<const char*, kAxisCount> kAxisNames = {"tp", "cp", "dp", "pp", "ep", "etp", "edp", "dp_cp"};
+
+std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
+
+}  // namespace
+
+const char* name_of(Axis axis) noexcept { return kAxisNames[static_cast<std::size_t>(axis)]; }
+
+std::vector<Axis> parse_rank_order(const std::string& order) {
+  const std::vector<Axis> known = {Axis::TP, Axis::CP, Axis::EP, Axis::DP, Axis::PP};
+  std::vector<Axis> axes;
+  std::size_t begin = 0;
+  while (begin <= order.size()) {
+    const std::size_t end = std::min(order.find('-', begin), order.size());
+    const std::string word = order.substr(begin, end - begin);
+    const auto match = std::find_if(known.begin(), known.end(), [&](Axis a) { return word == name_of(a); });
+    if (match == known.end() || std::find(axes.begin(), axes.end(), *match) != axes.end()) return {};
+    axes.push_back(*match);
+    begin = end + 1;
+  }
+  return axes.size() == known.size() ? axes : std::vector<Axis>{};
+}
+
+RankGrid::RankGrid(const Strategy& s) : world_(static_cast<int>(world_size(s))) {
+  size_[at(Axis::TP)] = s.tp;
+  size_[at(Axis::CP)] = s.cp;
+  size_[at(Axis::DP)] = s.dp;
+  size_[at(Axis::PP)] = s.pp;
+  size_[at(Axis::EP)] = s.ep;
+  size_[at(Axis::ETP)] = s.etp;
+  size_[at(Axis::EDP)] = s.tp * s.cp * s.dp / (s.ep * s.etp);
+  size_[at(Axis::DP_CP)] = s.dp * s.cp;
+  stride_[at(Axis::DP_CP)] = 1;
+  int dense = 1, expert = 1;
+  for (Axis axis : parse_rank_order(s.rank_order)) {
+    // The expert grid replaces tp by etp and dp by edp; cp has no expert counterpart, ep no dense one.
+    const auto place = [&](Axis a, int& stride) {
+      stride_[at(a)] = stride;
+      stride *= size_[at(a)];
+    };
+    if (axis == Axis::PP) {
+      place(Axis::PP, dense);
+      expert *= s.pp;
+      continue;
+    }
+    if (axis != Axis::EP) place(axis, dense);
+    if (axis == Axis::TP) place(Axis::ETP, expert);
+    if (axis == Axis::EP) place(Axis::EP, expert);
+    if (axis == Axis::DP) place(Axis::EDP, expert);
+  }
+}
+
+int RankGrid::coordinate(int rank, Axis axis) const noexcept { return rank / stride_[at(axis)] % size_[at(axis)]; }
+
+std::vector<int> RankGrid::group(int rank, Axis axis) const {
+  if (axis == Axis::DP_CP) return gradient_group(rank);
+  const int first = rank - coordinate(rank, axis) * stride_[at(axis)];
+  std::vector<int> ranks(static_cast<std::size_t>(size(axis)));
+  for (std::size_t i = 0; i < ranks.size(); ++i) ranks[i] = first + static_cast<int>(i) * stride_[at(axis)];
+  return ranks;
+}
+
+std::vector<std::vector<int>> RankGrid::groups(Axis axis) const {
+  std::vector<std::vector<int>> all;
+  all.reserve(static_cast<std::size_t>(world_ / size(axis)));
+  for (int rank = 0; rank < world_; ++rank) {
+    const bool first = axis == Axis::DP_CP ? coordinate(rank, Axis::DP) == 0 && coordinate(rank, Axis::CP) == 0
+                                           : coordinate(rank, axis) == 0;
+    if (first) all.push_back(group(rank, axis));
+  }
+  return all;
+}
+
+std::vector<int> RankGrid::gradient_group(int rank) const {
+  std::vector<int> ranks;
+  for (int across : group(rank, Axis::DP)) {
+    for (int member : group(across, Axis::CP)) ranks.push_back(member);
+  }
+  std::sort(ranks.begin(), ranks.end());
+  return ranks;
+}
+
+}  // namespace dts

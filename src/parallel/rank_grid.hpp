@@ -1,0 +1,42 @@
+// Ranks and their groups. Dense axes (tp, cp, dp, pp) factor the world; experts re-factor the non-pipeline ranks as
+// (etp, ep, edp), in the same order (Megatron-LM's parallel_state). Rank 0 is device 0; the first axis of
+// `rank_order` varies fastest.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "parallel/strategy.hpp"
+
+namespace dts {
+
+// DP_CP is the gradient group: context-parallel ranks hold the same weights, so gradients are reduced over both.
+enum class Axis { TP, CP, DP, PP, EP, ETP, EDP, DP_CP };
+inline constexpr std::size_t kAxisCount = 8;
+const char* name_of(Axis axis) noexcept;
+
+class RankGrid {
+ public:
+  explicit RankGrid(const Strategy& strategy);  // strategy must have passed check_layout
+
+  int world() const noexcept { return world_; }
+  int size(Axis axis) const noexcept { return size_[static_cast<std::size_t>(axis)]; }
+  int coordinate(int rank, Axis axis) const noexcept;
+  // Ranks that differ from `rank` only along the axis, in axis order.
+  std::vector<int> group(int rank, Axis axis) const;
+  // Every group of the axis, ordered by its first rank.
+  std::vector<std::vector<int>> groups(Axis axis) const;
+
+ private:
+  std::vector<int> gradient_group(int rank) const;
+
+  int world_ = 1;
+  std::array<int, kAxisCount> size_{};
+  std::array<int, kAxisCount> stride_{};
+};
+
+// The axes of an order such as "tp-cp-ep-dp-pp"; empty if it is not a permutation of those five.
+std::vector<Axis> parse_rank_order(const std::string& order);
+
+}  // namespace dts

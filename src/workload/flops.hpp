@@ -1,0 +1,25 @@
+// Model FLOPs: what the mathematics needs, independent of layout. Matmul 2mnk; causal attention counted half by
+// default (the full variant is kept beside it); logits in, embedding lookup and recomputation out. Backward is twice
+// the forward (data grad + weight grad; attention's two gradients likewise).
+#pragma once
+
+#include "workload/model.hpp"
+
+namespace dts {
+
+struct Flops {
+  double causal = 0;  // attention counts the unmasked half only
+  double full = 0;    // attention counts the whole square
+};
+
+// Forward FLOPs of one sample of `seq_len` tokens.
+Flops forward_flops(const Op& op, double seq_len);
+Flops forward_flops(const Block& block, double seq_len);
+
+// Forward and backward FLOPs of one sample (3x forward; frozen weights save their weight gradient).
+Flops training_flops(const ModelSpec& model, double seq_len);
+
+// Mean keys that one query sees: the causal half, or the window.
+double mean_keys(double seq_len, bool causal, double window);
+
+}  // namespace dts
