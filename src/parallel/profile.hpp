@@ -6,8 +6,13 @@
 
 namespace dts {
 
+// What "selective" recomputation runs again: core attention (Megatron), or every second matmul and all elementwise
+// ops but not attention (torchtitan).
+enum class SelectiveRule { CoreAttention, AlternateMatmuls };
+
 struct FrameworkProfile {
   std::string name = "generic";
+  SelectiveRule selective = SelectiveRule::CoreAttention;
 
   // Kernels
   bool flash_attention = true;         // false: unfused batched matmuls and softmax

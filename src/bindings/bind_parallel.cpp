@@ -1,0 +1,105 @@
+// Strategy, framework profile and the rank grid.
+#include <pybind11/native_enum.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "parallel/layout_check.hpp"
+#include "parallel/profile.hpp"
+#include "parallel/rank_grid.hpp"
+#include "parallel/stages.hpp"
+
+namespace py = pybind11;
+using namespace dts;
+
+namespace {
+
+void bind_strategy(py::module_& m) {
+  py::native_enum<Recompute>(m, "Recompute", "enum.Enum")
+      .value("NONE", Recompute::None)
+      .value("SELECTIVE", Recompute::Selective)
+      .value("FULL", Recompute::Full)
+      .finalize();
+  py::native_enum<PipelineSchedule>(m, "PipelineSchedule", "enum.Enum")
+      .value("ONE_F_ONE_B", PipelineSchedule::OneFOneB)
+      .value("GPIPE", PipelineSchedule::GPipe)
+      .finalize();
+  py::class_<Strategy>(m, "Strategy")
+      .def(py::init<>())
+      .def_readwrite("dp", &Strategy::dp)
+      .def_readwrite("tp", &Strategy::tp)
+      .def_readwrite("pp", &Strategy::pp)
+      .def_readwrite("vpp", &Strategy::vpp)
+      .def_readwrite("cp", &Strategy::cp)
+      .def_readwrite("ep", &Strategy::ep)
+      .def_readwrite("etp", &Strategy::etp)
+      .def_readwrite("sequence_parallel", &Strategy::sequence_parallel)
+      .def_readwrite("zero", &Strategy::zero)
+      .def_readwrite("micro_batch", &Strategy::micro_batch)
+      .def_readwrite("global_batch", &Strategy::global_batch)
+      .def_readwrite("recompute", &Strategy::recompute)
+      .def_readwrite("schedule", &Strategy::schedule)
+      .def_readwrite("precision", &Strategy::precision)
+      .def_readwrite("overlap_grad_reduce", &Strategy::overlap_grad_reduce)
+      .def_readwrite("overlap_param_gather", &Strategy::overlap_param_gather)
+      .def_readwrite("rank_order", &Strategy::rank_order)
+      .def_readwrite("layers_per_stage", &Strategy::layers_per_stage);
+}
+
+void bind_profile(py::module_& m) {
+  py::native_enum<SelectiveRule>(m, "SelectiveRule", "enum.Enum")
+      .value("CORE_ATTENTION", SelectiveRule::CoreAttention)
+      .value("ALTERNATE_MATMULS", SelectiveRule::AlternateMatmuls)
+      .finalize();
+  py::class_<FrameworkProfile>(m, "FrameworkProfile")
+      .def(py::init<>())
+      .def_readwrite("name", &FrameworkProfile::name)
+      .def_readwrite("selective", &FrameworkProfile::selective)
+      .def_readwrite("flash_attention", &FrameworkProfile::flash_attention)
+      .def_readwrite("causal_skip", &FrameworkProfile::causal_skip)
+      .def_readwrite("attention_dropout", &FrameworkProfile::attention_dropout)
+      .def_readwrite("memory_pass_factor", &FrameworkProfile::memory_pass_factor)
+      .def_readwrite("cross_entropy_bytes", &FrameworkProfile::cross_entropy_bytes)
+      .def_readwrite("logits_saved_bytes", &FrameworkProfile::logits_saved_bytes)
+      .def_readwrite("logits_peak_bytes", &FrameworkProfile::logits_peak_bytes)
+      .def_readwrite("tp_overlap_weight_grad", &FrameworkProfile::tp_overlap_weight_grad)
+      .def_readwrite("grad_reduce_bytes", &FrameworkProfile::grad_reduce_bytes)
+      .def_readwrite("main_grad_bytes", &FrameworkProfile::main_grad_bytes)
+      .def_readwrite("grad_accumulate_bytes", &FrameworkProfile::grad_accumulate_bytes)
+      .def_readwrite("bucket_parameters", &FrameworkProfile::bucket_parameters)
+      .def_readwrite("fsdp_reduce_every_micro_batch", &FrameworkProfile::fsdp_reduce_every_micro_batch)
+      .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
+      .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)
+      .def_readwrite("optimizer_state_bytes", &FrameworkProfile::optimizer_state_bytes)
+      .def_readwrite("host_forward_s_per_op", &FrameworkProfile::host_forward_s_per_op)
+      .def_readwrite("host_backward_s_per_op", &FrameworkProfile::host_backward_s_per_op)
+      .def_readwrite("step_cost_s", &FrameworkProfile::step_cost_s)
+      .def_readwrite("workspace_bytes", &FrameworkProfile::workspace_bytes)
+      .def_readwrite("context_bytes", &FrameworkProfile::context_bytes)
+      .def_readwrite("reserved_factor", &FrameworkProfile::reserved_factor);
+}
+
+}  // namespace
+
+void bind_parallel(py::module_& m) {
+  bind_strategy(m);
+  bind_profile(m);
+  py::native_enum<Axis>(m, "Axis", "enum.Enum")
+      .value("TP", Axis::TP)
+      .value("CP", Axis::CP)
+      .value("DP", Axis::DP)
+      .value("PP", Axis::PP)
+      .value("EP", Axis::EP)
+      .value("ETP", Axis::ETP)
+      .value("EDP", Axis::EDP)
+      .value("DP_CP", Axis::DP_CP)
+      .finalize();
+  py::class_<RankGrid>(m, "RankGrid")
+      .def(py::init<const Strategy&>())
+      .def_property_readonly("world", &RankGrid::world)
+      .def("size", &RankGrid::size)
+      .def("coordinate", &RankGrid::coordinate)
+      .def("group", &RankGrid::group)
+      .def("groups", &RankGrid::groups);
+  m.def("check_layout", &check_layout);
+  m.def("layers_per_virtual_stage", &layers_per_virtual_stage);
+}

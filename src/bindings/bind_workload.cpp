@@ -1,0 +1,102 @@
+// Workload descriptions: plain structs with named fields.
+#include <pybind11/native_enum.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "workload/flops.hpp"
+#include "workload/model.hpp"
+
+namespace py = pybind11;
+using namespace dts;
+
+namespace {
+
+void bind_op(py::module_& m) {
+  py::native_enum<OpKind>(m, "OpKind", "enum.Enum")
+      .value("MATMUL", OpKind::Matmul)
+      .value("GROUPED_MATMUL", OpKind::GroupedMatmul)
+      .value("ATTENTION", OpKind::Attention)
+      .value("NORM", OpKind::Norm)
+      .value("ACTIVATION", OpKind::Activation)
+      .value("ELEMENTWISE", OpKind::Elementwise)
+      .value("DROPOUT", OpKind::Dropout)
+      .value("EMBEDDING", OpKind::Embedding)
+      .value("CROSS_ENTROPY", OpKind::CrossEntropy)
+      .value("ROUTER", OpKind::Router)
+      .value("DISPATCH", OpKind::Dispatch)
+      .value("COMBINE", OpKind::Combine)
+      .value("CONV2D", OpKind::Conv2d)
+      .value("CUSTOM", OpKind::Custom)
+      .finalize();
+  py::native_enum<Sharding>(m, "Sharding", "enum.Enum")
+      .value("REPLICATED", Sharding::Replicated)
+      .value("SEQUENCE", Sharding::Sequence)
+      .value("COLUMN", Sharding::Column)
+      .value("ROW", Sharding::Row)
+      .value("HEADS", Sharding::Heads)
+      .value("VOCAB", Sharding::Vocab)
+      .value("EXPERT", Sharding::Expert)
+      .value("EXPERT_COLUMN", Sharding::ExpertColumn)
+      .value("EXPERT_ROW", Sharding::ExpertRow)
+      .finalize();
+  py::native_enum<Rows>(m, "Rows", "enum.Enum")
+      .value("TOKENS", Rows::Tokens)
+      .value("ROUTED", Rows::Routed)
+      .value("SAMPLES", Rows::Samples)
+      .finalize();
+  py::class_<Op>(m, "Op")
+      .def(py::init<>())
+      .def_readwrite("name", &Op::name)
+      .def_readwrite("kind", &Op::kind)
+      .def_readwrite("sharding", &Op::sharding)
+      .def_readwrite("rows", &Op::rows)
+      .def_readwrite("input", &Op::input)
+      .def_readwrite("in_features", &Op::in_features)
+      .def_readwrite("out_features", &Op::out_features)
+      .def_readwrite("bias", &Op::bias)
+      .def_readwrite("trainable", &Op::trainable)
+      .def_readwrite("extra_parameters", &Op::extra_parameters)
+      .def_readwrite("heads", &Op::heads)
+      .def_readwrite("kv_heads", &Op::kv_heads)
+      .def_readwrite("qk_head_dim", &Op::qk_head_dim)
+      .def_readwrite("v_head_dim", &Op::v_head_dim)
+      .def_readwrite("causal", &Op::causal)
+      .def_readwrite("window", &Op::window)
+      .def_readwrite("experts", &Op::experts)
+      .def_readwrite("top_k", &Op::top_k)
+      .def_readwrite("forward_bytes_per_element", &Op::forward_bytes_per_element)
+      .def_readwrite("backward_bytes_per_element", &Op::backward_bytes_per_element)
+      .def_readwrite("saves_input", &Op::saves_input)
+      .def_readwrite("saved_bytes_per_row", &Op::saved_bytes_per_row)
+      .def_readwrite("norm_has_bias", &Op::norm_has_bias)
+      .def_readwrite("output_positions", &Op::output_positions)
+      .def_readwrite("kernel_area", &Op::kernel_area)
+      .def_readwrite("input_positions", &Op::input_positions)
+      .def_readwrite("groups", &Op::groups)
+      .def_readwrite("flops_per_row", &Op::flops_per_row);
+}
+
+}  // namespace
+
+void bind_workload(py::module_& m) {
+  bind_op(m);
+  py::class_<Block>(m, "Block").def(py::init<>()).def_readwrite("name", &Block::name).def_readwrite("ops", &Block::ops);
+  py::class_<LayerRun>(m, "LayerRun")
+      .def(py::init<>())
+      .def_readwrite("block", &LayerRun::block)
+      .def_readwrite("repeat", &LayerRun::repeat);
+  py::class_<ModelSpec>(m, "ModelSpec")
+      .def(py::init<>())
+      .def_readwrite("name", &ModelSpec::name)
+      .def_readwrite("stem", &ModelSpec::stem)
+      .def_readwrite("layers", &ModelSpec::layers)
+      .def_readwrite("head", &ModelSpec::head)
+      .def_readwrite("hidden", &ModelSpec::hidden)
+      .def_readwrite("tokens_per_sample", &ModelSpec::tokens_per_sample)
+      .def_readwrite("tied_embeddings", &ModelSpec::tied_embeddings);
+  py::class_<Flops>(m, "Flops").def_readonly("causal", &Flops::causal).def_readonly("full", &Flops::full);
+  m.def("check_model", &check_model);
+  m.def("parameter_count", py::overload_cast<const ModelSpec&>(&parameter_count));
+  m.def("active_parameter_count", &active_parameter_count);
+  m.def("training_flops", &training_flops);
+}

@@ -1,0 +1,109 @@
+#include "pricing/block_cost.hpp"
+
+#include <algorithm>
+
+#include "pricing/group_pricer.hpp"
+#include "pricing/op_cost.hpp"
+#include "pricing/recompute.hpp"
+
+namespace dts {
+
+namespace {
+
+std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
+
+// Adds calls that run while `beside_s` of compute runs; returns the time until both are done. The wait is charged to
+// the axes in proportion to their time.
+double run_beside(PassCost& cost, const std::vector<CollectiveCall>& calls, double beside_s, const GroupPricer& groups) {
+  std::array<double, kAxisCount> spent{};
+  double comm_s = 0;
+  for (const CollectiveCall& call : calls) {
+    const double s = groups.seconds(call);
+    spent[at(call.axis)] += s;
+    comm_s += s;
+  }
+  const double exposed_share = comm_s > beside_s ? (comm_s - beside_s) / comm_s : 0;
+  for (std::size_t axis = 0; axis < kAxisCount; ++axis) {
+    cost.comm_s[axis] += spent[axis];
+    cost.exposed_s[axis] += spent[axis] * exposed_share;
+  }
+  cost.compute_s += beside_s;
+  return std::max(comm_s, beside_s);
+}
+
+struct Passes {
+  PassCost forward, backward;
+};
+
+Passes price_op(const LocalOp& op, const BlockContext& c, const OpTimer& timer, OpCost& detail) {
+  detail = {op.op->name, timer.forward_s(op), timer.data_grad_s(op), timer.weight_grad_s(op)};
+  Passes p;
+  p.forward.total_s = run_beside(p.forward, op.forward_before, 0, c.groups) +
+                      run_beside(p.forward, op.forward_beside, detail.forward_s, c.groups) +
+                      run_beside(p.forward, op.forward_after, 0, c.groups);
+  const bool overlap = c.profile.tp_overlap_weight_grad;
+  PassCost& b = p.backward;
+  b.total_s = run_beside(b, op.backward_before, 0, c.groups);
+  if (!overlap && op.op->kind != OpKind::Attention) {
+    b.total_s += run_beside(b, op.beside_data_grad, 0, c.groups) + run_beside(b, {}, detail.data_grad_s, c.groups) +
+                 run_beside(b, op.beside_weight_grad, 0, c.groups) + run_beside(b, {}, detail.weight_grad_s, c.groups);
+  } else {
+    b.total_s += run_beside(b, op.beside_data_grad, detail.data_grad_s, c.groups) +
+                 run_beside(b, op.beside_weight_grad, detail.weight_grad_s, c.groups);
+  }
+  b.total_s += run_beside(b, op.backward_after, 0, c.groups);
+  return p;
+}
+
+// An eager framework issues kernels one by one: a pass cannot be shorter than the host needs.
+void apply_host_floor(PassCost& cost, double host_s) {
+  cost.host_s = std::max(0.0, host_s - cost.total_s);
+  cost.total_s += cost.host_s;
+}
+
+}  // namespace
+
+void PassCost::add(const PassCost& other) {
+  total_s += other.total_s;
+  compute_s += other.compute_s;
+  host_s += other.host_s;
+  for (std::size_t axis = 0; axis < kAxisCount; ++axis) {
+    comm_s[axis] += other.comm_s[axis];
+    exposed_s[axis] += other.exposed_s[axis];
+  }
+}
+
+BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
+  const bool narrow = bytes_of(c.precision) < 2;
+  const OpTimer timer{c.device, c.profile, c.sizes, is_head && narrow ? DType::BF16 : c.precision};
+  const std::vector<LocalOp> ops = lower_block(block, c.sizes);
+  const std::vector<double> again =
+      recomputed_shares(block, is_head ? Recompute::None : c.recompute, c.profile);
+  BlockCost cost;
+  double kernels = 0, kernels_again = 0;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    const LocalOp& op = ops[i];
+    const Passes passes = price_op(op, c, timer, cost.ops.emplace_back());
+    cost.forward.add(passes.forward);
+    cost.backward.add(passes.backward);
+    const double flops = timer.forward_flops(op);
+    cost.forward_flops += flops;
+    kernels += timer.kernels(op);
+    if (again[i] > 0) {
+      PassCost part = passes.forward;
+      part.total_s += (again[i] - 1) * cost.ops.back().forward_s;  // a share of the kernel, all of its collectives
+      part.compute_s *= again[i];
+      cost.recompute.add(part);
+      cost.recompute_flops += again[i] * flops;
+      kernels_again += timer.kernels(op);
+    }
+    (op.expert_weights ? cost.expert_parameters : cost.dense_parameters) += op.parameters;
+    if (op.op->trainable) (op.expert_weights ? cost.expert_trainable : cost.dense_trainable) += op.parameters;
+  }
+  apply_host_floor(cost.forward, kernels * c.profile.host_forward_s_per_op);
+  apply_host_floor(cost.recompute, kernels_again * c.profile.host_forward_s_per_op);
+  apply_host_floor(cost.backward, kernels * c.profile.host_backward_s_per_op);
+  return cost;
+}
+
+}  // namespace dts

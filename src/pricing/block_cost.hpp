@@ -1,0 +1,55 @@
+// The price of one block on one rank for one micro-batch. A block is priced once per layout and reused for every layer
+// and micro-batch. Collectives run as the lowering placed them: blocking, or beside a matmul; what they add to the
+// compute stream is their exposed part.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "parallel/local_op.hpp"
+#include "parallel/profile.hpp"
+
+namespace dts {
+
+class GroupPricer;
+struct DeviceSpec;
+
+struct PassCost {
+  double total_s = 0;    // on the compute stream: kernels, exposed collectives, waits for the host
+  double compute_s = 0;  // kernels alone
+  double host_s = 0;     // time the device waits for the host to issue kernels
+  std::array<double, kAxisCount> comm_s{};     // collectives, overlapped or not
+  std::array<double, kAxisCount> exposed_s{};  // their part that compute waits for
+
+  void add(const PassCost& other);
+};
+
+struct OpCost {  // one op's kernels, for explanations and rooflines
+  std::string name;
+  double forward_s = 0, data_grad_s = 0, weight_grad_s = 0;
+};
+
+struct BlockCost {
+  PassCost forward;
+  PassCost recompute;  // run again before backward
+  PassCost backward;   // data and weight gradients
+  double forward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
+  double dense_parameters = 0, expert_parameters = 0;  // on this rank
+  double dense_trainable = 0, expert_trainable = 0;    // those with gradients and optimizer states
+  std::vector<OpCost> ops;
+};
+
+struct BlockContext {
+  const DeviceSpec& device;
+  const FrameworkProfile& profile;
+  const GroupPricer& groups;
+  LocalSizes sizes;
+  Recompute recompute = Recompute::None;
+  DType precision = DType::BF16;
+};
+
+// `is_head`: the LM head and loss, which stay in 16 bits under fp8 and are never recomputed.
+BlockCost price_block(const Block& block, const BlockContext& context, bool is_head);
+
+}  // namespace dts

@@ -1,0 +1,23 @@
+// Kernel time of one lowered op: which cost function of compute/ applies, with which shape.
+#pragma once
+
+#include "hardware/device.hpp"
+#include "parallel/local_op.hpp"
+#include "parallel/profile.hpp"
+
+namespace dts {
+
+struct OpTimer {
+  const DeviceSpec& device;
+  const FrameworkProfile& profile;
+  const LocalSizes& sizes;
+  DType precision;
+
+  double forward_s(const LocalOp& op) const;
+  double data_grad_s(const LocalOp& op) const;
+  double weight_grad_s(const LocalOp& op) const;
+  double forward_flops(const LocalOp& op) const;  // hardware FLOPs on this rank, unmasked attention half included once
+  int kernels(const LocalOp& op) const;           // kernels the host launches in a forward pass
+};
+
+}  // namespace dts

@@ -1,0 +1,63 @@
+#include "pricing/recompute.hpp"
+
+#include <algorithm>
+
+namespace dts {
+
+namespace {
+
+const Op* next_of_kind(const Block& block, std::size_t from, OpKind kind) {
+  const auto it = std::find_if(block.ops.begin() + static_cast<std::ptrdiff_t>(from), block.ops.end(),
+                               [&](const Op& op) { return op.kind == kind; });
+  return it == block.ops.end() ? nullptr : &*it;
+}
+
+// Output widths of the separate matmuls that a fused projection stands for: q, k, v before attention; gate and up
+// before a gated activation (one that halves its input).
+std::vector<double> fused_parts(const Block& block, std::size_t i) {
+  const Op& op = block.ops[i];
+  if (const Op* attention = next_of_kind(block, i, OpKind::Attention)) {
+    const double q = attention->heads * attention->qk_head_dim, k = attention->kv_heads * attention->qk_head_dim;
+    const double v = attention->kv_heads * attention->v_head_dim;
+    if (op.out_features == q + k + v) return {q, k, v};
+  }
+  if (const Op* activation = next_of_kind(block, i, OpKind::Activation)) {
+    if (op.out_features == activation->in_features && activation->in_features == 2 * activation->out_features) {
+      return {activation->out_features, activation->out_features};
+    }
+  }
+  return {op.out_features};
+}
+
+// torchtitan's per-op rule (parallelisms/parallelize_llama.py, Dec 2024): outputs of every second matmul and of
+// attention are kept, the rest runs again.
+std::vector<double> alternate_matmuls(const Block& block) {
+  std::vector<double> shares(block.ops.size(), 1);
+  int matmul = 0;
+  for (std::size_t i = 0; i < block.ops.size(); ++i) {
+    const Op& op = block.ops[i];
+    if (op.kind == OpKind::Attention || op.kind == OpKind::GroupedMatmul || op.kind == OpKind::Dispatch ||
+        op.kind == OpKind::Combine) {
+      shares[i] = 0;  // attention and collectives are on its save list
+    } else if (op.kind == OpKind::Matmul) {
+      double again = 0;
+      for (double width : fused_parts(block, i)) again += matmul++ % 2 == 1 ? width : 0;
+      shares[i] = again / op.out_features;
+    }
+  }
+  return shares;
+}
+
+}  // namespace
+
+std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const FrameworkProfile& profile) {
+  std::vector<double> shares(block.ops.size(), recompute == Recompute::Full ? 1 : 0);
+  if (recompute != Recompute::Selective) return shares;
+  if (profile.selective == SelectiveRule::AlternateMatmuls) return alternate_matmuls(block);
+  for (std::size_t i = 0; i < block.ops.size(); ++i) {  // Korthikanti et al.: core attention
+    if (block.ops[i].kind == OpKind::Attention) shares[i] = 1;
+  }
+  return shares;
+}
+
+}  // namespace dts

@@ -1,0 +1,15 @@
+// Which part of each op's forward runs again before backward.
+#pragma once
+
+#include <vector>
+
+#include "parallel/profile.hpp"
+#include "parallel/strategy.hpp"
+#include "workload/model.hpp"
+
+namespace dts {
+
+// One share in [0, 1] per op. Full: everything. Selective: by the framework's rule.
+std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const FrameworkProfile& profile);
+
+}  // namespace dts

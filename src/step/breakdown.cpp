@@ -1,0 +1,97 @@
+#include "step/breakdown.hpp"
+
+namespace dts {
+
+namespace {
+
+double exposed(const PassCost& cost, Axis axis) { return cost.exposed_s[static_cast<std::size_t>(axis)]; }
+
+void add_pass(Breakdown& b, const PassCost& cost, double& kernel_s) {
+  kernel_s += cost.compute_s;
+  b.exposed_tp_s += exposed(cost, Axis::TP);
+  b.exposed_cp_s += exposed(cost, Axis::CP);
+  b.exposed_ep_s += exposed(cost, Axis::EP) + exposed(cost, Axis::ETP);
+  b.host_s += cost.host_s;
+}
+
+// The blocks of one forward or backward pass of a stage, all of them or one piece.
+void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info) {
+  const auto v = static_cast<std::size_t>(info.stage);
+  const StageCost& stage = plan.stages[v];
+  const StageComm& comm = plan.comm[v];
+  std::size_t first = 0, end = stage.blocks.size();
+  if (info.piece >= 0) {
+    const auto piece = static_cast<std::size_t>(info.piece);
+    const bool per_block = !comm.block_gather_s.empty();
+    first = per_block ? piece : piece == 0 ? 0 : comm.bucket_end[piece - 1];
+    end = per_block ? piece + 1 : comm.bucket_end[piece];
+  }
+  for (std::size_t i = first; i < end; ++i) {
+    const BlockCost& block = *stage.blocks[i];
+    if (info.kind == TaskKind::Forward) {
+      add_pass(b, block.forward, b.forward_s);
+    } else {
+      add_pass(b, block.recompute, b.recompute_s);
+      add_pass(b, block.backward, b.backward_s);
+    }
+  }
+}
+
+// A wait belongs to the data-parallel axis if a collective of that axis ended it, to the pipeline otherwise.
+void add_wait(Breakdown& b, TaskKind cause, double seconds) {
+  const bool data_parallel = cause == TaskKind::ParamGather || cause == TaskKind::GradReduce || cause == TaskKind::TiedReduce;
+  (data_parallel ? b.exposed_dp_s : b.pipeline_s) += seconds;
+}
+
+}  // namespace
+
+double Breakdown::total_s() const noexcept {
+  return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s + exposed_dp_s +
+         pipeline_s + host_s + fixed_s;
+}
+
+void Breakdown::add(const Breakdown& o, double weight) {
+  forward_s += weight * o.forward_s, backward_s += weight * o.backward_s, recompute_s += weight * o.recompute_s;
+  optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s, exposed_cp_s += weight * o.exposed_cp_s;
+  exposed_ep_s += weight * o.exposed_ep_s, exposed_dp_s += weight * o.exposed_dp_s, pipeline_s += weight * o.pipeline_s;
+  host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+}
+
+std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& timeline, double fixed_s) {
+  const std::size_t pp = plan.order.size();
+  std::vector<Breakdown> stages(pp);
+  std::vector<std::int32_t> first_rank(pp, -1);  // the representative whose compute stream is followed
+  std::vector<double> busy_until(pp, 0);
+  for (TaskId task = 0; task < step.tasks.size(); ++task) {
+    const TaskInfo& info = step.tasks[task];
+    if (info.stream != StreamKind::Compute) continue;
+    if (info.kind == TaskKind::Sync) {  // every rank waits here for the last reduction or the last rank
+      const TaskId cause = timeline.cause[task];
+      for (std::size_t s = 0; s < pp; ++s) {
+        const double wait = timeline.end_s[task] - busy_until[s];
+        if (wait > 0 && cause != kNoTask) add_wait(stages[s], step.tasks[cause].kind, wait);
+        busy_until[s] = timeline.end_s[task];
+      }
+      continue;
+    }
+    const auto s = static_cast<std::size_t>(info.stage) % pp;
+    if (first_rank[s] < 0) first_rank[s] = info.rank;
+    if (info.rank != first_rank[s]) continue;
+    const double wait = timeline.start_s[task] - busy_until[s];
+    if (wait > 0) add_wait(stages[s], step.tasks[timeline.cause[task]].kind, wait);
+    busy_until[s] = timeline.end_s[task];
+    if (info.kind == TaskKind::Optimizer) {
+      stages[s].optimizer_s += timeline.end_s[task] - timeline.start_s[task];
+    } else {
+      add_blocks(stages[s], plan, info);
+    }
+  }
+  for (std::size_t s = 0; s < pp; ++s) {  // after the update: parameters gathered, or a slower stage's update
+    const double wait = timeline.makespan_s - busy_until[s];
+    if (wait > 0) add_wait(stages[s], step.tasks[timeline.last].kind, wait);
+    stages[s].fixed_s = fixed_s;
+  }
+  return stages;
+}
+
+}  // namespace dts

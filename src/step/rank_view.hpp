@@ -1,0 +1,24 @@
+// Which ranks stand behind a pipeline rank: the units that run a chunk pass together (ranks coupled inside the pass by
+// tensor, context or expert parallelism) and the lanes of data-parallel groups. Folded: one of each.
+#pragma once
+
+#include <vector>
+
+#include "parallel/rank_grid.hpp"
+
+namespace dts {
+
+struct RankView {
+  int ranks = 0;
+  // units[pipeline rank][replica]: member ranks.
+  std::vector<std::vector<std::vector<int>>> units;
+  // lanes[pipeline rank][lane]: member ranks of one data-parallel collective.
+  std::vector<std::vector<std::vector<int>>> lanes;
+  std::vector<int> replica_of, lane_of;  // per rank
+
+  static RankView folded(int pp);
+  // `coupled_dp` data-parallel neighbours share expert all-to-alls and hence a unit.
+  static RankView expanded(const RankGrid& grid, int coupled_dp);
+};
+
+}  // namespace dts

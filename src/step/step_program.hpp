@@ -1,0 +1,62 @@
+// One training step as a program. Streams of a rank: compute, data-parallel collectives, and one per direction of
+// pipeline transfers. A chunk pass is one task; it is cut into per-block or per-bucket pieces only where a
+// data-parallel collective starts or is awaited in its middle.
+//
+// Folded: one rank per pipeline stage stands for all ranks of the stage. Expanded: every rank has its own streams and a
+// collective is one task on the streams of all its members. Both are built by the same code and agree exactly for a
+// symmetric job.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/program.hpp"
+#include "parallel/rank_grid.hpp"
+#include "schedule/pipeline.hpp"
+#include "step/stage_cost.hpp"
+
+namespace dts {
+
+enum class TaskKind : std::uint8_t { Forward, Backward, ParamGather, GradReduce, PipelineSend, TiedReduce, Sync, Optimizer };
+enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward };
+inline constexpr std::uint32_t kStreamsPerRank = 4;
+
+struct TaskInfo {
+  TaskKind kind = TaskKind::Forward;
+  StreamKind stream = StreamKind::Compute;
+  std::int32_t rank = 0;         // a representative member; the stage when folded
+  std::int32_t stage = 0;        // virtual stage
+  std::int32_t micro_batch = 0;
+  std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
+};
+
+// Seconds of the data-parallel and pipeline work of one virtual stage.
+struct StageComm {
+  std::vector<double> block_gather_s, block_reduce_s;  // ZeRO-3, per block
+  std::vector<double> bucket_gather_s, bucket_reduce_s;  // otherwise, per bucket in forward order
+  std::vector<std::size_t> bucket_end;                   // first block after the bucket
+  double send_forward_s = 0, send_backward_s = 0;        // to the next / previous virtual stage
+};
+
+struct StepPlan {
+  int micro_batches = 1;
+  PipelineOrder order;
+  std::vector<StageCost> stages;   // per virtual stage
+  std::vector<StageComm> comm;     // per virtual stage
+  double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
+  std::vector<double> optimizer_s; // per pipeline rank
+  int zero = 0;
+  bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
+  bool reduce_every_micro_batch = false;
+};
+
+struct StepProgram {
+  Program program;
+  std::vector<TaskInfo> tasks;
+  int ranks = 0;  // ranks that have streams: pp when folded, the world when expanded
+};
+
+StepProgram build_folded(const StepPlan& plan);
+StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid, int expert_coupled_dp);
+
+}  // namespace dts
