@@ -61,6 +61,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("cross_entropy_bytes", &FrameworkProfile::cross_entropy_bytes)
       .def_readwrite("logits_saved_bytes", &FrameworkProfile::logits_saved_bytes)
       .def_readwrite("logits_peak_bytes", &FrameworkProfile::logits_peak_bytes)
+      .def_readwrite("grouped_single_launch", &FrameworkProfile::grouped_single_launch)
       .def_readwrite("tp_overlap_weight_grad", &FrameworkProfile::tp_overlap_weight_grad)
       .def_readwrite("grad_reduce_bytes", &FrameworkProfile::grad_reduce_bytes)
       .def_readwrite("main_grad_bytes", &FrameworkProfile::main_grad_bytes)

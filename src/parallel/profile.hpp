@@ -22,6 +22,7 @@ struct FrameworkProfile {
   double cross_entropy_bytes = 20;     // forward + backward bytes moved per logit
   double logits_saved_bytes = 4;       // kept per logit from forward to backward
   double logits_peak_bytes = 6;        // live per logit at the loss, logits included
+  bool grouped_single_launch = true;   // experts in one kernel; false: one library call per expert on several streams
 
   // Tensor and expert parallel
   bool tp_overlap_weight_grad = true;  // input-gradient collectives run under the weight-gradient matmul

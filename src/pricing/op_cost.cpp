@@ -1,13 +1,11 @@
 #include "pricing/op_cost.hpp"
 
-#include <cmath>
-
 #include "compute/attention.hpp"
+#include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
 #include "compute/gemm.hpp"
 #include "compute/memory_bound.hpp"
 #include "compute/quantise.hpp"
-#include "compute_model.hpp"
 #include "workload/flops.hpp"
 
 namespace dts {
@@ -21,78 +19,87 @@ AttentionShape attention_shape(const LocalOp& op, const LocalSizes& s) {
 
 bool narrow(DType t) { return bytes_of(t) < 2; }
 
+ConvShape conv_shape(const LocalOp& op) {
+  const Op& o = *op.op;
+  return {op.rows, op.in, op.out, o.input_positions, o.output_positions, o.kernel_area, o.groups};
+}
+
+// Bytes moved per element of the score matrix (docs/guide/compute.md): dropout adds a mask and two passes.
+UnfusedAttentionBytes score_bytes(bool dropout) { return dropout ? UnfusedAttentionBytes{} : UnfusedAttentionBytes{8, 14}; }
+
 }  // namespace
 
-// Context-parallel ranks hold two chunks each of the causal triangle, so each does 1/cp of the whole.
+double OpTimer::gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const {
+  const GemmShape shape = pass_shape(forward, pass);
+  if (op.op->kind != OpKind::GroupedMatmul) return gemm_time_s(device, type, shape, pass, output_bytes);
+  return grouped_gemm_time_s(device, type, op.local_experts, shape, pass, output_bytes,
+                             profile.grouped_single_launch ? kGroupedSingleLaunch : kGroupedMultiStream);
+}
+
+double OpTimer::quantise_s(double elements) const {
+  return narrow(precision) ? quantise_time_s(device, bytes_of(precision) < 1 ? QuantiseRecipe::Fp4Block : QuantiseRecipe::Fp8Tensor, elements) : 0;
+}
+
+// Context-parallel ranks hold two chunks each of the causal triangle, so each does 1/cp of the whole. Attention stays
+// in 16 bits under 8- and 4-bit recipes.
+double OpTimer::attention_s(const LocalOp& op, bool backward) const {
+  const AttentionShape shape = attention_shape(op, sizes);
+  const DType type = narrow(precision) ? DType::BF16 : precision;
+  const double whole = profile.flash_attention
+                           ? flash_attention_time_s(device, type, shape, backward, profile.causal_skip)
+                           : unfused_attention_time_s(device, type, shape, backward, score_bytes(profile.attention_dropout > 0));
+  return whole / sizes.cp;
+}
+
+// Stated bytes are those of fused kernels on 2-byte activations.
+double OpTimer::pass_bytes(const LocalOp& op, double bytes_per_element) const {
+  return op.rows * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
+}
+
 double OpTimer::forward_s(const LocalOp& op) const {
   const Op& o = *op.op;
-  const double scale = sizes.activation_bytes / 2;  // stated bytes are for 2-byte activations
+  const double element = sizes.activation_bytes;
   switch (o.kind) {
     case OpKind::Matmul:
-    case OpKind::GroupedMatmul: {
-      const double quantise = narrow(precision) ? quantise_time_s(device, precision, op.rows * op.in) : 0;
-      const GemmShape shape{op.rows / op.local_experts, op.out, op.in, op.local_experts};
-      return quantise + (o.kind == OpKind::Matmul
-                             ? gemm_time_s(device, precision, shape, GemmPass::Forward, sizes.activation_bytes)
-                             : grouped_gemm_time_s(device, precision, shape, GemmPass::Forward, sizes.activation_bytes));
-    }
-    case OpKind::Attention: {
-      const AttentionShape shape = attention_shape(op, sizes);
-      const DType type = narrow(precision) ? DType::BF16 : precision;  // attention stays in 16 bits under fp8 recipes
-      const double whole = profile.flash_attention
-                               ? flash_attention_time_s(device, type, shape, false, profile.causal_skip)
-                               : unfused_attention_time_s(device, type, shape, false, profile.attention_dropout > 0);
-      return whole / sizes.cp;
-    }
-    case OpKind::Router:
-      return gemm_time_s(device, DType::FP32, {op.rows, o.experts, op.in, 1}, GemmPass::Forward, 4) +
+    case OpKind::GroupedMatmul:
+      return quantise_s(op.rows * op.in) +
+             gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
+    case OpKind::Attention: return attention_s(op, false);
+    case OpKind::Router:  // fp32 scores
+      return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::Forward, DType::FP32, 4) +
              stream_time_s(device, 8 * op.rows * o.experts);
     case OpKind::CrossEntropy: return stream_time_s(device, profile.cross_entropy_bytes / 2 * op.rows * op.in);
-    case OpKind::Embedding: return stream_time_s(device, 2 * sizes.activation_bytes * op.rows * op.out);
+    case OpKind::Embedding: return stream_time_s(device, embedding_forward_bytes(op.rows, op.out, element));
     case OpKind::Dispatch:
     case OpKind::Combine:  // one read and one write of every routed copy
-      return stream_time_s(device, 2 * sizes.activation_bytes * op.rows * o.top_k * op.in);
-    case OpKind::Conv2d: return conv_time_s(device, precision, o, op.rows, GemmPass::Forward, sizes.activation_bytes);
+      return permute_time_s(device, 2 * element * op.rows * o.top_k * op.in);
+    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::Forward, element);
     case OpKind::Custom:
-      return work_time_s(device, precision, op.rows * o.flops_per_row,
-                         op.rows * op.in * o.forward_bytes_per_element * scale);
-    default:
-      return stream_time_s(device, op.rows * op.in * o.forward_bytes_per_element * scale * profile.memory_pass_factor);
+      return roofline_time_s(device, precision, op.rows * o.flops_per_row, pass_bytes(op, o.forward_bytes_per_element));
+    case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
+    default: return stream_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
   }
 }
 
 double OpTimer::data_grad_s(const LocalOp& op) const {
   const Op& o = *op.op;
-  const double scale = sizes.activation_bytes / 2;
+  const double element = sizes.activation_bytes;
   switch (o.kind) {
     case OpKind::Matmul:
-    case OpKind::GroupedMatmul: {
-      const double quantise = narrow(precision) ? quantise_time_s(device, precision, op.rows * op.out) : 0;
-      const GemmShape shape{op.rows / op.local_experts, op.in, op.out, op.local_experts};
-      return quantise + (o.kind == OpKind::Matmul
-                             ? gemm_time_s(device, precision, shape, GemmPass::DataGrad, sizes.activation_bytes)
-                             : grouped_gemm_time_s(device, precision, shape, GemmPass::DataGrad, sizes.activation_bytes));
-    }
-    case OpKind::Attention: {
-      const AttentionShape shape = attention_shape(op, sizes);
-      const DType type = narrow(precision) ? DType::BF16 : precision;
-      const double whole = profile.flash_attention
-                               ? flash_attention_time_s(device, type, shape, true, profile.causal_skip)
-                               : unfused_attention_time_s(device, type, shape, true, profile.attention_dropout > 0);
-      return whole / sizes.cp;
-    }
-    case OpKind::Router:
-      return gemm_time_s(device, DType::FP32, {op.rows, op.in, o.experts, 1}, GemmPass::DataGrad, 4);
+    case OpKind::GroupedMatmul:
+      return quantise_s(op.rows * op.out) +
+             gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::DataGrad, precision, element);
+    case OpKind::Attention: return attention_s(op, true);
+    case OpKind::Router: return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::DataGrad, DType::FP32, 4);
     case OpKind::CrossEntropy:
     case OpKind::Dispatch:
     case OpKind::Combine: return forward_s(op);
     case OpKind::Embedding: return 0;
-    case OpKind::Conv2d: return conv_time_s(device, precision, o, op.rows, GemmPass::DataGrad, sizes.activation_bytes);
+    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::DataGrad, element);
     case OpKind::Custom:
-      return work_time_s(device, precision, op.rows * o.flops_per_row,
-                         op.rows * op.in * o.backward_bytes_per_element * scale);
-    default:
-      return stream_time_s(device, op.rows * op.in * o.backward_bytes_per_element * scale * profile.memory_pass_factor);
+      return roofline_time_s(device, precision, op.rows * o.flops_per_row, pass_bytes(op, o.backward_bytes_per_element));
+    case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
+    default: return stream_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
   }
 }
 
@@ -100,20 +107,18 @@ double OpTimer::weight_grad_s(const LocalOp& op) const {
   const Op& o = *op.op;
   if (!o.trainable || op.parameters <= 0) return 0;
   // Matmuls accumulate into the gradient buffer in their epilogue; other gradients are added in a pass of their own.
-  const double accumulate = profile.grad_accumulate_bytes;
+  const double accumulate = profile.grad_accumulate_bytes > 0 ? profile.grad_accumulate_bytes : sizes.activation_bytes;
   switch (o.kind) {
     case OpKind::Matmul:
-      return gemm_time_s(device, precision, {op.out, op.in, op.rows, 1}, GemmPass::WeightGrad, accumulate);
     case OpKind::GroupedMatmul:
-      return grouped_gemm_time_s(device, precision, {op.out, op.in, op.rows / op.local_experts, op.local_experts},
-                                 GemmPass::WeightGrad, accumulate);
-    case OpKind::Router:
-      return gemm_time_s(device, DType::FP32, {o.experts, op.in, op.rows, 1}, GemmPass::WeightGrad, accumulate);
-    case OpKind::Conv2d: return conv_time_s(device, precision, o, op.rows, GemmPass::WeightGrad, accumulate);
-    case OpKind::Embedding:  // scatter-add of the rows, then the dense gradient joins the buffer
-      return stream_time_s(device, 2 * sizes.activation_bytes * op.rows * op.out + accumulate * op.parameters);
+      return gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, precision, accumulate);
+    case OpKind::Router: return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::WeightGrad, DType::FP32, accumulate);
+    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulate);
+    case OpKind::Embedding:
+      return stream_time_s(device, embedding_backward_bytes(op.rows, op.out, sizes.activation_bytes, op.parameters / op.out,
+                                                            profile.grad_accumulate_bytes > 0));
     case OpKind::Custom:
-      return work_time_s(device, precision, op.rows * o.flops_per_row, accumulate * op.parameters);
+      return roofline_time_s(device, precision, op.rows * o.flops_per_row, accumulate * op.parameters);
     default: return stream_time_s(device, accumulate * op.parameters);
   }
 }

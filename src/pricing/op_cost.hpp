@@ -1,6 +1,7 @@
 // Kernel time of one lowered op: which cost function of compute/ applies, with which shape.
 #pragma once
 
+#include "compute/gemm.hpp"
 #include "hardware/device.hpp"
 #include "parallel/local_op.hpp"
 #include "parallel/profile.hpp"
@@ -18,6 +19,12 @@ struct OpTimer {
   double weight_grad_s(const LocalOp& op) const;
   double forward_flops(const LocalOp& op) const;  // hardware FLOPs on this rank, unmasked attention half included once
   int kernels(const LocalOp& op) const;           // kernels the host launches in a forward pass
+
+ private:
+  double gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const;
+  double attention_s(const LocalOp& op, bool backward) const;
+  double quantise_s(double elements) const;
+  double pass_bytes(const LocalOp& op, double bytes_per_element) const;
 };
 
 }  // namespace dts

@@ -1,0 +1,106 @@
+"""`FrameworkProfile`: implementation facts of one training framework and era."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+from .._convert import CoreSpec
+from ..errors import Problems
+
+__all__ = ["FrameworkProfile"]
+
+MIB, GIB = 1024.0**2, 1024.0**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameworkProfile:
+    """Implementation facts; no value belongs to a single run. `catalog/frameworks.yaml` holds the known ones.
+
+    Attributes
+    ----------
+    selective
+        What `recompute="selective"` runs again: `"core_attention"` or `"alternate_matmuls"`.
+    flash_attention, causal_skip, attention_dropout
+        Attention kernel; whether masked blocks are skipped; dropout probability of unfused attention.
+    memory_pass_factor
+        Bytes of norms, activations and residuals over those of fused kernels.
+    cross_entropy_bytes
+        Bytes moved per logit, forward and backward together.
+    logits_saved_bytes, logits_peak_bytes
+        Bytes per logit kept for backward, and live at the loss.
+    grouped_single_launch
+        Experts in one kernel; otherwise one library call per expert.
+    tp_overlap_weight_grad
+        Input-gradient collectives run under the weight-gradient matmul.
+    grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
+        Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
+    bucket_parameters
+        Gradients reduced together.
+    fsdp_reduce_every_micro_batch, reshard_after_forward
+        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward.
+    optimizer_bytes, optimizer_state_bytes
+        Per owned parameter: bytes moved by the update; bytes of master weight and moments.
+    host_forward_s_per_op, host_backward_s_per_op, step_cost_s
+        Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
+    workspace_bytes, context_bytes, reserved_factor
+        Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
+    sources
+        Where the facts were read.
+    """
+
+    CORE: ClassVar[CoreSpec] = CoreSpec("FrameworkProfile", python_only=frozenset({"sources", "label"}))
+
+    name: str = "generic"
+    label: str = ""
+    selective: str = "core_attention"
+    flash_attention: bool = True
+    causal_skip: bool = True
+    attention_dropout: float = 0.0
+    memory_pass_factor: float = 1.0
+    cross_entropy_bytes: float = 20.0
+    logits_saved_bytes: float = 4.0
+    logits_peak_bytes: float = 6.0
+    grouped_single_launch: bool = True
+    tp_overlap_weight_grad: bool = True
+    grad_reduce_bytes: float = 4.0
+    main_grad_bytes: float = 4.0
+    grad_accumulate_bytes: float = 8.0
+    bucket_parameters: float = 40e6
+    fsdp_reduce_every_micro_batch: bool = True
+    reshard_after_forward: bool = True
+    optimizer_bytes: float = 34.0
+    optimizer_state_bytes: float = 12.0
+    host_forward_s_per_op: float = 10e-6
+    host_backward_s_per_op: float = 20e-6
+    step_cost_s: float = 10e-3
+    workspace_bytes: float = 96 * MIB
+    context_bytes: float = 1.5 * GIB
+    reserved_factor: float = 1.07
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(self.sources))
+        problems = Problems()
+        for f in fields(self):
+            value = getattr(self, f.name)
+            where = f"framework {self.name}.{f.name}"
+            if f.type == "bool":
+                if not isinstance(value, bool):
+                    problems.add(where, value, "true or false")
+            elif f.type == "float":
+                problems.non_negative(where, value)
+        if self.selective not in ("core_attention", "alternate_matmuls"):
+            problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
+        problems.raise_if_any()
+
+    @classmethod
+    def from_catalog(cls, name: str) -> FrameworkProfile:
+        """Return a profile of the catalogue; `catalog.frameworks.names()` lists them."""
+        from ..catalog.frameworks import load
+
+        return load(name)
+
+    def replace(self, **changes: Any) -> FrameworkProfile:
+        """Copy with other facts, for an era or fork of one's own."""
+        return replace(self, **changes)

@@ -1,0 +1,155 @@
+"""`Strategy`: the parallel axes, batch, recomputation and precision of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from .._convert import CoreSpec
+from ..errors import Problems
+from ..named_enum import NamedEnum
+
+__all__ = ["Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
+
+MAX_DEGREE = 1 << 24
+
+
+class Recompute(NamedEnum):
+    """What is computed again in backward instead of being kept."""
+
+    NONE = "none"
+    SELECTIVE = "selective"
+    """By the framework's rule: core attention (Megatron), or every second matmul and all elementwise ops (torchtitan)."""
+    FULL = "full"
+    """Every block from its input."""
+
+
+class Schedule(NamedEnum):
+    """Order of forward and backward passes of a pipeline."""
+
+    ONE_F_ONE_B = "1f1b"
+    """PipeDream-flush; interleaved when `vpp > 1`."""
+    GPIPE = "gpipe"
+
+
+class Optimizer(NamedEnum):
+    """Weight update rule; it decides the optimizer's states."""
+
+    SGD = "sgd"
+    MOMENTUM = "momentum"
+    ADAM = "adam"
+
+
+class Precision(NamedEnum):
+    """Number format of the matmuls. Below fp32, activations are kept in 2 bytes."""
+
+    FP32 = "fp32"
+    TF32 = "tf32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    FP8 = "fp8"
+    FP4 = "fp4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """A layout of one training job.
+
+    Attributes
+    ----------
+    dp, tp, pp, vpp, cp, ep, etp
+        Degrees of data, tensor, pipeline, virtual pipeline, context, expert and expert-tensor parallelism. `dp=None` is
+        derived from the cluster: devices / (tp * pp * cp). `etp=None` is `tp`, or 1 when `ep > 1`.
+    sequence_parallel
+        Split norms and residuals over the tensor-parallel ranks; None = whenever `tp > 1`.
+    zero
+        0 replicated states, 1 optimizer states sharded, 2 also gradients, 3 also parameters (FSDP).
+    micro_batch, global_batch
+        Samples per micro-batch and replica; samples per step. `global_batch=None` is one micro-batch per replica.
+    recompute, schedule, optimizer, precision
+        The enums of this module or their names.
+    overlap_grad_reduce, overlap_param_gather
+        Whether gradients are reduced during the last backward, and parameters gathered during the first forward.
+    rank_order
+        Axes from the fastest varying rank to the slowest.
+    layers_per_stage
+        Layers of each virtual stage in model order; empty = even.
+
+    Raises
+    ------
+    ConfigError
+        Listing every value that is out of range. Whether the layout suits a model and a cluster is checked when both
+        are known, by `simulate`.
+
+    Examples
+    --------
+    >>> Strategy(tp=8, pp=4, vpp=2, micro_batch=1, global_batch=1024, zero=1, recompute="selective").recompute
+    <Recompute.SELECTIVE: 'selective'>
+    """
+
+    CORE: ClassVar[CoreSpec] = CoreSpec("Strategy")
+
+    dp: int | None = None
+    tp: int = 1
+    pp: int = 1
+    vpp: int = 1
+    cp: int = 1
+    ep: int = 1
+    etp: int | None = None
+    sequence_parallel: bool | None = None
+    zero: int = 0
+    micro_batch: int = 1
+    global_batch: int | None = None
+    recompute: Recompute | str = Recompute.NONE
+    schedule: Schedule | str = Schedule.ONE_F_ONE_B
+    optimizer: Optimizer | str = Optimizer.ADAM
+    precision: Precision | str = Precision.BF16
+    overlap_grad_reduce: bool = True
+    overlap_param_gather: bool = True
+    rank_order: str = "tp-cp-ep-dp-pp"
+    layers_per_stage: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        for name in ("tp", "pp", "vpp", "cp", "ep", "micro_batch"):
+            problems.count(f"strategy.{name}", getattr(self, name), maximum=MAX_DEGREE)
+        for name in ("dp", "etp", "global_batch"):
+            if getattr(self, name) is not None:
+                problems.count(f"strategy.{name}", getattr(self, name))
+        problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
+        for name in ("overlap_grad_reduce", "overlap_param_gather", "sequence_parallel"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
+                problems.add(f"strategy.{name}", value, "true or false")
+        object.__setattr__(self, "layers_per_stage", tuple(self.layers_per_stage))
+        for i, count in enumerate(self.layers_per_stage):
+            problems.count(f"strategy.layers_per_stage[{i}]", count, minimum=0)
+        self._name_enums(problems)
+        problems.raise_if_any()
+
+    def _name_enums(self, problems: Problems) -> None:
+        kinds: dict[str, type[NamedEnum]] = {
+            "recompute": Recompute,
+            "schedule": Schedule,
+            "optimizer": Optimizer,
+            "precision": Precision,
+        }
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, kind(value))
+            except ValueError:
+                problems.add(f"strategy.{name}", value, f"one of {', '.join(str(m.value) for m in kind)}")
+
+    def resolved(self, devices: int) -> Strategy:
+        """Copy in which every derived value is given, for a cluster of `devices` devices."""
+        model_ranks = self.tp * self.pp * self.cp
+        dp = self.dp if self.dp is not None else max(1, devices // model_ranks)
+        etp = self.etp if self.etp is not None else (self.tp if self.ep == 1 else 1)
+        sequence = self.sequence_parallel if self.sequence_parallel is not None else self.tp > 1
+        batch = self.global_batch if self.global_batch is not None else dp * self.micro_batch
+        return replace(self, dp=dp, etp=etp, sequence_parallel=sequence, global_batch=batch)
+
+    def replace(self, **changes: Any) -> Strategy:
+        """Copy with other values, checked again."""
+        return replace(self, **changes)

@@ -1,0 +1,95 @@
+// The façade: one call in, a result out; events cross as arrays.
+#include <pybind11/native_enum.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "training_simulator.hpp"
+
+namespace py = pybind11;
+using namespace dts;
+
+namespace {
+
+template <class T, class Get>
+py::array_t<T> column(const EventTable& events, Get get) {
+  py::array_t<T> out(static_cast<py::ssize_t>(events.tasks.size()));
+  T* data = out.mutable_data();
+  for (std::size_t i = 0; i < events.tasks.size(); ++i) data[i] = static_cast<T>(get(i));
+  return out;
+}
+
+py::dict event_columns(const StepResult& r) {
+  const EventTable& e = r.events;
+  py::dict columns;
+  columns["kind"] = column<std::uint8_t>(e, [&](std::size_t i) { return e.tasks[i].kind; });
+  columns["stream"] = column<std::uint8_t>(e, [&](std::size_t i) { return e.tasks[i].stream; });
+  columns["rank"] = column<std::int32_t>(e, [&](std::size_t i) { return e.tasks[i].rank; });
+  columns["stage"] = column<std::int32_t>(e, [&](std::size_t i) { return e.tasks[i].stage; });
+  columns["micro_batch"] = column<std::int32_t>(e, [&](std::size_t i) { return e.tasks[i].micro_batch; });
+  columns["piece"] = column<std::int32_t>(e, [&](std::size_t i) { return e.tasks[i].piece; });
+  columns["start_s"] = column<double>(e, [&](std::size_t i) { return e.start_s[i]; });
+  columns["end_s"] = column<double>(e, [&](std::size_t i) { return e.end_s[i]; });
+  return columns;
+}
+
+StepResult run(const ModelSpec& model, const DeviceSpec& device, const CommunicationModel& communication,
+               const Strategy& strategy, const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events) {
+  return simulate({model, device, communication, strategy, profile, seq_len}, {expand, keep_events});
+}
+
+void bind_breakdown(py::module_& m) {
+  py::class_<Breakdown>(m, "Breakdown")
+      .def_readonly("forward_s", &Breakdown::forward_s)
+      .def_readonly("backward_s", &Breakdown::backward_s)
+      .def_readonly("recompute_s", &Breakdown::recompute_s)
+      .def_readonly("optimizer_s", &Breakdown::optimizer_s)
+      .def_readonly("exposed_tp_s", &Breakdown::exposed_tp_s)
+      .def_readonly("exposed_cp_s", &Breakdown::exposed_cp_s)
+      .def_readonly("exposed_ep_s", &Breakdown::exposed_ep_s)
+      .def_readonly("exposed_dp_s", &Breakdown::exposed_dp_s)
+      .def_readonly("pipeline_s", &Breakdown::pipeline_s)
+      .def_readonly("host_s", &Breakdown::host_s)
+      .def_readonly("fixed_s", &Breakdown::fixed_s)
+      .def_property_readonly("total_s", &Breakdown::total_s);
+}
+
+}  // namespace
+
+void bind_simulator(py::module_& m) {
+  py::native_enum<TaskKind>(m, "TaskKind", "enum.Enum")
+      .value("FORWARD", TaskKind::Forward)
+      .value("BACKWARD", TaskKind::Backward)
+      .value("PARAM_GATHER", TaskKind::ParamGather)
+      .value("GRAD_REDUCE", TaskKind::GradReduce)
+      .value("PIPELINE_SEND", TaskKind::PipelineSend)
+      .value("TIED_REDUCE", TaskKind::TiedReduce)
+      .value("SYNC", TaskKind::Sync)
+      .value("OPTIMIZER", TaskKind::Optimizer)
+      .finalize();
+  bind_breakdown(m);
+  py::class_<StepResult>(m, "StepResult")
+      .def_readonly("step_time_s", &StepResult::step_time_s)
+      .def_readonly("tokens_per_step", &StepResult::tokens_per_step)
+      .def_readonly("samples_per_step", &StepResult::samples_per_step)
+      .def_readonly("devices", &StepResult::devices)
+      .def_readonly("parameters", &StepResult::parameters)
+      .def_readonly("model_flops", &StepResult::model_flops)
+      .def_readonly("model_flops_full", &StepResult::model_flops_full)
+      .def_readonly("hardware_flops", &StepResult::hardware_flops)
+      .def_readonly("peak_flops", &StepResult::peak_flops)
+      .def_readonly("micro_batches", &StepResult::micro_batches)
+      .def_readonly("stages", &StepResult::stages)
+      .def_readonly("mean", &StepResult::mean)
+      .def_readonly("memory", &StepResult::memory)
+      .def_readonly("forward_s", &StepResult::forward_s)
+      .def_readonly("backward_s", &StepResult::backward_s)
+      .def_readonly("communication_s", &StepResult::communication_s)
+      .def_property_readonly("mfu", &StepResult::mfu)
+      .def_property_readonly("mfu_full", &StepResult::mfu_full)
+      .def_property_readonly("hfu", &StepResult::hfu)
+      .def("event_columns", &event_columns);
+  m.def("simulate", &run, py::arg("model"), py::arg("device"), py::arg("communication"), py::arg("strategy"),
+        py::arg("profile"), py::arg("seq_len"), py::arg("expand") = false, py::arg("keep_events") = true,
+        py::call_guard<py::gil_scoped_release>());
+}
