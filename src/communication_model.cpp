@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "error.hpp"
@@ -88,9 +89,12 @@ CommunicationModel::Priced CommunicationModel::price(CollectiveKind kind, double
   Priced best;
   for (Algorithm algorithm : candidates) {
     if (!affordable(kind, algorithm, members.size())) continue;
+    // Sums of rounds bound the one round of all their sends, so pairwise never beats direct here.
+    if (!chosen && algorithm == Algorithm::Pairwise) continue;
     Schedule schedule = classic_schedule(kind, algorithm, bytes, static_cast<int>(members.size()));
+    const double to_beat_s = best.schedule.empty() ? std::numeric_limits<double>::infinity() : best.cost.time_s;
     const ScheduleCost cost =
-        schedule_cost(schedule, members, router, topology_, {reduce_s_per_byte_, options.chunks});
+        schedule_cost(schedule, members, router, topology_, {reduce_s_per_byte_, options.chunks, to_beat_s});
     // A tie within rounding goes to the earlier candidate, on every platform.
     if (best.schedule.empty() || cost.time_s < best.cost.time_s * (1 - 1e-9)) {
       best = {algorithm, std::move(schedule), cost};

@@ -53,7 +53,7 @@ const std::vector<Algorithm>& classic_algorithms(CollectiveKind kind) {
   static const std::vector<A> broadcast{A::Tree, A::Chain, A::DoubleBinaryTree, A::ScatterAllGather, A::Direct};
   static const std::vector<A> reduce{A::Tree, A::Chain, A::DoubleBinaryTree, A::Direct};
   static const std::vector<A> gather{A::Tree, A::Direct};
-  static const std::vector<A> all_to_all{A::Pairwise, A::Bruck, A::Direct};
+  static const std::vector<A> all_to_all{A::Bruck, A::Direct, A::Pairwise};
   static const std::vector<A> send_recv{A::Direct};
   static const std::vector<A> barrier{A::Dissemination};
   switch (kind) {

@@ -18,21 +18,31 @@ class RoundTimer {
   RoundTimer(const std::vector<int>& ranks, Router& router, const Topology& topology)
       : ranks_(ranks), router_(router), topology_(topology), load_bytes_(topology.links().size(), 0.0) {}
 
-  // Of each send, the time with every other send of the round on its way.
-  std::vector<SendTime> times(const Round& round) {
-    for (const Send& send : round.sends) {
-      for (int id : route(send)) load_bytes_[static_cast<std::size_t>(id)] += send.bytes;
-    }
+  // Of each send, the time with every other send of the round on its way; nothing if a link takes over `give_up_s`.
+  std::vector<SendTime> times(const Round& round, double give_up_s) {
     std::vector<SendTime> result;
-    result.reserve(round.sends.size());
-    for (const Send& send : round.sends) result.push_back(time_of(send));
-    for (const Send& send : round.sends) {
-      for (int id : route(send)) load_bytes_[static_cast<std::size_t>(id)] = 0;
+    if (load_links(round, give_up_s)) {
+      result.reserve(round.sends.size());
+      for (const Send& send : round.sends) result.push_back(time_of(send));
     }
+    for (int id : loaded_) load_bytes_[static_cast<std::size_t>(id)] = 0;
+    loaded_.clear();
     return result;
   }
 
  private:
+  bool load_links(const Round& round, double give_up_s) {
+    for (const Send& send : round.sends) {
+      for (int id : route(send)) {
+        double& load = load_bytes_[static_cast<std::size_t>(id)];
+        if (load == 0) loaded_.push_back(id);
+        load += send.bytes;
+        if (load > give_up_s * topology_.links()[static_cast<std::size_t>(id)].rate.bandwidth_Bps) return false;
+      }
+    }
+    return true;
+  }
+
   const std::vector<int>& route(const Send& send) {
     return router_.route(ranks_[static_cast<std::size_t>(send.from)], ranks_[static_cast<std::size_t>(send.to)]);
   }
@@ -53,6 +63,7 @@ class RoundTimer {
   Router& router_;
   const Topology& topology_;
   std::vector<double> load_bytes_;
+  std::vector<int> loaded_;  // links with a load
 };
 
 // The slowest send when each message is cut into `chunks`.
@@ -89,6 +100,12 @@ int best_chunks(const std::vector<SendTime>& times, double reduce_s, int stages)
   return low;
 }
 
+bool same_traffic(const Round& a, const Round& b) {
+  return std::equal(a.sends.begin(), a.sends.end(), b.sends.begin(), b.sends.end(), [](const Send& x, const Send& y) {
+    return x.from == y.from && x.to == y.to && x.bytes == y.bytes;
+  });
+}
+
 double most_sent_bytes(const Schedule& schedule, std::size_t members) {
   std::vector<double> sent(members, 0.0);
   for (const Round& round : schedule) {
@@ -104,8 +121,15 @@ ScheduleCost schedule_cost(const Schedule& schedule, const std::vector<int>& ran
   ScheduleCost cost;
   std::map<int, double> waited_s;  // per link
   RoundTimer timer(ranks, router, topology);
+  std::vector<SendTime> times;
+  const Round* before = nullptr;
   for (const Round& round : schedule) {
-    const std::vector<SendTime> times = timer.times(round);
+    if (before == nullptr || !same_traffic(*before, round)) times = timer.times(round, options.give_up_s);
+    before = &round;
+    if (times.empty()) {
+      cost.time_s = std::numeric_limits<double>::infinity();
+      return cost;
+    }
     const double reduce_s =
         options.reduce_s_per_byte > 0 ? options.reduce_s_per_byte * reduced_bytes(round, ranks.size()) : 0.0;
     double chunks = 1, rounds = round.repeat;

@@ -33,18 +33,21 @@ const std::vector<int>& Router::route(int from, int to) {
 
 void Router::grid_route(int from_node, int to_node) {
   const Grid& grid = topology_.grid();
+  const std::size_t dimensions = grid.dims.size();
   int at = from_node, stride = 1;
-  for (auto dim = grid.dims.rbegin(); dim != grid.dims.rend(); ++dim) {
-    const int size = *dim, x = from_node / stride % size, target = to_node / stride % size;
-    int offset = target - x;
+  for (std::size_t d = dimensions; d-- > 0;) {
+    const int size = grid.dims[d], x = from_node / stride % size;
+    int offset = to_node / stride % size - x;
     if (grid.wraps && 2 * std::abs(offset) > size) offset += offset > 0 ? -size : size;
     if (grid.wraps && 2 * std::abs(offset) == size) offset = x % 2 == 0 ? size / 2 : -size / 2;
+    const std::vector<int>& next = offset > 0 ? grid.up : grid.down;
     const int direction = offset > 0 ? 1 : -1;
     for (int here = x; offset != 0; offset -= direction) {
-      const int there = (here + direction + size) % size, next = at + (there - here) * stride;
-      step(topology_.node_vertex(at), topology_.node_vertex(next));
-      at = next;
-      here = there;
+      path_.push_back(next[static_cast<std::size_t>(at) * dimensions + d]);
+      const int there = here + direction;
+      const int wrapped = there == size ? 0 : there < 0 ? size - 1 : there;
+      at += (wrapped - here) * stride;
+      here = wrapped;
     }
     stride *= size;
   }

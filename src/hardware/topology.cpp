@@ -70,6 +70,23 @@ void check_connected(const Topology& topology) {
   check.throw_if_any();
 }
 
+// Neighbour links of a grid, so that a route needs no look-up.
+void index_grid(const Topology& topology, Grid& grid) {
+  for (int node = 0; node < topology.spec().nodes; ++node) {
+    int stride = topology.spec().nodes;
+    for (int size : grid.dims) {
+      stride /= size;
+      const int at = node / stride % size, base = node - at * stride;
+      const auto link_to = [&](int to) {
+        const int neighbour = base + (to + size) % size * stride;
+        return topology.find_link(topology.node_vertex(node), topology.node_vertex(neighbour));
+      };
+      grid.up.push_back(link_to(at + 1));
+      grid.down.push_back(link_to(at - 1));
+    }
+  }
+}
+
 }  // namespace
 
 Topology::Topology(const TopologySpec& spec) : spec_(spec) {
@@ -84,6 +101,7 @@ Topology::Topology(const TopologySpec& spec) : spec_(spec) {
   first_.assign(static_cast<std::size_t>(draft.vertices) + 1, 0);
   for (const Link& l : links_) ++first_[static_cast<std::size_t>(l.from) + 1];
   for (std::size_t v = 1; v < first_.size(); ++v) first_[v] += first_[v - 1];
+  index_grid(*this, grid_);
   if (spec.kind == TopologyKind::Custom) check_connected(*this);
 }
 

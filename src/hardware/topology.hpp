@@ -47,6 +47,7 @@ struct TopologySpec {
 struct Grid {
   std::vector<int> dims;  // last dimension varies fastest
   bool wraps = false;
+  std::vector<int> up, down;  // per node and dimension: the link to the next node up or down, -1 at an edge
 };
 
 inline constexpr int kMaxDevices = 1 << 20;

@@ -42,7 +42,8 @@ std::vector<int> square_factors(int count, int dimensions) {
 GraphDraft build_grid(const TopologySpec& spec, int dimensions, bool wraps) {
   GraphDraft draft;
   draft.vertices = spec.nodes;
-  draft.grid = {spec.dims.empty() ? square_factors(spec.nodes, dimensions) : spec.dims, wraps};
+  draft.grid.dims = spec.dims.empty() ? square_factors(spec.nodes, dimensions) : spec.dims;
+  draft.grid.wraps = wraps;
   int stride = 1;
   for (auto dim = draft.grid.dims.rbegin(); dim != draft.grid.dims.rend(); ++dim) {
     for (int node = 0; node < spec.nodes; ++node) {
