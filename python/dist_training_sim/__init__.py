@@ -3,5 +3,16 @@
 from __future__ import annotations
 
 from ._core import __version__
+from .collectives import Algorithm, CollectiveResult
+from .communication import CommunicationModel
+from .topology import CustomLink, Link, Topology
 
-__all__ = ["__version__"]
+__all__ = [
+    "Algorithm",
+    "CollectiveResult",
+    "CommunicationModel",
+    "CustomLink",
+    "Link",
+    "Topology",
+    "__version__",
+]

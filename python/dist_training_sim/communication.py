@@ -1,0 +1,361 @@
+"""Front door of the communication model: collectives on a network of links, by the classic algorithms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import TYPE_CHECKING
+
+from . import _core
+from .collectives import Algorithm, CollectiveResult
+from .errors import ConfigError, Problems
+from .topology import CustomLink, Link, Topology, directed_links
+from .units import parse_bandwidth, parse_bytes, parse_seconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["CommunicationModel"]
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """The network as given, in SI units: what a model is rebuilt from."""
+
+    topology: Topology
+    num_nodes: int
+    devices_per_node: int
+    rates: tuple[float, float, float, float]  # inter-node bytes/s and s, intra-node bytes/s and s
+    dims: tuple[int, ...]
+    radix: int
+    group_size: int
+    oversubscription: float
+    switches: int
+    links: tuple[tuple[int, int, float, float], ...]
+    reduce_s_per_byte: float
+
+    def build(self) -> _core.CommunicationModel:
+        return _core.CommunicationModel(
+            kind=getattr(_core.TopologyKind, self.topology.name), nodes=self.num_nodes,
+            devices_per_node=self.devices_per_node, rates=self.rates, dims=self.dims, radix=self.radix,
+            group_size=self.group_size, oversubscription=self.oversubscription, switches=self.switches,
+            links=self.links, reduce_s_per_byte=self.reduce_s_per_byte,
+        )  # fmt: skip
+
+
+class CommunicationModel:
+    """Collectives among devices joined by a network, priced link by link.
+
+    A message takes the latencies of its route plus its transfer over the busiest link of the route; what shares a link
+    waits for each other. Algorithms are the textbook ones, so times are those of an ideal library on these links.
+
+    Parameters
+    ----------
+    num_nodes : int
+        Nodes of the network.
+    topology : Topology or str
+        How the nodes are joined.
+    devices_per_node : int
+        Devices (ranks) of each node, 1 by default. More than one hang on a hub of their node (an NVLink switch).
+    bandwidth : str or float
+        Inter-node link, per direction: `"50 GB/s"` (a 400 Gb/s NIC) or bytes/s.
+    latency : str or float
+        One hop between two nodes: `"5 us"` (InfiniBand class, library included) or seconds. With a switch between, each
+        of its two cables takes half.
+    intra_node_bandwidth, intra_node_latency : str or float
+        The same within a node, per device: `"300 GB/s"` (NVLink class) and `"1 us"`.
+    dims : sequence of int, optional
+        Nodes per dimension of MESH_2D, TORUS_2D, TORUS_3D; by default the most square factorisation.
+    radix : int, optional
+        TREE: children per node (2). FAT_TREE: nodes per leaf (square root). RAIL_OPTIMIZED: nodes per leaf (all).
+        DRAGONFLY: nodes per router (balanced: fourth root of num_nodes / 4).
+    group_size : int, optional
+        DRAGONFLY: routers per group (twice `radix`).
+    oversubscription : float
+        FAT_TREE, RAIL_OPTIMIZED: bandwidth below a leaf over that above it, 1 by default.
+    links : iterable of CustomLink or (a, b), optional
+        CUSTOM: the links; bandwidth and latency default to those above.
+    switches : int
+        CUSTOM: vertices beyond the nodes, numbered from `num_nodes`.
+    reduce_bandwidth : str or float, optional
+        Rate at which a rank combines received data with its own; by default this takes no time.
+
+    Raises
+    ------
+    ConfigError
+        Naming every value that is not physical or does not fit the topology.
+
+    Examples
+    --------
+    >>> model = CommunicationModel(num_nodes=8, topology=Topology.RING)
+    >>> model.all_reduce("64 MiB", algorithm="ring").algorithm
+    'ring'
+    """
+
+    def __init__(
+        self,
+        num_nodes: int,
+        topology: Topology | str = Topology.RING,
+        *,
+        devices_per_node: int = 1,
+        bandwidth: str | float = "50 GB/s",
+        latency: str | float = "5 us",
+        intra_node_bandwidth: str | float = "300 GB/s",
+        intra_node_latency: str | float = "1 us",
+        dims: Sequence[int] | None = None,
+        radix: int | None = None,
+        group_size: int | None = None,
+        oversubscription: float = 1.0,
+        links: Iterable[CustomLink | tuple[int, int]] | None = None,
+        switches: int = 0,
+        reduce_bandwidth: str | float | None = None,
+    ) -> None:
+        counts = {"num_nodes": num_nodes, "devices_per_node": devices_per_node, "radix": radix,
+                  "group_size": group_size, "switches": switches}  # fmt: skip
+        _check_integers({**counts, **{f"dims[{i}]": d for i, d in enumerate(dims or ())}})
+        inter = parse_bandwidth(bandwidth), parse_seconds(latency, "latency")
+        intra = (
+            parse_bandwidth(intra_node_bandwidth, "intra_node_bandwidth"),
+            parse_seconds(intra_node_latency, "intra_node_latency"),
+        )
+        self._overrides: list[tuple[int, int, float, float]] = []
+        self._spec = _Spec(
+            Topology(topology), num_nodes, devices_per_node, (*inter, *intra), tuple(dims or ()), radix or 0,
+            group_size or 0, float(oversubscription), switches, tuple(directed_links(links or (), *inter)),
+            _seconds_per_byte(reduce_bandwidth),
+        )  # fmt: skip
+        self._core = self._spec.build()
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of the network."""
+        return self._spec.num_nodes
+
+    @property
+    def devices_per_node(self) -> int:
+        """Devices of each node."""
+        return self._spec.devices_per_node
+
+    @property
+    def num_devices(self) -> int:
+        """Devices, that is ranks, of the whole network."""
+        return self.num_nodes * self.devices_per_node
+
+    @property
+    def topology(self) -> Topology:
+        """How the nodes are joined."""
+        return self._spec.topology
+
+    def topology_links(self) -> list[Link]:
+        """Every directed link. Vertices are the ranks, then a hub per node if it has several devices, then switches."""
+        return [Link(*link) for link in self._core.links()]
+
+    def vertex_name(self, vertex: int) -> str:
+        """Readable name of a vertex id: `"rank 3"`, `"node 1"` (its hub), `"switch 0"`."""
+        return self._core.vertex_name(vertex)
+
+    def set_link(
+        self,
+        a: int,
+        b: int,
+        *,
+        bandwidth: str | float | None = None,
+        latency: str | float | None = None,
+        both_ways: bool = True,
+    ) -> None:
+        """Change the link between vertices `a` and `b` (ids as in `topology_links`); routes stay as they are.
+
+        Parameters
+        ----------
+        a, b : int
+            Ends of an existing link.
+        bandwidth, latency : str or float, optional
+            New values; what is left out stays.
+        both_ways : bool
+            Also change the link from `b` to `a`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such link, or a value is not physical.
+        """
+        _check_integers({"a": a, "b": b})
+        changed = []
+        for start, end in [(a, b), (b, a)] if both_ways else [(a, b)]:
+            old_bandwidth, old_latency = self._core.link(start, end)
+            new_bandwidth = old_bandwidth if bandwidth is None else parse_bandwidth(bandwidth)
+            changed.append((start, end, new_bandwidth, old_latency if latency is None else parse_seconds(latency)))
+        self._core = self._core.with_links(changed)
+        self._overrides += changed
+
+    def with_devices_per_node(self, devices_per_node: int) -> CommunicationModel:
+        """The same nodes with another number of devices each; links set between nodes are kept.
+
+        Raises
+        ------
+        ConfigError
+            If links were set that the new network may not have.
+        """
+        if devices_per_node == self.devices_per_node:
+            return self
+        model = object.__new__(CommunicationModel)
+        _check_integers({"devices_per_node": devices_per_node})
+        model.__setstate__((replace(self._spec, devices_per_node=devices_per_node), []))
+        if self._overrides and (self.devices_per_node > 1 or self.topology is Topology.RAIL_OPTIMIZED):
+            raise ConfigError("set_link: links were already set, expected none before with_devices_per_node; set them after")
+        shift = model._core.node_vertex(0) - self._core.node_vertex(0)
+        kept = [(a + shift, b + shift, bandwidth, latency) for a, b, bandwidth, latency in self._overrides]
+        model.__setstate__((model._spec, kept))
+        return model
+
+    def send_recv(self, src: int, dst: int, size: str | float) -> CollectiveResult:
+        """Send `size` bytes (or `"64 MiB"`) from rank `src` to rank `dst`."""
+        return self._run("SEND_RECV", size, (src, dst), Algorithm.DIRECT)
+
+    point_to_point = send_recv
+
+    def all_reduce(
+        self,
+        size: str | float,
+        ranks: Sequence[int] | None = None,
+        *,
+        algorithm: Algorithm | str = Algorithm.AUTO,
+        chunks: int | None = None,
+    ) -> CollectiveResult:
+        """Combine a buffer of `size` bytes over all `ranks` (all by default), the result on each of them.
+
+        `chunks` is the number of chunks of the pipelined algorithm, by default the fastest.
+        """
+        return self._run("ALL_REDUCE", size, ranks, algorithm, chunks=chunks)
+
+    def broadcast(
+        self,
+        size: str | float,
+        ranks: Sequence[int] | None = None,
+        *,
+        root: int | None = None,
+        algorithm: Algorithm | str = Algorithm.AUTO,
+        chunks: int | None = None,
+    ) -> CollectiveResult:
+        """Copy `size` bytes from `root` (by default the first rank of the group) to the other ranks."""
+        return self._run("BROADCAST", size, ranks, algorithm, root, chunks)
+
+    def reduce(
+        self,
+        size: str | float,
+        ranks: Sequence[int] | None = None,
+        *,
+        root: int | None = None,
+        algorithm: Algorithm | str = Algorithm.AUTO,
+        chunks: int | None = None,
+    ) -> CollectiveResult:
+        """Combine a buffer of `size` bytes over the ranks, the result on `root` (by default the first rank)."""
+        return self._run("REDUCE", size, ranks, algorithm, root, chunks)
+
+    def gather(
+        self,
+        size: str | float,
+        ranks: Sequence[int] | None = None,
+        *,
+        root: int | None = None,
+        algorithm: Algorithm | str = Algorithm.AUTO,
+    ) -> CollectiveResult:
+        """Collect `size` bytes in all, an equal part from each rank, on `root` (by default the first rank)."""
+        return self._run("GATHER", size, ranks, algorithm, root)
+
+    def scatter(
+        self,
+        size: str | float,
+        ranks: Sequence[int] | None = None,
+        *,
+        root: int | None = None,
+        algorithm: Algorithm | str = Algorithm.AUTO,
+    ) -> CollectiveResult:
+        """Hand out `size` bytes in all, an equal part to each rank, from `root` (by default the first rank)."""
+        return self._run("SCATTER", size, ranks, algorithm, root)
+
+    def all_gather(
+        self, size: str | float, ranks: Sequence[int] | None = None, *, algorithm: Algorithm | str = Algorithm.AUTO
+    ) -> CollectiveResult:
+        """Collect `size` bytes in all, an equal part from each rank, on every rank."""
+        return self._run("ALL_GATHER", size, ranks, algorithm)
+
+    def reduce_scatter(
+        self, size: str | float, ranks: Sequence[int] | None = None, *, algorithm: Algorithm | str = Algorithm.AUTO
+    ) -> CollectiveResult:
+        """Combine a buffer of `size` bytes over the ranks, an equal part of the result on each."""
+        return self._run("REDUCE_SCATTER", size, ranks, algorithm)
+
+    def all_to_all(
+        self, size: str | float, ranks: Sequence[int] | None = None, *, algorithm: Algorithm | str = Algorithm.AUTO
+    ) -> CollectiveResult:
+        """Send an equal part of each rank's buffer of `size` bytes to each rank."""
+        return self._run("ALL_TO_ALL", size, ranks, algorithm)
+
+    def barrier(self, ranks: Sequence[int] | None = None) -> CollectiveResult:
+        """Wait until every rank has come: rounds of empty messages."""
+        return self._run("BARRIER", 0.0, ranks, Algorithm.AUTO)
+
+    def _run(
+        self,
+        kind: str,
+        size: str | float,
+        ranks: Sequence[int] | None,
+        algorithm: Algorithm | str,
+        root: int | None = None,
+        chunks: int | None = None,
+    ) -> CollectiveResult:
+        size_bytes = parse_bytes(size)
+        _check_integers({"root": root, "chunks": chunks, **{f"ranks[{i}]": r for i, r in enumerate(ranks or ())}})
+        if root is not None and root < 0:
+            raise ConfigError(f"root: got {root}, expected one of the ranks of the group")
+        group = tuple(range(self.num_devices)) if ranks is None else tuple(ranks)
+        chosen = -1 if root is None else root
+        time_s, name, bound, sent = self._core.collective(
+            getattr(_core.CollectiveKind, kind), size_bytes, group,
+            getattr(_core.Algorithm, Algorithm(algorithm).name), chosen, chunks or 0,
+        )  # fmt: skip
+        return CollectiveResult(kind.lower(), size_bytes, group, time_s, name, bound, sent, self, chosen)
+
+    def _traffic(self, result: CollectiveResult) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        algorithm = Algorithm.AUTO if result.algorithm == "none" else Algorithm(result.algorithm)
+        return self._core.traffic(
+            getattr(_core.CollectiveKind, result.kind.upper()), result.size_bytes, result.ranks,
+            getattr(_core.Algorithm, algorithm.name), result._root,
+        )  # fmt: skip
+
+    def __getstate__(self) -> tuple[_Spec, list[tuple[int, int, float, float]]]:
+        return self._spec, self._overrides
+
+    def __setstate__(self, state: tuple[_Spec, list[tuple[int, int, float, float]]]) -> None:
+        self._spec, overrides = state
+        self._overrides = list(overrides)
+        self._core = self._spec.build().with_links(self._overrides)
+
+    def __repr__(self) -> str:
+        return (
+            f"CommunicationModel(num_nodes={self.num_nodes}, topology={self.topology}, "
+            f"devices_per_node={self.devices_per_node})"
+        )
+
+
+def _check_integers(values: dict[str, object]) -> None:
+    """Raise one error naming every value that is neither None nor an integer of 32 bits."""
+    problems = Problems()
+    for where, value in values.items():
+        whole = isinstance(value, Integral) and not isinstance(value, bool) and abs(int(value)) < 2**31
+        if value is not None and not whole:
+            problems.add(where, value, "an integer of 32 bits")
+    problems.raise_if_any()
+
+
+def _seconds_per_byte(bandwidth: str | float | None) -> float:
+    if bandwidth is None:
+        return 0.0
+    rate = parse_bandwidth(bandwidth, "reduce_bandwidth")
+    problems = Problems()
+    problems.positive("reduce_bandwidth", rate)
+    problems.raise_if_any()
+    return 1.0 / rate

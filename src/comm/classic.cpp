@@ -1,0 +1,195 @@
+#include "comm/classic.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "comm/classic_parts.hpp"
+#include "error.hpp"
+
+namespace dts {
+
+std::string name_of(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::Auto: return "auto";
+    case Algorithm::Ring: return "ring";
+    case Algorithm::BidirectionalRing: return "bidirectional_ring";
+    case Algorithm::RecursiveDoubling: return "recursive_doubling";
+    case Algorithm::RecursiveHalving: return "recursive_halving";
+    case Algorithm::Tree: return "tree";
+    case Algorithm::Rabenseifner: return "rabenseifner";
+    case Algorithm::DoubleBinaryTree: return "double_binary_tree";
+    case Algorithm::Chain: return "chain";
+    case Algorithm::ScatterAllGather: return "scatter_all_gather";
+    case Algorithm::Direct: return "direct";
+    case Algorithm::Pairwise: return "pairwise";
+    case Algorithm::Bruck: return "bruck";
+    case Algorithm::Dissemination: return "dissemination";
+  }
+  return "unknown";
+}
+
+std::string name_of(CollectiveKind kind) {
+  switch (kind) {
+    case CollectiveKind::SendRecv: return "send_recv";
+    case CollectiveKind::Broadcast: return "broadcast";
+    case CollectiveKind::Reduce: return "reduce";
+    case CollectiveKind::AllReduce: return "all_reduce";
+    case CollectiveKind::ReduceScatter: return "reduce_scatter";
+    case CollectiveKind::AllGather: return "all_gather";
+    case CollectiveKind::Gather: return "gather";
+    case CollectiveKind::Scatter: return "scatter";
+    case CollectiveKind::AllToAll: return "all_to_all";
+    case CollectiveKind::Barrier: return "barrier";
+  }
+  return "unknown";
+}
+
+const std::vector<Algorithm>& classic_algorithms(CollectiveKind kind) {
+  using A = Algorithm;
+  static const std::vector<A> all_reduce{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Rabenseifner, A::Tree,
+                                         A::DoubleBinaryTree, A::Direct};
+  static const std::vector<A> reduce_scatter{A::Ring, A::BidirectionalRing, A::RecursiveHalving, A::Direct};
+  static const std::vector<A> all_gather{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Bruck, A::Direct};
+  static const std::vector<A> broadcast{A::Tree, A::Chain, A::DoubleBinaryTree, A::ScatterAllGather, A::Direct};
+  static const std::vector<A> reduce{A::Tree, A::Chain, A::DoubleBinaryTree, A::Direct};
+  static const std::vector<A> gather{A::Tree, A::Direct};
+  static const std::vector<A> all_to_all{A::Bruck, A::Direct, A::Pairwise};
+  static const std::vector<A> send_recv{A::Direct};
+  static const std::vector<A> barrier{A::Dissemination};
+  switch (kind) {
+    case CollectiveKind::AllReduce: return all_reduce;
+    case CollectiveKind::ReduceScatter: return reduce_scatter;
+    case CollectiveKind::AllGather: return all_gather;
+    case CollectiveKind::Broadcast: return broadcast;
+    case CollectiveKind::Reduce: return reduce;
+    case CollectiveKind::Gather:
+    case CollectiveKind::Scatter: return gather;
+    case CollectiveKind::AllToAll: return all_to_all;
+    case CollectiveKind::SendRecv: return send_recv;
+    case CollectiveKind::Barrier: break;
+  }
+  return barrier;
+}
+
+double classic_send_count(CollectiveKind kind, Algorithm algorithm, int members) {
+  const double n = members;
+  const bool rooted = kind == CollectiveKind::Broadcast || kind == CollectiveKind::Reduce ||
+                      kind == CollectiveKind::Gather || kind == CollectiveKind::Scatter ||
+                      kind == CollectiveKind::SendRecv;
+  const bool every_pair = algorithm == Algorithm::Direct || algorithm == Algorithm::Pairwise;
+  if (every_pair && !rooted) return n * (n - 1);
+  const bool ring = algorithm == Algorithm::Ring || algorithm == Algorithm::BidirectionalRing;
+  return ring || algorithm == Algorithm::Chain ? 4 * n : 4 * n * (1 + log2_ceil(members));
+}
+
+namespace {
+
+Schedule joined(Schedule first, Schedule second) {
+  append(first, std::move(second));
+  return first;
+}
+
+// Bytes that each power-of-two participant owns after reduce-scatter: its own block and its folded partner's.
+std::vector<double> folded_blocks(int n, double block) {
+  const int participants = 1 << log2_floor(n);
+  std::vector<double> blocks(static_cast<std::size_t>(participants), block);
+  for (int extra = participants; extra < n; ++extra) blocks[static_cast<std::size_t>(extra - participants)] += block;
+  return blocks;
+}
+
+Schedule reduce_scatter(Algorithm algorithm, double bytes, int n) {
+  switch (algorithm) {
+    case Algorithm::RecursiveHalving:
+      return joined(fold_in(n, bytes, true), joined(halving(folded_blocks(n, bytes / n)), fold_out(n, bytes / n)));
+    case Algorithm::Direct: return direct_exchange(n, bytes / n, true);
+    default: return ring_pass(n, bytes / n, true, algorithm == Algorithm::BidirectionalRing);
+  }
+}
+
+Schedule all_gather(Algorithm algorithm, double bytes, int n) {
+  switch (algorithm) {
+    case Algorithm::RecursiveDoubling:
+      return joined(fold_in(n, bytes / n, false),
+                    joined(reversed(halving(folded_blocks(n, bytes / n)), false), fold_out(n, bytes / n * (n - 1))));
+    case Algorithm::Bruck: return bruck_all_gather(n, bytes / n);
+    case Algorithm::Direct: return direct_exchange(n, bytes / n, false);
+    default: return ring_pass(n, bytes / n, false, algorithm == Algorithm::BidirectionalRing);
+  }
+}
+
+Schedule all_reduce(Algorithm algorithm, double bytes, int n) {
+  const int participants = 1 << log2_floor(n);
+  switch (algorithm) {
+    case Algorithm::RecursiveDoubling:
+      return joined(fold_in(n, bytes, true), joined(doubling_exchange(n, bytes), fold_out(n, bytes)));
+    case Algorithm::Rabenseifner: {
+      const std::vector<double> blocks(static_cast<std::size_t>(participants), bytes / participants);
+      const Schedule scatter = halving(blocks);
+      return joined(joined(fold_in(n, bytes, true), scatter), joined(reversed(scatter, false), fold_out(n, bytes)));
+    }
+    case Algorithm::Tree: {
+      const Schedule broadcast = binomial_broadcast(n, bytes);
+      return joined(reversed(broadcast, true), broadcast);
+    }
+    case Algorithm::DoubleBinaryTree: return double_tree_all_reduce(n, bytes);
+    default: return joined(reduce_scatter(algorithm, bytes, n), all_gather(algorithm, bytes, n));
+  }
+}
+
+Schedule broadcast(Algorithm algorithm, double bytes, int n) {
+  switch (algorithm) {
+    case Algorithm::Chain: return chain_broadcast(n, bytes);
+    case Algorithm::DoubleBinaryTree: return double_tree_broadcast(n, bytes);
+    case Algorithm::ScatterAllGather:  // van de Geijn
+      return joined(binomial_scatter(n, bytes / n), ring_pass(n, bytes / n, false, false));
+    case Algorithm::Direct: return direct_broadcast(n, bytes);
+    default: return binomial_broadcast(n, bytes);
+  }
+}
+
+Schedule scatter(Algorithm algorithm, double bytes, int n) {
+  return algorithm == Algorithm::Direct ? direct_broadcast(n, bytes / n) : binomial_scatter(n, bytes / n);
+}
+
+Schedule all_to_all(Algorithm algorithm, double bytes, int n) {
+  switch (algorithm) {
+    case Algorithm::Bruck: return bruck_all_to_all(n, bytes / n);
+    case Algorithm::Direct: return direct_exchange(n, bytes / n, false);
+    default: return pairwise_exchange(n, bytes / n);
+  }
+}
+
+void check_algorithm(CollectiveKind kind, Algorithm algorithm) {
+  const std::vector<Algorithm>& known = classic_algorithms(kind);
+  std::string names;
+  for (Algorithm a : known) names += (names.empty() ? "" : ", ") + name_of(a);
+  Checker check;
+  check.require(std::find(known.begin(), known.end(), algorithm) != known.end(), "algorithm", name_of(algorithm),
+                "auto or one that carries out " + name_of(kind) + ": " + names);
+  check.throw_if_any();
+}
+
+}  // namespace
+
+bool is_pipelined(Algorithm algorithm) noexcept {
+  return algorithm == Algorithm::Chain || algorithm == Algorithm::DoubleBinaryTree;
+}
+
+Schedule classic_schedule(CollectiveKind kind, Algorithm algorithm, double bytes, int n) {
+  check_algorithm(kind, algorithm);
+  switch (kind) {
+    case CollectiveKind::AllReduce: return all_reduce(algorithm, bytes, n);
+    case CollectiveKind::ReduceScatter: return reduce_scatter(algorithm, bytes, n);
+    case CollectiveKind::AllGather: return all_gather(algorithm, bytes, n);
+    case CollectiveKind::Broadcast: return broadcast(algorithm, bytes, n);
+    case CollectiveKind::Reduce: return reversed(broadcast(algorithm, bytes, n), true);
+    case CollectiveKind::Scatter: return scatter(algorithm, bytes, n);
+    case CollectiveKind::Gather: return reversed(scatter(algorithm, bytes, n), false);
+    case CollectiveKind::AllToAll: return all_to_all(algorithm, bytes, n);
+    case CollectiveKind::SendRecv: return direct_broadcast(2, bytes);
+    case CollectiveKind::Barrier: break;
+  }
+  return dissemination(n);
+}
+
+}  // namespace dts
