@@ -6,8 +6,12 @@
 namespace py = pybind11;
 
 void bind_errors(py::module_& m);
+void bind_device(py::module_& m);
+void bind_compute(py::module_& m);
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = dts::kVersion;
   bind_errors(m);
+  bind_device(m);
+  bind_compute(m);
 }
