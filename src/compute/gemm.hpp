@@ -34,7 +34,7 @@ struct GroupedKernel {
 
 inline constexpr GroupedKernel kGroupedSingleLaunch{};  // CUTLASS, DeepGEMM: one launch at the dense rate
 // Transformer Engine: one library call per expert on several streams. SimuMax tables (B200), see the guide.
-inline constexpr GroupedKernel kGroupedMultiStream{0.935, 0.924, 0.75, 3.6e-6, 4.8e-6, 0};
+inline constexpr GroupedKernel kGroupedMultiStream{0.935, 0.924, 0.773, 3.6e-6, 4.8e-6, 0};
 
 // `groups` products of one shape. With unequal loads pass the mean shape; the slowest rank's load sets a step.
 double grouped_gemm_time_s(const DeviceSpec& device, DType dtype, double groups, const GemmShape& per_group,
