@@ -6,10 +6,24 @@
 namespace py = pybind11;
 
 void bind_errors(py::module_& m);
+void bind_device(py::module_& m);
+void bind_cluster(py::module_& m);
+void bind_workload(py::module_& m);
+void bind_parallel(py::module_& m);
 void bind_communication(py::module_& m);
+void bind_compute(py::module_& m);
+void bind_memory(py::module_& m);
+void bind_simulator(py::module_& m);
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = dts::kVersion;
   bind_errors(m);
+  bind_device(m);
+  bind_cluster(m);
+  bind_workload(m);
+  bind_parallel(m);
   bind_communication(m);
+  bind_compute(m);
+  bind_memory(m);
+  bind_simulator(m);
 }

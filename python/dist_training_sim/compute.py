@@ -1,0 +1,348 @@
+"""The compute model of the front door: devices, equal or not, and how long a piece of work takes on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from . import _core
+from .compute_constants import device_type_spec
+from .errors import ConfigError, Problems, suggest
+from .units import parse_bandwidth
+
+__all__ = ["ComputeModel", "DType", "DeviceType", "OpProfile"]
+
+DType = _core.DType
+_E = TypeVar("_E", bound=Enum)
+
+
+class DeviceType(Enum):
+    """Class of device: each has generic constants, any of them can be replaced by a described device.
+
+    ``GPU`` is an H100 SXM5 80 GB, ``TPU`` a v5p, ``CPU`` a 64-core server processor (EPYC 9554); ``CUSTOM`` is described
+    by the user's own peak, bandwidth and efficiency.
+    """
+
+    CPU = "cpu"
+    GPU = "gpu"
+    TPU = "tpu"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True)
+class OpProfile:
+    """An op known by what it computes and moves.
+
+    Attributes
+    ----------
+    flops : float
+        Floating-point operations.
+    bytes : float
+        Bytes read and written in device memory.
+    dtype : DType or str
+        Type it computes in, e.g. ``"bf16"``.
+    """
+
+    flops: float
+    bytes: float
+    dtype: DType | str = "bf16"
+
+
+def _member(enum: type[_E], value: _E | str, where: str) -> _E:
+    if isinstance(value, enum):
+        return value
+    names = {member.name.lower(): member for member in enum}
+    if isinstance(value, str) and value.lower() in names:
+        return names[value.lower()]
+    fix = suggest(value, names) if isinstance(value, str) else f"known: {', '.join(names)}"
+    raise ConfigError(f"{where}: got {value!r}, expected a {enum.__name__} or its name; {fix}")
+
+
+def _require_amounts(**amounts: float) -> None:
+    problems = Problems()
+    for name, value in amounts.items():
+        problems.non_negative(name, value)
+    problems.raise_if_any()
+
+
+def _type_of(spec: _core.DeviceSpec) -> DeviceType:
+    return DeviceType.__members__.get(spec.kind.name, DeviceType.CUSTOM)
+
+
+def _base_spec(device_type: DeviceType | None, device: _core.DeviceSpec | None) -> _core.DeviceSpec:
+    """Copy of the described device, or the generic one of the type; the two must not contradict each other."""
+    if device is None:
+        return device_type_spec((device_type or DeviceType.GPU).name)
+    if not isinstance(device, _core.DeviceSpec):
+        raise ConfigError(f"device: got {device!r}, expected a DeviceSpec")
+    if device_type not in (None, _type_of(device)):
+        kind = _type_of(device).name
+        raise ConfigError(f"device_type: got {device_type}, expected {kind}, the kind of {device.name}; leave one out")
+    return _core.DeviceSpec(device)
+
+
+def _set_peak(spec: _core.DeviceSpec, peak_flops: float) -> None:
+    """Scale all peaks to a 16-bit peak; a device without peaks gets it for every type of 16 bits and more."""
+    known = spec.rate(DType.BF16).peak_flops
+    wide = (DType.BF16, DType.FP16, DType.TF32, DType.FP32, DType.FP64)
+    for dtype in DType if known > 0 else wide:
+        rate = spec.rate(dtype)
+        rate.peak_flops = rate.peak_flops * peak_flops / known if known > 0 else peak_flops
+
+
+def _set_efficiency(spec: _core.DeviceSpec, efficiency: float) -> None:
+    for dtype in DType:
+        rate = spec.rate(dtype)
+        rate.burst_share, rate.sustained_share = efficiency, 1.0
+
+
+def _set_memory_efficiency(spec: _core.DeviceSpec, efficiency: float) -> None:
+    memory = spec.memory
+    memory.stream_efficiency = memory.norm_efficiency = memory.optimizer_efficiency = efficiency
+    for gemm in (spec.gemm, spec.gemm_fp8, spec.gemm_fp4):
+        gemm.memory_efficiency = efficiency
+
+
+def _check_overrides(
+    spec: _core.DeviceSpec,
+    peak_flops: float | None,
+    bandwidth_Bps: float | None,  # noqa: N803
+    shares: dict[str, float | None],
+) -> None:
+    problems = Problems()
+    bare = all(rate.peak_flops == 0 for rate in spec.rates)
+    for name, value in (("peak_flops", peak_flops), ("memory_bandwidth", bandwidth_Bps)):
+        if value is not None:
+            problems.positive(name, value)
+        elif bare:
+            problems.add(name, None, "a rate for DeviceType.CUSTOM", f"pass {name}=")
+    for name, share in shares.items():
+        if share is not None and problems.positive(name, share) and share > 1:
+            problems.add(name, share, "a share in (0, 1]")
+    problems.raise_if_any()
+
+
+class ComputeModel:
+    """Time of computation on a set of devices.
+
+    Work is stated per device. Without a device index a method answers for the slowest device, which decides a
+    synchronous step. Prices are those of the core: matmuls by tiles and waves, attention by row blocks, everything
+    else as the p-norm of compute and memory time plus a kernel floor, at the clock of a long training run. Formulas,
+    sources and accuracy: ``docs/guide/compute.md``.
+
+    Parameters
+    ----------
+    num_devices : int, default 8
+        Devices; all alike until `set_device`.
+    device_type : DeviceType or str, optional
+        Class whose generic device is used, default ``GPU``. With `device` given it must be that device's kind.
+    device : DeviceSpec, optional
+        Description of the device, in place of the generic one.
+    peak_flops : float, optional
+        Dense 16-bit matmul peak in FLOP/s; the peaks of other types keep their ratio to it. For ``CUSTOM`` it is
+        required and holds for every type of 16 bits and more (narrower types run at it too).
+    memory_bandwidth : float or str, optional
+        Memory bandwidth, bytes/s or e.g. ``"3.35 TB/s"``. Required for ``CUSTOM``.
+    efficiency : float, optional
+        Share of the peak that long matmuls reach in training; replaces the device's own shares.
+    memory_efficiency : float, optional
+        Share of the bandwidth that streaming kernels reach.
+
+    Raises
+    ------
+    ConfigError
+        Naming every argument that is not physical.
+
+    Examples
+    --------
+    >>> model = ComputeModel(num_devices=8, device_type=DeviceType.GPU)
+    >>> model.forward_time_s(250e6, samples=32) < model.backward_time_s(250e6, samples=32)
+    True
+    """
+
+    def __init__(
+        self,
+        num_devices: int = 8,
+        device_type: DeviceType | str | None = None,
+        *,
+        device: _core.DeviceSpec | None = None,
+        peak_flops: float | None = None,
+        memory_bandwidth: float | str | None = None,
+        efficiency: float | None = None,
+        memory_efficiency: float | None = None,
+    ) -> None:
+        problems = Problems()
+        problems.count("num_devices", num_devices)
+        problems.raise_if_any()
+        kind = None if device_type is None else _member(DeviceType, device_type, "device_type")
+        spec = _base_spec(kind, device)
+        bandwidth = None if memory_bandwidth is None else parse_bandwidth(memory_bandwidth, "memory_bandwidth")
+        shares = {"efficiency": efficiency, "memory_efficiency": memory_efficiency}
+        _check_overrides(spec, peak_flops, bandwidth, shares)
+        if peak_flops is not None:
+            _set_peak(spec, peak_flops)
+        if bandwidth is not None:
+            spec.hbm_Bps = bandwidth
+        if efficiency is not None:
+            _set_efficiency(spec, efficiency)
+        if memory_efficiency is not None:
+            _set_memory_efficiency(spec, memory_efficiency)
+        self._model = _core.ComputeModel(num_devices, spec)
+
+    @property
+    def num_devices(self) -> int:
+        """Number of devices."""
+        return self._model.devices
+
+    @property
+    def device_type(self) -> DeviceType:
+        """Class of the first device."""
+        return _type_of(self._model.device(0))
+
+    def device(self, index: int) -> _core.DeviceSpec:
+        """Return a copy of the description of one device."""
+        return self._model.device(self._index(index))
+
+    def speed(self, index: int) -> float:
+        """Return the speed factor of one device, 1 unless `set_device` changed it."""
+        return float(self._model.speed(self._index(index)))
+
+    def set_device(self, index: int, device: _core.DeviceSpec | None = None, *, speed: float | None = None) -> None:
+        """Change one device: another description, a speed factor, or both.
+
+        Parameters
+        ----------
+        index : int
+            Device, from 0.
+        device : DeviceSpec, optional
+            Its new description.
+        speed : float, optional
+            Factor on its speed: at 0.9 everything takes 1/0.9 of the time (a throttled straggler).
+        """
+        if device is None and speed is None:
+            raise ConfigError("set_device: got neither device nor speed, expected at least one")
+        at = self._index(index)
+        if speed is not None:
+            problems = Problems()
+            problems.positive("speed", speed)
+            problems.raise_if_any()
+        if device is not None:
+            self._model.set_device(at, _base_spec(None, device))
+        if speed is not None:
+            self._model.set_speed(at, speed)
+
+    def forward_time_s(
+        self,
+        parameters: float,
+        samples: float,
+        activations: float = 0.0,
+        *,
+        dtype: DType | str = "bf16",
+        device: int | None = None,
+    ) -> float:
+        """Seconds of a forward pass of a model known by its size.
+
+        2 FLOPs per parameter and sample; the weights read once; every activation written once and read once.
+
+        Parameters
+        ----------
+        parameters : float
+            Parameters that the device holds and uses once per sample.
+        samples : float
+            Samples that the device processes.
+        activations : float, default 0
+            Elements written per sample.
+        dtype : DType or str, default "bf16"
+            Type of weights, activations and arithmetic.
+        device : int, optional
+            Device; the slowest one if left out.
+        """
+        return float(self._model.forward_time_s(_work(parameters, samples, activations, dtype), self._index(device)))
+
+    def backward_time_s(
+        self,
+        parameters: float,
+        samples: float,
+        activations: float = 0.0,
+        *,
+        dtype: DType | str = "bf16",
+        device: int | None = None,
+    ) -> float:
+        """Seconds of a backward pass: data gradients and weight gradients, each as large as the forward pass.
+
+        Parameters are those of `forward_time_s`.
+        """
+        return float(self._model.backward_time_s(_work(parameters, samples, activations, dtype), self._index(device)))
+
+    def weight_update_time_s(
+        self, parameters: float, *, bytes_per_parameter: float = 28.0, device: int | None = None
+    ) -> float:
+        """Seconds of an optimizer step over `parameters` held by the device.
+
+        The default moves 28 bytes per parameter: fused Adam with fp32 weights, gradients and two states.
+        """
+        _require_amounts(parameters=parameters, bytes_per_parameter=bytes_per_parameter)
+        return float(self._model.weight_update_time_s(parameters, bytes_per_parameter, self._index(device)))
+
+    def op_time_s(self, profile: OpProfile, *, device: int | None = None) -> float:
+        """Seconds of an op known by its FLOPs and bytes."""
+        _require_amounts(flops=profile.flops, bytes=profile.bytes)
+        core = _core.OpProfile(profile.flops, profile.bytes, _member(DType, profile.dtype, "dtype"))
+        return float(self._model.op_time_s(core, self._index(device)))
+
+    def matmul_time_s(
+        self,
+        m: float,
+        n: float,
+        k: float,
+        dtype: DType | str = "bf16",
+        *,
+        batch: float = 1.0,
+        device: int | None = None,
+    ) -> float:
+        """Seconds of `batch` products ``[m, k] x [k, n]`` in one launch, without conversion to 8 or 4 bits."""
+        _require_amounts(m=m, n=n, k=k, batch=batch)
+        shape = _core.GemmShape(m, n, k, batch)
+        return float(self._model.matmul_time_s(shape, _member(DType, dtype, "dtype"), self._index(device)))
+
+    def attention_time_s(
+        self,
+        batch: float,
+        heads: float,
+        seq_len: float,
+        head_dim: float,
+        *,
+        kv_heads: float | None = None,
+        causal: bool = True,
+        window: float = 0.0,
+        backward: bool = False,
+        dtype: DType | str = "bf16",
+        device: int | None = None,
+    ) -> float:
+        """Seconds of flash self-attention, one pass; masked blocks are skipped.
+
+        `kv_heads` defaults to `heads`; `window` is the number of keys one query sees (0 = all).
+        """
+        keys = heads if kv_heads is None else kv_heads
+        _require_amounts(batch=batch, heads=heads, kv_heads=keys, seq_len=seq_len, head_dim=head_dim, window=window)
+        shape = _core.AttentionShape()
+        shape.batch, shape.heads, shape.kv_heads = batch, heads, keys
+        shape.q_len = shape.kv_len = seq_len
+        shape.qk_dim = shape.v_dim = head_dim
+        shape.causal, shape.window = causal, window
+        kind = _member(DType, dtype, "dtype")
+        return float(self._model.attention_time_s(shape, kind, backward, self._index(device)))
+
+    def _index(self, index: int | None) -> int:
+        if index is None:
+            return int(_core.ComputeModel.SLOWEST)
+        problems = Problems()
+        problems.count("device index", index, minimum=0, maximum=self.num_devices - 1)
+        problems.raise_if_any()
+        return index
+
+
+def _work(parameters: float, samples: float, activations: float, dtype: DType | str) -> _core.GenericWork:
+    _require_amounts(parameters=parameters, samples=samples, activations=activations)
+    return _core.GenericWork(parameters, samples, activations, _member(DType, dtype, "dtype"))

@@ -1,0 +1,32 @@
+// Time of softmax(QK')V and of its backward on one device. Flash: blocks of query rows over the multiprocessors, each
+// with the keys it sees and a fixed overhead; one rate per head dimension. Unfused: matmuls over the full score square
+// plus passes over the scores. Formulas and sources: docs/guide/compute.md. Left out: paged and quantised K/V caches.
+#pragma once
+
+#include "hardware/device.hpp"
+
+namespace dts {
+
+struct AttentionShape {
+  double batch = 1, heads = 1, kv_heads = 1;
+  double q_len = 0, kv_len = 0;   // with causal and q_len < kv_len the queries are the last q_len positions
+  double qk_dim = 0, v_dim = 0;   // per head
+  bool causal = true;
+  double window = 0;  // keys that one query sees at most, 0 = all
+};
+
+// `causal_skip`: the kernel skips blocks that are masked out; without it the whole square is computed.
+double flash_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward,
+                              bool causal_skip, Clock clock = Clock::Sustained) noexcept;
+
+// Bytes moved per score element (batch * heads * q_len * kv_len), set by what a framework fuses. Defaults: 16-bit scores,
+// fused scale-mask-softmax, dropout with a mask; without dropout 8 and 14.
+struct UnfusedAttentionBytes {
+  double forward_bytes_per_score = 13;
+  double backward_bytes_per_score = 17;
+};
+
+double unfused_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward,
+                                const UnfusedAttentionBytes& bytes = {}) noexcept;
+
+}  // namespace dts

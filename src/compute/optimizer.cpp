@@ -1,0 +1,22 @@
+#include "compute/optimizer.hpp"
+
+#include "compute/numeric.hpp"
+
+namespace dts {
+
+double fused_update_bytes(double states, double state_bytes, double gradient_bytes, double copy_bytes) noexcept {
+  return 2 * (1 + states) * state_bytes + gradient_bytes + copy_bytes;
+}
+
+double foreach_adamw_bytes(double element_bytes) noexcept {
+  constexpr double kPasses = 19;  // counted; reproduces stas00/ml-engineering's B200 step (docs/guide/compute.md)
+  return kPasses * element_bytes;
+}
+
+double optimizer_time_s(const DeviceSpec& d, double parameters, double bytes_per_parameter) noexcept {
+  if (!(parameters > 0 && bytes_per_parameter > 0)) return 0;
+  return saturate(d.memory.kernel_floor_s +
+                  parameters * bytes_per_parameter / (d.memory.optimizer_efficiency * d.hbm_Bps));
+}
+
+}  // namespace dts
