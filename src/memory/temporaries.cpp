@@ -1,0 +1,69 @@
+#include "memory/temporaries.hpp"
+
+#include <set>
+#include <utility>
+
+#include "units.hpp"
+
+namespace dts {
+
+double logits_bytes(double tokens, double vocab, int tp, double bytes_per_logit) {
+  return tokens * vocab / tp * bytes_per_logit;
+}
+
+double head_backward_bytes(double tokens, double hidden, double vocab, int tp, bool sequence_parallel,
+                           double activation_bytes) {
+  const double input = tokens * hidden * activation_bytes;
+  const double weight_gradient = vocab * hidden / tp * activation_bytes;
+  return weight_gradient + input + (sequence_parallel ? input + input / tp : 0);
+}
+
+double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context, int ep) {
+  std::set<std::pair<double, double>> dense, grouped;
+  double elements = 0;
+  for (const Op& op : ops) {
+    const bool experts = op.kind == OpKind::GroupedMatmul;
+    if ((op.kind != OpKind::Matmul && !experts) || !op.trainable) continue;
+    const bool column = op.sharding == Sharding::Column, row = op.sharding == Sharding::Row;
+    const bool expert_column = op.sharding == Sharding::ExpertColumn, expert_row = op.sharding == Sharding::ExpertRow;
+    const double in = op.in_features / (row ? context.tp : expert_row ? context.etp : 1);
+    const double out = op.out_features / (column ? context.tp : expert_column ? context.etp : 1);
+    if ((experts ? grouped : dense).insert({in, out}).second) elements += in * out * (experts ? op.experts / ep : 1);
+  }
+  return elements * context.activation_bytes;
+}
+
+double gather_buffer_bytes(double tokens, double hidden, int buffers, double activation_bytes) {
+  return tokens * hidden * activation_bytes * buffers;
+}
+
+double p2p_buffer_bytes(double boundary_bytes, int pp, int vpp) {
+  if (pp <= 1) return 0;
+  return boundary_bytes * (vpp > 1 ? 10 : 3);
+}
+
+double local_attention_buffer_bytes(double tokens, double seq_len, double heads, int tp, double activation_bytes) {
+  return tokens * seq_len * heads / tp * activation_bytes;
+}
+
+double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes) {
+  return block_parameters * (4 * working_bytes + 4) + root_parameters * working_bytes;
+}
+
+double optimizer_gather_bytes(double parameters, double dp, double working_bytes) {
+  return dp > 1 ? parameters * working_bytes * (1 + 1 / dp) : 0;
+}
+
+WorkspaceFacts workspace_facts(bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
+  WorkspaceFacts facts;
+  facts.torch_handle_bytes = (hopper_or_later ? 32 : 8.125) * kMiB;
+  facts.engine_bytes = transformer_engine ? (hopper_or_later ? 32 : 4) * kMiB : 0;
+  facts.grouped_streams = transformer_engine && grouped_matmul ? 4 : 0;
+  return facts;
+}
+
+double workspace_bytes(const WorkspaceFacts& facts) {
+  return facts.torch_handle_bytes * facts.torch_handles + facts.engine_bytes * (1 + facts.grouped_streams);
+}
+
+}  // namespace dts

@@ -1,0 +1,59 @@
+// Tensors that live only around the peak, and library memory inside the allocator. Sizes in bytes of one rank;
+// `tokens` = micro_batch * seq_len / cp. Every function is one named fact; a framework profile says which apply.
+// Evidence: published peaks of SimuMax, the Megatron-LM CI, nanotron and torchtitan; where a number was read off a
+// measurement and not off source code, its comment says so. FP8 workspaces and NCCL's own memory are left out.
+#pragma once
+
+#include <vector>
+
+#include "memory/saved_bytes.hpp"
+
+namespace dts {
+
+// Bytes live per local logit at the loss, logits included, by loss kernel.
+inline constexpr double kLogitBytesMegatron = 6;        // bf16 logits + fp32 softmax that becomes the gradient
+inline constexpr double kLogitBytesTransformerEngine = 2;   // gradient written over the bf16 logits
+inline constexpr double kLogitBytesMegatronFusedHopper = 10;  // jit-fused loss; read off CI peaks
+inline constexpr double kLogitBytesMegatronFusedAmpere = 15;  // the same on the A100 CI stack; read off CI peaks
+inline constexpr double kLogitBytesTorchEager = 14;     // cross_entropy(x.float()): three fp32 blocks and one bf16
+inline constexpr double kLogitBytesTorchCompiled = 4;   // read off torchao peaks, +-5 %
+inline constexpr double kLogitBytesNanotron = 8;        // fp32 softmax + fp32 gradient
+
+double logits_bytes(double tokens, double vocab, int tp, double bytes_per_logit);
+
+// LM-head backward besides the logits: 16-bit weight gradient 2 V h / tp, input gradient, and under sequence
+// parallelism the gathered input and the reduce-scatter output (Megatron `core/tensor_parallel/layers.py`).
+double head_backward_bytes(double tokens, double hidden, double vocab, int tp, bool sequence_parallel,
+                           double activation_bytes = 2);
+
+// Gradient-accumulation fusion hands autograd one 16-bit dummy gradient per distinct local weight shape and keeps it
+// (Transformer Engine >= 2.3 linear, >= 2.10 grouped). `ops` are those of all blocks of the rank, head excluded;
+// `ep` divides the experts.
+double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context, int ep);
+
+// Persistent all-gather buffers of sequence parallelism, each tokens * hidden: one in Megatron, two in nanotron.
+double gather_buffer_bytes(double tokens, double hidden, int buffers, double activation_bytes = 2);
+
+// Send and receive buffers between pipeline stages: three boundary tensors, about ten when interleaved (Megatron CI).
+double p2p_buffer_bytes(double boundary_bytes, int pp, int vpp);
+
+// Persistent score input buffer of Megatron's own (non-TE) attention: activation_bytes * b * (a / tp) * s^2 / cp.
+double local_attention_buffer_bytes(double tokens, double seq_len, double heads, int tp, double activation_bytes = 2);
+
+// FSDP2 around one block: two unsharded copies (prefetch), a gather copy and a gradient in the working type, and the
+// fp32 reduce-scatter input: 12 B per block parameter in 16 bits. The root group (embedding and head) stays unsharded.
+double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes = 2);
+
+// Optimizer step of nanotron's ZeRO-1: flattened all-gather output and input, per local parameter.
+double optimizer_gather_bytes(double parameters, double dp, double working_bytes = 2);
+
+struct WorkspaceFacts {
+  double torch_handle_bytes = 32.0 * 1024 * 1024;  // cuBLAS workspace per handle; 8.125 MiB before Hopper
+  int torch_handles = 2;                           // forward and autograd thread; inferred from byte-exact peaks
+  double engine_bytes = 32.0 * 1024 * 1024;        // Transformer Engine's own; 4 MiB before Hopper, 0 without it
+  int grouped_streams = 0;                         // 4 more engine workspaces with grouped matmuls
+};
+WorkspaceFacts workspace_facts(bool hopper_or_later, bool transformer_engine, bool grouped_matmul);
+double workspace_bytes(const WorkspaceFacts& facts);
+
+}  // namespace dts
