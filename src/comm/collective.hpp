@@ -25,6 +25,7 @@ struct GroupSpan {
   int ranks = 1;
   int ranks_per_domain = 1;  // members in one scale-up domain
   int domains = 1;           // scale-up domains crossed
+  int stride = 1;            // rank distance of neighbouring members in a domain; 0 = irregular
 };
 
 }  // namespace dts

@@ -33,6 +33,8 @@ inline int domain_devices(const ClusterSpec& c) noexcept {
   return c.node.scale_up.domain_devices > 0 ? c.node.scale_up.domain_devices : c.node.devices;
 }
 
+// Throws ConfigError naming every field that is not physical. Prices assume a checked cluster. The device itself is
+// checked by check_device (hardware/device.hpp).
 void check_cluster(const ClusterSpec& cluster);
 
 }  // namespace dts

@@ -1,0 +1,144 @@
+// Scale-up and scale-out fabric, node, cluster, and the price of a collective on them.
+#include <pybind11/native_enum.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "comm/fabric.hpp"
+#include "comm/span.hpp"
+#include "hardware/cluster.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+void bind_scale_up(py::module_& m) {
+  using dts::ScaleUpSpec;
+  py::native_enum<dts::ScaleUpKind>(m, "ScaleUpKind", "enum.Enum")
+      .value("FLAT", dts::ScaleUpKind::Flat)
+      .value("TORUS", dts::ScaleUpKind::Torus)
+      .finalize();
+  py::class_<ScaleUpSpec>(m, "ScaleUpSpec")
+      .def(py::init<>())
+      .def_readwrite("name", &ScaleUpSpec::name)
+      .def_readwrite("kind", &ScaleUpSpec::kind)
+      .def_readwrite("domain_devices", &ScaleUpSpec::domain_devices)
+      .def_readwrite("device_Bps", &ScaleUpSpec::device_Bps)
+      .def_readwrite("launch_s", &ScaleUpSpec::launch_s)
+      .def_readwrite("hop_s", &ScaleUpSpec::hop_s)
+      .def_readwrite("ring_efficiency", &ScaleUpSpec::ring_efficiency)
+      .def_readwrite("ring_ramp", &ScaleUpSpec::ring_ramp)
+      .def_readwrite("ring_ramp_growth", &ScaleUpSpec::ring_ramp_growth)
+      .def_readwrite("all_reduce_copy", &ScaleUpSpec::all_reduce_copy)
+      .def_readwrite("gather_copy", &ScaleUpSpec::gather_copy)
+      .def_readwrite("ring_sms", &ScaleUpSpec::ring_sms)
+      .def_readwrite("nvls_min_ranks", &ScaleUpSpec::nvls_min_ranks)
+      .def_readwrite("nvls_startup_s", &ScaleUpSpec::nvls_startup_s)
+      .def_readwrite("nvls_ramp", &ScaleUpSpec::nvls_ramp)
+      .def_readwrite("nvls_efficiency", &ScaleUpSpec::nvls_efficiency)
+      .def_readwrite("nvls_tree_efficiency", &ScaleUpSpec::nvls_tree_efficiency)
+      .def_readwrite("nvls_sms", &ScaleUpSpec::nvls_sms)
+      .def_readwrite("p2p_launch_s", &ScaleUpSpec::p2p_launch_s)
+      .def_readwrite("p2p_peer_s", &ScaleUpSpec::p2p_peer_s)
+      .def_readwrite("p2p_ramp", &ScaleUpSpec::p2p_ramp)
+      .def_readwrite("p2p_efficiency", &ScaleUpSpec::p2p_efficiency)
+      .def_readwrite("p2p_copy", &ScaleUpSpec::p2p_copy)
+      .def_readwrite("sendrecv_efficiency", &ScaleUpSpec::sendrecv_efficiency)
+      .def_readwrite("group_exponent", &ScaleUpSpec::group_exponent)
+      .def_readwrite("torus_axes", &ScaleUpSpec::torus_axes)
+      .def_readwrite("torus_shape", &ScaleUpSpec::torus_shape)
+      .def_readwrite("torus_wrap", &ScaleUpSpec::torus_wrap)
+      .def_readwrite("domain_rings", &ScaleUpSpec::domain_rings);
+}
+
+void bind_scale_out(py::module_& m) {
+  using dts::ScaleOutSpec;
+  py::class_<ScaleOutSpec>(m, "ScaleOutSpec")
+      .def(py::init<>())
+      .def_readwrite("name", &ScaleOutSpec::name)
+      .def_readwrite("hop_s", &ScaleOutSpec::hop_s)
+      .def_readwrite("low_latency_Bps", &ScaleOutSpec::low_latency_Bps)
+      .def_readwrite("level_startup_s", &ScaleOutSpec::level_startup_s)
+      .def_readwrite("ramp", &ScaleOutSpec::ramp)
+      .def_readwrite("ring_efficiency", &ScaleOutSpec::ring_efficiency)
+      .def_readwrite("tree_efficiency", &ScaleOutSpec::tree_efficiency)
+      .def_readwrite("p2p_peer_s", &ScaleOutSpec::p2p_peer_s)
+      .def_readwrite("p2p_ramp", &ScaleOutSpec::p2p_ramp)
+      .def_readwrite("p2p_efficiency", &ScaleOutSpec::p2p_efficiency)
+      .def_readwrite("sendrecv_efficiency", &ScaleOutSpec::sendrecv_efficiency);
+}
+
+void bind_descriptions(py::module_& m) {
+  using dts::ClusterSpec;
+  using dts::NodeSpec;
+  py::class_<NodeSpec>(m, "NodeSpec")
+      .def(py::init<>())
+      .def_readwrite("name", &NodeSpec::name)
+      .def_readwrite("device", &NodeSpec::device)
+      .def_readwrite("devices", &NodeSpec::devices)
+      .def_readwrite("scale_up", &NodeSpec::scale_up)
+      .def_readwrite("nics", &NodeSpec::nics)
+      .def_readwrite("nic_Bps", &NodeSpec::nic_Bps)
+      .def_readwrite("host_bytes", &NodeSpec::host_bytes)
+      .def_readwrite("host_Bps", &NodeSpec::host_Bps);
+  py::class_<ClusterSpec>(m, "ClusterSpec")
+      .def(py::init<>())
+      .def_readwrite("name", &ClusterSpec::name)
+      .def_readwrite("node", &ClusterSpec::node)
+      .def_readwrite("nodes", &ClusterSpec::nodes)
+      .def_readwrite("scale_out", &ClusterSpec::scale_out);
+  m.def("device_count", &dts::device_count);
+  m.def("domain_devices", &dts::domain_devices);
+  m.def("check_cluster", &dts::check_cluster);
+}
+
+void bind_collective(py::module_& m) {
+  using dts::CollectiveCost;
+  using dts::CollectiveKind;
+  using dts::GroupSpan;
+  py::native_enum<CollectiveKind>(m, "CollectiveKind", "enum.Enum")
+      .value("SEND_RECV", CollectiveKind::SendRecv)
+      .value("BROADCAST", CollectiveKind::Broadcast)
+      .value("REDUCE", CollectiveKind::Reduce)
+      .value("ALL_REDUCE", CollectiveKind::AllReduce)
+      .value("REDUCE_SCATTER", CollectiveKind::ReduceScatter)
+      .value("ALL_GATHER", CollectiveKind::AllGather)
+      .value("GATHER", CollectiveKind::Gather)
+      .value("SCATTER", CollectiveKind::Scatter)
+      .value("ALL_TO_ALL", CollectiveKind::AllToAll)
+      .value("BARRIER", CollectiveKind::Barrier)
+      .finalize();
+  py::class_<CollectiveCost>(m, "CollectiveCost")
+      .def_readonly("time_s", &CollectiveCost::time_s)
+      .def_readonly("algorithm", &CollectiveCost::algorithm)
+      .def_readonly("bound", &CollectiveCost::bound)
+      .def_readonly("sent_bytes_per_rank", &CollectiveCost::sent_bytes_per_rank)
+      .def_readonly("sms", &CollectiveCost::sms);
+}
+
+void bind_group(py::module_& m) {
+  using dts::ClusterSpec;
+  using dts::GroupSpan;
+  py::class_<GroupSpan>(m, "GroupSpan")
+      .def(py::init<int, int, int, int>(), py::arg("ranks") = 1, py::arg("ranks_per_domain") = 1, py::arg("domains") = 1,
+           py::arg("stride") = 1)
+      .def_readwrite("ranks", &GroupSpan::ranks)
+      .def_readwrite("ranks_per_domain", &GroupSpan::ranks_per_domain)
+      .def_readwrite("domains", &GroupSpan::domains)
+      .def_readwrite("stride", &GroupSpan::stride);
+  m.def("span_of", py::overload_cast<const ClusterSpec&, int, int, int>(&dts::span_of), py::arg("cluster"),
+        py::arg("size"), py::arg("stride") = 1, py::arg("first") = 0);
+  m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), py::arg("cluster"),
+        py::arg("ranks"));
+  m.def("fabric_collective", &dts::fabric_collective, py::arg("cluster"), py::arg("kind"), py::arg("bytes"),
+        py::arg("span"), py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace
+
+void bind_cluster(py::module_& m) {
+  bind_scale_up(m);
+  bind_scale_out(m);
+  bind_descriptions(m);
+  bind_collective(m);
+  bind_group(m);
+}
