@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ConfigError, FormatError, MissingDataError, suggest
 from ..models import Model
 from .hf_decoders import bloom, gpt2, gpt_neox, llama, mistral, mpt, opt, qwen2, qwen3
-from .hf_experts import deepseek, gpt_oss, mixtral, qwen2_moe, qwen3_moe
+from .hf_experts import deepseek_v2, deepseek_v3, gpt_oss, mixtral, qwen2_moe, qwen3_moe
 from .hf_fields import Fields
 from .hf_gemma import gemma, gemma2, gemma3
 from .hf_vision import bert, resnet, vit
@@ -27,8 +27,8 @@ MAX_FILE_BYTES = 8 * 2**20
 _FAMILIES: dict[str, Callable[[Fields, str], Model]] = {
     "bert": bert,
     "bloom": bloom,
-    "deepseek_v2": deepseek,
-    "deepseek_v3": deepseek,
+    "deepseek_v2": deepseek_v2,
+    "deepseek_v3": deepseek_v3,
     "gemma": gemma,
     "gemma2": gemma2,
     "gemma3_text": gemma3,

@@ -6,11 +6,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..models import Block, Model
-from ..models.transformer import LAYER, RMS, Attention, Mlp, NormKind, language_model, post_norm_block, pre_norm_block
+from ..models import Model
+from ..models.transformer import LAYER, Attention, Mlp, NormKind, language_model, post_norm_block, pre_norm_block
 from .hf_fields import Fields
 
-__all__ = ["bloom", "gpt2", "gpt_neox", "grouped_attention", "llama", "mistral", "mpt", "opt", "qwen2", "qwen3"]
+__all__ = [
+    "bloom",
+    "gpt2",
+    "gpt_neox",
+    "grouped_attention",
+    "llama",
+    "mistral",
+    "mpt",
+    "opt",
+    "qwen2",
+    "qwen3",
+    "qwen3_attention",
+    "qwen_windows",
+]
 
 
 def grouped_attention(f: Fields, hidden: int, *, kv_default: int | None = None) -> Attention:
@@ -78,9 +91,10 @@ def _gated(f: Fields, *, bias: bool = False) -> Mlp:
 
 def gpt2(f: Fields, name: str) -> Model:
     """GPT-2 and GPT-3: learned positions, LayerNorm, biases, dropout 0.1 unless stated, tied embeddings."""
-    hidden, layers, vocabulary = f.count("n_embd", "hidden_size"), f.layers("n_layer", "num_hidden_layers"), f.vocabulary()
+    hidden, layers = f.count("n_embd", "hidden_size"), f.layers("n_layer", "num_hidden_layers")
+    vocabulary = f.vocabulary()
     positions = f.count("n_positions", "max_position_embeddings", "n_ctx", maximum=2**24)
-    mixer = _biased_attention(f, hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
+    mixer = _biased_attention(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
     mixer = replace(mixer, score_dropout=f.probability("attn_pdrop", 0.1))
     feed = Mlp(f.count("n_inner", default=4 * hidden), f.activation("activation_function", "gelu_new"), bias=True)
     dropout, tied = f.probability("resid_pdrop", 0.1), f.flag("tie_word_embeddings", True)
@@ -99,7 +113,7 @@ def gpt2(f: Fields, name: str) -> Model:
     )
 
 
-def _biased_attention(f: Fields, hidden: int, heads: int, *, rope: bool, bias: bool = True) -> Attention:
+def _biased_attention(hidden: int, heads: int, *, rope: bool, bias: bool = True) -> Attention:
     return Attention(heads, heads, hidden // heads, qkv_bias=bias, out_bias=bias, rope=rope)
 
 
@@ -107,7 +121,7 @@ def gpt_neox(f: Fields, name: str) -> Model:
     """GPT-NeoX and Pythia: attention and feed-forward side by side unless `use_parallel_residual` is false."""
     hidden, layers, vocabulary = f.count("hidden_size"), f.layers("num_hidden_layers"), f.vocabulary()
     heads, bias = f.heads(hidden, "num_attention_heads"), f.flag("attention_bias", True)
-    mixer = _biased_attention(f, hidden, heads, rope=True, bias=bias)
+    mixer = _biased_attention(hidden, heads, rope=True, bias=bias)
     mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
     feed = Mlp(f.count("intermediate_size"), f.activation("hidden_act", "gelu"), bias=True)
     parallel, tied = f.flag("use_parallel_residual", True), f.flag("tie_word_embeddings", False)
@@ -121,7 +135,7 @@ def opt(f: Fields, name: str) -> Model:
     """OPT: learned positions with two extra rows, ReLU; the 350M form has norms after the adds and a narrow table."""
     hidden, layers, vocabulary = f.count("hidden_size"), f.layers("num_hidden_layers"), f.vocabulary()
     bias = f.flag("enable_bias", True)
-    mixer = _biased_attention(f, hidden, f.heads(hidden, "num_attention_heads"), rope=False, bias=bias)
+    mixer = _biased_attention(hidden, f.heads(hidden, "num_attention_heads"), rope=False, bias=bias)
     mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
     feed = Mlp(f.count("ffn_dim"), f.activation("activation_function", "relu"), bias=bias)
     positions = f.count("max_position_embeddings", default=2048, maximum=2**24) + 2
@@ -147,14 +161,12 @@ def bloom(f: Fields, name: str) -> Model:
     """BLOOM: ALiBi, a norm after the token table, biases."""
     hidden = f.count("hidden_size", "n_embed")
     layers, vocabulary = f.layers("n_layer", "num_hidden_layers"), f.vocabulary()
-    mixer = _biased_attention(f, hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
+    mixer = _biased_attention(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
     mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
     dropout, tied = f.probability("hidden_dropout"), f.flag("tie_word_embeddings", True)
     f.check()
     block = pre_norm_block("layer", hidden, mixer, Mlp(4 * hidden, "gelu", bias=True), norm=LAYER, dropout=dropout)
-    return language_model(
-        name, [block] * layers, hidden, vocabulary, tied=tied, embedding_norm=LAYER, final_norm=LAYER
-    )
+    return language_model(name, [block] * layers, hidden, vocabulary, tied=tied, embedding_norm=LAYER, final_norm=LAYER)
 
 
 def mpt(f: Fields, name: str) -> Model:
@@ -163,15 +175,12 @@ def mpt(f: Fields, name: str) -> Model:
     inner = f.section("attn_config")
     bias, learned = not f.flag("no_bias", True), f.flag("learned_pos_emb", True) and not inner.flag("alibi", False)
     heads = f.heads(hidden, "n_heads")
-    mixer = replace(
-        _biased_attention(f, hidden, heads, rope=False, bias=bias), score_dropout=inner.probability("attn_pdrop")
-    )
+    mixer = _biased_attention(hidden, heads, rope=False, bias=bias)
+    mixer = replace(mixer, score_dropout=inner.probability("attn_pdrop"))
     feed = Mlp(f.count("expansion_ratio", default=4, maximum=64) * hidden, "gelu", bias=bias)
     positions = f.count("max_seq_len", default=2048, maximum=2**24) if learned else 0
     dropout, tied = f.probability("resid_pdrop"), f.flag("tie_word_embeddings", True)
     f.check()
     norm = NormKind("layer", bias=bias)
-    block: Block = pre_norm_block("layer", hidden, mixer, feed, norm=norm, dropout=dropout)
-    return language_model(
-        name, [block] * layers, hidden, vocabulary, tied=tied, positions=positions, final_norm=norm
-    )
+    block = pre_norm_block("layer", hidden, mixer, feed, norm=norm, dropout=dropout)
+    return language_model(name, [block] * layers, hidden, vocabulary, tied=tied, positions=positions, final_norm=norm)

@@ -9,7 +9,7 @@ from ..models.transformer import Experts, LatentAttention, Mlp, Part, language_m
 from .hf_decoders import grouped_attention, qwen3_attention, qwen_windows
 from .hf_fields import Fields
 
-__all__ = ["deepseek", "gpt_oss", "mixtral", "qwen2_moe", "qwen3_moe"]
+__all__ = ["deepseek_v2", "deepseek_v3", "gpt_oss", "mixtral", "qwen2_moe", "qwen3_moe"]
 
 MOST_EXPERTS = 2**16
 
@@ -56,8 +56,17 @@ def _mixed(f: Fields, experts: Experts, sparse: list[bool]) -> list[Part]:
     return [experts if routed else dense for routed in sparse]
 
 
-def deepseek(f: Fields, name: str) -> Model:
-    """DeepSeek-V2 and V3: latent attention, first layers dense, shared experts; without the multi-token head of V3."""
+def deepseek_v2(f: Fields, name: str) -> Model:
+    """DeepSeek-V2: latent attention, first layers dense, shared experts."""
+    return _deepseek(f, name, router_bias=False)
+
+
+def deepseek_v3(f: Fields, name: str) -> Model:
+    """DeepSeek-V3: as V2 with a balancing bias per expert; the multi-token-prediction layer is left out."""
+    return _deepseek(f, name, router_bias=True)
+
+
+def _deepseek(f: Fields, name: str, *, router_bias: bool) -> Model:
     hidden, layers = f.count("hidden_size"), f.layers("num_hidden_layers")
     mixer = LatentAttention(
         heads=f.count("num_attention_heads"),
@@ -67,7 +76,7 @@ def deepseek(f: Fields, name: str) -> Model:
         rope_dim=f.count("qk_rope_head_dim"),
         v_dim=f.count("v_head_dim"),
     )
-    experts = _experts(f, "moe_intermediate_size", "n_routed_experts")
+    experts = replace(_experts(f, "moe_intermediate_size", "n_routed_experts"), router_bias=router_bias)
     number = f.count("n_shared_experts", default=0, minimum=0, maximum=MOST_EXPERTS)
     if number:
         experts = replace(experts, shared=Mlp(number * experts.features, experts.activation))

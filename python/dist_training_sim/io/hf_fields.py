@@ -128,8 +128,8 @@ class Fields:
         """Return a list of integers from 0 to `maximum`; empty where absent."""
         value = self.value(name)
         value = [] if value is None else value
-        fits = isinstance(value, (list, tuple)) and len(value) <= MOST_LAYERS
-        if not fits or not all(type(item) is int and 0 <= item <= maximum for item in value) or (required and not value):
+        fits = isinstance(value, (list, tuple)) and required <= len(value) <= MOST_LAYERS
+        if not fits or not all(type(item) is int and 0 <= item <= maximum for item in value):
             self.problems.add(f"{self._where}.{name}", _short(value), f"a list of integers from 0 to {maximum}")
             return []
         return list(value)

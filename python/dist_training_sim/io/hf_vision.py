@@ -66,7 +66,8 @@ def resnet(f: Fields, name: str) -> Model:
     if f.value("layer_type") not in (None, "bottleneck"):
         f.problems.add("layer_type", str(f.value("layer_type"))[:60], "'bottleneck', the form of ResNet-50 and deeper")
     if len(depths) != len(widths) or 0 in depths or any(width < 4 or width % 4 for width in widths):
-        f.problems.add("depths, hidden_sizes", (len(depths), len(widths)), "equally many, depths > 0, sizes multiples of 4")
+        expected = "equally many, depths > 0, sizes multiples of 4"
+        f.problems.add("depths, hidden_sizes", (len(depths), len(widths)), expected)
     f.check()
     return vision.resnet(name, depths, widths, stem_width=stem, image_size=image, channels=channels, classes=classes)
 

@@ -1,4 +1,4 @@
-"""A model as data: an input stem, blocks repeated in order, and an output head; the mirror of the core's `ModelSpec`."""
+"""A model as data: input stem, blocks repeated in order, output head; the mirror of the core's `ModelSpec`."""
 
 from __future__ import annotations
 

@@ -236,7 +236,8 @@ def elementwise(
 def pool(name: str, channels: float, input_positions: float, output_positions: float, *, maximum: bool = False) -> Op:
     """Pooling over image positions: reads its input, writes its output, and the reverse in backward.
 
-    The input is kept, also by an average, because the ReLU before it needs it; `maximum` adds an int64 index per output.
+    The input is kept, also by an average, because the ReLU before it needs it; `maximum` adds an int64 index per
+    output.
     """
     outputs = channels * output_positions
     bytes_each_way = 2 + 2 * output_positions / input_positions if input_positions else 0

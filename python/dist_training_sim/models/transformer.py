@@ -264,9 +264,7 @@ def llama_block(hidden: int, heads: int, kv_heads: int, ffn: int, *, head_dim: i
 
 def gpt_block(hidden: int, heads: int, ffn: int = 0, *, dropout: bool = True) -> Block:
     """LayerNorm, multi-head attention, GeLU, biases everywhere (GPT-2, GPT-3, Megatron)."""
-    mixer = Attention(
-        heads, heads, hidden // heads, qkv_bias=True, out_bias=True, rope=False, score_dropout=dropout
-    )
+    mixer = Attention(heads, heads, hidden // heads, qkv_bias=True, out_bias=True, rope=False, score_dropout=dropout)
     feed = Mlp(ffn or 4 * hidden, "gelu", bias=True)
     return pre_norm_block("layer", hidden, mixer, feed, norm=LAYER, dropout=dropout)
 
