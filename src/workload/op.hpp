@@ -32,7 +32,7 @@ enum class Sharding {
   Row,         // split features -> partial sums; weights split by input
   Heads,       // split features -> split features (attention, activations between column and row)
   Vocab,       // embedding table split by row: ids -> partial sums
-  Expert,      // inside routed experts: split over ep, replicated over etp (norm-free elementwise)
+  Expert,      // inside routed experts, between ExpertColumn and ExpertRow: rows over ep, features over etp
   ExpertColumn,
   ExpertRow,
 };
@@ -45,7 +45,7 @@ struct Op {
   OpKind kind = OpKind::Custom;
   Sharding sharding = Sharding::Sequence;
   Rows rows = Rows::Tokens;
-  std::string input;  // name of the op whose output is read; empty = the previous op of the block
+  std::string input;  // op whose output is read; empty = the previous op, "block" = what the block itself reads
 
   double in_features = 0;
   double out_features = 0;
@@ -57,6 +57,7 @@ struct Op {
   double heads = 0, kv_heads = 0, qk_head_dim = 0, v_head_dim = 0;
   bool causal = true;
   double window = 0;  // sliding window in tokens, 0 = full
+  bool score_dropout = false;  // unfused attention also keeps the dropout mask and the dropped scores
 
   // Experts (GroupedMatmul, Router, Dispatch, Combine)
   double experts = 0, top_k = 0;
@@ -64,8 +65,10 @@ struct Op {
   // Elementwise, Norm, Activation, Custom: bytes moved per element of in_features at 2-byte activations.
   double forward_bytes_per_element = 0, backward_bytes_per_element = 0;
   bool saves_input = true;        // whether backward needs the op's input
-  double saved_bytes_per_row = 0; // kept besides the input (statistics, masks)
-  bool norm_has_bias = false;     // LayerNorm keeps a bias and a mean, RMSNorm neither
+  double saved_bytes_per_row = 0; // kept besides the input (statistics, masks), split as the op's activations are
+  bool norm_has_bias = false;     // the norm has a bias beside its gain
+  double norm_groups = 1;         // parts of a row that share one gain of in_features / norm_groups weights
+                                  // (heads in q/k norm, positions in batch norm)
 
   // Conv2d (rows = Samples): output positions, kernel area; in/out_features are channels.
   double output_positions = 0, kernel_area = 0, input_positions = 0;

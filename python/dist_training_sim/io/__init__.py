@@ -1,0 +1,3 @@
+"""Readers and writers of other programs' file formats."""
+
+from __future__ import annotations

@@ -1,0 +1,134 @@
+"""Hugging Face `config.json` → `Model`.
+
+A file is read within bounds (size, nesting, magnitude of every number); unknown keys are ignored, and all problems are
+reported in one error. Multimodal configs are read for their `text_config`: the language model alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, FormatError, MissingDataError, suggest
+from ..models import Model
+from .hf_decoders import bloom, gpt2, gpt_neox, llama, mistral, mpt, opt, qwen2, qwen3
+from .hf_experts import deepseek_v2, deepseek_v3, gpt_oss, mixtral, qwen2_moe, qwen3_moe
+from .hf_fields import Fields
+from .hf_gemma import gemma, gemma2, gemma3
+from .hf_vision import bert, resnet, vit
+
+__all__ = ["MAX_FILE_BYTES", "model_types", "read_hf_model"]
+
+MAX_FILE_BYTES = 8 * 2**20
+
+_FAMILIES: dict[str, Callable[[Fields, str], Model]] = {
+    "bert": bert,
+    "bloom": bloom,
+    "deepseek_v2": deepseek_v2,
+    "deepseek_v3": deepseek_v3,
+    "gemma": gemma,
+    "gemma2": gemma2,
+    "gemma3_text": gemma3,
+    "gpt2": gpt2,
+    "gpt_neox": gpt_neox,
+    "gpt_oss": gpt_oss,
+    "llama": llama,
+    "mistral": mistral,
+    "mixtral": mixtral,
+    "mpt": mpt,
+    "opt": opt,
+    "qwen2": qwen2,
+    "qwen2_moe": qwen2_moe,
+    "qwen3": qwen3,
+    "qwen3_moe": qwen3_moe,
+    "resnet": resnet,
+    "vit": vit,
+}
+
+
+def model_types() -> list[str]:
+    """Return the values of `model_type` that are understood, sorted."""
+    return sorted(_FAMILIES)
+
+
+def read_hf_model(source: str | PathLike[str] | Mapping[str, Any], name: str = "") -> Model:
+    """Build the model that a Hugging Face config describes.
+
+    Parameters
+    ----------
+    source
+        Path of a `config.json` or of the folder that holds it, or the parsed object.
+    name
+        Name of the model; default: the config's `_name_or_path`, else the file's folder, else its `model_type`.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    FormatError
+        If the file is no JSON object, is larger than 8 MiB, nested too deeply or holds NaN or infinity.
+    ConfigError
+        If the model type is unknown or fields are missing or illegal; all of them are listed.
+    """
+    if isinstance(source, Mapping):
+        config, label = source, "config"
+    else:
+        path = _find(Path(source))
+        config, label = _read(path), str(path.name)
+        name = name or path.resolve().parent.name
+    text = _language_part(config)
+    model_type = text.get("model_type")
+    if not isinstance(model_type, str) or model_type not in _FAMILIES:
+        got = model_type[:60] if isinstance(model_type, str) else type(model_type).__name__
+        raise ConfigError(f"{label}.model_type: got {got!r}, {suggest(got, _FAMILIES)}")
+    return _FAMILIES[model_type](Fields(text, label), _name(config, name, model_type))
+
+
+def _name(config: Mapping[str, Any], name: str, model_type: str) -> str:
+    stated = config.get("_name_or_path")
+    return name or (stated if isinstance(stated, str) else "") or model_type
+
+
+def _language_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the nested text config where the outer type is none of ours, with the outer answer on tied embeddings."""
+    nested = config.get("text_config")
+    if not isinstance(nested, Mapping) or config.get("model_type") in model_types():
+        return config
+    tied = {"tie_word_embeddings": config["tie_word_embeddings"]} if "tie_word_embeddings" in config else {}
+    return {**tied, **nested}
+
+
+def _find(path: Path) -> Path:
+    try:
+        found = path / "config.json" if path.is_dir() else path
+        if found.is_file():
+            return found
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        raise MissingDataError(f"model config: got {str(path)[:200]!r}, which is no path ({error})") from None
+    raise MissingDataError(f"model config: got {str(path)!r}, expected a config.json or the folder that holds it")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise FormatError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, expected a Hugging Face config.json")
+    try:
+        config = json.loads(data, parse_constant=_refuse)
+    except RecursionError:
+        raise FormatError(f"{path}: nested too deeply, expected a Hugging Face config.json") from None
+    except ValueError as error:  # malformed JSON, text that is not UTF-8, a number of thousands of digits
+        raise FormatError(f"{path}: not a JSON file ({str(error)[:160]})") from None
+    if not isinstance(config, dict):
+        raise FormatError(f"{path}: got a {type(config).__name__}, expected a JSON object")
+    return config
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON number")

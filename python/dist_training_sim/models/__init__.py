@@ -1,0 +1,21 @@
+"""Architectures as data: ops, blocks and models, with builders for transformers and vision networks."""
+
+from __future__ import annotations
+
+from . import ops, transformer, vision
+from .model import Block, LayerRun, Model, layer_runs
+from .op import Op, OpKind, Rows, Sharding
+
+__all__ = [
+    "Block",
+    "LayerRun",
+    "Model",
+    "Op",
+    "OpKind",
+    "Rows",
+    "Sharding",
+    "layer_runs",
+    "ops",
+    "transformer",
+    "vision",
+]

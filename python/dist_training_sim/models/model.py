@@ -1,0 +1,246 @@
+"""A model as data: input stem, blocks repeated in order, output head; the mirror of the core's `ModelSpec`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from os import PathLike
+from typing import Any
+
+from ..errors import Problems, suggest
+from ..units import format_count
+from . import ops
+from .op import BLOCK_INPUT, Op, OpKind, Rows
+
+__all__ = ["Block", "LayerRun", "Model", "layer_runs"]
+
+MOST_LAYERS = 100_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """Ops in order; the unit that pipeline stages, FSDP and recomputation work on."""
+
+    name: str
+    ops: tuple[Op, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ops", tuple(self.ops))
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the block, all experts counted."""
+        return sum(op.parameters for op in self.ops)
+
+    @property
+    def active_parameters(self) -> int:
+        """Weights one token uses."""
+        return sum(op.active_parameters for op in self.ops)
+
+    def op(self, name: str) -> Op:
+        """Return the op of that name; `ConfigError` with the nearest names where there is none."""
+        found = {op.name: op for op in self.ops}
+        if name not in found:
+            problems = Problems()
+            problems.add(f"{self.name}.op", name, "the name of an op of this block", suggest(name, found))
+            problems.raise_if_any()
+        return found[name]
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """`repeat` consecutive copies of one block."""
+
+    block: Block
+    repeat: int = 1
+
+
+def layer_runs(blocks: Iterable[Block]) -> tuple[LayerRun, ...]:
+    """Join consecutive equal blocks of a layer list into runs.
+
+    Examples
+    --------
+    >>> [run.repeat for run in layer_runs([Block("a"), Block("a"), Block("b")])]
+    [2, 1]
+    """
+    return tuple(LayerRun(block, sum(1 for _ in group)) for block, group in groupby(blocks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Stem, layers and head.
+
+    Attributes
+    ----------
+    stem, head
+        Run on the first and on the last pipeline stage.
+    layers
+        Runs of equal blocks, split over pipeline stages.
+    hidden
+        Features of the residual stream, sent between pipeline stages.
+    tokens_per_sample
+        Fixed sequence length (vision); 0 = given by `seq_len`.
+    tied_embeddings
+        The head's output matmul uses the stem's token table: counted once.
+
+    Raises
+    ------
+    ConfigError
+        Listing every problem: no layers, repeated op names, inputs that name no earlier op, matmuls whose
+        `in_features` differ from what they read, tied embeddings of different size.
+
+    Examples
+    --------
+    An architecture of one's own, a gated MLP without attention:
+
+    >>> from dist_training_sim.models import Block, LayerRun, Model, ops, transformer
+    >>> hidden, inner, vocabulary = 1024, 4096, 32_000
+    >>> block = Block("gated-mlp", (
+    ...     ops.norm("norm", hidden),
+    ...     ops.matmul("in", hidden, 2 * inner, "column"),
+    ...     ops.activation("gate", inner, "swiglu"),
+    ...     ops.matmul("out", inner, hidden, "row"),
+    ...     ops.residual("add", hidden),
+    ... ))
+    >>> stem = Block("stem", (ops.embedding("tokens", vocabulary, hidden),))
+    >>> head = transformer.language_head(hidden, vocabulary)
+    >>> Model(name="mlp-lm", stem=stem, layers=(LayerRun(block, 24),), head=head, hidden=hidden)
+    Model('mlp-lm', 24 layers, 367.6 M parameters)
+    """
+
+    name: str
+    stem: Block
+    layers: tuple[LayerRun, ...]
+    head: Block
+    hidden: float
+    tokens_per_sample: float = 0
+    tied_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        problems = Problems()
+        _check_model(self, problems)
+        problems.raise_if_any()
+
+    @classmethod
+    def from_hf(cls, config: str | PathLike[str] | Mapping[str, Any], name: str = "") -> Model:
+        """Read a Hugging Face `config.json` (a path, its folder, or the parsed dict); see `io.hf_config`."""
+        from ..io.hf_config import read_hf_model
+
+        return read_hf_model(config, name)
+
+    @classmethod
+    def from_catalog(cls, name: str) -> Model:
+        """Return a model of the catalogue, such as `"llama-3.1-8b"`; `catalog.models.names()` lists them."""
+        from ..catalog.models import load
+
+        return load(name)
+
+    @classmethod
+    def generic(cls, parameters: float, activations: float, name: str = "generic") -> Model:
+        """Return a model known only by its size: one op of 2 FLOP per parameter and sample in forward.
+
+        Parameters
+        ----------
+        parameters
+            Number of weights, > 0.
+        activations
+            Elements kept for backward per sample; each is also written and read once in forward.
+        """
+        problems = Problems()
+        ok = problems.positive("parameters", parameters)
+        ok = problems.non_negative("activations", activations) and ok
+        problems.raise_if_any()
+        op = ops.custom(
+            "model",
+            flops_per_row=2 * parameters,
+            in_features=activations,
+            out_features=activations,
+            parameters=parameters,
+            rows=Rows.SAMPLES,
+        )
+        empty = Block("empty")
+        layers = (LayerRun(Block("model", (op,))),)
+        return cls(name=name, stem=empty, layers=layers, head=empty, hidden=activations, tokens_per_sample=1)
+
+    @property
+    def layer_count(self) -> int:
+        """Number of blocks between stem and head."""
+        return sum(run.repeat for run in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the model: all experts, tied weights once."""
+        total = sum(run.repeat * run.block.parameters for run in self.layers)
+        return total + self.stem.parameters + self.head.parameters - self._tied_parameters()
+
+    @property
+    def active_parameters(self) -> int:
+        """Weights one token uses: routed experts count `top_k / experts`."""
+        total = sum(run.repeat * run.block.active_parameters for run in self.layers)
+        return total + self.stem.active_parameters + self.head.active_parameters - self._tied_parameters()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield each distinct position once: stem, the block of every run, head."""
+        yield self.stem
+        yield from (run.block for run in self.layers)
+        yield self.head
+
+    def _tied_parameters(self) -> int:
+        return _table_size(self) if self.tied_embeddings else 0
+
+    def __repr__(self) -> str:
+        text = f"{format_count(self.parameters)} parameters"
+        if self.active_parameters != self.parameters:
+            text += f", {format_count(self.active_parameters)} active"
+        return f"Model({self.name!r}, {self.layer_count} layers, {text})"
+
+
+def _table_size(model: Model) -> int:
+    """Weights of the token table, the first embedding of the stem; 0 where there is none."""
+    return next((op.parameters for op in model.stem.ops if op.kind is OpKind.EMBEDDING), 0)
+
+
+def _check_model(model: Model, problems: Problems) -> None:
+    if not isinstance(model.name, str) or not model.name:
+        problems.add("model.name", model.name, "a non-empty text")
+    problems.non_negative("model.hidden", model.hidden)
+    problems.non_negative("model.tokens_per_sample", model.tokens_per_sample)
+    if not model.layers:
+        problems.add("model.layers", [], "at least one layer")
+    for run in model.layers:
+        problems.count(f"{run.block.name}.repeat", run.repeat, maximum=MOST_LAYERS)
+    for block in dict.fromkeys(model.blocks()):
+        _check_block(block, problems)
+    if model.tied_embeddings:
+        _check_tied(model, problems)
+
+
+def _check_tied(model: Model, problems: Problems) -> None:
+    size = _table_size(model)
+    outputs = [op for op in model.head.ops if op.kind is OpKind.MATMUL and op.in_features * op.out_features == size]
+    if not size or not outputs:
+        expected = "an embedding in the stem and a matmul of the same size in the head"
+        problems.add("model.tied_embeddings", True, expected)
+
+
+def _check_block(block: Block, problems: Problems) -> None:
+    seen: dict[str, Op] = {}
+    previous: Op | None = None
+    for op in block.ops:
+        where = f"{block.name}.{op.name}"
+        if op.name in seen:
+            problems.add(where, op.name, "op names that are unique within their block")
+        if op.input not in ("", BLOCK_INPUT, *seen):
+            problems.add(f"{where}.input", op.input, "the name of an earlier op of the block", suggest(op.input, seen))
+        _check_reads(where, op, seen.get(op.input, previous if op.input == "" else None), problems)
+        seen[op.name] = previous = op
+
+
+def _check_reads(where: str, op: Op, source: Op | None, problems: Problems) -> None:
+    """A matmul must read exactly what its source produces; other ops may use part of it."""
+    if source is None or op.kind not in (OpKind.MATMUL, OpKind.GROUPED_MATMUL):
+        return
+    if op.in_features != source.out_features:
+        problems.add(f"{where}.in_features", op.in_features, f"{source.out_features:g}, which {source.name} produces")
