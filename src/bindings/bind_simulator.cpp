@@ -33,9 +33,9 @@ py::dict event_columns(const StepResult& r) {
   return columns;
 }
 
-StepResult run(const ModelSpec& model, const DeviceSpec& device, const CommunicationModel& communication,
+StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                const Strategy& strategy, const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events) {
-  return simulate({model, device, communication, strategy, profile, seq_len}, {expand, keep_events});
+  return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events});
 }
 
 void bind_breakdown(py::module_& m) {
@@ -89,7 +89,7 @@ void bind_simulator(py::module_& m) {
       .def_property_readonly("mfu_full", &StepResult::mfu_full)
       .def_property_readonly("hfu", &StepResult::hfu)
       .def("event_columns", &event_columns);
-  m.def("simulate", &run, py::arg("model"), py::arg("device"), py::arg("communication"), py::arg("strategy"),
+  m.def("simulate", &run, py::arg("model"), py::arg("device"), py::arg("network"), py::arg("strategy"),
         py::arg("profile"), py::arg("seq_len"), py::arg("expand") = false, py::arg("keep_events") = true,
         py::call_guard<py::gil_scoped_release>());
 }

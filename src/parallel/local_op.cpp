@@ -170,7 +170,7 @@ std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes) {
   std::unordered_map<std::string, Layout> layouts;
   Layout previous = Layout::Tokens;
   for (const Op& op : block.ops) {
-    const Layout from = op.input.empty() ? previous : layouts.at(op.input);
+    const Layout from = op.input.empty() ? previous : op.input == kBlockInput ? Layout::Tokens : layouts.at(op.input);
     ops.push_back(lowering.lower(op, from));
     previous = produced(op);
     layouts.emplace(op.name, previous);

@@ -12,7 +12,6 @@ void check_profile(const FrameworkProfile& p) {
   field("attention_dropout", p.attention_dropout);
   field("memory_pass_factor", p.memory_pass_factor);
   field("cross_entropy_bytes", p.cross_entropy_bytes);
-  field("logits_saved_bytes", p.logits_saved_bytes);
   field("logits_peak_bytes", p.logits_peak_bytes);
   field("grad_reduce_bytes", p.grad_reduce_bytes);
   field("main_grad_bytes", p.main_grad_bytes);

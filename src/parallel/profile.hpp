@@ -20,7 +20,6 @@ struct FrameworkProfile {
   double attention_dropout = 0;        // > 0 keeps masks and adds passes when unfused
   double memory_pass_factor = 1;       // bytes of norms, activations and residuals over those of fused kernels
   double cross_entropy_bytes = 20;     // forward + backward bytes moved per logit
-  double logits_saved_bytes = 4;       // kept per logit from forward to backward
   double logits_peak_bytes = 6;        // live per logit at the loss, logits included
   bool grouped_single_launch = true;   // experts in one kernel; false: one library call per expert on several streams
 
@@ -44,7 +43,11 @@ struct FrameworkProfile {
   double host_backward_s_per_op = 20e-6;
   double step_cost_s = 10e-3;          // data loading, logging, gradient clipping, scheduler
 
-  // Memory outside the program's tensors
+  // Memory
+  bool fp32_shards = false;             // ZeRO-3 keeps fp32 weights and casts the gathered copy (FSDP mixed precision)
+  bool dummy_weight_gradients = false;  // fused accumulation keeps one 16-bit gradient per distinct weight shape
+  int gather_buffers = 1;               // persistent all-gather buffers of sequence parallelism
+  bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
   double workspace_bytes = 96.0 * 1024 * 1024;       // library workspaces inside the allocator
   double context_bytes = 1.5 * 1024 * 1024 * 1024;   // CUDA context and communicators, outside the allocator
   double reserved_factor = 1.07;                     // reserved / allocated at the peak

@@ -1,8 +1,6 @@
 #include "pricing/group_pricer.hpp"
 
 #include <algorithm>
-#include <set>
-#include <tuple>
 
 namespace dts {
 
@@ -10,16 +8,20 @@ namespace {
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
 
+bool alike(const GroupSpan& a, const GroupSpan& b) {
+  return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains && a.stride == b.stride;
+}
+
 }  // namespace
 
-GroupPricer::GroupPricer(const CommunicationModel& model, const RankGrid& grid) : model_(model), grid_(grid) {
+GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid) : network_(network), grid_(grid) {
   for (std::size_t a = 0; a < kAxisCount; ++a) {
     const Axis axis = static_cast<Axis>(a);
     if (grid.size(axis) < 2) continue;
-    std::set<std::tuple<int, int, int>> seen;
-    for (std::vector<int>& group : grid.groups(axis)) {
-      const GroupSpan span = model.span(group);
-      if (seen.insert({span.ranks, span.ranks_per_domain, span.domains}).second) {
+    for (std::vector<int>& ranks : grid.groups(axis)) {
+      RankGroup group = network.group(std::move(ranks));
+      const auto same = [&](const RankGroup& known) { return alike(known.span, group.span); };
+      if (std::none_of(representatives_[a].begin(), representatives_[a].end(), same)) {
         representatives_[a].push_back(std::move(group));
       }
     }
@@ -27,15 +29,16 @@ GroupPricer::GroupPricer(const CommunicationModel& model, const RankGrid& grid) 
 }
 
 double GroupPricer::seconds(const CollectiveCall& call) const {
+  if (call.bytes <= 0) return 0;
   double slowest = 0;
-  for (const std::vector<int>& group : representatives_[at(call.axis)]) {
-    slowest = std::max(slowest, seconds(call.kind, call.bytes, group));
+  for (const RankGroup& group : representatives_[at(call.axis)]) {
+    slowest = std::max(slowest, network_.cost(call.kind, call.bytes, group).time_s);
   }
   return slowest;
 }
 
 double GroupPricer::seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const {
-  return ranks.size() < 2 || bytes <= 0 ? 0 : model_.collective(kind, bytes, ranks).time_s;
+  return ranks.size() < 2 || bytes <= 0 ? 0 : network_.cost(kind, bytes, network_.group(ranks)).time_s;
 }
 
 }  // namespace dts

@@ -17,7 +17,7 @@ void check_job(const Job& job) {
   check_model(job.model);
   check_profile(job.profile);
   check_device(job.device);
-  check_layout(job.model, job.strategy, job.communication.device_count(), job.tokens_per_sample());
+  check_layout(job.model, job.strategy, job.network.device_count(), job.tokens_per_sample());
   Checker check;
   check.require(job.device.rate(job.strategy.precision).peak_flops > 0, "strategy.precision",
                 std::string(name_of(job.strategy.precision)), "a type that " + job.device.name + " computes in");

@@ -1,7 +1,7 @@
 // A job as the simulator takes it: what is trained, on what, how. Descriptions are checked once, here.
 #pragma once
 
-#include "communication_model.hpp"
+#include "comm/interconnect.hpp"
 #include "hardware/device.hpp"
 #include "parallel/profile.hpp"
 #include "parallel/strategy.hpp"
@@ -12,7 +12,7 @@ namespace dts {
 struct Job {
   const ModelSpec& model;
   const DeviceSpec& device;  // the slowest of a synchronous job
-  const CommunicationModel& communication;
+  const Interconnect& network;
   Strategy strategy;
   FrameworkProfile profile;
   double seq_len = 1;

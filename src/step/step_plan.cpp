@@ -14,7 +14,7 @@ double gather_bytes_per_parameter(const LocalSizes& sizes) { return sizes.activa
 
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), groups_(job.communication, grid) {}
+  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), groups_(job.network, grid) {}
 
   PlannedStep plan() {
     PlannedStep step;

@@ -39,6 +39,7 @@ void check_op(Checker& check, const std::string& where, const Op& op) {
                   "experts " + number_text(op.experts) + ", top_k " + number_text(op.top_k), "1 <= top_k <= experts");
   }
   check.positive(where + ".groups", op.groups);
+  check.positive(where + ".norm_groups", op.norm_groups);
 }
 
 void check_block(Checker& check, const Block& block) {
@@ -48,7 +49,7 @@ void check_block(Checker& check, const Block& block) {
   for (const Op& op : block.ops) {
     const std::string where = "block " + block.name + ", op " + op.name;
     check_op(check, where, op);
-    check.require(op.input.empty() || seen.count(op.input) > 0, where + ".input", op.input, "the name of an earlier op");
+    check.require(op.input.empty() || op.input == kBlockInput || seen.count(op.input) > 0, where + ".input", op.input, "the name of an earlier op");
     check.require(seen.insert(op.name).second, where, "a second op of this name", "unique names in a block");
   }
 }

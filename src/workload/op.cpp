@@ -7,7 +7,7 @@ double parameter_count(const Op& op) {
   switch (op.kind) {
     case OpKind::Matmul: return op.in_features * op.out_features + bias + op.extra_parameters;
     case OpKind::GroupedMatmul: return op.experts * (op.in_features * op.out_features + bias) + op.extra_parameters;
-    case OpKind::Norm: return op.in_features * (op.norm_has_bias ? 2 : 1) + op.extra_parameters;
+    case OpKind::Norm: return op.in_features / op.norm_groups * (op.norm_has_bias ? 2 : 1) + op.extra_parameters;
     case OpKind::Embedding: return op.in_features * op.out_features + op.extra_parameters;
     case OpKind::Router: return op.in_features * op.experts + op.extra_parameters;
     case OpKind::Conv2d:

@@ -40,6 +40,8 @@ enum class Sharding {
 // What one "row" of an op is.
 enum class Rows { Tokens, Routed, Samples };
 
+inline constexpr const char* kBlockInput = "block";
+
 struct Op {
   std::string name;
   OpKind kind = OpKind::Custom;

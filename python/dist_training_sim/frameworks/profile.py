@@ -27,8 +27,8 @@ class FrameworkProfile:
         Bytes of norms, activations and residuals over those of fused kernels.
     cross_entropy_bytes
         Bytes moved per logit, forward and backward together.
-    logits_saved_bytes, logits_peak_bytes
-        Bytes per logit kept for backward, and live at the loss.
+    logits_peak_bytes
+        Bytes per logit live at the loss, logits included.
     grouped_single_launch
         Experts in one kernel; otherwise one library call per expert.
     tp_overlap_weight_grad
@@ -43,6 +43,9 @@ class FrameworkProfile:
         Per owned parameter: bytes moved by the update; bytes of master weight and moments.
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
         Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
+    fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate
+        Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
+        all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward.
     workspace_bytes, context_bytes, reserved_factor
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
     sources
@@ -59,7 +62,6 @@ class FrameworkProfile:
     attention_dropout: float = 0.0
     memory_pass_factor: float = 1.0
     cross_entropy_bytes: float = 20.0
-    logits_saved_bytes: float = 4.0
     logits_peak_bytes: float = 6.0
     grouped_single_launch: bool = True
     tp_overlap_weight_grad: bool = True
@@ -74,6 +76,11 @@ class FrameworkProfile:
     host_forward_s_per_op: float = 10e-6
     host_backward_s_per_op: float = 20e-6
     step_cost_s: float = 10e-3
+    fp32_shards: bool = False
+    dummy_weight_gradients: bool = False
+    gather_buffers: int = 1
+    eager_norm: bool = False
+    eager_gate: bool = False
     workspace_bytes: float = 96 * MIB
     context_bytes: float = 1.5 * GIB
     reserved_factor: float = 1.07
@@ -88,6 +95,8 @@ class FrameworkProfile:
             if f.type == "bool":
                 if not isinstance(value, bool):
                     problems.add(where, value, "true or false")
+            elif f.type == "int":
+                problems.count(where, value, minimum=0)
             elif f.type == "float":
                 problems.non_negative(where, value)
         if self.selective not in ("core_attention", "alternate_matmuls"):

@@ -1,0 +1,92 @@
+#include "comm/interconnect.hpp"
+
+#include <utility>
+
+#include "comm/fabric.hpp"
+#include "comm/span.hpp"
+
+namespace dts {
+
+namespace {
+
+class FabricInterconnect final : public Interconnect {
+ public:
+  explicit FabricInterconnect(ClusterSpec cluster) : cluster_(std::move(cluster)) { check_cluster(cluster_); }
+
+  int device_count() const override { return static_cast<int>(dts::device_count(cluster_)); }
+
+  RankGroup group(std::vector<int> ranks) const override {
+    const GroupSpan span = span_of(cluster_, ranks);
+    return {std::move(ranks), span};
+  }
+
+  CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const override {
+    return fabric_collective(cluster_, kind, bytes, group.span);
+  }
+
+  // Libraries choose rings themselves; rank order stands for theirs. What reduces in a switch or a tree moves no fewer
+  // bytes out of a rank than `sent_bytes_per_rank`, which is sent to the next member.
+  void add_traffic(CollectiveKind kind, double bytes, double times, const RankGroup& group,
+                   std::vector<double>& matrix) const override {
+    const std::size_t n = group.ranks.size(), world = static_cast<std::size_t>(device_count());
+    if (n < 2) return;
+    const auto pair = [&](std::size_t from, std::size_t to) -> double& {
+      return matrix[static_cast<std::size_t>(group.ranks[from]) * world + static_cast<std::size_t>(group.ranks[to])];
+    };
+    if (kind == CollectiveKind::AllToAll) {
+      for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = 0; j < n; ++j) {
+          if (i != j) pair(i, j) += times * bytes / static_cast<double>(n);
+        }
+      }
+      return;
+    }
+    if (kind == CollectiveKind::SendRecv) {
+      pair(0, 1) += times * bytes;
+      return;
+    }
+    const double sent = cost(kind, bytes, group).sent_bytes_per_rank;
+    for (std::size_t i = 0; i < n; ++i) pair(i, (i + 1) % n) += times * sent;
+  }
+
+ private:
+  ClusterSpec cluster_;
+};
+
+class TopologyInterconnect final : public Interconnect {
+ public:
+  explicit TopologyInterconnect(CommunicationModel model) : model_(std::move(model)) {}
+
+  int device_count() const override { return model_.topology().device_count(); }
+
+  // Links may differ anywhere, so no two groups are taken to be alike: the first rank tells them apart.
+  RankGroup group(std::vector<int> ranks) const override {
+    const int n = static_cast<int>(ranks.size()), first = ranks.front();
+    return {std::move(ranks), {n, 1, n, first}};
+  }
+
+  CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const override {
+    return model_.collective(kind, bytes, group.ranks);
+  }
+
+  void add_traffic(CollectiveKind kind, double bytes, double times, const RankGroup& group,
+                   std::vector<double>& matrix) const override {
+    const CollectiveTraffic traffic = model_.traffic(kind, bytes, group.ranks);
+    for (std::size_t i = 0; i < matrix.size(); ++i) matrix[i] += times * traffic.pair_bytes[i];
+  }
+
+ private:
+  CommunicationModel model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster) {
+  return std::make_unique<FabricInterconnect>(std::move(cluster));
+}
+
+std::unique_ptr<Interconnect> make_interconnect(CommunicationModel model) {
+  return std::make_unique<TopologyInterconnect>(std::move(model));
+}
+
+}  // namespace dts

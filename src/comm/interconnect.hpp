@@ -1,0 +1,34 @@
+// What the step program asks of a network: how long a collective takes on a group of ranks, and which bytes it moves
+// between pairs. Two networks answer: the structural model of real fabrics (comm/fabric.hpp) and the link-level model
+// with classic algorithms (communication_model.hpp).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/collective.hpp"
+#include "communication_model.hpp"
+#include "hardware/cluster.hpp"
+
+namespace dts {
+
+struct RankGroup {
+  std::vector<int> ranks;
+  GroupSpan span;  // groups of equal span cost the same
+};
+
+class Interconnect {
+ public:
+  virtual ~Interconnect() = default;
+  virtual int device_count() const = 0;
+  virtual RankGroup group(std::vector<int> ranks) const = 0;
+  virtual CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const = 0;
+  // Adds `times` such collectives to a row-major matrix of bytes from rank to rank.
+  virtual void add_traffic(CollectiveKind kind, double bytes, double times, const RankGroup& group,
+                           std::vector<double>& matrix) const = 0;
+};
+
+std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster);  // throws ConfigError
+std::unique_ptr<Interconnect> make_interconnect(CommunicationModel model);
+
+}  // namespace dts

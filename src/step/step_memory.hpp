@@ -1,0 +1,15 @@
+// What each pipeline rank holds at its peak, from the same plan as the timeline: states of its parameters, activations
+// of the passes in flight, temporaries of the worst moment, buffers and workspaces (memory/*.hpp).
+#pragma once
+
+#include <vector>
+
+#include "memory/memory_report.hpp"
+#include "step/job.hpp"
+#include "step/step_plan.hpp"
+
+namespace dts {
+
+std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
+
+}  // namespace dts
