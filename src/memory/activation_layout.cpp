@@ -8,8 +8,6 @@ namespace dts {
 
 namespace {
 
-constexpr const char* kBlockInput = "block";  // the value of Op::input that means what the block itself reads
-
 double input_width(const Op& op) {
   if (op.kind == OpKind::Embedding) return 0;  // ids, counted apart
   return op.kind == OpKind::Conv2d ? op.in_features * op.input_positions : op.in_features;

@@ -47,7 +47,7 @@ double OpTimer::attention_s(const LocalOp& op, bool backward) const {
   const DType type = narrow(precision) ? DType::BF16 : precision;
   const double whole = profile.flash_attention
                            ? flash_attention_time_s(device, type, shape, backward, profile.causal_skip)
-                           : unfused_attention_time_s(device, type, shape, backward, score_bytes(profile.attention_dropout > 0));
+                           : unfused_attention_time_s(device, type, shape, backward, score_bytes(op.op->score_dropout || profile.attention_dropout > 0));
   return whole / sizes.cp;
 }
 
