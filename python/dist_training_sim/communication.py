@@ -204,7 +204,7 @@ class CommunicationModel:
         _check_integers({"devices_per_node": devices_per_node})
         model.__setstate__((replace(self._spec, devices_per_node=devices_per_node), []))
         if self._overrides and (self.devices_per_node > 1 or self.topology is Topology.RAIL_OPTIMIZED):
-            raise ConfigError("set_link: links were already set, expected none before with_devices_per_node; set them after")
+            raise ConfigError("set_link: links are set already, expected none; set them after with_devices_per_node")
         shift = model._core.node_vertex(0) - self._core.node_vertex(0)
         kept = [(a + shift, b + shift, bandwidth, latency) for a, b, bandwidth, latency in self._overrides]
         model.__setstate__((model._spec, kept))
