@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import TypeVar
 
 from . import _core
-from .compute_constants import device_type_spec
-from .errors import ConfigError, Problems, suggest
+from ._core import DType
+from .device_types import DeviceType, Overrides, build_spec, copy_spec, type_of
+from .enums import member
+from .errors import ConfigError, Problems
 from .units import parse_bandwidth
 
 __all__ = ["ComputeModel", "DType", "DeviceType", "OpProfile"]
-
-DType = _core.DType
-_E = TypeVar("_E", bound=Enum)
-
-
-class DeviceType(Enum):
-    """Class of device: each has generic constants, any of them can be replaced by a described device.
-
-    ``GPU`` is an H100 SXM5 80 GB, ``TPU`` a v5p, ``CPU`` a 64-core server processor (EPYC 9554); ``CUSTOM`` is described
-    by the user's own peak, bandwidth and efficiency.
-    """
-
-    CPU = "cpu"
-    GPU = "gpu"
-    TPU = "tpu"
-    CUSTOM = "custom"
 
 
 @dataclass(frozen=True)
@@ -49,77 +33,10 @@ class OpProfile:
     dtype: DType | str = "bf16"
 
 
-def _member(enum: type[_E], value: _E | str, where: str) -> _E:
-    if isinstance(value, enum):
-        return value
-    names = {member.name.lower(): member for member in enum}
-    if isinstance(value, str) and value.lower() in names:
-        return names[value.lower()]
-    fix = suggest(value, names) if isinstance(value, str) else f"known: {', '.join(names)}"
-    raise ConfigError(f"{where}: got {value!r}, expected a {enum.__name__} or its name; {fix}")
-
-
 def _require_amounts(**amounts: float) -> None:
     problems = Problems()
     for name, value in amounts.items():
         problems.non_negative(name, value)
-    problems.raise_if_any()
-
-
-def _type_of(spec: _core.DeviceSpec) -> DeviceType:
-    return DeviceType.__members__.get(spec.kind.name, DeviceType.CUSTOM)
-
-
-def _base_spec(device_type: DeviceType | None, device: _core.DeviceSpec | None) -> _core.DeviceSpec:
-    """Copy of the described device, or the generic one of the type; the two must not contradict each other."""
-    if device is None:
-        return device_type_spec((device_type or DeviceType.GPU).name)
-    if not isinstance(device, _core.DeviceSpec):
-        raise ConfigError(f"device: got {device!r}, expected a DeviceSpec")
-    if device_type not in (None, _type_of(device)):
-        kind = _type_of(device).name
-        raise ConfigError(f"device_type: got {device_type}, expected {kind}, the kind of {device.name}; leave one out")
-    return _core.DeviceSpec(device)
-
-
-def _set_peak(spec: _core.DeviceSpec, peak_flops: float) -> None:
-    """Scale all peaks to a 16-bit peak; a device without peaks gets it for every type of 16 bits and more."""
-    known = spec.rate(DType.BF16).peak_flops
-    wide = (DType.BF16, DType.FP16, DType.TF32, DType.FP32, DType.FP64)
-    for dtype in DType if known > 0 else wide:
-        rate = spec.rate(dtype)
-        rate.peak_flops = rate.peak_flops * peak_flops / known if known > 0 else peak_flops
-
-
-def _set_efficiency(spec: _core.DeviceSpec, efficiency: float) -> None:
-    for dtype in DType:
-        rate = spec.rate(dtype)
-        rate.burst_share, rate.sustained_share = efficiency, 1.0
-
-
-def _set_memory_efficiency(spec: _core.DeviceSpec, efficiency: float) -> None:
-    memory = spec.memory
-    memory.stream_efficiency = memory.norm_efficiency = memory.optimizer_efficiency = efficiency
-    for gemm in (spec.gemm, spec.gemm_fp8, spec.gemm_fp4):
-        gemm.memory_efficiency = efficiency
-
-
-def _check_overrides(
-    spec: _core.DeviceSpec,
-    peak_flops: float | None,
-    bandwidth_Bps: float | None,  # noqa: N803
-    shares: dict[str, float | None],
-) -> None:
-    problems = Problems()
-    bare = all(rate.peak_flops == 0 for rate in spec.rates)
-    for name, value in (("peak_flops", peak_flops), ("memory_bandwidth", bandwidth_Bps)):
-        if value is not None:
-            problems.positive(name, value)
-        elif bare:
-            problems.add(name, None, "a rate for DeviceType.CUSTOM", f"pass {name}=")
-    for name, share in shares.items():
-        if share is not None and problems.positive(name, share) and share > 1:
-            problems.add(name, share, "a share in (0, 1]")
     problems.raise_if_any()
 
 
@@ -175,30 +92,19 @@ class ComputeModel:
         problems = Problems()
         problems.count("num_devices", num_devices)
         problems.raise_if_any()
-        kind = None if device_type is None else _member(DeviceType, device_type, "device_type")
-        spec = _base_spec(kind, device)
         bandwidth = None if memory_bandwidth is None else parse_bandwidth(memory_bandwidth, "memory_bandwidth")
-        shares = {"efficiency": efficiency, "memory_efficiency": memory_efficiency}
-        _check_overrides(spec, peak_flops, bandwidth, shares)
-        if peak_flops is not None:
-            _set_peak(spec, peak_flops)
-        if bandwidth is not None:
-            spec.hbm_Bps = bandwidth
-        if efficiency is not None:
-            _set_efficiency(spec, efficiency)
-        if memory_efficiency is not None:
-            _set_memory_efficiency(spec, memory_efficiency)
+        spec = build_spec(device_type, device, Overrides(peak_flops, bandwidth, efficiency, memory_efficiency))
         self._model = _core.ComputeModel(num_devices, spec)
 
     @property
     def num_devices(self) -> int:
         """Number of devices."""
-        return self._model.devices
+        return int(self._model.devices)
 
     @property
     def device_type(self) -> DeviceType:
         """Class of the first device."""
-        return _type_of(self._model.device(0))
+        return type_of(self._model.device(0))
 
     def device(self, index: int) -> _core.DeviceSpec:
         """Return a copy of the description of one device."""
@@ -228,7 +134,7 @@ class ComputeModel:
             problems.positive("speed", speed)
             problems.raise_if_any()
         if device is not None:
-            self._model.set_device(at, _base_spec(None, device))
+            self._model.set_device(at, copy_spec(device))
         if speed is not None:
             self._model.set_speed(at, speed)
 
@@ -288,7 +194,7 @@ class ComputeModel:
     def op_time_s(self, profile: OpProfile, *, device: int | None = None) -> float:
         """Seconds of an op known by its FLOPs and bytes."""
         _require_amounts(flops=profile.flops, bytes=profile.bytes)
-        core = _core.OpProfile(profile.flops, profile.bytes, _member(DType, profile.dtype, "dtype"))
+        core = _core.OpProfile(profile.flops, profile.bytes, member(DType, profile.dtype, "dtype"))
         return float(self._model.op_time_s(core, self._index(device)))
 
     def matmul_time_s(
@@ -304,7 +210,7 @@ class ComputeModel:
         """Seconds of `batch` products ``[m, k] x [k, n]`` in one launch, without conversion to 8 or 4 bits."""
         _require_amounts(m=m, n=n, k=k, batch=batch)
         shape = _core.GemmShape(m, n, k, batch)
-        return float(self._model.matmul_time_s(shape, _member(DType, dtype, "dtype"), self._index(device)))
+        return float(self._model.matmul_time_s(shape, member(DType, dtype, "dtype"), self._index(device)))
 
     def attention_time_s(
         self,
@@ -331,7 +237,7 @@ class ComputeModel:
         shape.q_len = shape.kv_len = seq_len
         shape.qk_dim = shape.v_dim = head_dim
         shape.causal, shape.window = causal, window
-        kind = _member(DType, dtype, "dtype")
+        kind = member(DType, dtype, "dtype")
         return float(self._model.attention_time_s(shape, kind, backward, self._index(device)))
 
     def _index(self, index: int | None) -> int:
@@ -345,4 +251,4 @@ class ComputeModel:
 
 def _work(parameters: float, samples: float, activations: float, dtype: DType | str) -> _core.GenericWork:
     _require_amounts(parameters=parameters, samples=samples, activations=activations)
-    return _core.GenericWork(parameters, samples, activations, _member(DType, dtype, "dtype"))
+    return _core.GenericWork(parameters, samples, activations, member(DType, dtype, "dtype"))

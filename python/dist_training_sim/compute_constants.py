@@ -120,7 +120,7 @@ def use_attention_kernel(spec: _core.DeviceSpec, kernel: str, device: str) -> No
 
 
 def device_type_spec(device_type: str) -> _core.DeviceSpec:
-    """Return the description behind a device type: ``GPU`` (H100 SXM5), ``TPU`` (v5p), ``CPU`` (64-core server), ``CUSTOM``.
+    """Return the generic description of a device type: ``GPU``, ``TPU``, ``CPU`` or ``CUSTOM``.
 
     Parameters
     ----------
