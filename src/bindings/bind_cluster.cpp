@@ -14,8 +14,7 @@ namespace {
 void bind_scale_up(py::module_& m) {
   using dts::ScaleUpSpec;
   py::native_enum<dts::ScaleUpKind>(m, "ScaleUpKind", "enum.Enum")
-      .value("SWITCHED", dts::ScaleUpKind::Switched)
-      .value("MESH", dts::ScaleUpKind::Mesh)
+      .value("FLAT", dts::ScaleUpKind::Flat)
       .value("TORUS", dts::ScaleUpKind::Torus)
       .finalize();
   py::class_<ScaleUpSpec>(m, "ScaleUpSpec")
@@ -44,7 +43,7 @@ void bind_scale_up(py::module_& m) {
       .def_readwrite("p2p_efficiency", &ScaleUpSpec::p2p_efficiency)
       .def_readwrite("p2p_copy", &ScaleUpSpec::p2p_copy)
       .def_readwrite("sendrecv_efficiency", &ScaleUpSpec::sendrecv_efficiency)
-      .def_readwrite("mesh_exponent", &ScaleUpSpec::mesh_exponent)
+      .def_readwrite("group_exponent", &ScaleUpSpec::group_exponent)
       .def_readwrite("torus_axes", &ScaleUpSpec::torus_axes)
       .def_readwrite("torus_shape", &ScaleUpSpec::torus_shape)
       .def_readwrite("torus_wrap", &ScaleUpSpec::torus_wrap)

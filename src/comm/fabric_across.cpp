@@ -24,7 +24,8 @@ struct Across {
   Branch bulk(Branch b, const char* algorithm, double inside_s_per_byte, double nic_s_per_byte) const noexcept {
     b.algorithm = algorithm;
     b.startup_s += out.level_startup_s * r.levels;
-    b.ramp = out.ramp * std::sqrt(r.levels);
+    // Depth of the pipeline: the members of every level and the hop to the next.
+    b.ramp = out.ramp * std::sqrt(r.levels * (r.members + 1));
     b.s_per_byte = std::max(inside_s_per_byte, nic_s_per_byte);
     b.limit = inside_s_per_byte > nic_s_per_byte ? "scale-up" : "nic";
     return b;

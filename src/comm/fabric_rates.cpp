@@ -7,10 +7,10 @@
 namespace dts {
 namespace {
 
-// Share of a device's links that lead to other members of the group.
-double mesh_share(const ScaleUpSpec& s, int domain, int members) noexcept {
-  if (s.kind != ScaleUpKind::Mesh || domain <= 2 || members >= domain) return 1;
-  return std::pow((members - 1.0) / (domain - 1.0), s.mesh_exponent);
+// Rate of a device in a group of `members`, at most its datasheet rate.
+double group_Bps(const ScaleUpSpec& s, int domain, int members, double efficiency) noexcept {
+  if (s.group_exponent == 0 || domain <= 2 || members >= domain) return s.device_Bps * efficiency;
+  return s.device_Bps * std::min(1.0, efficiency * std::pow((members - 1.0) / (domain - 1.0), s.group_exponent));
 }
 
 // The axes of the domain; when none are given, factors as even as possible, largest first.
@@ -38,13 +38,16 @@ GroupRates rates_of(const ClusterSpec& c, const GroupSpan& span) noexcept {
   r.domains = span.domains;
   r.levels = std::log2(r.domains);
   if (span.ranks_per_domain > 1) {
-    double device_Bps = s.device_Bps * mesh_share(s, domain, span.ranks_per_domain);
-    if (s.kind == ScaleUpKind::Torus) device_Bps = torus_part(s, domain, span).axes_Bps;
-    r.ring_Bps = device_Bps * s.ring_efficiency;
-    r.p2p_Bps = device_Bps * s.p2p_efficiency;
-    r.pair_Bps = s.device_Bps * mesh_share(s, domain, 2) * s.sendrecv_efficiency;
-    // One neighbour of a torus hangs on one link: half an axis.
-    if (s.kind == ScaleUpKind::Torus) r.pair_Bps = s.device_Bps / (2.0 * s.torus_axes) * s.sendrecv_efficiency;
+    if (s.kind == ScaleUpKind::Torus) {
+      const double axes_Bps = torus_part(s, domain, span).axes_Bps;
+      r.ring_Bps = axes_Bps * s.ring_efficiency;
+      r.p2p_Bps = axes_Bps * s.p2p_efficiency;
+      r.pair_Bps = s.device_Bps / (2.0 * s.torus_axes) * s.sendrecv_efficiency;  // a neighbour hangs on one link
+    } else {
+      r.ring_Bps = group_Bps(s, domain, span.ranks_per_domain, s.ring_efficiency);
+      r.p2p_Bps = group_Bps(s, domain, span.ranks_per_domain, s.p2p_efficiency);
+      r.pair_Bps = group_Bps(s, domain, 2, s.sendrecv_efficiency);
+    }
   }
   if (span.domains > 1) {
     r.nic_rank_Bps = c.node.nics * c.node.nic_Bps / c.node.devices;

@@ -59,12 +59,13 @@ void check_scale_up(Checker& check, const ClusterSpec& c) {
       {"p2p_peer_s", s.p2p_peer_s},
       {"p2p_ramp", s.p2p_ramp},
       {"p2p_copy", s.p2p_copy},
-      {"mesh_exponent", s.mesh_exponent},
   };
   for (const auto& [name, value] : costs) check.non_negative(at + name, value);
   check_share(check, at + "ring_efficiency", s.ring_efficiency);
   check_share(check, at + "p2p_efficiency", s.p2p_efficiency);
   check_share(check, at + "sendrecv_efficiency", s.sendrecv_efficiency);
+  check.require(std::abs(s.group_exponent) <= 1, at + "group_exponent", number_text(s.group_exponent),
+                "a number in [-1, 1]", "0 for a switch, 1 for a full mesh");
   check.at_least(at + "nvls_min_ranks", s.nvls_min_ranks, 0);
   check.at_least(at + "domain_rings", s.domain_rings, 0);
   if (s.nvls_min_ranks > 0) {

@@ -11,14 +11,13 @@
 namespace dts {
 
 enum class ScaleUpKind {
-  Switched,  // any two devices reach each other at full rate (NVSwitch, PCIe switch)
-  Mesh,      // wired device to device: a group owns only the links between its members (xGMI, hybrid cube mesh)
-  Torus,     // neighbour links along axes (ICI, NeuronLink): a group owns the axes it spans
+  Flat,   // any two devices of the domain reach each other directly (NVSwitch, xGMI, PCIe)
+  Torus,  // neighbour links along axes (ICI, NeuronLink): a group owns the axes it spans
 };
 
 struct ScaleUpSpec {
   std::string name = "nvlink4";
-  ScaleUpKind kind = ScaleUpKind::Switched;
+  ScaleUpKind kind = ScaleUpKind::Flat;
   int domain_devices = 0;     // devices in one domain; 0 = the node's devices
   double device_Bps = 450e9;  // datasheet, per device and direction
 
@@ -51,7 +50,10 @@ struct ScaleUpSpec {
   double p2p_copy = 0.037;             // local copy, in peers
   double sendrecv_efficiency = 0.70;   // one stream between two devices
 
-  double mesh_exponent = 1;               // Mesh: rate grows as ((members - 1) / (domain - 1))^this
+  // Flat: the rate of a device inside a group is ((members - 1) / (domain - 1))^group_exponent of that in the full
+  // domain: 0 a switch, 1 a full mesh (only links between members), below 0 a shared bus (fewer members, more each).
+  double group_exponent = 0;
+
   int torus_axes = 0;                     // Torus: 1, 2 or 3 axes, each with device_Bps / torus_axes both ways together
   std::array<int, 3> torus_shape{};       // devices per axis; all 0 = the domain factored as evenly as possible
   int torus_wrap = 4;                     // shortest full axis that is closed to a ring
@@ -64,7 +66,7 @@ struct ScaleOutSpec {
   double hop_s = 5e-6;                // alpha: one low-latency hop between domains, one way
   double low_latency_Bps = 17e9;      // rate of the low-latency protocol per group; an all-reduce moves its data twice
   double level_startup_s = 40e-6;     // bulk protocol: start of the pipeline per doubling of the domains
-  double ramp = 13e-9;                // s per sqrt(byte), times sqrt(log2(domains))
+  double ramp = 4.3e-9;               // s per sqrt(byte), times the root of the depth log2(domains) * (members + 1)
   double ring_efficiency = 0.85;      // ring over all NICs of the group / their datasheet rate
   double tree_efficiency = 0.955;     // two domains only: each sends the buffer once
   double p2p_peer_s = 2.6e-6;         // all-to-all: cost of one remote peer
