@@ -67,6 +67,10 @@ void bind_simulator(py::module_& m) {
       .value("SYNC", TaskKind::Sync)
       .value("OPTIMIZER", TaskKind::Optimizer)
       .finalize();
+  py::class_<Interconnect>(m, "Interconnect")
+      .def_static("of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); })
+      .def_static("of_topology", [](const CommunicationModel& c) { return make_interconnect(c); })
+      .def_property_readonly("device_count", &Interconnect::device_count);
   bind_breakdown(m);
   py::class_<StepResult>(m, "StepResult")
       .def_readonly("step_time_s", &StepResult::step_time_s)

@@ -89,7 +89,7 @@ class Ledger {
     if (!c_.flash_attention) {
       const double scores = op().heads * c_.seq_len * layout().row_share;
       add("softmax", scores * a, true);
-      if (c_.attention_dropout || op.score_dropout) add("dropout mask and dropped scores", scores * (1 + a), true);
+      if (c_.attention_dropout || op().score_dropout) add("dropout mask and dropped scores", scores * (1 + a), true);
       return;
     }
     add_storage(static_cast<int>(at_), Stored, layout().output_elements, a);
