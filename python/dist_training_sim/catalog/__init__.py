@@ -1,3 +1,3 @@
-"""Catalogues: YAML files with a source for every value, and their readers."""
+"""Facts as data: hardware, models and frameworks in YAML, every value with its source."""
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""Descriptions to core structs: a frozen dataclass becomes the `_core` struct that has the same field names.
+
+The struct's default-constructed value says which type each field has, so nothing here knows any description: enums
+go by name, tuples become lists, a dtype-keyed mapping becomes the core's per-dtype array. A field that the struct lacks
+raises `TypeError`, so the two sides cannot drift apart unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from .errors import MissingDataError
+
+__all__ = ["DTYPES", "CoreSpec", "to_core"]
+
+DTYPES = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")
+"""Number formats in the order of the core's `DType`."""
+
+
+@dataclass(frozen=True)
+class CoreSpec:
+    """How a description maps to its core struct; a description carries it as its class attribute `CORE`.
+
+    Parameters
+    ----------
+    struct
+        Name of the struct in `_core`.
+    python_only
+        Fields that the core does not know.
+    unknown
+        Value that stands for "unknown" in the core, for fields that may be None. A field that is None and not listed
+        raises `MissingDataError`.
+    none_keeps_default
+        Fields (True: all but `needed`) that keep the value of the default-constructed struct when they are None.
+    needed
+        Fields that may not be None.
+    """
+
+    struct: str
+    python_only: frozenset[str] = frozenset()
+    unknown: Mapping[str, float] = field(default_factory=dict)
+    none_keeps_default: bool | frozenset[str] = False
+    needed: frozenset[str] = frozenset()
+
+
+def to_core(description: Any, struct: type[Any] | None = None) -> Any:
+    """Core struct with the values of a description.
+
+    Parameters
+    ----------
+    description
+        A frozen dataclass with a `CORE` attribute (`CoreSpec`).
+    struct
+        Class of the struct; by default the one of `_core` that `CORE.struct` names.
+
+    Raises
+    ------
+    TypeError
+        If the struct lacks a field, or a field's value does not fit its type.
+    MissingDataError
+        If a value is None and the core has no notion of "unknown" for it.
+    """
+    spec: CoreSpec = description.CORE
+    target = (struct or _core_class(spec.struct))()
+    for f in fields(description):
+        if f.name not in spec.python_only:
+            _assign(target, f.name, getattr(description, f.name), spec, description)
+    return target
+
+
+def _core_class(name: str) -> type[Any]:
+    from . import _core
+
+    found: type[Any] = getattr(_core, name)
+    return found
+
+
+def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> None:
+    """Set one field of the struct, or say why it cannot be set."""
+    if not hasattr(target, name):
+        raise TypeError(f"{spec.struct} has no field {name!r}, but {type(owner).__name__} has")
+    if value is None:
+        kept = spec.none_keeps_default
+        if name not in spec.needed and (kept is True or (isinstance(kept, frozenset) and name in kept)):
+            return
+        if name not in spec.unknown:
+            label = getattr(owner, "name", type(owner).__name__)
+            raise MissingDataError(f"{label}.{name}: unknown, no source states it; give it with .replace({name}=...)")
+        value = spec.unknown[name]
+    setattr(target, name, _converted(value, getattr(target, name), f"{spec.struct}.{name}"))
+
+
+def _converted(value: Any, current: Any, where: str) -> Any:
+    """`value` in the type of the struct's present value `current`."""
+    if isinstance(current, Enum):
+        return _enum_member(value, type(current), where)
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_core(value, type(current))
+    if isinstance(value, Mapping):
+        return _by_dtype(value, current, where)
+    if isinstance(value, tuple):
+        return [_converted(item, current[0] if len(current) else None, where) for item in value]
+    return value
+
+
+def _by_dtype(value: Mapping[str, Any], current: Any, where: str) -> list[Any]:
+    """The core's per-dtype array, with the entries of a dtype-keyed mapping."""
+    items = list(current)
+    if len(items) != len(DTYPES) or not set(value) <= set(DTYPES):
+        raise TypeError(f"{where}: not an array over the dtypes {', '.join(DTYPES)}")
+    for name, item in value.items():
+        slot = DTYPES.index(name)
+        items[slot] = _converted(item, items[slot], f"{where}[{name}]")
+    return items
+
+
+def _enum_member(value: Any, kind: type[Enum], where: str) -> Enum:
+    """Member of a core enum by the name of a Python one, or by text; case and underscores do not matter."""
+    text = value.name if isinstance(value, Enum) else str(value)
+    for member in kind:
+        if member.name.lower().replace("_", "") == text.lower().replace("_", ""):
+            return member
+    raise TypeError(f"{where}: {kind.__name__} has no member {text!r}")

@@ -1,0 +1,106 @@
+"""Join of compute_constants.yaml: the kernel constants of a device by name, else of its generation, else generic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import MissingDataError, suggest
+from ..hardware.constants import AttentionConstants, GemmConstants, MemoryConstants, QuantiseConstants
+from ._yaml import packaged_entry
+
+__all__ = ["FILE", "attention_constants", "constants_key", "constants_source", "device_constants"]
+
+FILE = "compute_constants.yaml"
+_BLOCKS: dict[str, type[Any]] = {
+    **dict.fromkeys(("gemm", "gemm_fp8", "gemm_fp4"), GemmConstants),
+    "memory": MemoryConstants,
+    **dict.fromkeys(("quantise_fp8_tensor", "quantise_fp8_block", "quantise_fp4_block"), QuantiseConstants),
+}
+# Formats without an entry of their own take that of the next wider one on the same unit.
+_SHARE_OF = {
+    **dict.fromkeys(("fp64", "fp32", "tf32", "fp16", "bf16"), ("bf16",)),
+    **dict.fromkeys(("fp8", "int8"), ("fp8", "bf16")),
+    "fp4": ("fp4", "fp8", "bf16"),
+}
+
+
+def _layers(device: str, generation: str) -> list[Mapping[str, Any]]:
+    """Generic set, the generation's and the device's own, least specific first; empty without the file."""
+    generations = packaged_entry(FILE, "generations") or {}
+    own = (packaged_entry(FILE, "devices") or {}).get(device, {})
+    layers = [generations.get("generic", {}), generations.get(own.get("generation", generation), {}), own]
+    return [layer for layer in layers if layer]
+
+
+def device_constants(device: str, generation: str) -> dict[str, Any]:
+    """Fields of `Device` that compute_constants.yaml gives, and under `shares` (burst, sustained) by dtype.
+
+    Parameters
+    ----------
+    device
+        Catalogue name.
+    generation
+        Used where the file does not list the device.
+    """
+    layers = _layers(device, generation)
+    values: dict[str, Any] = {}
+    for block, kind in _BLOCKS.items():
+        merged = {k: v for layer in layers for k, v in layer.get(block, {}).items()}
+        values[block] = kind(**merged)
+    for name in ("systolic", "launch_s"):
+        given = [layer[name] for layer in layers if name in layer]
+        values.update({name: given[-1]} if given else {})
+    values["measured_kernels"] = bool(layers and layers[-1].get("measured", False))
+    values["shares"] = _shares(layers)
+    choice = next((layer["attention"] for layer in reversed(layers) if "attention" in layer), None)
+    if choice:
+        values |= _attention(choice["kernel"], choice["like"])
+    return values
+
+
+def _shares(layers: list[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """(burst, sustained) of every dtype: the most specific layer that gives the format or a wider one."""
+    found: dict[str, tuple[float, float]] = {}
+    for layer in layers:
+        given = layer.get("shares", {})
+        for dtype, wider in _SHARE_OF.items():
+            name = next((n for n in (dtype, *wider) if n in given), None)
+            if name is not None:
+                found[dtype] = tuple(given[name])
+    return found
+
+
+def _attention(kernel: str, like: str) -> dict[str, AttentionConstants]:
+    sets = packaged_entry(FILE, "attention_kernels")[kernel][like]
+    return {f"attention_{way}": AttentionConstants(**sets[way]) for way in ("forward", "backward")}
+
+
+def attention_constants(device: str, generation: str, kernel: str) -> dict[str, AttentionConstants]:
+    """`attention_forward` and `attention_backward` of a device under another kernel (`"fa2"`, `"fa3"`, `"cudnn"`).
+
+    Raises
+    ------
+    MissingDataError
+        If the kernel is unknown, or nobody measured it on a generation like the device's.
+    """
+    kernels = packaged_entry(FILE, "attention_kernels") or {}
+    if kernel not in kernels:
+        raise MissingDataError(f"attention kernel {kernel!r}: unknown; {suggest(kernel, kernels)}")
+    choices = [layer["attention"]["like"] for layer in _layers(device, generation) if "attention" in layer]
+    like = next((c for c in reversed(choices) if c in kernels[kernel]), None)
+    if like is None:
+        measured = ", ".join(kernels[kernel])
+        raise MissingDataError(f"attention kernel {kernel} on {device}: not measured; measured on {measured}")
+    return _attention(kernel, like)
+
+
+def constants_key(device: str, stand_in: str | None) -> str:
+    """Name under which the constants of a device stand: its own where the file has it, else its stand-in's."""
+    return stand_in if stand_in and device not in (packaged_entry(FILE, "devices") or {}) else device
+
+
+def constants_source(device: str, generation: str) -> tuple[str, ...]:
+    """Citations of the constants of a device, most specific first."""
+    layers = reversed(_layers(device, generation))
+    return tuple(f"kernel constants: {layer['source']}" for layer in layers if layer.get("source"))[:2]

@@ -1,0 +1,30 @@
+"""Devices, links, nodes and clusters, by hand or from the catalogue."""
+
+from __future__ import annotations
+
+from .cluster import Cluster
+from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConstants, QuantiseConstants
+from .device import Device, DeviceKind
+from .fabric import ScaleOut, ScaleUp, ScaleUpKind
+from .link import Link
+from .node import TOPOLOGIES, Node, Price
+from .rates import Rates
+
+__all__ = [
+    "TOPOLOGIES",
+    "AttentionConstants",
+    "Cluster",
+    "DTypeRate",
+    "Device",
+    "DeviceKind",
+    "GemmConstants",
+    "Link",
+    "MemoryConstants",
+    "Node",
+    "Price",
+    "QuantiseConstants",
+    "Rates",
+    "ScaleOut",
+    "ScaleUp",
+    "ScaleUpKind",
+]

@@ -1,0 +1,118 @@
+"""Fields that accept text with a unit: `hbm_bytes="80 GiB"` is stored as a float in SI units.
+
+A descriptor converts on assignment, so a reader (and the type checker) always sees a float. Text that does not parse is
+kept as it is; the owner's check then reports it together with every other problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from ..errors import ConfigError, Problems
+from ..units import parse_bandwidth, parse_bytes, parse_seconds
+
+__all__ = ["MAX_QUANTITY", "Converted", "MaybeQuantity", "Quantity", "check_quantities", "parse_flops"]
+
+MAX_QUANTITY = 1e21
+"""Largest byte count, rate or FLOP/s accepted: far above any machine, far below overflow."""
+
+_FLOPS = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([kMGTPE]?)FLOP(?:/s|S|s)\s*")
+_PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+
+
+def parse_flops(value: str | float, what: str = "rate") -> float:
+    """FLOP/s of a rate such as `"989 TFLOP/s"`, `"1.3 PFLOPS"` or a plain number.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no rate.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    match = _FLOPS.fullmatch(value)
+    if match is None:
+        raise ConfigError(f'{what}: got {value!r}, expected a rate such as "989 TFLOP/s"')
+    return float(match.group(1)) * _PREFIX[match.group(2)]
+
+
+_PARSERS: dict[str, Callable[[str], float]] = {
+    "bytes": parse_bytes,
+    "Bps": parse_bandwidth,
+    "s": parse_seconds,
+}
+_UNSET: Any = object()
+
+
+class SupportsRate(Protocol):
+    """Anything with a rate in one direction, such as a `Link`."""
+
+    @property
+    def bandwidth_Bps(self) -> float: ...
+
+
+def _read(value: Any, unit: str) -> Any:
+    """The SI number of a value with a unit; anything else comes back as it is, for the check to report."""
+    if isinstance(value, str):
+        try:
+            return _PARSERS[unit](value)
+        except ConfigError:
+            return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_QUANTITY:
+        return float(value)
+    rate = getattr(value, "bandwidth_Bps", None) if unit == "Bps" else None
+    return value if rate is None else rate
+
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+class Converted(Generic[In, Out]):
+    """A dataclass field that accepts more types than it shows: `convert` runs on assignment.
+
+    `convert` returns what it cannot read as it is; the owner's check reports it.
+    """
+
+    def __init__(self, convert: Callable[[Any], Any], default: Any = _UNSET) -> None:
+        self._convert, self._default, self._name = convert, default, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object | None, owner: type) -> Out:
+        if instance is not None:
+            return cast(Out, instance.__dict__[self._name])
+        if self._default is _UNSET:  # dataclasses then treats the field as one without a default
+            raise AttributeError(self._name)
+        return cast(Out, self._default)
+
+    def __set__(self, instance: object, value: In) -> None:
+        instance.__dict__[self._name] = self._convert(value)
+
+
+class Quantity(Converted["float | str | SupportsRate", float]):
+    """A float in SI units; `unit` is one of bytes, Bps (also takes a `Link`), s."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__(lambda value: _read(value, unit))
+
+
+class MaybeQuantity(Converted["float | str | SupportsRate | None", "float | None"]):
+    """A quantity that may be None, which means unknown."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__(lambda value: _read(value, unit), None)
+
+
+def check_quantities(
+    problems: Problems, where: str, owner: object, positive: tuple[str, ...] = (), non_negative: tuple[str, ...] = ()
+) -> None:
+    """Record every named field of `owner` that is set and is not a number of its sign, up to `MAX_QUANTITY`."""
+    for name in (*positive, *non_negative):
+        value = getattr(owner, name)
+        check = problems.positive if name in positive else problems.non_negative
+        if value is not None and check(f"{where}.{name}", value) and value > MAX_QUANTITY:
+            problems.add(f"{where}.{name}", value, f"at most {MAX_QUANTITY:g}")

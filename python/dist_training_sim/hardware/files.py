@@ -1,0 +1,113 @@
+"""A cluster from a user's YAML file: own devices and nodes beside those of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..catalog import hardware as catalog
+from ..catalog._yaml import read_user_yaml
+from ..catalog.constants import device_constants
+from ..errors import DtsError, FormatError, Problems
+from .build import build_device, build_node
+from .cluster import Cluster
+from .device import Device
+from .fabric import ScaleOut
+from .node import Node
+from .rates import Rates
+from .schema import ClusterFile, DeviceEntry, NodeEntry, record
+
+__all__ = ["read_cluster"]
+
+
+def read_cluster(path: Path) -> Cluster:
+    """Cluster of a user's file; the format: docs/guide/hardware.md.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read or is no YAML mapping.
+    ConfigError
+        Listing every entry that is not legal.
+    """
+    content = read_user_yaml(path)
+    if not isinstance(content, Mapping):
+        raise FormatError(f"{path}: got {type(content).__name__}, expected a mapping with cluster, nodes and devices")
+    problems = Problems()
+    try:
+        file = ClusterFile.model_validate(content)
+    except ValidationError as error:
+        record(problems, str(path), error)
+        problems.raise_if_any()
+        raise
+    devices = _each(problems, str(path), "devices", file.devices, _device)
+    nodes = _each(problems, str(path), "nodes", file.nodes, lambda name, entry: _node(name, entry, devices))
+    problems.raise_if_any()
+    return _cluster(file, nodes)
+
+
+def _each(problems: Problems, where: str, section: str, entries: Mapping[str, Any], build: Any) -> dict[str, Any]:
+    """Every entry that can be built; the problems of the others are recorded."""
+    built: dict[str, Any] = {}
+    for name, entry in entries.items():
+        try:
+            built[name] = build(name, entry)
+        except DtsError as error:
+            problems.add(f"{where}: {section}.{name}", "", str(error).replace("\n", "; "))
+    return built
+
+
+def _device(name: str, entry: DeviceEntry) -> Device:
+    """A device of the file: a catalogue device with changes, or one of its own."""
+    given = entry.model_dump(exclude_unset=True)
+    sources = tuple(given.get("sources", ()))
+    if entry.like is None:
+        constants = device_constants(entry.constants_of or "", entry.generation or "generic")
+        return build_device(name, {"peak_tflops": {}, **given}, constants | {"measured_kernels": False}, sources)
+    base = catalog.device(entry.like)
+    left_out = ("like", "constants_of", "aliases", "sources", "value_sources", "peak_tflops", "clock_mhz")
+    changes = {k: v for k, v in given.items() if k not in left_out}
+    if entry.clock_mhz is not None:
+        changes["clock_hz"] = entry.clock_mhz * 1e6
+    rates = Rates({**base.rates, **_changed_peaks(base, entry.peak_tflops)})
+    return base.replace(name=name, rates=rates, sources=sources or base.sources, **changes)
+
+
+def _changed_peaks(base: Device, peak_tflops: Mapping[str, float]) -> dict[str, Any]:
+    """New peaks that keep the shares of the device they replace."""
+    from dataclasses import replace
+
+    peaks = {dtype: peak * 1e12 for dtype, peak in peak_tflops.items()}
+    return {d: replace(base.rates[d], peak_flops=p) if d in base.rates else p for d, p in peaks.items()}
+
+
+def _node(name: str, entry: NodeEntry, devices: Mapping[str, Device]) -> Node:
+    given = entry.model_dump()
+    device = devices.get(entry.device) or catalog.device(entry.device)
+    sources = tuple(entry.sources)
+    return build_node(name, given, device, catalog.link, catalog.scale_up, _fabric, sources)
+
+
+def _fabric(choice: str | Mapping[str, Any]) -> ScaleOut:
+    """A profile by name, or with some of its constants changed."""
+    if isinstance(choice, str):
+        return catalog.scale_out(choice)
+    changes = {k: v for k, v in choice.items() if k != "profile"}
+    known = set(ScaleOut.__dataclass_fields__) - {"name"}
+    problems = Problems()
+    for key in changes.keys() - known:
+        problems.add(f"scale_out.{key}", changes[key], f"one of {', '.join(sorted(known))}")
+    if "profile" not in choice:
+        problems.add("scale_out.profile", None, "the name of a profile, such as infiniband")
+    problems.raise_if_any()
+    return catalog.scale_out(str(choice["profile"])).replace(**changes)
+
+
+def _cluster(file: ClusterFile, nodes: Mapping[str, Node]) -> Cluster:
+    entry = file.cluster
+    node = nodes.get(entry.node) or catalog.node(entry.node)
+    fabric = None if entry.scale_out is None else _fabric(entry.scale_out)
+    return Cluster(node, entry.nodes, fabric, entry.name, entry.topology)
