@@ -1,8 +1,11 @@
 #include "training_simulator.hpp"
 
 #include <algorithm>
+#include <string>
 
+#include "error.hpp"
 #include "step/step_plan.hpp"
+#include "step/step_traffic.hpp"
 #include "workload/flops.hpp"
 
 namespace dts {
@@ -44,6 +47,18 @@ double communication_s(const StepPlan& plan, const StepProgram& step, const Time
   return outside + *std::max_element(inside.begin(), inside.end());
 }
 
+const std::vector<double>& checked_slowdown(const SimulateOptions& options, int world) {
+  Checker check;
+  const auto given = static_cast<long long>(options.slowdown.size());
+  check.require(given == 0 || (given == world && options.expand), "slowdown", std::to_string(given) + " values",
+                "one per rank (" + std::to_string(world) + "), with expand");
+  for (double value : options.slowdown) {
+    if (!check.positive("slowdown", value)) break;
+  }
+  check.throw_if_any();
+  return options.slowdown;
+}
+
 void fill_rates(StepResult& r, const Job& job, const StepPlan& plan) {
   const Flops flops = training_flops(job.model, job.seq_len);
   r.samples_per_step = job.strategy.global_batch;
@@ -66,7 +81,8 @@ double StepResult::hfu() const noexcept { return over_time(*this, hardware_flops
 StepResult simulate(const Job& job, const SimulateOptions& options) {
   check_job(job);
   const RankGrid grid(job.strategy);
-  const PlannedStep planned = plan_step(job, grid);
+  PlannedStep planned = plan_step(job, grid);
+  planned.plan.slowdown = checked_slowdown(options, grid.world());
   const StepPlan& plan = planned.plan;
   StepProgram step = options.expand ? build_expanded(plan, grid, coupled_dp(job.strategy)) : build_folded(plan);
   Timeline timeline = execute(step.program);
@@ -82,6 +98,9 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
     r.backward_s.push_back(stage.backward_s());
   }
   r.communication_s = communication_s(plan, step, timeline);
+  if (options.keep_traffic) {
+    r.traffic_bytes = traffic_of_step(plan, options.expand ? build_folded(plan) : step, grid, job.network);
+  }
   if (options.keep_events) {
     r.events = {std::move(step.tasks), std::move(timeline.start_s), std::move(timeline.end_s)};
   }

@@ -19,6 +19,8 @@ struct EventTable {
 struct SimulateOptions {
   bool expand = false;       // every rank on its own streams instead of one per class
   bool keep_events = true;
+  bool keep_traffic = false;         // the matrix of bytes between ranks
+  std::vector<double> slowdown;      // per rank, >= 0: its compute takes this many times longer; needs `expand`
 };
 
 struct StepResult {
@@ -37,6 +39,7 @@ struct StepResult {
   std::vector<double> forward_s, backward_s;  // per virtual stage, one micro-batch
   double communication_s = 0;         // collectives and transfers of the busiest rank, overlapped or not
   EventTable events;
+  std::vector<double> traffic_bytes;  // devices x devices, row = sender; empty unless asked for
 
   double mfu() const noexcept;
   double mfu_full() const noexcept;

@@ -98,7 +98,7 @@ def _converted(value: Any, current: Any, where: str) -> Any:
     if isinstance(current, Enum):
         return _enum_member(value, type(current), where)
     if is_dataclass(value) and not isinstance(value, type):
-        return to_core(value, type(current))
+        return to_core(value, None if current is None else type(current))
     if isinstance(value, Mapping):
         return _by_dtype(value, current, where)
     if isinstance(value, tuple):

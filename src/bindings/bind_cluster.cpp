@@ -95,18 +95,6 @@ void bind_collective(py::module_& m) {
   using dts::CollectiveCost;
   using dts::CollectiveKind;
   using dts::GroupSpan;
-  py::native_enum<CollectiveKind>(m, "CollectiveKind", "enum.Enum")
-      .value("SEND_RECV", CollectiveKind::SendRecv)
-      .value("BROADCAST", CollectiveKind::Broadcast)
-      .value("REDUCE", CollectiveKind::Reduce)
-      .value("ALL_REDUCE", CollectiveKind::AllReduce)
-      .value("REDUCE_SCATTER", CollectiveKind::ReduceScatter)
-      .value("ALL_GATHER", CollectiveKind::AllGather)
-      .value("GATHER", CollectiveKind::Gather)
-      .value("SCATTER", CollectiveKind::Scatter)
-      .value("ALL_TO_ALL", CollectiveKind::AllToAll)
-      .value("BARRIER", CollectiveKind::Barrier)
-      .finalize();
   py::class_<CollectiveCost>(m, "CollectiveCost")
       .def_readonly("time_s", &CollectiveCost::time_s)
       .def_readonly("algorithm", &CollectiveCost::algorithm)

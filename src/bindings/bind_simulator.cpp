@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "training_simulator.hpp"
 
 namespace py = pybind11;
@@ -33,9 +35,17 @@ py::dict event_columns(const StepResult& r) {
   return columns;
 }
 
+py::array_t<double> traffic_matrix(const StepResult& r) {
+  const auto n = r.traffic_bytes.empty() ? py::ssize_t{0} : static_cast<py::ssize_t>(r.devices);
+  py::array_t<double> matrix({n, n});
+  std::copy(r.traffic_bytes.begin(), r.traffic_bytes.end(), matrix.mutable_data());
+  return matrix;
+}
+
 StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
-               const Strategy& strategy, const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events) {
-  return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events});
+               const Strategy& strategy, const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events,
+               bool keep_traffic, const std::vector<double>& slowdown) {
+  return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events, keep_traffic, slowdown});
 }
 
 void bind_breakdown(py::module_& m) {
@@ -92,8 +102,10 @@ void bind_simulator(py::module_& m) {
       .def_property_readonly("mfu", &StepResult::mfu)
       .def_property_readonly("mfu_full", &StepResult::mfu_full)
       .def_property_readonly("hfu", &StepResult::hfu)
-      .def("event_columns", &event_columns);
+      .def("event_columns", &event_columns)
+      .def("traffic_bytes", &traffic_matrix);
   m.def("simulate", &run, py::arg("model"), py::arg("device"), py::arg("network"), py::arg("strategy"),
         py::arg("profile"), py::arg("seq_len"), py::arg("expand") = false, py::arg("keep_events") = true,
+        py::arg("keep_traffic") = false, py::arg("slowdown") = std::vector<double>{},
         py::call_guard<py::gil_scoped_release>());
 }

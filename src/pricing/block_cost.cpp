@@ -55,6 +55,25 @@ Passes price_op(const LocalOp& op, const BlockContext& c, const OpTimer& timer, 
   return p;
 }
 
+void append(std::vector<CollectiveCall>& all, const std::vector<CollectiveCall>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+std::vector<CollectiveCall> forward_calls(const LocalOp& op) {
+  std::vector<CollectiveCall> calls = op.forward_before;
+  append(calls, op.forward_beside);
+  append(calls, op.forward_after);
+  return calls;
+}
+
+std::vector<CollectiveCall> backward_calls(const LocalOp& op) {
+  std::vector<CollectiveCall> calls = op.backward_before;
+  append(calls, op.beside_data_grad);
+  append(calls, op.beside_weight_grad);
+  append(calls, op.backward_after);
+  return calls;
+}
+
 // An eager framework issues kernels one by one: a pass cannot be shorter than the host needs.
 void apply_host_floor(PassCost& cost, double host_s) {
   cost.host_s = std::max(0.0, host_s - cost.total_s);
@@ -89,11 +108,14 @@ BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
     const double flops = timer.forward_flops(op);
     cost.forward_flops += flops;
     kernels += timer.kernels(op);
+    append(cost.forward_calls, forward_calls(op));
+    append(cost.backward_calls, backward_calls(op));
     if (again[i] > 0) {
       PassCost part = passes.forward;
       part.total_s += (again[i] - 1) * cost.ops.back().forward_s;  // a share of the kernel, all of its collectives
       part.compute_s *= again[i];
       cost.recompute.add(part);
+      append(cost.recompute_calls, forward_calls(op));
       cost.recompute_flops += again[i] * flops;
       kernels_again += timer.kernels(op);
     }

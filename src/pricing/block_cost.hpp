@@ -38,6 +38,7 @@ struct BlockCost {
   double dense_parameters = 0, expert_parameters = 0;  // on this rank
   double dense_trainable = 0, expert_trainable = 0;    // those with gradients and optimizer states
   std::vector<OpCost> ops;
+  std::vector<CollectiveCall> forward_calls, recompute_calls, backward_calls;  // what the passes send
 };
 
 struct BlockContext {

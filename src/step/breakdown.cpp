@@ -22,9 +22,8 @@ void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info) {
   std::size_t first = 0, end = stage.blocks.size();
   if (info.piece >= 0) {
     const auto piece = static_cast<std::size_t>(info.piece);
-    const bool per_block = !comm.block_gather_s.empty();
-    first = per_block ? piece : piece == 0 ? 0 : comm.bucket_end[piece - 1];
-    end = per_block ? piece + 1 : comm.bucket_end[piece];
+    first = piece == 0 ? 0 : comm.units[piece - 1].end;
+    end = comm.units[piece].end;
   }
   for (std::size_t i = first; i < end; ++i) {
     const BlockCost& block = *stage.blocks[i];

@@ -10,8 +10,6 @@ namespace dts {
 
 namespace {
 
-double gather_bytes_per_parameter(const LocalSizes& sizes) { return sizes.activation_bytes; }
-
 class Planner {
  public:
   Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), groups_(job.network, grid) {}
@@ -23,8 +21,8 @@ class Planner {
     for (StageCost& stage : step.plan.stages) step.plan.comm.push_back(stage_comm(stage));
     pipeline_transfers(step.plan);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
-    if (job_.model.tied_embeddings && s_.pp > 1) step.plan.tied_reduce_s = tied_reduce_s();
     StepPlan& p = step.plan;
+    if (job_.model.tied_embeddings && s_.pp > 1) tied_reduce(p);
     p.micro_batches = job_.micro_batches();
     p.order = pipeline_order(s_, p.micro_batches);
     p.zero = s_.zero;
@@ -68,52 +66,58 @@ class Planner {
   }
 
   // Dense weights are replicated over dp * cp, experts over edp: one collective each.
-  double data_parallel_s(CollectiveKind kind, double dense_bytes, double expert_bytes) const {
-    return groups_.seconds({kind, Axis::DP_CP, dense_bytes}) + groups_.seconds({kind, Axis::EDP, expert_bytes});
+  static std::vector<CollectiveCall> calls(CollectiveKind kind, double bytes, double dense, double expert) {
+    std::vector<CollectiveCall> list;
+    if (dense > 0) list.push_back({kind, Axis::DP_CP, bytes * dense});
+    if (expert > 0) list.push_back({kind, Axis::EDP, bytes * expert});
+    return list;
   }
 
-  double reduce_s(double dense, double expert) const {
-    const double bytes = job_.profile.grad_reduce_bytes;
-    return data_parallel_s(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter, bytes * dense,
-                           bytes * expert);
+  double seconds(const std::vector<CollectiveCall>& list) const {
+    double total = 0;
+    for (const CollectiveCall& call : list) total += groups_.seconds(call);
+    return total;
   }
 
-  double gather_s(double dense, double expert) const {
-    const double bytes = gather_bytes_per_parameter(sizes_);
-    return data_parallel_s(CollectiveKind::AllGather, bytes * dense, bytes * expert);
+  StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
+    StageComm::Unit u;
+    u.end = end;
+    if (s_.zero > 0) {
+      u.gather = calls(CollectiveKind::AllGather, sizes_.activation_bytes, sums.dense_parameters, sums.expert_parameters);
+    }
+    u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
+                     job_.profile.grad_reduce_bytes, sums.dense_trainable, sums.expert_trainable);
+    u.gather_s = seconds(u.gather);
+    u.reduce_s = seconds(u.reduce);
+    return u;
   }
 
   StageComm stage_comm(const StageCost& stage) const {
     StageComm comm;
     if (s_.dp * s_.cp == 1) return comm;
-    if (s_.zero == 3) {
-      for (const BlockCost* block : stage.blocks) {
-        comm.block_gather_s.push_back(gather_s(block->dense_parameters, block->expert_parameters));
-        comm.block_reduce_s.push_back(reduce_s(block->dense_trainable, block->expert_trainable));
-      }
-      return comm;
-    }
-    double dense = 0, expert = 0;  // of the open bucket
+    BlockCost open;  // parameter sums of the open unit
     for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
-      dense += stage.blocks[b]->dense_trainable;
-      expert += stage.blocks[b]->expert_trainable;
-      if (dense + expert < job_.profile.bucket_parameters && b + 1 < stage.blocks.size()) continue;
-      comm.bucket_end.push_back(b + 1);
-      comm.bucket_reduce_s.push_back(reduce_s(dense, expert));
-      if (s_.zero > 0) comm.bucket_gather_s.push_back(gather_s(dense, expert));
-      dense = expert = 0;
+      open.dense_parameters += stage.blocks[b]->dense_parameters;
+      open.expert_parameters += stage.blocks[b]->expert_parameters;
+      open.dense_trainable += stage.blocks[b]->dense_trainable;
+      open.expert_trainable += stage.blocks[b]->expert_trainable;
+      const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= job_.profile.bucket_parameters;
+      if (!full && b + 1 < stage.blocks.size()) continue;
+      comm.units.push_back(unit(b + 1, open));
+      open = {};
     }
     return comm;
   }
 
   void pipeline_transfers(StepPlan& plan) const {
+    if (s_.pp == 1) return;
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
-    const double bytes = sizes_.tokens / sizes_.token_share() * job_.model.hidden * sizes_.activation_bytes;
+    plan.send_bytes = sizes_.tokens / sizes_.token_share() * job_.model.hidden * sizes_.activation_bytes;
     const auto hop_s = [&](std::size_t from, std::size_t to) {
       const std::size_t pp = ranks.size();
-      return groups_.seconds(CollectiveKind::SendRecv, bytes, {ranks[from % pp], ranks[to % pp]});
+      return groups_.seconds(CollectiveKind::SendRecv, plan.send_bytes, {ranks[from % pp], ranks[to % pp]});
     };
-    for (std::size_t v = 0; s_.pp > 1 && v + 1 < plan.stages.size(); ++v) {
+    for (std::size_t v = 0; v + 1 < plan.stages.size(); ++v) {
       plan.comm[v].send_forward_s = hop_s(v, v + 1);
       plan.comm[v + 1].send_backward_s = hop_s(v + 1, v);
     }
@@ -131,7 +135,9 @@ class Planner {
       dense /= s_.dp * s_.cp;
       expert /= groups_.grid().size(Axis::EDP);
     }
-    return optimizer_time_s(job_.device, dense + expert, job_.profile.optimizer_bytes);
+    // The profile's bytes are Adam's; each fp32 state that another rule lacks saves a read and a write.
+    const int missing = s_.optimizer == Optimizer::Adam ? 0 : s_.optimizer == Optimizer::Momentum ? 1 : 2;
+    return optimizer_time_s(job_.device, dense + expert, std::max(0.0, job_.profile.optimizer_bytes - 8.0 * missing));
   }
 
   double embedding_parameters() const {  // of the table alone, on one rank
@@ -141,10 +147,10 @@ class Planner {
     return 0;
   }
 
-  double tied_reduce_s() const {
+  void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
-    return groups_.seconds(CollectiveKind::AllReduce, embedding_parameters() * job_.profile.grad_reduce_bytes,
-                           {ranks.front(), ranks.back()});
+    plan.tied_reduce_bytes = embedding_parameters() * job_.profile.grad_reduce_bytes;
+    plan.tied_reduce_s = groups_.seconds(CollectiveKind::AllReduce, plan.tied_reduce_bytes, {ranks.front(), ranks.back()});
   }
 
   const Job& job_;

@@ -104,30 +104,31 @@ class StepBuilder {
       const BlockCost& block = *cost.blocks[b];
       return forward ? block.forward.total_s : block.recompute.total_s + block.backward.total_s;
     };
-    const bool last = pass.micro_batch == plan_.micro_batches - 1;
+    const bool last = pass.micro_batch == plan_.micro_batches - 1, sharded = plan_.zero == 3;
+    const bool gather = sharded ? forward || plan_.reshard_after_forward
+                                : plan_.zero > 0 && forward && pass.micro_batch == 0 && plan_.overlap_param_gather;
+    const bool reduce = !forward && (sharded ? plan_.reduce_every_micro_batch || last
+                                             : plan_.overlap_grad_reduce && (last || plan_.zero == 2));
     std::vector<Piece> list;
-    if (!comm.block_gather_s.empty()) {
-      const std::size_t blocks = cost.blocks.size();
-      for (std::size_t b = 0; b < blocks; ++b) {
-        const bool gather = forward || (plan_.reshard_after_forward && b + 1 < blocks);
-        const bool reduce = !forward && (plan_.reduce_every_micro_batch || last);
-        list.push_back({block_s(b), gather ? comm.block_gather_s[b] : -1, reduce ? comm.block_reduce_s[b] : -1,
-                        static_cast<int>(b)});
-      }
-    } else {
-      const bool gather = forward && pass.micro_batch == 0 && plan_.overlap_param_gather && !comm.bucket_gather_s.empty();
-      const bool reduce = !forward && plan_.overlap_grad_reduce && (last || plan_.zero == 2) && !comm.bucket_reduce_s.empty();
-      std::size_t b = 0;
-      for (std::size_t bucket = 0; (gather || reduce) && bucket < comm.bucket_end.size(); ++bucket) {
-        Piece piece{0, gather ? comm.bucket_gather_s[bucket] : -1, reduce ? comm.bucket_reduce_s[bucket] : -1,
-                    static_cast<int>(bucket)};
-        for (; b < comm.bucket_end[bucket]; ++b) piece.seconds += block_s(b);
-        list.push_back(piece);
-      }
-      if (list.empty()) list.push_back({forward ? cost.forward_s() : cost.backward_s(), -1, -1, -1});
+    std::size_t b = 0;
+    for (std::size_t u = 0; (gather || reduce || sharded) && u < comm.units.size(); ++u) {
+      const StageComm::Unit& unit = comm.units[u];
+      const bool kept = sharded && !forward && u + 1 == comm.units.size();  // the last block is still there
+      Piece piece{0, gather && !kept ? unit.gather_s : -1, reduce ? unit.reduce_s : -1, static_cast<int>(u)};
+      for (; b < unit.end; ++b) piece.seconds += block_s(b);
+      list.push_back(piece);
     }
+    if (list.empty()) list.push_back({forward ? cost.forward_s() : cost.backward_s(), -1, -1, -1});
     if (!forward) std::reverse(list.begin(), list.end());
     return list;
+  }
+
+  double slowdown(const std::vector<int>& members) const {  // of the slowest member
+    double slowest = plan_.slowdown.empty() ? 1 : 0;
+    for (std::size_t i = 0; i < members.size() && !plan_.slowdown.empty(); ++i) {
+      slowest = std::max(slowest, plan_.slowdown[static_cast<std::size_t>(members[i])]);
+    }
+    return slowest;
   }
 
   // One data-parallel collective: a task on every lane of the pipeline rank.
@@ -181,7 +182,7 @@ class StepBuilder {
         }
         done[u] = {add({forward ? TaskKind::Forward : TaskKind::Backward, StreamKind::Compute, units[u].front(), stage,
                         pass.micro_batch, piece.index},
-                       piece.seconds, streams_of(units[u], StreamKind::Compute), deps)};
+                       piece.seconds * slowdown(units[u]), streams_of(units[u], StreamKind::Compute), deps)};
       }
       if (piece.reduce_s >= 0) {
         append(reductions_[r], collective(TaskKind::GradReduce, piece.reduce_s, rank, stage, pass.micro_batch, piece.index, done));
@@ -217,8 +218,8 @@ class StepBuilder {
       if (plan_.zero < 3 && !plan_.overlap_grad_reduce) {
         for (int stage = rank; stage <= last_stage(); stage += pp_) {
           const StageComm& comm = plan_.comm[static_cast<std::size_t>(stage)];
-          for (std::size_t b = 0; b < comm.bucket_reduce_s.size(); ++b) {
-            append(reductions_[r], collective(TaskKind::GradReduce, comm.bucket_reduce_s[b], rank, stage,
+          for (std::size_t b = 0; b < comm.units.size(); ++b) {
+            append(reductions_[r], collective(TaskKind::GradReduce, comm.units[b].reduce_s, rank, stage,
                                               plan_.micro_batches - 1, static_cast<int>(b), recent_[r].back()));
           }
         }
@@ -257,13 +258,13 @@ class StepBuilder {
     std::vector<Tasks> done(units.size());
     for (std::size_t u = 0; u < units.size(); ++u) {
       done[u] = {add({TaskKind::Optimizer, StreamKind::Compute, units[u].front(), rank, plan_.micro_batches - 1, -1},
-                     plan_.optimizer_s[r], streams_of(units[u], StreamKind::Compute), {meeting})};
+                     plan_.optimizer_s[r] * slowdown(units[u]), streams_of(units[u], StreamKind::Compute), {meeting})};
     }
-    if (plan_.overlap_param_gather) return;
+    if (plan_.overlap_param_gather || plan_.zero == 0 || plan_.zero == 3) return;
     for (int stage = rank; stage <= last_stage(); stage += pp_) {
       const StageComm& comm = plan_.comm[static_cast<std::size_t>(stage)];
-      for (std::size_t b = 0; b < comm.bucket_gather_s.size(); ++b) {
-        collective(TaskKind::ParamGather, comm.bucket_gather_s[b], rank, stage, plan_.micro_batches - 1, static_cast<int>(b), done);
+      for (std::size_t b = 0; b < comm.units.size(); ++b) {
+        collective(TaskKind::ParamGather, comm.units[b].gather_s, rank, stage, plan_.micro_batches - 1, static_cast<int>(b), done);
       }
     }
   }

@@ -30,12 +30,17 @@ struct TaskInfo {
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
 };
 
-// Seconds of the data-parallel and pipeline work of one virtual stage.
+// The data-parallel and pipeline work of one virtual stage.
 struct StageComm {
-  std::vector<double> block_gather_s, block_reduce_s;  // ZeRO-3, per block
-  std::vector<double> bucket_gather_s, bucket_reduce_s;  // otherwise, per bucket in forward order
-  std::vector<std::size_t> bucket_end;                   // first block after the bucket
-  double send_forward_s = 0, send_backward_s = 0;        // to the next / previous virtual stage
+  // Blocks whose parameters or gradients travel together, in forward order: one block under ZeRO-3, a bucket otherwise.
+  // `end` is the first block after the unit.
+  struct Unit {
+    std::size_t end = 0;
+    double gather_s = 0, reduce_s = 0;
+    std::vector<CollectiveCall> gather, reduce;
+  };
+  std::vector<Unit> units;
+  double send_forward_s = 0, send_backward_s = 0;  // to the next / previous virtual stage
 };
 
 struct StepPlan {
@@ -44,7 +49,10 @@ struct StepPlan {
   std::vector<StageCost> stages;   // per virtual stage
   std::vector<StageComm> comm;     // per virtual stage
   double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
+  double send_bytes = 0;           // one boundary tensor, one rank
+  double tied_reduce_bytes = 0;
   std::vector<double> optimizer_s; // per pipeline rank
+  std::vector<double> slowdown;    // per rank, used when expanded; empty = 1 for all
   int zero = 0;
   bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
   bool reduce_every_micro_batch = false;

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
+from .._convert import CoreSpec
 from ..errors import Problems, suggest
 from ..units import format_count
 from . import ops
@@ -21,6 +22,8 @@ MOST_LAYERS = 100_000
 @dataclass(frozen=True)
 class Block:
     """Ops in order; the unit that pipeline stages, FSDP and recomputation work on."""
+
+    CORE: ClassVar[CoreSpec] = CoreSpec("Block")
 
     name: str
     ops: tuple[Op, ...] = ()
@@ -51,6 +54,8 @@ class Block:
 @dataclass(frozen=True)
 class LayerRun:
     """`repeat` consecutive copies of one block."""
+
+    CORE: ClassVar[CoreSpec] = CoreSpec("LayerRun")
 
     block: Block
     repeat: int = 1
@@ -108,6 +113,8 @@ class Model:
     >>> Model(name="mlp-lm", stem=stem, layers=(LayerRun(block, 24),), head=head, hidden=hidden)
     Model('mlp-lm', 24 layers, 367.6 M parameters)
     """
+
+    CORE: ClassVar[CoreSpec] = CoreSpec("ModelSpec")
 
     name: str
     stem: Block

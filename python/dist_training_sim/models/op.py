@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
+from typing import ClassVar
 
+from .._convert import CoreSpec
 from ..errors import ConfigError, Problems
 
 __all__ = ["BLOCK_INPUT", "Op", "OpKind", "Rows", "Sharding"]
@@ -118,6 +120,8 @@ class Op:
     ConfigError
         Listing every field that is illegal for the op's kind.
     """
+
+    CORE: ClassVar[CoreSpec] = CoreSpec("Op")
 
     name: str
     kind: OpKind = OpKind.CUSTOM

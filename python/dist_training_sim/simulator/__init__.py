@@ -1,0 +1,8 @@
+"""The verbs that predict a training step: `simulate` for described jobs, `TrainingSimulator` for composed models."""
+
+from __future__ import annotations
+
+from .simulate import simulate
+from .training_simulator import IterationResult, RunResult, TrainingSimulator
+
+__all__ = ["IterationResult", "RunResult", "TrainingSimulator", "simulate"]

@@ -1,0 +1,112 @@
+#include "step/step_traffic.hpp"
+
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "error.hpp"
+
+namespace dts {
+
+namespace {
+
+// How often each distinct call is made on each pipeline rank.
+class CallCounts {
+ public:
+  explicit CallCounts(const StepPlan& plan) : plan_(plan), pp_(static_cast<int>(plan.order.size())) {}
+
+  void add_task(const TaskInfo& info) {
+    const auto v = static_cast<std::size_t>(info.stage);
+    const StageComm& comm = plan_.comm[v];
+    const bool forward = info.kind == TaskKind::Forward;
+    switch (info.kind) {
+      case TaskKind::Forward:
+      case TaskKind::Backward: add_blocks(v, info.piece, forward); break;
+      case TaskKind::ParamGather: add(v, comm.units[static_cast<std::size_t>(info.piece)].gather); break;
+      case TaskKind::GradReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].reduce); break;
+      default: break;
+    }
+  }
+
+  // visit(pipeline rank, call, times)
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [key, times] : counts_) {
+      visit(std::get<0>(key), CollectiveCall{std::get<1>(key), std::get<2>(key), std::get<3>(key)}, times);
+    }
+  }
+
+ private:
+  void add(std::size_t stage, const std::vector<CollectiveCall>& calls) {
+    for (const CollectiveCall& call : calls) {
+      counts_[{static_cast<int>(stage) % pp_, call.kind, call.axis, call.bytes}] += 1;
+    }
+  }
+
+  void add_blocks(std::size_t v, int piece, bool forward) {
+    const auto& blocks = plan_.stages[v].blocks;
+    std::size_t first = 0, end = blocks.size();
+    if (piece >= 0) {
+      const auto p = static_cast<std::size_t>(piece);
+      first = p == 0 ? 0 : plan_.comm[v].units[p - 1].end;
+      end = plan_.comm[v].units[p].end;
+    }
+    for (std::size_t b = first; b < end; ++b) {
+      if (forward) {
+        add(v, blocks[b]->forward_calls);
+      } else {
+        add(v, blocks[b]->recompute_calls);
+        add(v, blocks[b]->backward_calls);
+      }
+    }
+  }
+
+  const StepPlan& plan_;
+  int pp_;
+  std::map<std::tuple<int, CollectiveKind, Axis, double>, double> counts_;
+};
+
+// Transfers between neighbouring virtual stages, and the tied embedding between first and last.
+void add_pipeline(const StepPlan& plan, const StepProgram& folded, const RankGrid& grid, const Interconnect& network,
+                  std::vector<double>& matrix) {
+  const int pp = grid.size(Axis::PP);
+  std::map<std::pair<int, int>, double> hops;  // (from, to) pipeline rank -> transfers
+  for (const TaskInfo& info : folded.tasks) {
+    if (info.kind != TaskKind::PipelineSend) continue;
+    const int to = info.stream == StreamKind::SendForward ? info.stage + 1 : info.stage - 1;
+    hops[{info.stage % pp, to % pp}] += 1;
+  }
+  for (const std::vector<int>& ranks : grid.groups(Axis::PP)) {
+    for (const auto& [hop, times] : hops) {
+      const RankGroup pair = network.group({ranks[static_cast<std::size_t>(hop.first)], ranks[static_cast<std::size_t>(hop.second)]});
+      network.add_traffic(CollectiveKind::SendRecv, plan.send_bytes, times, pair, matrix);
+    }
+    if (plan.tied_reduce_bytes > 0) {
+      network.add_traffic(CollectiveKind::AllReduce, plan.tied_reduce_bytes, 1, network.group({ranks.front(), ranks.back()}), matrix);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<double> traffic_of_step(const StepPlan& plan, const StepProgram& folded, const RankGrid& grid,
+                                    const Interconnect& network) {
+  const auto world = static_cast<std::size_t>(grid.world());
+  Checker check;
+  check.require(grid.world() <= kMaxMatrixDevices, "devices", std::to_string(world),
+                "at most " + std::to_string(kMaxMatrixDevices) + " in a traffic matrix");
+  check.throw_if_any();
+  std::vector<double> matrix(world * world, 0);
+  CallCounts counts(plan);
+  for (const TaskInfo& info : folded.tasks) counts.add_task(info);
+  counts.for_each([&](int pipeline_rank, const CollectiveCall& call, double times) {
+    for (std::vector<int>& ranks : grid.groups(call.axis)) {
+      if (ranks.size() < 2 || grid.coordinate(ranks.front(), Axis::PP) != pipeline_rank) continue;
+      network.add_traffic(call.kind, call.bytes, times, network.group(std::move(ranks)), matrix);
+    }
+  });
+  if (grid.size(Axis::PP) > 1) add_pipeline(plan, folded, grid, network, matrix);
+  return matrix;
+}
+
+}  // namespace dts
