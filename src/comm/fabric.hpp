@@ -42,7 +42,8 @@ class Branches {
 // What competes for this collective on this group; empty for a group of one rank.
 Branches branches_of(const ClusterSpec& cluster, CollectiveKind kind, const GroupSpan& span) noexcept;
 
-// The fastest branch. The cluster must have passed check_cluster; bytes are finite and >= 0 (a barrier ignores them).
+// The fastest branch. The cluster must have passed check_cluster and the span come from span_of; bytes are finite and
+// >= 0 (a barrier ignores them).
 CollectiveCost fabric_collective(const ClusterSpec& cluster, CollectiveKind kind, double bytes, const GroupSpan& span);
 
 }  // namespace dts
