@@ -107,8 +107,8 @@ void bind_group(py::module_& m) {
   using dts::ClusterSpec;
   using dts::GroupSpan;
   py::class_<GroupSpan>(m, "GroupSpan")
-      .def(py::init<int, int, int, int>(), py::arg("ranks") = 1, py::arg("ranks_per_domain") = 1, py::arg("domains") = 1,
-           py::arg("stride") = 1)
+      .def(py::init<int, int, int, int>(), py::arg("ranks") = 1, py::arg("ranks_per_domain") = 1,
+           py::arg("domains") = 1, py::arg("stride") = 1)
       .def_readwrite("ranks", &GroupSpan::ranks)
       .def_readwrite("ranks_per_domain", &GroupSpan::ranks_per_domain)
       .def_readwrite("domains", &GroupSpan::domains)

@@ -17,9 +17,7 @@ struct Across {
   GroupRates r;
 
   // Flags travel with the data, so the low-latency protocol fills half of a link at most.
-  double low_latency_Bps() const noexcept {
-    return std::min(out.low_latency_Bps, r.nic_Bps * out.ring_efficiency / 2);
-  }
+  double low_latency_Bps() const noexcept { return std::min(out.low_latency_Bps, r.nic_Bps * out.ring_efficiency / 2); }
   // Turns a low-latency branch into the bulk one: a pipeline to start and to fill, at full rate.
   Branch bulk(Branch b, const char* algorithm, double inside_s_per_byte, double nic_s_per_byte) const noexcept {
     b.algorithm = algorithm;
@@ -37,8 +35,9 @@ struct Across {
   // `passes` times around all ranks, moving `steps` shards of bytes / ranks.
   void add_rings(Branches& branches, double passes, double steps, double copy) const noexcept {
     const double ring_s = up.hop_s * (r.ranks - r.domains) + out.hop_s * (r.domains - 1);
-    const Branch ll{"ring-ll", up.launch_s + passes * ring_s, 0, steps / r.ranks / low_latency_Bps(), "nic",
-                    steps / r.ranks, up.ring_sms};
+    const Branch ll{
+        "ring-ll",  up.launch_s + passes * ring_s, 0, steps / r.ranks / low_latency_Bps(), "nic", steps / r.ranks,
+        up.ring_sms};
     branches.add(ll);
     branches.add(bulk(ll, "ring", inside(steps, copy), steps / r.ranks / (r.nic_Bps * out.ring_efficiency)));
   }
@@ -65,9 +64,12 @@ struct Across {
                double efficiency) const noexcept {
     const double nic = far_share / (r.nic_rank_Bps * efficiency);
     const double share = far_share + near / r.ranks;
-    return {name,         up.p2p_launch_s + up.p2p_peer_s * near + out.hop_s + out.p2p_peer_s * (far - 1),
-            out.p2p_ramp, std::max(near_s_per_byte, nic),
-            nic >= near_s_per_byte ? "nic" : "scale-up", share,
+    return {name,
+            up.p2p_launch_s + up.p2p_peer_s * near + out.hop_s + out.p2p_peer_s * (far - 1),
+            out.p2p_ramp,
+            std::max(near_s_per_byte, nic),
+            nic >= near_s_per_byte ? "nic" : "scale-up",
+            share,
             up.ring_sms};
   }
 };
@@ -87,9 +89,13 @@ Branches branches_across(const ClusterSpec& cluster, CollectiveKind kind, const 
       a.add_rings(branches, 2, 2 * (n - 1), a.up.all_reduce_copy);
       break;
     case CollectiveKind::AllGather:
-    case CollectiveKind::ReduceScatter: a.add_rings(branches, 1, n - 1, a.up.gather_copy); break;
+    case CollectiveKind::ReduceScatter:
+      a.add_rings(branches, 1, n - 1, a.up.gather_copy);
+      break;
     case CollectiveKind::Broadcast:
-    case CollectiveKind::Reduce: a.add_rings(branches, 1, n, 0); break;
+    case CollectiveKind::Reduce:
+      a.add_rings(branches, 1, n, 0);
+      break;
     case CollectiveKind::Gather:
     case CollectiveKind::Scatter:
       branches.add(a.sends("direct", near, far, near_s_per_byte(0), far / n, a.out.p2p_efficiency));

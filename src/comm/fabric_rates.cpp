@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 
 namespace dts {
 namespace {
@@ -13,10 +14,10 @@ double group_Bps(const ScaleUpSpec& s, int domain, int members, double efficienc
   return s.device_Bps * std::min(1.0, efficiency * std::pow((members - 1.0) / (domain - 1.0), s.group_exponent));
 }
 
-// The axes of the domain; when none are given, factors as even as possible, largest first.
-std::array<int, 3> torus_shape(const ScaleUpSpec& s, int domain) noexcept {
+// The axes of the slice; when none are given, factors as even as possible, largest first.
+std::array<int, 3> torus_shape(const ScaleUpSpec& s, int slice) noexcept {
   if (s.torus_shape[0] > 0) return s.torus_shape;
-  std::array<int, 3> shape{domain, 1, 1};
+  std::array<int, 3> shape{slice, 1, 1};
   for (int axis = std::min(s.torus_axes, 3) - 1; axis > 0; --axis) {
     int side = std::max(1, static_cast<int>(std::pow(shape[0], 1.0 / (axis + 1)) + 1e-9));
     while (shape[0] % side != 0) --side;
@@ -39,7 +40,7 @@ GroupRates rates_of(const ClusterSpec& c, const GroupSpan& span) noexcept {
   r.levels = std::log2(r.domains);
   if (span.ranks_per_domain > 1) {
     if (s.kind == ScaleUpKind::Torus) {
-      const double axes_Bps = torus_part(s, domain, span).axes_Bps;
+      const double axes_Bps = torus_part(s, slice_devices(c), span).axes_Bps;
       r.ring_Bps = axes_Bps * s.ring_efficiency;
       r.p2p_Bps = axes_Bps * s.p2p_efficiency;
       r.pair_Bps = s.device_Bps / (2.0 * s.torus_axes) * s.sendrecv_efficiency;  // a neighbour hangs on one link
@@ -57,7 +58,7 @@ GroupRates rates_of(const ClusterSpec& c, const GroupSpan& span) noexcept {
   return r;
 }
 
-TorusPart torus_part(const ScaleUpSpec& s, int domain, const GroupSpan& span) noexcept {
+TorusPart torus_part(const ScaleUpSpec& s, int slice, const GroupSpan& span) noexcept {
   const double axis_Bps = s.device_Bps / s.torus_axes;
   TorusPart part;
   const auto span_axis = [&](int extent, bool closed) {
@@ -72,7 +73,7 @@ TorusPart torus_part(const ScaleUpSpec& s, int domain, const GroupSpan& span) no
     return part;
   }
   int stride = span.stride, left = span.ranks_per_domain;
-  for (const int length : torus_shape(s, domain)) {
+  for (const int length : torus_shape(s, slice)) {
     if (left <= 1) break;
     if (stride >= length) {
       stride = (stride + length - 1) / length;

@@ -50,7 +50,8 @@ GroupSpan span_of(const ClusterSpec& cluster, int size, int stride, int first) {
   long long fewest = std::min(at_start, at_end);
   if (domains > 2 && domain % stride == 0) fewest = std::min<long long>(fewest, domain / stride);
   for (long long d = first_domain + 1; d < last_domain && domain % stride != 0; ++d) {
-    fewest = std::min(fewest, members_below(first, stride, (d + 1) * domain) - members_below(first, stride, d * domain));
+    fewest =
+        std::min(fewest, members_below(first, stride, (d + 1) * domain) - members_below(first, stride, d * domain));
   }
   return {size, static_cast<int>(fewest), domains, stride};
 }

@@ -27,10 +27,9 @@ void check_torus(Checker& check, const ScaleUpSpec& s, int domain) {
     legal = legal && (axis < s.torus_axes ? length >= 1 : length <= 1) && length >= 0;
     devices = std::min<long long>(devices * std::max(length, 1), 1LL << 31);
   }
-  const std::string text =
-      std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" + std::to_string(shape[2]);
+  const std::string text = std::to_string(shape[0]) + "x" + std::to_string(shape[1]) + "x" + std::to_string(shape[2]);
   check.require(legal && devices == domain, at + "torus_shape", text,
-                "torus_axes lengths >= 1 whose product is the domain's " + std::to_string(domain) + " devices",
+                "torus_axes lengths >= 1 whose product is the " + std::to_string(domain) + " devices of the slice",
                 "use 0, 0, 0 for an even shape");
 }
 
@@ -40,8 +39,9 @@ void check_scale_up(Checker& check, const ClusterSpec& c) {
   check.positive(at + "device_Bps", s.device_Bps);
   const int domain = s.domain_devices;
   if (check.at_least(at + "domain_devices", domain, 0) && domain > 0 && c.node.devices > 0) {
-    check.require(domain % c.node.devices == 0, at + "domain_devices", std::to_string(domain),
-                  "a multiple of the node's " + std::to_string(c.node.devices) + " devices",
+    check.require(domain % c.node.devices == 0 || c.node.devices % domain == 0, at + "domain_devices",
+                  std::to_string(domain),
+                  "a multiple or a divisor of the node's " + std::to_string(c.node.devices) + " devices",
                   "use 0 for one domain per node");
   }
   const std::pair<const char*, double> costs[] = {
@@ -72,15 +72,15 @@ void check_scale_up(Checker& check, const ClusterSpec& c) {
     check_share(check, at + "nvls_efficiency", s.nvls_efficiency);
     check_share(check, at + "nvls_tree_efficiency", s.nvls_tree_efficiency);
   }
-  if (s.kind == ScaleUpKind::Torus) check_torus(check, s, domain_devices(c));
+  if (s.kind == ScaleUpKind::Torus) check_torus(check, s, slice_devices(c));
 }
 
 void check_scale_out(Checker& check, const ScaleOutSpec& s) {
   const std::string at = "cluster.scale_out.";
   check.positive(at + "low_latency_Bps", s.low_latency_Bps);
   const std::pair<const char*, double> costs[] = {
-      {"hop_s", s.hop_s},           {"level_startup_s", s.level_startup_s}, {"ramp", s.ramp},
-      {"p2p_peer_s", s.p2p_peer_s}, {"p2p_ramp", s.p2p_ramp},
+      {"hop_s", s.hop_s},       {"level_startup_s", s.level_startup_s}, {"ramp", s.ramp}, {"p2p_peer_s", s.p2p_peer_s},
+      {"p2p_ramp", s.p2p_ramp},
   };
   for (const auto& [name, value] : costs) check.non_negative(at + name, value);
   check_share(check, at + "ring_efficiency", s.ring_efficiency);
@@ -93,7 +93,8 @@ void check_scale_out(Checker& check, const ScaleOutSpec& s) {
 
 void check_cluster(const ClusterSpec& c) {
   Checker check;
-  const bool counted = check.at_least("cluster.nodes", c.nodes, 1) & check.at_least("cluster.node.devices", c.node.devices, 1);
+  const bool counted =
+      check.at_least("cluster.nodes", c.nodes, 1) & check.at_least("cluster.node.devices", c.node.devices, 1);
   if (counted) {
     check.require(device_count(c) < (1LL << 31), "cluster.nodes", std::to_string(c.nodes),
                   "fewer than 2^31 devices altogether", "lower nodes or node.devices");

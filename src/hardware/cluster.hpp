@@ -33,6 +33,11 @@ inline int domain_devices(const ClusterSpec& c) noexcept {
   return c.node.scale_up.domain_devices > 0 ? c.node.scale_up.domain_devices : c.node.devices;
 }
 
+// Devices of one domain that the cluster has: a torus slice may be smaller than the pod.
+inline int slice_devices(const ClusterSpec& c) noexcept {
+  return device_count(c) < domain_devices(c) ? static_cast<int>(device_count(c)) : domain_devices(c);
+}
+
 // Throws ConfigError naming every field that is not physical. Prices assume a checked cluster. The device itself is
 // checked by check_device (hardware/device.hpp).
 void check_cluster(const ClusterSpec& cluster);

@@ -27,9 +27,9 @@ struct ScaleUpSpec {
   double hop_s = 0.85e-6;            // one low-latency step between neighbours
   double ring_efficiency = 0.875;    // asymptotic ring rate / device_Bps
   double ring_ramp = 6.5e-9;         // s per sqrt(byte): filling the chunk pipeline
-  double ring_ramp_growth = 0.402;   // exponent of the number of steps in that fill
+  double ring_ramp_growth = 0.40;    // exponent of the number of steps in that fill
   double all_reduce_copy = 0.285;    // local copy, in steps
-  double gather_copy = 0.431;        // the same for all-gather and reduce-scatter
+  double gather_copy = 0.43;         // the same for all-gather and reduce-scatter
   double ring_sms = 24;              // streaming multiprocessors a ring kernel holds
 
   // Reduction in the switch (NVLS), all-reduce only: nvls_startup_s + nvls_ramp * sqrt(bytes)
@@ -38,7 +38,7 @@ struct ScaleUpSpec {
   double nvls_startup_s = 55.6e-6;
   double nvls_ramp = 3.3e-9;            // s per sqrt(byte)
   double nvls_efficiency = 0.6085;
-  double nvls_tree_efficiency = 0.566;  // the same across domains, as the leaf of a tree
+  double nvls_tree_efficiency = 0.59;   // the same across domains, as the leaf of a tree
   double nvls_sms = 16;
 
   // Point to point and all-to-all: p2p_launch_s + p2p_peer_s * peers + p2p_ramp * sqrt(bytes)
@@ -47,7 +47,7 @@ struct ScaleUpSpec {
   double p2p_peer_s = 0.564e-6;
   double p2p_ramp = 4.0e-9;            // s per sqrt(byte)
   double p2p_efficiency = 0.765;       // all-to-all over every link
-  double p2p_copy = 0.037;             // local copy, in peers
+  double p2p_copy = 0.04;              // local copy, in peers
   double sendrecv_efficiency = 0.70;   // one stream between two devices
 
   // Flat: the rate of a device inside a group is ((members - 1) / (domain - 1))^group_exponent of that in the full
@@ -55,7 +55,7 @@ struct ScaleUpSpec {
   double group_exponent = 0;
 
   int torus_axes = 0;                     // Torus: 1, 2 or 3 axes, each with device_Bps / torus_axes both ways together
-  std::array<int, 3> torus_shape{};       // devices per axis; all 0 = the domain factored as evenly as possible
+  std::array<int, 3> torus_shape{};       // devices per axis; all 0 = the slice factored as evenly as possible
   int torus_wrap = 4;                     // shortest full axis that is closed to a ring
 
   int domain_rings = 0;  // NICs that a ring or tree graph drives per domain; 0 = all of them
@@ -63,15 +63,15 @@ struct ScaleUpSpec {
 
 struct ScaleOutSpec {
   std::string name = "infiniband";
-  double hop_s = 5e-6;                // alpha: one low-latency hop between domains, one way
-  double low_latency_Bps = 17e9;      // rate of the low-latency protocol per group; an all-reduce moves its data twice
-  double level_startup_s = 40e-6;     // bulk protocol: start of the pipeline per doubling of the domains
-  double ramp = 4.3e-9;               // s per sqrt(byte), times the root of the depth log2(domains) * (members + 1)
-  double ring_efficiency = 0.85;      // ring over all NICs of the group / their datasheet rate
+  double hop_s = 5.5e-6;              // alpha: one low-latency hop between domains, one way
+  double low_latency_Bps = 8.4e9;     // rate of the low-latency protocol per group; an all-reduce moves its data twice
+  double level_startup_s = 36e-6;     // bulk protocol: start of the pipeline per doubling of the domains
+  double ramp = 5.0e-9;               // s per sqrt(byte), times the root of the depth log2(domains) * (members + 1)
+  double ring_efficiency = 0.885;     // ring over all NICs of the group / their datasheet rate
   double tree_efficiency = 0.955;     // two domains only: each sends the buffer once
   double p2p_peer_s = 2.6e-6;         // all-to-all: cost of one remote peer
   double p2p_ramp = 13e-9;            // s per sqrt(byte)
-  double p2p_efficiency = 0.85;       // all-to-all over the NICs
+  double p2p_efficiency = 0.74;       // all-to-all over the NICs
   double sendrecv_efficiency = 0.72;  // one stream over one NIC share
 };
 
