@@ -102,7 +102,7 @@ def _experts(f: Fields, width: str, number: str, *, default: int | None = None, 
     experts = f.count(number, default=default, maximum=MOST_EXPERTS)
     chosen = f.count("num_experts_per_tok", default=top_k, maximum=MOST_EXPERTS)
     if chosen > experts:
-        f.problems.add("num_experts_per_tok", chosen, f"at most the {experts} experts")
+        f.report("num_experts_per_tok", chosen, f"at most the {experts} experts")
     return Experts(experts, chosen, f.count(width), f.activation("hidden_act", "silu", gated=True))
 
 

@@ -41,11 +41,18 @@ class Fields:
     def __init__(self, config: Mapping[str, Any], where: str) -> None:
         self._config = config
         self._where = where
+        self._reported: set[str] = set()
         self.problems = Problems()
 
     def check(self) -> None:
         """Raise `ConfigError` listing every problem found so far."""
         self.problems.raise_if_any()
+
+    def report(self, name: str, got: object, expected: str) -> None:
+        """Record a problem of a field, once however often the field is read."""
+        if name not in self._reported:
+            self._reported.add(name)
+            self.problems.add(f"{self._where}.{name}", _short(got), expected)
 
     def value(self, *names: str) -> Any:
         """Return the first of the fields that is present and not null, else None."""
@@ -56,12 +63,14 @@ class Fields:
         value = self.value(*names)
         if value is None:
             if default is None:
-                self.problems.add(f"{self._where}.{names[0]}", None, "a number: the field is required")
+                self.report(names[0], None, "a number: the field is required")
             return minimum if default is None else default
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             value = int(value)  # JSON written by other tools has 4096.0
-        where = f"{self._where}.{names[0]}"
-        return int(value) if self.problems.count(where, _short(value), minimum, maximum) else minimum
+        if type(value) is int and minimum <= value <= maximum:
+            return value
+        self.report(names[0], value, f"an integer from {minimum} to {maximum}")
+        return minimum
 
     def layers(self, *names: str) -> int:
         """Return the number of layers."""
@@ -74,18 +83,22 @@ class Fields:
     def heads(self, hidden: int, *names: str) -> int:
         """Return the number of heads, checked to divide `hidden` unless the config states `head_dim`."""
         heads = self.count(*names)
-        if self.value("head_dim") is None and hidden % heads:
-            self.problems.add(f"{self._where}.{names[0]}", heads, f"a divisor of the hidden size {hidden}")
+        if self.value("head_dim") is None and self._does_not_divide(heads, hidden):
+            self.report(names[0], heads, f"a divisor of the hidden size {hidden}")
             return 1
         return heads
 
     def kv_heads(self, heads: int, default: int | None = None) -> int:
         """Return the number of key/value heads, a divisor of `heads`."""
         kv_heads = self.count("num_key_value_heads", default=default or heads)
-        if heads % kv_heads:
-            self.problems.add(f"{self._where}.num_key_value_heads", kv_heads, f"a divisor of {heads} heads")
+        if self._does_not_divide(kv_heads, heads):
+            self.report("num_key_value_heads", kv_heads, f"a divisor of {heads} heads")
             return 1
         return kv_heads
+
+    def _does_not_divide(self, part: int, whole: int) -> bool:
+        """Whether `part` fails to divide; not judged once a problem was found, since `whole` may stand in for it."""
+        return not len(self.problems) and whole % part != 0
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a true/false field."""
@@ -93,7 +106,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            self.problems.add(f"{self._where}.{name}", _short(value), "true or false")
+            self.report(name, value, "true or false")
             return default
         return value
 
@@ -103,14 +116,14 @@ class Fields:
         value = default if value is None else value
         ok = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
         if not ok:
-            self.problems.add(f"{self._where}.{name}", _short(value), "a probability from 0 to 1")
+            self.report(name, value, "a probability from 0 to 1")
         return ok and value > 0
 
     def activation(self, name: str, default: str, *, gated: bool = False) -> str:
         """Return the activation in this package's words; the gated forms are `swiglu` and `geglu`."""
         value = self.value(name) or default
         if not isinstance(value, str) or value not in _ACTIVATIONS:
-            self.problems.add(f"{self._where}.{name}", _short(value), f"one of {', '.join(_ACTIVATIONS)}")
+            self.report(name, value, f"one of {', '.join(_ACTIVATIONS)}")
             value = default
         known = _ACTIVATIONS[value]
         return {"gelu": "geglu", "silu": "swiglu", "relu": "reglu"}[known] if gated else known
@@ -119,7 +132,7 @@ class Fields:
         """Return a nested object, empty where absent, that records into the same list of problems."""
         value = self.value(name)
         if value is not None and not isinstance(value, Mapping):
-            self.problems.add(f"{self._where}.{name}", _short(value), "an object")
+            self.report(name, value, "an object")
         nested = Fields(value if isinstance(value, Mapping) else {}, f"{self._where}.{name}")
         nested.problems = self.problems
         return nested
@@ -130,7 +143,7 @@ class Fields:
         value = [] if value is None else value
         fits = isinstance(value, (list, tuple)) and required <= len(value) <= MOST_LAYERS
         if not fits or not all(type(item) is int and 0 <= item <= maximum for item in value):
-            self.problems.add(f"{self._where}.{name}", _short(value), f"a list of integers from 0 to {maximum}")
+            self.report(name, value, f"a list of integers from 0 to {maximum}")
             return []
         return list(value)
 
@@ -141,7 +154,7 @@ class Fields:
             return [window if sliding else 0 for sliding in default]
         known = ("full_attention", "sliding_attention")
         if not isinstance(types, list) or len(types) != layers or any(item not in known for item in types):
-            self.problems.add(f"{self._where}.layer_types", _short(types), f"{layers} entries, each of {known}")
+            self.report("layer_types", types, f"{layers} entries, each of {known}")
             return [0] * layers
         return [window if item == "sliding_attention" else 0 for item in types]
 

@@ -64,10 +64,10 @@ def resnet(f: Fields, name: str) -> Model:
     stem, channels, classes = f.count("embedding_size", default=64), f.count("num_channels", default=3), _classes(f)
     image = f.count("image_size", default=224, maximum=LARGEST_IMAGE)
     if f.value("layer_type") not in (None, "bottleneck"):
-        f.problems.add("layer_type", str(f.value("layer_type"))[:60], "'bottleneck', the form of ResNet-50 and deeper")
+        f.report("layer_type", f.value("layer_type"), "'bottleneck', the form of ResNet-50 and deeper")
     if len(depths) != len(widths) or 0 in depths or any(width < 4 or width % 4 for width in widths):
         expected = "equally many, depths > 0, sizes multiples of 4"
-        f.problems.add("depths, hidden_sizes", (len(depths), len(widths)), expected)
+        f.report("depths, hidden_sizes", (len(depths), len(widths)), expected)
     f.check()
     return vision.resnet(name, depths, widths, stem_width=stem, image_size=image, channels=channels, classes=classes)
 

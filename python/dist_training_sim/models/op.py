@@ -171,8 +171,9 @@ class Op:
     @property
     def active_parameters(self) -> int:
         """Weights one token uses: of routed experts, the share `top_k / experts`."""
-        routed = self.kind is OpKind.GROUPED_MATMUL
-        return round(self.parameters * self.top_k / self.experts) if routed else self.parameters
+        if self.kind is not OpKind.GROUPED_MATMUL:
+            return self.parameters
+        return min(self.parameters, round(self.parameters * self.top_k / self.experts))
 
 
 def _check_types(op: Op, problems: Problems) -> None:
