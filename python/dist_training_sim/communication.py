@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import _core
 from .collectives import Algorithm, CollectiveResult
 from .errors import ConfigError, Problems
-from .topology import CustomLink, Link, Topology, directed_links
+from .topology import Link, LinkLike, Topology, directed_links
 from .units import parse_bandwidth, parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class CommunicationModel:
         DRAGONFLY: routers per group (twice `radix`).
     oversubscription : float
         FAT_TREE, RAIL_OPTIMIZED: bandwidth below a leaf over that above it, 1 by default.
-    links : iterable of CustomLink or (a, b), optional
-        CUSTOM: the links; bandwidth and latency default to those above.
+    links : iterable of CustomLink or tuple, optional
+        CUSTOM: the links, also as `(a, b)` or `(a, b, "25 GB/s", "2 us")`; what is left out is as above.
     switches : int
         CUSTOM: vertices beyond the nodes, numbered from `num_nodes`.
     reduce_bandwidth : str or float, optional
@@ -108,7 +108,7 @@ class CommunicationModel:
         radix: int | None = None,
         group_size: int | None = None,
         oversubscription: float = 1.0,
-        links: Iterable[CustomLink | tuple[int, int]] | None = None,
+        links: Iterable[LinkLike] | None = None,
         switches: int = 0,
         reduce_bandwidth: str | float | None = None,
     ) -> None:

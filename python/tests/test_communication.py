@@ -145,7 +145,7 @@ def test_set_link_changes_only_routes_over_it() -> None:
 
 
 def test_custom_network_takes_pairs_and_links_with_switches() -> None:
-    links = [(0, 3), (1, 3), dts.CustomLink(2, 3, bandwidth="1 GB/s", latency="1 us")]
+    links = [(0, 3), (1, 3, "10 GB/s", "2 us"), dts.CustomLink(2, 3, bandwidth="1 GB/s", latency="1 us")]
     model = dts.CommunicationModel(3, "custom", links=links, switches=1, bandwidth="10 GB/s", latency="2 us")
     assert model.send_recv(0, 1, 1e6).time_s == pytest.approx(4e-6 + 1e-4)
     assert model.send_recv(0, 2, 1e6).time_s == pytest.approx(3e-6 + 1e-3)
@@ -161,6 +161,8 @@ def test_custom_network_problems() -> None:
         dts.CommunicationModel(2, "custom", links=[(0, 1), (1, 1)])
     with pytest.raises(ConfigError, match=r"links\[0\].a: got 'x'"):
         dts.CommunicationModel(2, "custom", links=[("x", 1)])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match=r"links\[0\]: got 3.*\n.*links\[1\]: got \(1,\)"):
+        dts.CommunicationModel(2, "custom", links=[3, (1,)])  # type: ignore[list-item]
 
 
 def test_more_devices_keep_the_network_and_its_changed_links() -> None:
@@ -241,7 +243,9 @@ def test_any_description_is_a_model_or_a_clear_error(
         assert 0 <= outcome.time_s < math.inf
 
 
-# Worked examples of published teaching material; each names its source and the row of the example collection.
+# Worked examples of published teaching material; each names its source and the row of the example collection. Rows of
+# the same topics that say nothing about this model: we-009 (a gather over two torus axes at once, which no classic
+# algorithm here does), we-016 and we-106 (memory per chip, host PCIe), we-103 (a conversion of measured bandwidth).
 SCALING_BOOK = "jax-ml/scaling-book@0819a7d"
 ML_ENGINEERING = "stas00/ml-engineering network/README.md"
 
