@@ -102,6 +102,8 @@ TEST(TextbookForms, PipelinesAtTheBestNumberOfChunks) {
   const double s = 1e9;
   expect_close(time_on_switch(CollectiveKind::Broadcast, Algorithm::Chain, s, 17), pipelined(16, s * kBeta));
   expect_close(time_on_switch(CollectiveKind::Reduce, Algorithm::Chain, s, 17), pipelined(16, s * kBeta));
+  // The second root of a double tree starts one stage late.
+  expect_close(time_on_switch(CollectiveKind::Broadcast, Algorithm::DoubleBinaryTree, s, 16), pipelined(5, s * kBeta));
   // An inner member of a double tree takes two half-size chunks and passes as many on, up and down at once: 2 S beta.
   expect_close(time_on_switch(CollectiveKind::AllReduce, Algorithm::DoubleBinaryTree, s, 16), pipelined(8, 2 * s * kBeta));
 }
@@ -124,6 +126,15 @@ TEST(NonPowersOfTwo, FoldOntoThePowerBelow) {
                5 * (kAlpha + kSize * kBeta));
   expect_close(time_on_switch(CollectiveKind::AllReduce, Algorithm::Rabenseifner, kSize, 12),
                2 * (kAlpha + kSize * kBeta) + 6 * kAlpha + 2 * 7.0 / 8 * kSize * kBeta);
+}
+
+// Of 12 blocks, 8 participants own 2, 2, 2, 2, 1, 1, 1, 1: the busiest passes 8 + 4 + 2 of them.
+TEST(NonPowersOfTwo, HalvingAndDoublingCarryThePartnersBlocks) {
+  const double block = kSize / 12 * kBeta;
+  expect_close(time_on_switch(CollectiveKind::ReduceScatter, Algorithm::RecursiveHalving, kSize, 12),
+               5 * kAlpha + (12 + 14 + 1) * block);
+  expect_close(time_on_switch(CollectiveKind::AllGather, Algorithm::RecursiveDoubling, kSize, 12),
+               5 * kAlpha + (1 + 14 + 11) * block);
 }
 
 // Runs a schedule on sets of contributions: what each member knows of each other's data after the last round. Valid

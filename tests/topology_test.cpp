@@ -101,6 +101,26 @@ TEST(Topology, OversubscriptionThinsUplinks) {
   EXPECT_DOUBLE_EQ(Topology(spec).link(16, 18).rate.bandwidth_Bps, 100e9);
 }
 
+TEST(Topology, RailsOfSeveralPodsMeetInThinnedSpines) {
+  TopologySpec spec = spec_of(TopologyKind::RailOptimized, 4, 2);  // 8 devices, 4 hubs, 4 leaves, 2 spines
+  spec.radix = 2;
+  spec.oversubscription = 2;
+  const Topology topology(spec);
+  EXPECT_EQ(topology.vertex_count(), 18);
+  EXPECT_DOUBLE_EQ(topology.link(12, 16).rate.bandwidth_Bps, 50e9);  // two nodes' NICs over two
+  EXPECT_EQ(topology.find_link(12, 17), -1);
+}
+
+TEST(Topology, DragonflySpreadsGlobalLinksOverTheRouters) {
+  TopologySpec spec = spec_of(TopologyKind::Dragonfly, 12);  // routers 12-14, 15-17, 18-20, 21-23
+  spec.radix = 1;
+  spec.group_size = 3;
+  const Topology topology(spec);
+  for (const auto& [a, b] : {std::pair{12, 15}, {13, 18}, {14, 21}, {16, 19}, {17, 22}, {20, 23}}) {
+    EXPECT_GE(topology.find_link(a, b), 0) << a << " " << b;
+  }
+}
+
 TEST(Topology, NamesVertices) {
   const Topology topology(spec_of(TopologyKind::Switch, 2, 4));
   EXPECT_EQ(topology.vertex_name(7), "rank 7");

@@ -34,7 +34,7 @@ class Algorithm(NamedEnum):
     RECURSIVE_HALVING = "recursive_halving"
     """Reduce-scatter in log2(n) rounds."""
     TREE = "tree"
-    """Binomial tree: broadcast, reduce, gather, scatter; all-reduce as reduce and broadcast."""
+    """Binomial tree (also `"binary_tree"`): broadcast, reduce, gather, scatter; all-reduce as reduce and broadcast."""
     RABENSEIFNER = "rabenseifner"
     """All-reduce: recursive halving, then recursive doubling."""
     DOUBLE_BINARY_TREE = "double_binary_tree"
@@ -51,6 +51,10 @@ class Algorithm(NamedEnum):
     """All-gather, all-to-all in log2(n) rounds."""
     DISSEMINATION = "dissemination"
     """Barrier in log2(n) rounds."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NamedEnum:
+        return cls.TREE if value == "binary_tree" else super()._missing_(value)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import _core
 from .collectives import Algorithm, CollectiveResult
 from .errors import ConfigError, Problems
-from .topology import CustomLink, Link, Topology, directed_links
+from .topology import Link, LinkLike, Topology, directed_links
 from .units import parse_bandwidth, parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class CommunicationModel:
         DRAGONFLY: routers per group (twice `radix`).
     oversubscription : float
         FAT_TREE, RAIL_OPTIMIZED: bandwidth below a leaf over that above it, 1 by default.
-    links : iterable of CustomLink or (a, b), optional
-        CUSTOM: the links; bandwidth and latency default to those above.
+    links : iterable of CustomLink or tuple, optional
+        CUSTOM: the links, also as `(a, b)` or `(a, b, "25 GB/s", "2 us")`; what is left out is as above.
     switches : int
         CUSTOM: vertices beyond the nodes, numbered from `num_nodes`.
     reduce_bandwidth : str or float, optional
@@ -108,13 +108,13 @@ class CommunicationModel:
         radix: int | None = None,
         group_size: int | None = None,
         oversubscription: float = 1.0,
-        links: Iterable[CustomLink | tuple[int, int]] | None = None,
+        links: Iterable[LinkLike] | None = None,
         switches: int = 0,
         reduce_bandwidth: str | float | None = None,
     ) -> None:
-        counts = {"num_nodes": num_nodes, "devices_per_node": devices_per_node, "radix": radix,
-                  "group_size": group_size, "switches": switches}  # fmt: skip
-        _check_integers({**counts, **{f"dims[{i}]": d for i, d in enumerate(dims or ())}})
+        counts = {"num_nodes": num_nodes, "devices_per_node": devices_per_node, "switches": switches}
+        sizes = {f"dims[{i}]": d for i, d in enumerate(dims or ())}
+        _check_integers({**counts, **sizes}, {"radix": radix, "group_size": group_size})
         inter = parse_bandwidth(bandwidth), parse_seconds(latency, "latency")
         intra = (
             parse_bandwidth(intra_node_bandwidth, "intra_node_bandwidth"),
@@ -198,16 +198,15 @@ class CommunicationModel:
         ConfigError
             If links were set that the new network may not have.
         """
+        _check_integers({"devices_per_node": devices_per_node})
         if devices_per_node == self.devices_per_node:
             return self
-        model = object.__new__(CommunicationModel)
-        _check_integers({"devices_per_node": devices_per_node})
-        model.__setstate__((replace(self._spec, devices_per_node=devices_per_node), []))
         if self._overrides and (self.devices_per_node > 1 or self.topology is Topology.RAIL_OPTIMIZED):
             raise ConfigError("set_link: links are set already, expected none; set them after with_devices_per_node")
-        shift = model._core.node_vertex(0) - self._core.node_vertex(0)
-        kept = [(a + shift, b + shift, bandwidth, latency) for a, b, bandwidth, latency in self._overrides]
-        model.__setstate__((model._spec, kept))
+        first_hub = self.num_nodes * devices_per_node
+        moved = [(a + first_hub, b + first_hub, bandwidth, latency) for a, b, bandwidth, latency in self._overrides]
+        model = CommunicationModel.__new__(CommunicationModel)
+        model.__setstate__((replace(self._spec, devices_per_node=devices_per_node), moved))
         return model
 
     def send_recv(self, src: int, dst: int, size: str | float) -> CollectiveResult:
@@ -308,10 +307,11 @@ class CommunicationModel:
         chunks: int | None = None,
     ) -> CollectiveResult:
         size_bytes = parse_bytes(size)
-        _check_integers({"root": root, "chunks": chunks, **{f"ranks[{i}]": r for i, r in enumerate(ranks or ())}})
+        given = () if ranks is None else tuple(ranks)
+        _check_integers({f"ranks[{i}]": rank for i, rank in enumerate(given)}, {"root": root, "chunks": chunks})
         if root is not None and root < 0:
             raise ConfigError(f"root: got {root}, expected one of the ranks of the group")
-        group = tuple(range(self.num_devices)) if ranks is None else tuple(ranks)
+        group = tuple(range(self.num_devices)) if ranks is None else tuple(int(rank) for rank in given)
         chosen = -1 if root is None else root
         time_s, name, bound, sent = self._core.collective(
             getattr(_core.CollectiveKind, kind), size_bytes, group,
@@ -341,12 +341,12 @@ class CommunicationModel:
         )
 
 
-def _check_integers(values: dict[str, object]) -> None:
-    """Raise one error naming every value that is neither None nor an integer of 32 bits."""
+def _check_integers(required: Mapping[str, object], optional: Mapping[str, object | None] | None = None) -> None:
+    """Raise one error naming every value that is no integer of 32 bits; optional ones may be None."""
     problems = Problems()
-    for where, value in values.items():
-        whole = isinstance(value, Integral) and not isinstance(value, bool) and abs(int(value)) < 2**31
-        if value is not None and not whole:
+    given = {where: value for where, value in (optional or {}).items() if value is not None}
+    for where, value in {**required, **given}.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or abs(int(value)) >= 2**31:
             problems.add(where, value, "an integer of 32 bits")
     problems.raise_if_any()
 

@@ -9,7 +9,7 @@ from .errors import Problems
 from .named_enum import NamedEnum
 from .units import parse_bandwidth, parse_seconds
 
-__all__ = ["CustomLink", "Link", "Topology", "directed_links"]
+__all__ = ["CustomLink", "Link", "LinkLike", "Topology", "directed_links"]
 
 
 class Topology(NamedEnum):
@@ -70,15 +70,20 @@ class CustomLink:
     both_ways: bool = True
 
 
-def directed_links(
-    links: Iterable[CustomLink | tuple[int, int]], bandwidth: float, latency: float
-) -> list[tuple[int, int, float, float]]:
-    """Directed links (from, to, bytes/s, s) of `CustomLink`s or plain pairs, with defaults filled in."""
+LinkLike = CustomLink | tuple[int, int] | tuple[int, int, str | float] | tuple[int, int, str | float, str | float]
+"""A `CustomLink` or its first fields: (a, b), (a, b, bandwidth), (a, b, bandwidth, latency)."""
+
+
+def directed_links(links: Iterable[LinkLike], bandwidth: float, latency: float) -> list[tuple[int, int, float, float]]:
+    """Directed links (from, to, bytes/s, s) of `CustomLink`s or tuples, with defaults filled in."""
     problems = Problems()
     directed: list[tuple[int, int, float, float]] = []
     for i, given in enumerate(links):
-        link = given if isinstance(given, CustomLink) else CustomLink(*given)
         where = f"links[{i}]"
+        if not isinstance(given, CustomLink) and not (isinstance(given, tuple) and 2 <= len(given) <= 4):
+            problems.add(where, given, "a CustomLink or a tuple (a, b), (a, b, bandwidth), (a, b, bandwidth, latency)")
+            continue
+        link = given if isinstance(given, CustomLink) else CustomLink(*given)
         if not (problems.count(f"{where}.a", link.a, 0) and problems.count(f"{where}.b", link.b, 0)):
             continue
         rate = bandwidth if link.bandwidth is None else parse_bandwidth(link.bandwidth, f"{where}.bandwidth")

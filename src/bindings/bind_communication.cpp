@@ -121,8 +121,6 @@ void bind_communication(py::module_& m) {
              const dts::LinkRate rate = model.topology().link(from, to).rate;
              return std::make_tuple(rate.bandwidth_Bps, rate.latency_s);
            }, py::arg("a"), py::arg("b"))
-      .def("node_vertex", [](const CommunicationModel& model, int node) { return model.topology().node_vertex(node); },
-           py::arg("node"))
       .def("vertex_name",
            [](const CommunicationModel& model, int vertex) { return model.topology().vertex_name(vertex); },
            py::arg("vertex"));

@@ -97,9 +97,9 @@ void check_topology(const TopologySpec& spec) {
   check_rate(check, "inter-node link", spec.inter);
   check_rate(check, "intra-node link", spec.intra);
   check_shape(check, spec);
+  check_dims(check, spec);
+  check_custom(check, spec);
   if (counts) {
-    check_dims(check, spec);
-    check_custom(check, spec);
     const double devices = static_cast<double>(spec.nodes) * spec.devices_per_node;
     const bool small = check.require(devices <= kMaxDevices && spec.switches <= kMaxDevices, "num_nodes",
                                      number_text(devices) + " devices, " + std::to_string(spec.switches) + " switches",
