@@ -108,14 +108,19 @@ double ComputeModel::op_time_s(const OpProfile& profile, int device) const {
 double ComputeModel::matmul_time_s(const GemmShape& shape, DType dtype, int device) const {
   check_amounts({{"m", shape.m}, {"n", shape.n}, {"k", shape.k}, {"batch", shape.batch}});
   const double result_bytes = std::max(bytes_of(dtype), bytes_of(DType::BF16));  // 8- and 4-bit products leave in bf16
-  return price(device, [&](const DeviceSpec& d) {
-    return gemm_time_s(d, dtype, shape, GemmPass::Forward, result_bytes);
-  });
+  return price(device,
+               [&](const DeviceSpec& d) { return gemm_time_s(d, dtype, shape, GemmPass::Forward, result_bytes); });
 }
 
 double ComputeModel::attention_time_s(const AttentionShape& s, DType dtype, bool backward, int device) const {
-  check_amounts({{"batch", s.batch}, {"heads", s.heads}, {"kv_heads", s.kv_heads}, {"q_len", s.q_len},
-                 {"kv_len", s.kv_len}, {"qk_dim", s.qk_dim}, {"v_dim", s.v_dim}, {"window", s.window}});
+  check_amounts({{"batch", s.batch},
+                 {"heads", s.heads},
+                 {"kv_heads", s.kv_heads},
+                 {"q_len", s.q_len},
+                 {"kv_len", s.kv_len},
+                 {"qk_dim", s.qk_dim},
+                 {"v_dim", s.v_dim},
+                 {"window", s.window}});
   return price(device, [&](const DeviceSpec& d) { return flash_attention_time_s(d, dtype, s, backward, true); });
 }
 

@@ -1,6 +1,6 @@
 // The compute façade of the front door: a set of devices, equal or not, and the time of a piece of work on one of them
-// or on the slowest (which decides a synchronous step). It checks inputs and picks the device; every price is one of the
-// pure formulas in compute/.
+// or on the slowest (which decides a synchronous step). It checks inputs and picks the device; every price is one of
+// the pure formulas in compute/.
 #pragma once
 
 #include <vector>
@@ -44,7 +44,7 @@ class ComputeModel {
   void set_speed(int index, double factor);  // 0.9: everything on this device takes 1/0.9 of the time
 
   double forward_time_s(const GenericWork& work, int device = kSlowest) const;
-  double backward_time_s(const GenericWork& work, int device = kSlowest) const;  // data, then weight gradients: two passes
+  double backward_time_s(const GenericWork& work, int device = kSlowest) const;  // data and weight gradients
   double weight_update_time_s(double parameters, double bytes_per_parameter, int device = kSlowest) const;
   double op_time_s(const OpProfile& profile, int device = kSlowest) const;
   double matmul_time_s(const GemmShape& shape, DType dtype, int device = kSlowest) const;

@@ -50,7 +50,8 @@ TEST(FlashAttention, OverheadsCountAsKeys) {
   d.attention_forward.causal_overhead = 32;
   d.attention_forward.floor_s = 4e-6;
   const double keys = 36 * 128 + 8 * 96;
-  EXPECT_NEAR(time_s(d, shape(1000, 1024, true)), 4e-6 + joined(1000 * keys / 100 * kKey_s, (1024 + 64) * kKey_s), 1e-12);
+  EXPECT_NEAR(time_s(d, shape(1000, 1024, true)), 4e-6 + joined(1000 * keys / 100 * kKey_s, (1024 + 64) * kKey_s),
+              1e-12);
 }
 
 TEST(FlashAttention, BackwardDoesTwoAndAHalfTimesTheWork) {

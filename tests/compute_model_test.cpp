@@ -21,8 +21,8 @@ const dts::GenericWork kWork{1e9, 50, 1e6, DType::BF16};
 
 TEST(ComputeModel, OnePassByHand) {
   const dts::OpProfile p = dts::pass_profile(kWork);
-  EXPECT_EQ(p.flops, 1e11);            // 2 FLOPs per parameter and sample
-  EXPECT_EQ(p.bytes, 2e9 + 2 * 100e6); // weights, activations written and read
+  EXPECT_EQ(p.flops, 1e11);             // 2 FLOPs per parameter and sample
+  EXPECT_EQ(p.bytes, 2e9 + 2 * 100e6);  // weights, activations written and read
   EXPECT_EQ(dts::pass_profile({1e9, 0, 1e6, DType::BF16}).bytes, 0);
 }
 

@@ -42,10 +42,10 @@ TEST(Device, ReportsEveryUnphysicalField) {
   d.quantise_fp8_block.efficiency = 0;
   d.rates[dts::index_of(DType::BF16)].burst_share = 0;
   const std::string text = problems_of(d);
-  for (const char* where : {"device.hbm_Bps", "device.sm_count", "device.gemm.wave_quantisation",
-                            "device.gemm_fp8.overlap_power", "device.attention_forward.rate_*",
-                            "device.attention_backward.block_q", "device.memory.stream_efficiency",
-                            "device.quantise_fp8_block.efficiency", "device.rates[bf16].burst_share"})
+  for (const char* where :
+       {"device.hbm_Bps", "device.sm_count", "device.gemm.wave_quantisation", "device.gemm_fp8.overlap_power",
+        "device.attention_forward.rate_*", "device.attention_backward.block_q", "device.memory.stream_efficiency",
+        "device.quantise_fp8_block.efficiency", "device.rates[bf16].burst_share"})
     EXPECT_NE(text.find(where), std::string::npos) << where << " missing in\n" << text;
 }
 

@@ -31,7 +31,7 @@ TEST(MemoryBound, NothingToMoveTakesNoTime) {
 }
 
 TEST(MemoryBound, RooflineJoinsComputeAndMemory) {
-  dts::DeviceSpec d = dts_test::round_device();  // sustained 50 TFLOP/s
+  dts::DeviceSpec d = dts_test::round_device();                                    // sustained 50 TFLOP/s
   EXPECT_DOUBLE_EQ(dts::roofline_time_s(d, DType::BF16, 50e9, 1e9), 1e-6 + 2e-3);  // p = 1: added
   d.gemm.overlap_power = 2;
   EXPECT_DOUBLE_EQ(dts::roofline_time_s(d, DType::BF16, 150e9, 4e9), 1e-6 + 5e-3);  // 3 and 4 ms

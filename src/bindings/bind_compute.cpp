@@ -24,43 +24,62 @@ namespace {
 
 void bind_shapes(py::module_& m) {
   py::native_enum<dts::GemmPass>(m, "GemmPass", "enum.Enum")
-      .value("FORWARD", dts::GemmPass::Forward).value("DATA_GRAD", dts::GemmPass::DataGrad)
-      .value("WEIGHT_GRAD", dts::GemmPass::WeightGrad).finalize();
+      .value("FORWARD", dts::GemmPass::Forward)
+      .value("DATA_GRAD", dts::GemmPass::DataGrad)
+      .value("WEIGHT_GRAD", dts::GemmPass::WeightGrad)
+      .finalize();
   py::native_enum<dts::QuantiseRecipe>(m, "QuantiseRecipe", "enum.Enum")
-      .value("FP8_TENSOR", dts::QuantiseRecipe::Fp8Tensor).value("FP8_BLOCK", dts::QuantiseRecipe::Fp8Block)
-      .value("FP4_BLOCK", dts::QuantiseRecipe::Fp4Block).finalize();
+      .value("FP8_TENSOR", dts::QuantiseRecipe::Fp8Tensor)
+      .value("FP8_BLOCK", dts::QuantiseRecipe::Fp8Block)
+      .value("FP4_BLOCK", dts::QuantiseRecipe::Fp4Block)
+      .finalize();
   py::class_<GemmShape>(m, "GemmShape")
-      .def(py::init([](double rows, double n, double k, double batch) { return GemmShape{rows, n, k, batch}; }), "m"_a,
-           "n"_a, "k"_a, "batch"_a = 1.0)
-      .def_readwrite("m", &GemmShape::m).def_readwrite("n", &GemmShape::n).def_readwrite("k", &GemmShape::k)
+      .def(py::init([](double rows, double n, double k, double batch) {
+             return GemmShape{rows, n, k, batch};
+           }),
+           "m"_a, "n"_a, "k"_a, "batch"_a = 1.0)
+      .def_readwrite("m", &GemmShape::m)
+      .def_readwrite("n", &GemmShape::n)
+      .def_readwrite("k", &GemmShape::k)
       .def_readwrite("batch", &GemmShape::batch);
-  py::class_<AttentionShape>(m, "AttentionShape").def(py::init<>())
-      .def_readwrite("batch", &AttentionShape::batch).def_readwrite("heads", &AttentionShape::heads)
-      .def_readwrite("kv_heads", &AttentionShape::kv_heads).def_readwrite("q_len", &AttentionShape::q_len)
-      .def_readwrite("kv_len", &AttentionShape::kv_len).def_readwrite("qk_dim", &AttentionShape::qk_dim)
-      .def_readwrite("v_dim", &AttentionShape::v_dim).def_readwrite("causal", &AttentionShape::causal)
+  py::class_<AttentionShape>(m, "AttentionShape")
+      .def(py::init<>())
+      .def_readwrite("batch", &AttentionShape::batch)
+      .def_readwrite("heads", &AttentionShape::heads)
+      .def_readwrite("kv_heads", &AttentionShape::kv_heads)
+      .def_readwrite("q_len", &AttentionShape::q_len)
+      .def_readwrite("kv_len", &AttentionShape::kv_len)
+      .def_readwrite("qk_dim", &AttentionShape::qk_dim)
+      .def_readwrite("v_dim", &AttentionShape::v_dim)
+      .def_readwrite("causal", &AttentionShape::causal)
       .def_readwrite("window", &AttentionShape::window);
-  py::class_<ConvShape>(m, "ConvShape").def(py::init<>())
-      .def_readwrite("samples", &ConvShape::samples).def_readwrite("in_channels", &ConvShape::in_channels)
-      .def_readwrite("out_channels", &ConvShape::out_channels).def_readwrite("kernel_area", &ConvShape::kernel_area)
+  py::class_<ConvShape>(m, "ConvShape")
+      .def(py::init<>())
+      .def_readwrite("samples", &ConvShape::samples)
+      .def_readwrite("in_channels", &ConvShape::in_channels)
+      .def_readwrite("out_channels", &ConvShape::out_channels)
+      .def_readwrite("kernel_area", &ConvShape::kernel_area)
       .def_readwrite("input_positions", &ConvShape::input_positions)
-      .def_readwrite("output_positions", &ConvShape::output_positions).def_readwrite("groups", &ConvShape::groups);
-  py::class_<dts::GroupedKernel>(m, "GroupedKernel").def(py::init<>())
+      .def_readwrite("output_positions", &ConvShape::output_positions)
+      .def_readwrite("groups", &ConvShape::groups);
+  py::class_<dts::GroupedKernel>(m, "GroupedKernel")
+      .def(py::init<>())
       .def_readwrite("forward_rate", &dts::GroupedKernel::forward_rate)
       .def_readwrite("data_grad_rate", &dts::GroupedKernel::data_grad_rate)
       .def_readwrite("weight_grad_rate", &dts::GroupedKernel::weight_grad_rate)
       .def_readwrite("forward_group_s", &dts::GroupedKernel::forward_group_s)
       .def_readwrite("data_grad_group_s", &dts::GroupedKernel::data_grad_group_s)
       .def_readwrite("weight_grad_group_s", &dts::GroupedKernel::weight_grad_group_s);
-  py::class_<dts::UnfusedAttentionBytes>(m, "UnfusedAttentionBytes").def(py::init<>())
+  py::class_<dts::UnfusedAttentionBytes>(m, "UnfusedAttentionBytes")
+      .def(py::init<>())
       .def_readwrite("forward_bytes_per_score", &dts::UnfusedAttentionBytes::forward_bytes_per_score)
       .def_readwrite("backward_bytes_per_score", &dts::UnfusedAttentionBytes::backward_bytes_per_score);
 }
 
 void bind_formulas(py::module_& m) {
   m.def("pass_shape", &dts::pass_shape, "forward"_a, "gemm_pass"_a);
-  m.def("gemm_time_s", &dts::gemm_time_s, "device"_a, "dtype"_a, "shape"_a, "gemm_pass"_a,
-        "output_bytes_per_element"_a, "clock"_a = Clock::Sustained, Release());
+  m.def("gemm_time_s", &dts::gemm_time_s, "device"_a, "dtype"_a, "shape"_a, "gemm_pass"_a, "output_bytes_per_element"_a,
+        "clock"_a = Clock::Sustained, Release());
   m.attr("GROUPED_SINGLE_LAUNCH") = py::cast(dts::kGroupedSingleLaunch);
   m.attr("GROUPED_MULTI_STREAM") = py::cast(dts::kGroupedMultiStream);
   m.def("grouped_gemm_time_s", &dts::grouped_gemm_time_s, "device"_a, "dtype"_a, "groups"_a, "per_group"_a,
@@ -71,8 +90,8 @@ void bind_formulas(py::module_& m) {
   m.def("unfused_attention_time_s", &dts::unfused_attention_time_s, "device"_a, "dtype"_a, "shape"_a, "backward"_a,
         "bytes"_a = dts::UnfusedAttentionBytes{}, Release());
   m.def("conv_gemm", &dts::conv_gemm, "shape"_a, "gemm_pass"_a);
-  m.def("conv_time_s", &dts::conv_time_s, "device"_a, "dtype"_a, "shape"_a, "gemm_pass"_a,
-        "output_bytes_per_element"_a, "clock"_a = Clock::Sustained, Release());
+  m.def("conv_time_s", &dts::conv_time_s, "device"_a, "dtype"_a, "shape"_a, "gemm_pass"_a, "output_bytes_per_element"_a,
+        "clock"_a = Clock::Sustained, Release());
   m.def("stream_time_s", &dts::stream_time_s, "device"_a, "bytes"_a, Release());
   m.def("norm_time_s", &dts::norm_time_s, "device"_a, "bytes"_a, Release());
   m.def("permute_time_s", &dts::permute_time_s, "device"_a, "bytes"_a, Release());
@@ -90,17 +109,22 @@ void bind_formulas(py::module_& m) {
 
 void bind_model(py::module_& m) {
   py::class_<dts::OpProfile>(m, "OpProfile")
-      .def(py::init([](double flops, double bytes, dts::DType t) { return dts::OpProfile{flops, bytes, t}; }), "flops"_a,
-           "bytes"_a, "dtype"_a = dts::DType::BF16)
-      .def_readwrite("flops", &dts::OpProfile::flops).def_readwrite("bytes", &dts::OpProfile::bytes)
+      .def(py::init([](double flops, double bytes, dts::DType t) {
+             return dts::OpProfile{flops, bytes, t};
+           }),
+           "flops"_a, "bytes"_a, "dtype"_a = dts::DType::BF16)
+      .def_readwrite("flops", &dts::OpProfile::flops)
+      .def_readwrite("bytes", &dts::OpProfile::bytes)
       .def_readwrite("dtype", &dts::OpProfile::dtype);
   py::class_<dts::GenericWork>(m, "GenericWork")
       .def(py::init([](double parameters, double samples, double activations, dts::DType t) {
              return dts::GenericWork{parameters, samples, activations, t};
            }),
            "parameters"_a, "samples"_a, "activations"_a, "dtype"_a = dts::DType::BF16)
-      .def_readwrite("parameters", &dts::GenericWork::parameters).def_readwrite("samples", &dts::GenericWork::samples)
-      .def_readwrite("activations", &dts::GenericWork::activations).def_readwrite("dtype", &dts::GenericWork::dtype);
+      .def_readwrite("parameters", &dts::GenericWork::parameters)
+      .def_readwrite("samples", &dts::GenericWork::samples)
+      .def_readwrite("activations", &dts::GenericWork::activations)
+      .def_readwrite("dtype", &dts::GenericWork::dtype);
   m.def("pass_profile", &dts::pass_profile, "work"_a);
   py::class_<ComputeModel>(m, "ComputeModel")
       .def(py::init<int, const dts::DeviceSpec&>(), "devices"_a, "device"_a)

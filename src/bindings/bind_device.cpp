@@ -17,21 +17,35 @@ namespace {
 
 void bind_enums(py::module_& m) {
   py::native_enum<dts::DType>(m, "DType", "enum.Enum")
-      .value("FP64", dts::DType::FP64).value("FP32", dts::DType::FP32).value("TF32", dts::DType::TF32)
-      .value("FP16", dts::DType::FP16).value("BF16", dts::DType::BF16).value("FP8", dts::DType::FP8)
-      .value("FP4", dts::DType::FP4).value("INT8", dts::DType::INT8).finalize();
+      .value("FP64", dts::DType::FP64)
+      .value("FP32", dts::DType::FP32)
+      .value("TF32", dts::DType::TF32)
+      .value("FP16", dts::DType::FP16)
+      .value("BF16", dts::DType::BF16)
+      .value("FP8", dts::DType::FP8)
+      .value("FP4", dts::DType::FP4)
+      .value("INT8", dts::DType::INT8)
+      .finalize();
   py::native_enum<dts::DeviceKind>(m, "DeviceKind", "enum.Enum")
-      .value("GPU", dts::DeviceKind::GPU).value("CPU", dts::DeviceKind::CPU).value("TPU", dts::DeviceKind::TPU)
-      .value("ACCELERATOR", dts::DeviceKind::ACCELERATOR).finalize();
+      .value("GPU", dts::DeviceKind::GPU)
+      .value("CPU", dts::DeviceKind::CPU)
+      .value("TPU", dts::DeviceKind::TPU)
+      .value("ACCELERATOR", dts::DeviceKind::ACCELERATOR)
+      .finalize();
   py::native_enum<dts::Clock>(m, "Clock", "enum.Enum")
-      .value("BURST", dts::Clock::Burst).value("SUSTAINED", dts::Clock::Sustained).finalize();
+      .value("BURST", dts::Clock::Burst)
+      .value("SUSTAINED", dts::Clock::Sustained)
+      .finalize();
 }
 
 void bind_constants(py::module_& m) {
-  py::class_<DTypeRate>(m, "DTypeRate").def(py::init<>())
-      .def_readwrite("peak_flops", &DTypeRate::peak_flops).def_readwrite("burst_share", &DTypeRate::burst_share)
+  py::class_<DTypeRate>(m, "DTypeRate")
+      .def(py::init<>())
+      .def_readwrite("peak_flops", &DTypeRate::peak_flops)
+      .def_readwrite("burst_share", &DTypeRate::burst_share)
       .def_readwrite("sustained_share", &DTypeRate::sustained_share);
-  py::class_<GemmConstants>(m, "GemmConstants").def(py::init<>())
+  py::class_<GemmConstants>(m, "GemmConstants")
+      .def(py::init<>())
       .def_readwrite("small_tile_rate", &GemmConstants::small_tile_rate)
       .def_readwrite("tiny_tile_rate", &GemmConstants::tiny_tile_rate)
       .def_readwrite("prologue_k", &GemmConstants::prologue_k)
@@ -41,21 +55,28 @@ void bind_constants(py::module_& m) {
       .def_readwrite("wave_quantisation", &GemmConstants::wave_quantisation)
       .def_readwrite("split_k_floor_s", &GemmConstants::split_k_floor_s)
       .def_readwrite("l2_factor", &GemmConstants::l2_factor);
-  py::class_<AttentionConstants>(m, "AttentionConstants").def(py::init<>())
-      .def_readwrite("rate_d64", &AttentionConstants::rate_d64).def_readwrite("rate_d128", &AttentionConstants::rate_d128)
-      .def_readwrite("rate_d256", &AttentionConstants::rate_d256).def_readwrite("rate_mla", &AttentionConstants::rate_mla)
+  py::class_<AttentionConstants>(m, "AttentionConstants")
+      .def(py::init<>())
+      .def_readwrite("rate_d64", &AttentionConstants::rate_d64)
+      .def_readwrite("rate_d128", &AttentionConstants::rate_d128)
+      .def_readwrite("rate_d256", &AttentionConstants::rate_d256)
+      .def_readwrite("rate_mla", &AttentionConstants::rate_mla)
       .def_readwrite("block_overhead", &AttentionConstants::block_overhead)
       .def_readwrite("causal_overhead", &AttentionConstants::causal_overhead)
-      .def_readwrite("block_q", &AttentionConstants::block_q).def_readwrite("floor_s", &AttentionConstants::floor_s);
-  py::class_<MemoryConstants>(m, "MemoryConstants").def(py::init<>())
+      .def_readwrite("block_q", &AttentionConstants::block_q)
+      .def_readwrite("floor_s", &AttentionConstants::floor_s);
+  py::class_<MemoryConstants>(m, "MemoryConstants")
+      .def(py::init<>())
       .def_readwrite("stream_efficiency", &MemoryConstants::stream_efficiency)
       .def_readwrite("norm_efficiency", &MemoryConstants::norm_efficiency)
       .def_readwrite("gather_efficiency", &MemoryConstants::gather_efficiency)
       .def_readwrite("optimizer_efficiency", &MemoryConstants::optimizer_efficiency)
       .def_readwrite("kernel_floor_s", &MemoryConstants::kernel_floor_s);
-  py::class_<QuantiseConstants>(m, "QuantiseConstants").def(py::init<>())
+  py::class_<QuantiseConstants>(m, "QuantiseConstants")
+      .def(py::init<>())
       .def_readwrite("bytes_per_element", &QuantiseConstants::bytes_per_element)
-      .def_readwrite("efficiency", &QuantiseConstants::efficiency).def_readwrite("floor_s", &QuantiseConstants::floor_s);
+      .def_readwrite("efficiency", &QuantiseConstants::efficiency)
+      .def_readwrite("floor_s", &QuantiseConstants::floor_s);
 }
 
 }  // namespace
@@ -66,14 +87,20 @@ void bind_device(py::module_& m) {
   py::class_<DeviceSpec>(m, "DeviceSpec")
       .def(py::init<>())
       .def(py::init<const DeviceSpec&>(), py::arg("other"))  // a copy
-      .def_readwrite("name", &DeviceSpec::name).def_readwrite("kind", &DeviceSpec::kind)
-      .def_readwrite("hbm_bytes", &DeviceSpec::hbm_bytes).def_readwrite("hbm_Bps", &DeviceSpec::hbm_Bps)
-      .def_readwrite("sm_count", &DeviceSpec::sm_count).def_readwrite("l2_bytes", &DeviceSpec::l2_bytes)
-      .def_readwrite("power_w", &DeviceSpec::power_w).def_readwrite("launch_s", &DeviceSpec::launch_s)
+      .def_readwrite("name", &DeviceSpec::name)
+      .def_readwrite("kind", &DeviceSpec::kind)
+      .def_readwrite("hbm_bytes", &DeviceSpec::hbm_bytes)
+      .def_readwrite("hbm_Bps", &DeviceSpec::hbm_Bps)
+      .def_readwrite("sm_count", &DeviceSpec::sm_count)
+      .def_readwrite("l2_bytes", &DeviceSpec::l2_bytes)
+      .def_readwrite("power_w", &DeviceSpec::power_w)
+      .def_readwrite("launch_s", &DeviceSpec::launch_s)
       .def_readwrite("rates", &DeviceSpec::rates)  // a list copy: assign it whole, or edit one through rate()
-      .def("rate", [](DeviceSpec& d, dts::DType t) -> DTypeRate& { return d.rates[dts::index_of(t)]; },
-           py::arg("dtype"), py::return_value_policy::reference_internal)
-      .def_readwrite("gemm", &DeviceSpec::gemm).def_readwrite("gemm_fp8", &DeviceSpec::gemm_fp8)
+      .def(
+          "rate", [](DeviceSpec& d, dts::DType t) -> DTypeRate& { return d.rates[dts::index_of(t)]; }, py::arg("dtype"),
+          py::return_value_policy::reference_internal)
+      .def_readwrite("gemm", &DeviceSpec::gemm)
+      .def_readwrite("gemm_fp8", &DeviceSpec::gemm_fp8)
       .def_readwrite("gemm_fp4", &DeviceSpec::gemm_fp4)
       .def_readwrite("attention_forward", &DeviceSpec::attention_forward)
       .def_readwrite("attention_backward", &DeviceSpec::attention_backward)

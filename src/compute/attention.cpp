@@ -5,11 +5,11 @@
 namespace dts {
 namespace {
 
-constexpr double kBackwardFlops = 2.5;  // five products where forward has two
-constexpr double kTailPower = 4;        // joins the mean load of a multiprocessor with the longest block
-constexpr double kUnfusedMatmulShare = 0.55;    // of peak, batched products of the scores (assumed)
-constexpr double kUnfusedBandwidthShare = 0.75; // passes over the scores
-constexpr double kUnfusedKernels[] = {4, 6};    // product, softmax, dropout, product; their gradients
+constexpr double kBackwardFlops = 2.5;           // five products where forward has two
+constexpr double kTailPower = 4;                 // joins the mean load of a multiprocessor with the longest block
+constexpr double kUnfusedMatmulShare = 0.55;     // of peak, batched products of the scores (assumed)
+constexpr double kUnfusedBandwidthShare = 0.75;  // passes over the scores
+constexpr double kUnfusedKernels[] = {4, 6};     // product, softmax, dropout, product; their gradients
 
 bool has_work(const AttentionShape& s) noexcept {
   return s.batch > 0 && s.heads > 0 && s.kv_heads > 0 && s.q_len > 0 && s.kv_len > 0 && s.qk_dim > 0 && s.v_dim > 0;
@@ -55,8 +55,8 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
   const AttentionConstants& c = backward ? device.attention_backward : device.attention_forward;
   const DType t = attention_dtype(device, dtype);
   const DTypeRate& rate = device.rate(t);
-  const double flops = rate_share(c, s.qk_dim, s.v_dim) * rate.peak_flops *
-                       (clock == Clock::Sustained ? rate.sustained_share : 1);
+  const double flops =
+      rate_share(c, s.qk_dim, s.v_dim) * rate.peak_flops * (clock == Clock::Sustained ? rate.sustained_share : 1);
   // One row block against one key on one multiprocessor.
   const double sms = device.sm_count;
   const double key_s = 2 * c.block_q * (s.qk_dim + s.v_dim) * (backward ? kBackwardFlops : 1) / (flops / sms);
@@ -65,8 +65,7 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
   const double keys = visible_keys(s, c.block_q, causal_skip) + rows * overhead;
   const double longest = c.block_q * pieces(s.kv_len, c.block_q) + c.block_overhead;
   const double compute_s = p_norm(s.batch * s.heads * keys / sms * key_s, longest * key_s, kTailPower);
-  const double memory_s =
-      tensor_bytes(s, bytes_of(t), backward) / (device.memory.stream_efficiency * device.hbm_Bps);
+  const double memory_s = tensor_bytes(s, bytes_of(t), backward) / (device.memory.stream_efficiency * device.hbm_Bps);
   return saturate(c.floor_s + std::max(compute_s, memory_s));
 }
 

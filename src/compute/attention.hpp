@@ -9,8 +9,8 @@ namespace dts {
 
 struct AttentionShape {
   double batch = 1, heads = 1, kv_heads = 1;
-  double q_len = 0, kv_len = 0;   // with causal and q_len < kv_len the queries are the last q_len positions
-  double qk_dim = 0, v_dim = 0;   // per head
+  double q_len = 0, kv_len = 0;  // with causal and q_len < kv_len the queries are the last q_len positions
+  double qk_dim = 0, v_dim = 0;  // per head
   bool causal = true;
   double window = 0;  // keys that one query sees at most, 0 = all
 };
@@ -19,8 +19,8 @@ struct AttentionShape {
 double flash_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward,
                               bool causal_skip, Clock clock = Clock::Sustained) noexcept;
 
-// Bytes moved per score element (batch * heads * q_len * kv_len), set by what a framework fuses. Defaults: 16-bit scores,
-// fused scale-mask-softmax, dropout with a mask; without dropout 8 and 14.
+// Bytes moved per score element (batch * heads * q_len * kv_len), set by what a framework fuses. Defaults: 16-bit
+// scores, fused scale-mask-softmax, dropout with a mask; without dropout 8 and 14.
 struct UnfusedAttentionBytes {
   double forward_bytes_per_score = 13;
   double backward_bytes_per_score = 17;

@@ -6,8 +6,8 @@ namespace dts {
 namespace {
 
 bool has_work(const ConvShape& s) noexcept {
-  return s.samples > 0 && s.in_channels > 0 && s.out_channels > 0 && s.input_positions > 0 &&
-         s.output_positions > 0 && s.kernel_area > 0 && s.groups > 0;
+  return s.samples > 0 && s.in_channels > 0 && s.out_channels > 0 && s.input_positions > 0 && s.output_positions > 0 &&
+         s.kernel_area > 0 && s.groups > 0;
 }
 
 // The two tensors read and the one written.

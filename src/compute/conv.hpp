@@ -1,6 +1,6 @@
 // 2-D convolution as an implicit matrix product: the tile-and-wave core of gemm.hpp over output positions, but with the
-// bytes of the image tensors, since the patch matrix is never stored. Left out: Winograd and FFT algorithms, and depthwise
-// kernels that are not matrix products (each group pays a whole tile, so depthwise comes out slow).
+// bytes of the image tensors, since the patch matrix is never stored. Left out: Winograd and FFT algorithms, and
+// depthwise kernels that are not matrix products (each group pays a whole tile, so depthwise comes out slow).
 #pragma once
 
 #include "compute/gemm.hpp"

@@ -39,7 +39,6 @@ inline constexpr GroupedKernel kGroupedMultiStream{0.935, 0.924, 0.773, 3.6e-6, 
 // `groups` products of one shape. With unequal loads pass the mean shape; the slowest rank's load sets a step.
 double grouped_gemm_time_s(const DeviceSpec& device, DType dtype, double groups, const GemmShape& per_group,
                            GemmPass pass, double output_bytes_per_element,
-                           const GroupedKernel& kernel = kGroupedSingleLaunch,
-                           Clock clock = Clock::Sustained) noexcept;
+                           const GroupedKernel& kernel = kGroupedSingleLaunch, Clock clock = Clock::Sustained) noexcept;
 
 }  // namespace dts

@@ -12,11 +12,15 @@ double pass_s(const DeviceSpec& device, double bytes, double efficiency) noexcep
 
 }  // namespace
 
-double stream_time_s(const DeviceSpec& d, double bytes) noexcept { return pass_s(d, bytes, d.memory.stream_efficiency); }
+double stream_time_s(const DeviceSpec& d, double bytes) noexcept {
+  return pass_s(d, bytes, d.memory.stream_efficiency);
+}
 
 double norm_time_s(const DeviceSpec& d, double bytes) noexcept { return pass_s(d, bytes, d.memory.norm_efficiency); }
 
-double permute_time_s(const DeviceSpec& d, double bytes) noexcept { return pass_s(d, bytes, d.memory.gather_efficiency); }
+double permute_time_s(const DeviceSpec& d, double bytes) noexcept {
+  return pass_s(d, bytes, d.memory.gather_efficiency);
+}
 
 double roofline_time_s(const DeviceSpec& d, DType dtype, double flops, double bytes) noexcept {
   if (!(flops > 0 || bytes > 0)) return 0;

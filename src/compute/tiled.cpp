@@ -9,7 +9,9 @@ constexpr double kStepK = 64;       // k is consumed in steps of 64
 constexpr double kMinSliceK = 128;  // a split keeps at least this much k per slice
 constexpr double kSplits[] = {1, 2, 4, 8, 16};
 
-struct Tile { double m, n, rate; };
+struct Tile {
+  double m, n, rate;
+};
 
 // Waves of `units` thread blocks per multiprocessor; w = 1 rounds up, w = 0 balances perfectly.
 double waves(double units, double w) noexcept { return units <= 1 ? 1 : units + w * (std::ceil(units) - units); }
@@ -48,8 +50,8 @@ double tiled_time_s(const DeviceSpec& d, const GemmConstants& c, const TiledWork
   if (!(s.m > 0 && s.n > 0 && s.k > 0 && s.batch > 0)) return 0;
   if (d.systolic) return saturate(c.floor_s + systolic_s(d, c, work));
   const double r1 = c.small_tile_rate;
-  const Tile tiles[] = {{256, 128, 1}, {128, 256, 1}, {128, 128, r1}, {128, 64, r1}, {64, 128, r1},
-                        {64, 64, r1 * c.tiny_tile_rate}};
+  const Tile tiles[] = {{256, 128, 1}, {128, 256, 1}, {128, 128, r1},
+                        {128, 64, r1}, {64, 128, r1}, {64, 64, r1 * c.tiny_tile_rate}};
   double best_s = std::numeric_limits<double>::max();
   for (const Tile& tile : tiles)
     for (double split : kSplits)

@@ -7,10 +7,10 @@
 namespace dts {
 
 struct TiledWork {
-  GemmShape shape;     // tiles cover m x n, k deep, `batch` times
-  double bytes = 0;    // operands read and results written
-  double flops = 0;    // matmul rate of the whole machine, FLOP/s
-  bool split_k = true; // whether k may be cut over several thread blocks
+  GemmShape shape;      // tiles cover m x n, k deep, `batch` times
+  double bytes = 0;     // operands read and results written
+  double flops = 0;     // matmul rate of the whole machine, FLOP/s
+  bool split_k = true;  // whether k may be cut over several thread blocks
 };
 
 // Constants that belong to products computed in type `t`.

@@ -49,10 +49,11 @@ void check_rates(Checker& check, const DeviceSpec& d) {
 }
 
 void check_gemm(Checker& check, const std::string& where, const GemmConstants& g) {
-  check_positive(check, where, {{"small_tile_rate", g.small_tile_rate}, {"tiny_tile_rate", g.tiny_tile_rate},
-                                {"l2_factor", g.l2_factor}});
-  check_non_negative(check, where, {{"prologue_k", g.prologue_k}, {"floor_s", g.floor_s},
-                                    {"split_k_floor_s", g.split_k_floor_s}});
+  check_positive(
+      check, where,
+      {{"small_tile_rate", g.small_tile_rate}, {"tiny_tile_rate", g.tiny_tile_rate}, {"l2_factor", g.l2_factor}});
+  check_non_negative(check, where,
+                     {{"prologue_k", g.prologue_k}, {"floor_s", g.floor_s}, {"split_k_floor_s", g.split_k_floor_s}});
   check_share(check, where + "memory_efficiency", g.memory_efficiency, 1.5);  // above 1: hits in the cache
   check.require(g.overlap_power >= 1 && g.overlap_power <= 64, where + "overlap_power", number_text(g.overlap_power),
                 "a power from 1 (no overlap) to 64");
@@ -67,10 +68,12 @@ void check_attention(Checker& check, const std::string& where, const AttentionCo
   check.require(a.rate_d128 <= 2 * a.rate_d64 && a.rate_d256 <= 2 * a.rate_d128, where + "rate_*",
                 number_text(a.rate_d64) + ", " + number_text(a.rate_d128) + ", " + number_text(a.rate_d256),
                 "rates that at most double with head_dim", "a larger head cannot be cheaper");
-  check.require(a.rate_mla >= 0 && a.rate_mla <= 1, where + "rate_mla", number_text(a.rate_mla), "0 or a share up to 1");
+  check.require(a.rate_mla >= 0 && a.rate_mla <= 1, where + "rate_mla", number_text(a.rate_mla),
+                "0 or a share up to 1");
   check_positive(check, where, {{"block_q", a.block_q}});
-  check_non_negative(check, where, {{"block_overhead", a.block_overhead}, {"causal_overhead", a.causal_overhead},
-                                    {"floor_s", a.floor_s}});
+  check_non_negative(
+      check, where,
+      {{"block_overhead", a.block_overhead}, {"causal_overhead", a.causal_overhead}, {"floor_s", a.floor_s}});
 }
 
 void check_quantise(Checker& check, const std::string& where, const QuantiseConstants& q) {

@@ -16,23 +16,23 @@ enum class DeviceKind { GPU, CPU, TPU, ACCELERATOR };
 enum class Clock { Burst, Sustained };  // an isolated short benchmark, or a long training step
 
 struct DTypeRate {
-  double peak_flops = 0;       // dense peak, FLOP/s; 0 = the device cannot compute in this type
-  double burst_share = 0.77;   // best library matmul / peak
+  double peak_flops = 0;          // dense peak, FLOP/s; 0 = the device cannot compute in this type
+  double burst_share = 0.77;      // best library matmul / peak
   double sustained_share = 0.85;  // training-step clock / burst clock
 };
 
 // Matmul time as tiles and waves; one set per generation. Defaults are the "generic" set, fitted over all
 // generations together.
 struct GemmConstants {
-  double small_tile_rate = 0.923;   // r1: rate of 128-wide tiles against 256x128
-  double tiny_tile_rate = 0.673;    // r3: further factor of 64x64 tiles
-  double prologue_k = 171.8;        // k0: prologue and epilogue expressed in k
-  double floor_s = 1.92e-6;         // t0
-  double memory_efficiency = 0.787; // e_bw
-  double overlap_power = 3.01;      // p: p-norm that joins compute and memory time
-  double wave_quantisation = 0.402; // w: 1 = full wave quantisation, 0 = perfect balancing
-  double split_k_floor_s = 2.39e-6; // cs
-  double l2_factor = 1;             // l2x: bandwidth of split-K partial sums against memory
+  double small_tile_rate = 0.923;    // r1: rate of 128-wide tiles against 256x128
+  double tiny_tile_rate = 0.673;     // r3: further factor of 64x64 tiles
+  double prologue_k = 171.8;         // k0: prologue and epilogue expressed in k
+  double floor_s = 1.92e-6;          // t0
+  double memory_efficiency = 0.787;  // e_bw
+  double overlap_power = 3.01;       // p: p-norm that joins compute and memory time
+  double wave_quantisation = 0.402;  // w: 1 = full wave quantisation, 0 = perfect balancing
+  double split_k_floor_s = 2.39e-6;  // cs
+  double l2_factor = 1;              // l2x: bandwidth of split-K partial sums against memory
 };
 
 // Flash-style attention; one burst rate per head_dim class, as a share of peak.
@@ -65,7 +65,7 @@ struct DeviceSpec {
   DeviceKind kind = DeviceKind::GPU;
   double hbm_bytes = 80e9;
   double hbm_Bps = 2.0e12;
-  int sm_count = 108;      // streaming multiprocessors, compute units or cores
+  int sm_count = 108;  // streaming multiprocessors, compute units or cores
   double l2_bytes = 40e6;
   double power_w = 400;
   double launch_s = 4.3e-6;  // host cost of one eager kernel launch
@@ -76,9 +76,9 @@ struct DeviceSpec {
   AttentionConstants attention_forward;
   AttentionConstants attention_backward;  // rates hold for 2.5x the forward FLOPs
   MemoryConstants memory;
-  QuantiseConstants quantise_fp8_tensor;                        // one scale per tensor: two kernels
-  QuantiseConstants quantise_fp8_block{3, 0.439, 2.23e-6};      // one scale per 1x128 block: one kernel
-  QuantiseConstants quantise_fp4_block{2.5625, 0.491, 4.59e-6}; // one scale per 16 elements
+  QuantiseConstants quantise_fp8_tensor;                         // one scale per tensor: two kernels
+  QuantiseConstants quantise_fp8_block{3, 0.439, 2.23e-6};       // one scale per 1x128 block: one kernel
+  QuantiseConstants quantise_fp4_block{2.5625, 0.491, 4.59e-6};  // one scale per 16 elements
   bool systolic = false;          // matrix unit pads to 128 and has no waves (TPU, Trainium)
   bool measured_kernels = false;  // false: generic constants, wider interval
 
