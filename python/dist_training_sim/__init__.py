@@ -1,18 +1,97 @@
-"""Predict what a distributed deep-learning training job will do before anyone rents the cluster."""
+"""Predict what a distributed deep-learning training job will do before anyone rents the cluster.
+
+Two doors lead to one engine: `simulate(model, cluster, strategy)` for described jobs, and `TrainingSimulator` for
+communication, compute and memory models put together by hand.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._core import __version__
-from .collectives import Algorithm, CollectiveResult
-from .communication import CommunicationModel
-from .topology import CustomLink, Link, Topology
+
+if TYPE_CHECKING:
+    from .collectives import Algorithm, CollectiveResult
+    from .communication import CommunicationModel
+    from .compute import ComputeModel, OpProfile
+    from .device_types import DeviceType
+    from .errors import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
+    from .events import Event
+    from .frameworks import FrameworkProfile
+    from .hardware import Cluster, Device, Node
+    from .memory import MemoryModel, MemoryTier
+    from .models import Block, LayerRun, Model, ops
+    from .parallel import RankGrid, Recompute, Schedule, Strategy
+    from .result import Result
+    from .simulator import IterationResult, RunResult, TrainingSimulator, simulate
+    from .topology import CustomLink, Link, Topology
+
+# Loaded on first use: importing the package costs little more than importing NumPy.
+_HOMES = {
+    "collectives": ("Algorithm", "CollectiveResult"),
+    "communication": ("CommunicationModel",),
+    "compute": ("ComputeModel", "OpProfile"),
+    "device_types": ("DeviceType",),
+    "errors": ("ConfigError", "DtsError", "FormatError", "InfeasibleError", "MissingDataError"),
+    "events": ("Event",),
+    "frameworks": ("FrameworkProfile",),
+    "hardware": ("Cluster", "Device", "Node"),
+    "memory": ("MemoryModel", "MemoryTier"),
+    "models": ("Block", "LayerRun", "Model", "ops"),
+    "parallel": ("RankGrid", "Recompute", "Schedule", "Strategy"),
+    "result": ("Result",),
+    "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
+    "topology": ("CustomLink", "Link", "Topology"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Algorithm",
+    "Block",
+    "Cluster",
     "CollectiveResult",
     "CommunicationModel",
+    "ComputeModel",
+    "ConfigError",
     "CustomLink",
+    "Device",
+    "DeviceType",
+    "DtsError",
+    "Event",
+    "FormatError",
+    "FrameworkProfile",
+    "InfeasibleError",
+    "IterationResult",
+    "LayerRun",
     "Link",
+    "MemoryModel",
+    "MemoryTier",
+    "MissingDataError",
+    "Model",
+    "Node",
+    "OpProfile",
+    "RankGrid",
+    "Recompute",
+    "Result",
+    "RunResult",
+    "Schedule",
+    "Strategy",
     "Topology",
+    "TrainingSimulator",
     "__version__",
+    "ops",
+    "simulate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

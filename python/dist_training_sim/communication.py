@@ -144,6 +144,11 @@ class CommunicationModel:
         return self.num_nodes * self.devices_per_node
 
     @property
+    def core(self) -> _core.CommunicationModel:
+        """The core's model with every changed link, for the simulator."""
+        return self._core
+
+    @property
     def topology(self) -> Topology:
         """How the nodes are joined."""
         return self._spec.topology

@@ -11,7 +11,7 @@ __all__ = ["format_bytes", "format_count", "format_seconds", "parse_bandwidth", 
 
 _DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15}
 _BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
-_TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "ns": 1e9, "min": 1 / 60.0, "h": 1 / 3600.0}
 _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*")
 
 
@@ -68,9 +68,9 @@ def parse_seconds(value: str | float, what: str = "time") -> float:
     if not isinstance(value, str):
         return float(value)
     number, unit = _split(value, what, '"5 us"')
-    if unit not in _TIME and unit != "":
-        raise ConfigError(f"{what}: got unit {unit!r}, expected one of {', '.join(_TIME)}")
-    return number * _TIME.get(unit, 1.0)
+    if unit not in _PER_SECOND and unit != "":
+        raise ConfigError(f"{what}: got unit {unit!r}, expected one of {', '.join(_PER_SECOND)}")
+    return number / _PER_SECOND.get(unit, 1.0)  # dividing keeps "5 us" equal to 5e-6
 
 
 def format_bytes(value: float) -> str:

@@ -48,6 +48,20 @@ StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconn
   return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events, keep_traffic, slowdown});
 }
 
+void bind_memory_report(py::module_& m) {
+  py::class_<MemoryReport>(m, "MemoryReport")
+      .def_readonly("weights", &MemoryReport::weights)
+      .def_readonly("gradients", &MemoryReport::gradients)
+      .def_readonly("optimizer", &MemoryReport::optimizer)
+      .def_readonly("activations", &MemoryReport::activations)
+      .def_readonly("temporaries", &MemoryReport::temporaries)
+      .def_readonly("gathered_parameters", &MemoryReport::gathered_parameters)
+      .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
+      .def_readonly("workspace", &MemoryReport::workspace)
+      .def_readonly("context", &MemoryReport::context)
+      .def_property_readonly("allocated", &MemoryReport::allocated);
+}
+
 void bind_breakdown(py::module_& m) {
   py::class_<Breakdown>(m, "Breakdown")
       .def_readonly("forward_s", &Breakdown::forward_s)
@@ -81,6 +95,7 @@ void bind_simulator(py::module_& m) {
       .def_static("of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); })
       .def_static("of_topology", [](const CommunicationModel& c) { return make_interconnect(c); })
       .def_property_readonly("device_count", &Interconnect::device_count);
+  bind_memory_report(m);
   bind_breakdown(m);
   py::class_<StepResult>(m, "StepResult")
       .def_readonly("step_time_s", &StepResult::step_time_s)

@@ -145,31 +145,35 @@ class Model:
         return load(name)
 
     @classmethod
-    def generic(cls, parameters: float, activations: float, name: str = "generic") -> Model:
-        """Return a model known only by its size: one op of 2 FLOP per parameter and sample in forward.
+    def generic(cls, parameters: float, activations: float, *, layers: int = 16, name: str = "generic") -> Model:
+        """Return a model known only by its size: equal layers of one op with 2 FLOP per parameter and sample.
 
         Parameters
         ----------
         parameters
-            Number of weights, > 0.
+            Number of weights of all layers, > 0.
         activations
-            Elements kept for backward per sample; each is also written and read once in forward.
+            Elements kept for backward per sample, all layers; each is also written and read once in forward.
+        layers
+            Layers they are spread over; gradients of one can be reduced while another computes.
         """
         problems = Problems()
         ok = problems.positive("parameters", parameters)
         ok = problems.non_negative("activations", activations) and ok
+        problems.count("layers", layers, maximum=MOST_LAYERS)
         problems.raise_if_any()
         op = ops.custom(
-            "model",
-            flops_per_row=2 * parameters,
-            in_features=activations,
-            out_features=activations,
-            parameters=parameters,
+            "layer",
+            flops_per_row=2 * parameters / layers,
+            in_features=activations / layers,
+            out_features=activations / layers,
+            parameters=parameters / layers,
             rows=Rows.SAMPLES,
         )
         empty = Block("empty")
-        layers = (LayerRun(Block("model", (op,))),)
-        return cls(name=name, stem=empty, layers=layers, head=empty, hidden=activations, tokens_per_sample=1)
+        runs = (LayerRun(Block("layer", (op,)), layers),)
+        width = activations / layers
+        return cls(name=name, stem=empty, layers=runs, head=empty, hidden=width, tokens_per_sample=1)
 
     @property
     def layer_count(self) -> int:

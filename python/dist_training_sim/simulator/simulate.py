@@ -16,7 +16,7 @@ from ..result import Result
 if TYPE_CHECKING:
     from ..communication import CommunicationModel
 
-__all__ = ["simulate"]
+__all__ = ["checked_seq_len", "simulate"]
 
 
 def simulate(
@@ -70,7 +70,7 @@ def simulate(
     model = Model.from_catalog(model) if isinstance(model, str) else model
     cluster = Cluster.from_catalog(cluster) if isinstance(cluster, str) else cluster
     profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
-    seq_len = _checked_seq_len(model, seq_len)
+    seq_len = checked_seq_len(model, seq_len)
     resolved = (strategy or Strategy()).resolved(cluster.device_count)
     core_cluster = to_core(cluster)
     interconnect = _interconnect(core_cluster, network)
@@ -103,7 +103,7 @@ def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | None
     return _core.Interconnect.of_topology(network.core)
 
 
-def _checked_seq_len(model: Model, seq_len: int | None) -> int:
+def checked_seq_len(model: Model, seq_len: int | None) -> int:
     """The sequence length to use; the model's own where it fixes one."""
     fixed = int(model.tokens_per_sample)
     problems = Problems()
