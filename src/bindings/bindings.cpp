@@ -6,8 +6,10 @@
 namespace py = pybind11;
 
 void bind_errors(py::module_& m);
+void bind_memory(py::module_& m);
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = dts::kVersion;
   bind_errors(m);
+  bind_memory(m);
 }
