@@ -8,6 +8,8 @@ namespace dts {
 
 namespace {
 
+constexpr int kMaxDevices = 1 << 20;  // every device has a pool of its own
+
 std::string gigabytes(std::int64_t bytes) { return number_text(static_cast<double>(bytes) / 1e9) + " GB"; }
 
 std::string largest_category(const PoolUsage& pool) {
@@ -27,7 +29,8 @@ std::string largest_category(const PoolUsage& pool) {
 MemoryModel::MemoryModel(int num_devices, int devices_per_node, const Tiers& tiers)
     : num_devices_(num_devices), devices_per_node_(devices_per_node), tiers_(tiers) {
   Checker check;
-  check.at_least("num_devices", num_devices, 1);
+  check.require(num_devices >= 1 && num_devices <= kMaxDevices, "num_devices", std::to_string(num_devices),
+                "1 to " + std::to_string(kMaxDevices));
   check.at_least("devices_per_node", devices_per_node, 1);
   check_tiers(tiers, check);
   check.throw_if_any();

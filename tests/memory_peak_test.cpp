@@ -1,7 +1,7 @@
 // The pieces put together: temporaries, the report, and two published peaks.
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "memory/in_flight.hpp"
 #include "memory/memory_report.hpp"
@@ -85,44 +85,49 @@ TEST(MemoryReport, FitFollowsTheMeasuredShares) {
   EXPECT_EQ(out_of_memory_probability(0, device), 0);
 }
 
-// Llama-3-70B cut to 12 layers on B200 with Megatron-Core, seq 4096, micro-batch 1, ZeRO-1, fp32 gradients, TE fused
-// loss, no recompute (SimuMax's published B200 measurements; max_memory_allocated, max over ranks).
-constexpr double kTokens = 4096, kHidden = 8192, kVocab = 128256;
-constexpr double kLayerParameters = 8192.0 * (8192 + 2048) + 8192.0 * 8192 + 3 * 8192.0 * 28672 + 2 * 8192;
+// Llama-3 70B cut to 12 layers and 405B cut to 4 on B200 with Megatron-Core: seq 4096, micro-batch 1, ZeRO-1, fp32
+// gradients, TE fused loss, no recompute (SimuMax's published measurements: max_memory_allocated, max over ranks).
+struct Published {
+  double hidden, heads, kv_heads, ffn, layers, tp, pp, dp, bytes;
+};
+constexpr double kTokens = 4096, kVocab = 128256;
 
-StateRecipe megatron() {
+class PublishedPeak : public testing::TestWithParam<Published> {};
+
+TEST_P(PublishedPeak, WithinHalfAPercent) {
+  const Published& r = GetParam();
+  const auto layer = llama_layer(r.hidden, r.heads, r.kv_heads, 128, r.ffn);
+  SavedContext c;
+  c.seq_len = kTokens;
+  c.tp = static_cast<int>(r.tp);
+  c.sequence_parallel = c.tp > 1;
+  const int pp = static_cast<int>(r.pp);
   StateFacts facts;
   facts.gradients = GradientStorage::Fp32;
-  return state_recipe(DType::BF16, Optimizer::Adam, facts);
+  const StateRecipe recipe = state_recipe(DType::BF16, Optimizer::Adam, facts);
+  const double layer_parameters = r.hidden * (r.heads + 2 * r.kv_heads) * 128 + r.heads * 128 * r.hidden +
+                                  3 * r.hidden * r.ffn + 2 * r.hidden;
+  const double layers = r.layers / r.pp, table = kVocab * r.hidden;
+  const double tables = pp == 1 ? 2 * table : table;  // with two stages each end holds one
+  const double shared = state_bytes({(layers * layer_parameters + tables) / r.tp, 0, r.dp, 1}, recipe, 1).total() +
+                        dummy_gradient_bytes(layer, c, 1) + workspace_bytes(workspace_facts(true, true, false)) +
+                        p2p_buffer_bytes(2 * kTokens * r.hidden, pp, 1);
+  const auto saved_at = [&](int stage) {
+    const auto chunks = chunks_in_flight(PipelineSchedule::OneFOneB, pp, 1, stage, 4);
+    return static_cast<double>(chunks) * layers * saved_bytes_per_token(layer, c) * kTokens;
+  };
+  const double first_stage = shared + saved_at(0) + backward_extra_bytes_per_token(layer, c) * kTokens;
+  const double head_saved = 2 * 2 * r.hidden / r.tp * kTokens;
+  const double at_head = shared + saved_at(pp - 1) + head_saved +
+                         logits_bytes(kTokens, kVocab, c.tp, kLogitBytesTransformerEngine) +
+                         head_backward_bytes(kTokens, r.hidden, kVocab, c.tp, c.sequence_parallel);
+  EXPECT_NEAR(std::max(first_stage, at_head) / r.bytes, 1, 0.005);
 }
 
-TEST(PublishedPeak, Llama70B12LayersTp1Pp2Dp4) {
-  const auto layer = llama_layer(8192, 64, 8, 128, 28672);
-  SavedContext c;
-  c.seq_len = kTokens;
-  const double static_state = state_bytes({6 * kLayerParameters + kVocab * kHidden, 0, 4, 1}, megatron(), 1).total();
-  const double in_flight = static_cast<double>(chunks_in_flight(PipelineSchedule::OneFOneB, 2, 1, 0, 4));
-  const double saved = in_flight * 6 * saved_bytes_per_token(layer, c) * kTokens;
-  const double first_stage = static_state + saved + backward_extra_bytes_per_token(layer, c) * kTokens +
-                             dummy_gradient_bytes(layer, c, 1) + p2p_buffer_bytes(2 * kTokens * kHidden, 2, 1) +
-                             workspace_bytes(workspace_facts(true, true, false));
-  EXPECT_NEAR(first_stage / 71457518387.0, 1, 0.005);  // printed 66.55 GiB
-}
-
-TEST(PublishedPeak, Llama70B12LayersTp4Dp2) {
-  const auto layer = llama_layer(8192, 64, 8, 128, 28672);
-  SavedContext c;
-  c.seq_len = kTokens;
-  c.tp = 4;
-  c.sequence_parallel = true;
-  const double parameters = (12 * kLayerParameters + 2 * kVocab * kHidden) / 4;
-  const double head_saved = 2 * 2 * kHidden / 4;
-  const double at_head = state_bytes({parameters, 0, 2, 1}, megatron(), 1).total() +
-                         (12 * saved_bytes_per_token(layer, c) + head_saved) * kTokens +
-                         logits_bytes(kTokens, kVocab, 4, kLogitBytesTransformerEngine) +
-                         head_backward_bytes(kTokens, kHidden, kVocab, 4, true) + dummy_gradient_bytes(layer, c, 1) +
-                         workspace_bytes(workspace_facts(true, true, false));
-  EXPECT_NEAR(at_head / 41951093064.0, 1, 0.005);  // printed 39.07 GiB
-}
+INSTANTIATE_TEST_SUITE_P(SimuMaxB200, PublishedPeak,
+                         testing::Values(Published{8192, 64, 8, 28672, 12, 1, 2, 4, 71457518387.0},
+                                         Published{8192, 64, 8, 28672, 12, 4, 1, 2, 41951093064.0},
+                                         Published{16384, 128, 16, 53248, 4, 1, 2, 4, 93501438034.0},
+                                         Published{16384, 128, 16, 53248, 4, 8, 1, 1, 41414222152.0}));
 
 }  // namespace

@@ -12,6 +12,7 @@ void bind_workload(py::module_& m);
 void bind_parallel(py::module_& m);
 void bind_communication(py::module_& m);
 void bind_compute(py::module_& m);
+void bind_memory(py::module_& m);
 void bind_simulator(py::module_& m);
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
@@ -23,5 +24,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_parallel(m);
   bind_communication(m);
   bind_compute(m);
+  bind_memory(m);
   bind_simulator(m);
 }

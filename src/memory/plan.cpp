@@ -8,6 +8,8 @@ namespace dts {
 
 namespace {
 
+constexpr double kLargestSize = 1e18;  // beyond it a typing error; products stay finite
+
 double element_bytes(DType precision) { return precision == DType::FP64 ? 8 : bytes_of(precision) < 4 ? 2 : 4; }
 
 void check_share(Checker& check, const std::string& where, double value) {
@@ -19,6 +21,9 @@ void check_plan(const MemoryPlan& p) {
   check.positive("parameters", p.parameters);
   check.non_negative("activations_per_sample", p.activations_per_sample);
   check.positive("samples_per_device", p.samples_per_device);
+  for (double size : {p.parameters, p.activations_per_sample, p.samples_per_device, p.blocks.blocks}) {
+    check.require(!(size > kLargestSize), "plan", number_text(size), "sizes up to " + number_text(kLargestSize));
+  }
   check.at_least("accumulation_steps", p.accumulation_steps, 1);
   check.at_least("devices", p.devices, 1);
   check.require(p.zero >= 0 && p.zero <= 3, "zero", std::to_string(p.zero), "0, 1, 2 or 3");
@@ -149,6 +154,17 @@ MemoryEstimate estimate(const MemoryPlan& plan, const Tiers& tiers) {
   check_tiers(tiers, check);
   check.throw_if_any();
   return Planner(plan, tiers).run();
+}
+
+std::array<double, kTierCount> missing_bytes(const MemoryEstimate& estimate, const Tiers& tiers, int devices,
+                                             int devices_per_node) {
+  const double node = std::min(devices, devices_per_node);
+  const std::array<double, kTierCount> sharers = {1, node, node, static_cast<double>(devices)};
+  std::array<double, kTierCount> missing{};
+  for (std::size_t i = 0; i < kTierCount; ++i) {
+    missing[i] = std::max(0.0, estimate.tier_bytes[i] * sharers[i] - tiers[i].capacity_bytes);
+  }
+  return missing;
 }
 
 }  // namespace dts

@@ -58,4 +58,8 @@ struct MemoryEstimate {  // per device
 // Throws ConfigError listing every problem of the plan.
 MemoryEstimate estimate(const MemoryPlan& plan, const Tiers& tiers);
 
+// Bytes that each tier's pool lacks when `devices` devices run the plan, `devices_per_node` of them on a node; 0 = fits.
+std::array<double, kTierCount> missing_bytes(const MemoryEstimate& estimate, const Tiers& tiers, int devices,
+                                             int devices_per_node);
+
 }  // namespace dts

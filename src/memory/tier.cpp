@@ -24,8 +24,9 @@ void check_tiers(const Tiers& tiers, Checker& check) {
       check.require(tiers[i].capacity_bytes <= kLargestBytes, tier + ".capacity_bytes",
                     number_text(tiers[i].capacity_bytes), "at most 2^53 bytes (9 PB)");
     }
-    check.positive(tier + ".bandwidth_Bps", tiers[i].bandwidth_Bps);
-    check.non_negative(tier + ".latency_s", tiers[i].latency_s);
+    const double rate = tiers[i].bandwidth_Bps, latency = tiers[i].latency_s;
+    check.require(rate >= 1 && rate <= 1e18, tier + ".bandwidth_Bps", number_text(rate), "1 B/s to 1e+18 B/s");
+    check.require(latency >= 0 && latency <= 1e9, tier + ".latency_s", number_text(latency), "0 to 1e+09 s");
   }
 }
 

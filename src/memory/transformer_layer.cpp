@@ -1,5 +1,7 @@
 #include "memory/transformer_layer.hpp"
 
+#include <algorithm>
+
 #include "error.hpp"
 
 namespace dts {
@@ -11,6 +13,8 @@ double transformer_layer_bytes(const TransformerShape& shape, Recompute recomput
   check.positive("hidden", shape.hidden);
   check.positive("heads", shape.heads);
   check.at_least("tp", shape.tp, 1);
+  const double largest = std::max({shape.seq_len, shape.micro_batch, shape.hidden, shape.heads});
+  check.require(!(largest > 1e18), "shape", number_text(largest), "sizes up to 1e+18");  // products stay finite
   check.throw_if_any();
   const double sbh = shape.seq_len * shape.micro_batch * shape.hidden;
   const double region = shape.sequence_parallel ? shape.tp : 1;  // how the parts outside attention and MLP are split
