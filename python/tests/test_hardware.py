@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dist_training_sim._convert import DTYPES, to_core
+from dist_training_sim.catalog import hardware
 from dist_training_sim.errors import ConfigError, DtsError, FormatError, MissingDataError
 from dist_training_sim.hardware import (
     Cluster,
@@ -371,3 +373,26 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(FormatError, match="cannot be read"):
         Cluster.from_yaml(tmp_path / "latin")
+
+
+# ---- the guide -------------------------------------------------------------------------------------------------------
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "guide" / "hardware.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+
+
+def test_snippets_of_the_guide_run(tmp_path: Path) -> None:
+    (code,) = blocks("python")
+    exec(compile(code, "hardware.md", "exec"), {})
+    (text,) = blocks("yaml")
+    assert len(text.splitlines()) <= 12
+    assert read(tmp_path, text).device_count == 128
+
+
+@pytest.mark.parametrize("kind", ["device", "link", "node", "instance"])
+def test_guide_counts_the_catalogue(kind: str) -> None:
+    names = getattr(hardware, f"{kind}_names")()
+    assert f"| `{kind}s.yaml` | {len(names)} |" in GUIDE
