@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 from collections.abc import Iterable
 
 from ._core import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
@@ -18,6 +18,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"known: {', '.join(names[:12])}{' ...' if len(names) > 12 else ''}"
+
+
+def _shown(value: object) -> str:
+    """A value as an error message shows it: never longer than a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= 120 else f"{text[:100]}... ({len(text)} characters)"
 
 
 class Problems:
@@ -39,7 +48,7 @@ class Problems:
 
     def add(self, where: str, got: object, expected: str, fix: str = "") -> None:
         """Record that `where` got a value other than expected, and how to mend it."""
-        self._lines.append(f"{where}: got {got!r}, expected {expected}" + (f"; {fix}" if fix else ""))
+        self._lines.append(f"{where}: got {_shown(got)}, expected {expected}" + (f"; {fix}" if fix else ""))
 
     def positive(self, where: str, value: object) -> bool:
         """Record a problem unless `value` is a finite number above zero; return whether it is."""
@@ -57,7 +66,8 @@ class Problems:
         return ok
 
     def _number(self, where: str, value: object, expected: str, bound: float, *, strict: bool) -> bool:
-        ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        # Comparing with the largest float refuses NaN, infinities and integers that no float holds.
+        ok = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         ok = ok and (value > bound if strict else value >= bound)  # type: ignore[operator]
         if not ok:
             self.add(where, value, expected)

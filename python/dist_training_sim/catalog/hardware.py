@@ -26,6 +26,7 @@ __all__ = [
     "instance_names",
     "link",
     "link_names",
+    "names_of",
     "node",
     "node_names",
     "node_table",

@@ -6,14 +6,25 @@ kept as it is; the owner's check then reports it together with every other probl
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, SupportsIndex, TypeVar, cast
 
 from ..errors import ConfigError, Problems
 from ..units import parse_bandwidth, parse_bytes, parse_seconds
 
-__all__ = ["MAX_QUANTITY", "Converted", "MaybeQuantity", "Quantity", "check_quantities", "parse_flops"]
+__all__ = [
+    "MAX_QUANTITY",
+    "Converted",
+    "Count",
+    "MaybeQuantity",
+    "Quantity",
+    "check_quantities",
+    "check_type",
+    "parse_flops",
+    "place",
+]
 
 MAX_QUANTITY = 1e21
 """Largest byte count, rate or FLOP/s accepted: far above any machine, far below overflow."""
@@ -105,6 +116,33 @@ class MaybeQuantity(Converted["float | str | SupportsRate | None", "float | None
 
     def __init__(self, unit: str) -> None:
         super().__init__(lambda value: _read(value, unit), None)
+
+
+class Count(Converted[SupportsIndex, int]):
+    """An integer; integers of NumPy are taken as such."""
+
+    def __init__(self, default: int) -> None:
+        super().__init__(_read_count, default)
+
+
+def _read_count(value: Any) -> Any:
+    return operator.index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value
+
+
+def place(problems: Problems, what: str, name: object) -> str:
+    """How messages call a thing, `"device h100"`; records a problem unless `name` is a text with something in it."""
+    if not isinstance(name, str) or not name.strip():
+        problems.add(f"{what}.name", name, "a name")
+        return what
+    return f"{what} {name[:80]}"
+
+
+def check_type(problems: Problems, where: str, value: object, kind: type) -> bool:
+    """Record a problem unless `value` is a `kind`; return whether it is."""
+    if not isinstance(value, kind):
+        hint = f"see {kind.__name__}.from_catalog" if hasattr(kind, "from_catalog") else ""
+        problems.add(where, value, f"a {kind.__name__}", hint)
+    return isinstance(value, kind)
 
 
 def check_quantities(

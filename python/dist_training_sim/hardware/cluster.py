@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import ConfigError, MissingDataError, Problems
+from ._fields import Count, check_type
 from .fabric import ScaleOut
 from .node import TOPOLOGIES, Node
 
 __all__ = ["Cluster"]
 
 MAX_NODES = 10**6
+_MAX_DEVICES = 2**31 - 1
 _COUNTED = re.compile(r"\s*([0-9]+)\s*[xX]\s*(\S.*?)\s*")
 
 
@@ -53,32 +55,37 @@ class Cluster:
     )
 
     node: Node
-    nodes: int = 1
+    nodes: Count = Count(1)
     scale_out: ScaleOut | None = None
     name: str = ""
     topology: str = ""
 
     def __post_init__(self) -> None:
-        self._fill_in()
         problems = Problems()
+        if not check_type(problems, "cluster.node", self.node, Node):
+            problems.raise_if_any()
         counted = problems.count("cluster.nodes", self.nodes, 1, MAX_NODES)
-        if counted and self.device_count > 2**31 - 1:
-            problems.add("cluster.nodes", self.nodes, "at most 2147483647 devices altogether", "lower nodes")
+        self._fill_in(f"{self.nodes}x{self.node.name}" if counted else "")
+        check_type(problems, "cluster.name", self.name, str)
+        if self.scale_out is not None:
+            check_type(problems, "cluster.scale_out", self.scale_out, ScaleOut)
+        if counted and self.device_count > _MAX_DEVICES:
+            problems.add("cluster.nodes", self.nodes, f"at most {_MAX_DEVICES} devices altogether", "lower nodes")
         if self.topology not in TOPOLOGIES:
             problems.add("cluster.topology", self.topology, f"one of {', '.join(TOPOLOGIES)}")
         problems.raise_if_any()
         if self.device_count > self.domain_devices:
             self._need_network()
 
-    def _fill_in(self) -> None:
+    def _fill_in(self, name: str) -> None:
         """Take from the node what was left out."""
         defaults = {
             "scale_out": self.scale_out or self.node.scale_out,
-            "name": self.name or f"{self.nodes}x{self.node.name}",
+            "name": self.name or name,
             "topology": self.topology or self.node.topology,
         }
-        for name, value in defaults.items():
-            object.__setattr__(self, name, value)
+        for field, value in defaults.items():
+            object.__setattr__(self, field, value)
 
     def _need_network(self) -> None:
         """Refuse a cluster of several domains of which the network is not known."""

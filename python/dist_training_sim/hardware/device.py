@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from .._convert import DTYPES, CoreSpec
 from ..errors import DtsError, MissingDataError, Problems, suggest
 from ..units import format_bytes
-from ._fields import Converted, MaybeQuantity, check_quantities
+from ._fields import Converted, MaybeQuantity, check_quantities, place
 from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConstants, QuantiseConstants
 from .rates import Rates, read_rates
 
@@ -128,9 +128,7 @@ class Device:
 
     def __post_init__(self) -> None:
         problems = Problems()
-        where = f"device {self.name}"
-        if not isinstance(self.name, str) or not self.name.strip():
-            problems.add("device.name", self.name, "a name")
+        where = place(problems, "device", self.name)
         if not isinstance(self.kind, DeviceKind):
             problems.add(f"{where}.kind", self.kind, f"one of {', '.join(k.value for k in DeviceKind)}")
         if not isinstance(self.rates, Rates):
@@ -138,8 +136,8 @@ class Device:
         if self.sm_count is not None:
             problems.count(f"{where}.sm_count", self.sm_count, 1, _MAX_CORES)
         check_quantities(problems, where, self, _POSITIVE, ("launch_s", "l2_bytes"))
-        for name in _CONSTANTS:
-            _check_constants(problems, f"{where}.{name}", getattr(self, name))
+        for name, kind in _CONSTANTS.items():
+            _check_constants(problems, f"{where}.{name}", getattr(self, name), kind)
         problems.raise_if_any()
 
     @classmethod
@@ -196,14 +194,19 @@ class Device:
 
 _POSITIVE = ("hbm_bytes", "hbm_Bps", "link_Bps", "power_w", "clock_hz")
 _SHOWN = ("bf16", "fp16", "fp32", "fp8", "fp64")
-_CONSTANTS = (
-    *("gemm", "gemm_fp8", "gemm_fp4", "attention_forward", "attention_backward", "memory"),
-    *("quantise_fp8_tensor", "quantise_fp8_block", "quantise_fp4_block"),
-)
+_CONSTANTS: dict[str, type[Any]] = {
+    **dict.fromkeys(("gemm", "gemm_fp8", "gemm_fp4"), GemmConstants),
+    **dict.fromkeys(("attention_forward", "attention_backward"), AttentionConstants),
+    "memory": MemoryConstants,
+    **dict.fromkeys(("quantise_fp8_tensor", "quantise_fp8_block", "quantise_fp4_block"), QuantiseConstants),
+}
 
 
-def _check_constants(problems: Problems, where: str, constants: Any) -> None:
+def _check_constants(problems: Problems, where: str, constants: Any, kind: type[Any]) -> None:
     """Numbers only; the core's `check_device` holds the rules of each constant."""
+    if not isinstance(constants, kind):
+        problems.add(where, constants, f"a {kind.__name__}")
+        return
     for f in fields(constants):
         value = getattr(constants, f.name)
         if value is not None:

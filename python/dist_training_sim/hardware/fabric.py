@@ -5,13 +5,13 @@ A constant that is None keeps the core's value; the values of each profile and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
-from ._fields import Converted, MaybeQuantity, check_quantities
+from ._fields import Converted, MaybeQuantity, check_quantities, place
 from .link import Link
 
 __all__ = ["ScaleOut", "ScaleUp", "ScaleUpKind"]
@@ -94,11 +94,11 @@ class ScaleUp:
     torus_shape: tuple[int, int, int] | None = None
     torus_wrap: int | None = None
     domain_rings: int | None = None
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
-        where = f"scale_up {self.name}"
+        where = place(problems, "scale_up", self.name)
         if not isinstance(self.kind, ScaleUpKind):
             problems.add(f"{where}.kind", self.kind, f"one of {', '.join(k.value for k in ScaleUpKind)}")
         problems.count(f"{where}.domain_devices", self.domain_devices, 0, _MAX_DOMAIN)
@@ -147,12 +147,12 @@ class ScaleOut:
     p2p_ramp: float | None = None
     p2p_efficiency: float | None = None
     sendrecv_efficiency: float | None = None
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
-        others = _constants(self, "low_latency_Bps")
-        check_quantities(problems, f"scale_out {self.name}", self, ("low_latency_Bps",), others)
+        where = place(problems, "scale_out", self.name)
+        check_quantities(problems, where, self, ("low_latency_Bps",), _constants(self, "low_latency_Bps"))
         problems.raise_if_any()
 
     @classmethod

@@ -85,7 +85,7 @@ def _changed_peaks(base: Device, peak_tflops: Mapping[str, float]) -> dict[str, 
 
 
 def _node(name: str, entry: NodeEntry, devices: Mapping[str, Device]) -> Node:
-    given = entry.model_dump()
+    given = entry.model_dump(exclude_none=True)
     device = devices.get(entry.device) or catalog.device(entry.device)
     sources = tuple(entry.sources)
     return build_node(name, given, device, catalog.link, catalog.scale_up, _fabric, sources)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import Problems
-from ._fields import MaybeQuantity, Quantity, check_quantities
+from ._fields import MaybeQuantity, Quantity, check_quantities, place
 
 __all__ = ["Link"]
 
@@ -43,11 +43,12 @@ class Link:
     name: str = "link"
     achieved_Bps: MaybeQuantity = MaybeQuantity("Bps")
     latency_s: MaybeQuantity = MaybeQuantity("s")
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
-        check_quantities(problems, f"link {self.name}", self, ("bandwidth_Bps", "achieved_Bps"), ("latency_s",))
+        where = place(problems, "link", self.name)
+        check_quantities(problems, where, self, ("bandwidth_Bps", "achieved_Bps"), ("latency_s",))
         problems.raise_if_any()
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import MissingDataError, Problems
-from ._fields import MaybeQuantity, check_quantities
+from ._fields import Count, MaybeQuantity, check_quantities, check_type, place
 from .device import Device
 from .fabric import ScaleOut, ScaleUp
 from .link import Link
@@ -40,6 +40,11 @@ class Price:
     usd_per_h: float
     date: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        problems.non_negative("price.usd_per_h", self.usd_per_h)
+        problems.raise_if_any()
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +89,7 @@ class Node:
     name: str
     device: Device
     scale_up: ScaleUp
-    devices: int = 8
+    devices: Count = Count(8)
     nics: float | None = None
     nic_Bps: MaybeQuantity = MaybeQuantity("Bps")
     host_bytes: MaybeQuantity = MaybeQuantity("bytes")
@@ -98,14 +103,18 @@ class Node:
 
     def __post_init__(self) -> None:
         problems = Problems()
-        where = f"node {self.name}"
-        if problems.count(f"{where}.devices", self.devices, 1, _MAX_DEVICES):
+        where = place(problems, "node", self.name)
+        check_type(problems, f"{where}.device", self.device, Device)
+        counted = problems.count(f"{where}.devices", self.devices, 1, _MAX_DEVICES)
+        if check_type(problems, f"{where}.scale_up", self.scale_up, ScaleUp) and counted:
             self._check_domain(problems, where)
+        if self.scale_out is not None:
+            check_type(problems, f"{where}.scale_out", self.scale_out, ScaleOut)
         check_quantities(problems, where, self, ("nic_Bps", "host_Bps", "host_bytes"), ("nics",))
         if self.topology not in TOPOLOGIES:
             problems.add(f"{where}.topology", self.topology, f"one of {', '.join(TOPOLOGIES)}")
-        if self.price is not None:
-            problems.non_negative(f"{where}.price", self.price.usd_per_h)
+        if self.price is not None and not isinstance(self.price, Price):
+            problems.add(f"{where}.price", self.price, "a Price")
         problems.raise_if_any()
 
     def _check_domain(self, problems: Problems, where: str) -> None:
