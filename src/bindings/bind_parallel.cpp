@@ -23,6 +23,11 @@ void bind_strategy(py::module_& m) {
       .value("ONE_F_ONE_B", PipelineSchedule::OneFOneB)
       .value("GPIPE", PipelineSchedule::GPipe)
       .finalize();
+  py::native_enum<Optimizer>(m, "Optimizer", "enum.Enum")
+      .value("SGD", Optimizer::SGD)
+      .value("MOMENTUM", Optimizer::Momentum)
+      .value("ADAM", Optimizer::Adam)
+      .finalize();
   py::class_<Strategy>(m, "Strategy")
       .def(py::init<>())
       .def_readwrite("dp", &Strategy::dp)
@@ -38,6 +43,7 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("global_batch", &Strategy::global_batch)
       .def_readwrite("recompute", &Strategy::recompute)
       .def_readwrite("schedule", &Strategy::schedule)
+      .def_readwrite("optimizer", &Strategy::optimizer)
       .def_readwrite("precision", &Strategy::precision)
       .def_readwrite("overlap_grad_reduce", &Strategy::overlap_grad_reduce)
       .def_readwrite("overlap_param_gather", &Strategy::overlap_param_gather)
