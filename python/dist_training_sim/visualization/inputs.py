@@ -60,7 +60,9 @@ def matrix(where: str, values: object) -> Floats:
     cells = [vector(problems, f"{where}[{i}]", row) for i, row in enumerate(rows)]
     problems.raise_if_any()
     square = np.vstack(cells)
-    if not np.isfinite(square.sum()):
+    with np.errstate(over="ignore"):
+        total = square.sum()
+    if not np.isfinite(total):
         raise ConfigError(f"{where}: got entries whose sum overflows, expected bytes with a finite total")
     return square
 

@@ -64,6 +64,7 @@ def _draw_boxes(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, s
                                edgecolors="none" if many else _outlines(theme, part, span_s, colour))
         boxes.set_gid(table.kinds[code])
         boxes.set_rasterized(many)
+        boxes.set_snap(not many)  # whole pixels look crisp, but of many narrow boxes some would vanish
         axes.add_collection(boxes, autolim=False)
 
 
