@@ -35,7 +35,8 @@ def byte_ticks(low: float, high: float) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
     scale, _ = byte_unit(high)
-    return [float(tick) * scale for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, high / scale) if 0 <= tick * scale <= high]
+    ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, high / scale)
+    return [float(tick) * scale for tick in ticks if 0 <= tick * scale <= high]
 
 
 def device_ticks(count: int) -> list[int]:
