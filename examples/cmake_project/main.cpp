@@ -3,6 +3,7 @@
 #include <dts/version.hpp>
 
 #include <iostream>
+#include <string>
 
 int main() {
   std::cout << "dist_training_sim " << dts::kVersion << '\n';
