@@ -1,7 +1,6 @@
 // Uses the installed library from a foreign project: checks a layout and prints every rule it breaks.
 #include <dts/error.hpp>
 #include <dts/version.hpp>
-
 #include <iostream>
 #include <string>
 
