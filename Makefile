@@ -1,0 +1,62 @@
+# `make run` shows the main job, `make test` runs every test. Both need Python >= 3.10, a C++17 compiler and make;
+# all else goes into .venv. On Windows use pip and cmake as in CONTRIBUTING.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# CMake and Ninja come from the virtual environment: their versions are known, and their paths stay the same between
+# builds, so that a second build compiles only what changed.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
+           $(shell find src cmake python/dist_training_sim -type f ! -name '*.so' ! -name '*.pyc')
+TOOLS := $(VENV)/.tools
+INSTALLED := $(VENV)/.installed
+TESTABLE := $(VENV)/.testable
+LINTABLE := $(VENV)/.lintable
+
+.PHONY: help run test test-cpp test-python lint clean
+
+help:
+	@echo "make run          install into $(VENV) and run the main job"
+	@echo "make test         all C++ and Python tests (test-cpp, test-python: one of them)"
+	@echo "make lint         ruff and mypy --strict"
+	@echo "make clean        remove $(VENV) and build"
+
+run: $(INSTALLED)
+	$(BIN)/python -m dist_training_sim.demo
+
+test: test-cpp test-python
+
+test-cpp: $(TOOLS)
+	cmake -S . -B build/cpp -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON
+	cmake --build build/cpp
+	ctest --test-dir build/cpp --output-on-failure
+
+test-python: $(TESTABLE)
+	$(BIN)/python -m pytest
+
+lint: $(LINTABLE)
+	$(BIN)/ruff check python
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build
+
+$(TOOLS):
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python >= 3.10 is needed; set PYTHON=...')"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) scikit-build-core pybind11 cmake ninja
+	touch $@
+
+$(INSTALLED): $(TOOLS) $(SOURCES)
+	$(PIP) --no-build-isolation .
+	touch $@
+
+$(TESTABLE): $(TOOLS) $(SOURCES)
+	$(PIP) --no-build-isolation '.[test]'
+	touch $(INSTALLED) $@
+
+$(LINTABLE): $(TOOLS) $(SOURCES)
+	$(PIP) --no-build-isolation '.[lint]'
+	touch $(INSTALLED) $@
