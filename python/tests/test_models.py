@@ -264,8 +264,8 @@ def test_generic_model() -> None:
     model = Model.generic(250e6, 100e6)
     (op,) = model.layers[0].block.ops
     assert model.parameters == 250_000_000
-    assert (op.flops_per_row, op.in_features, op.rows) == (5e8, 1e8, Rows.SAMPLES)
-    assert Model.generic(1, 0).layer_count == 1
+    assert (op.flops_per_row * 16, op.in_features * 16, op.rows) == (5e8, 1e8, Rows.SAMPLES)
+    assert Model.generic(1, 0, layers=1).layer_count == 1
 
 
 @pytest.mark.parametrize(("parameters", "activations"), [(0, 1), (-1, 1), (math.nan, 1), (1, math.inf), (True, 1)])

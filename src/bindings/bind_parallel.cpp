@@ -72,6 +72,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("main_grad_bytes", &FrameworkProfile::main_grad_bytes)
       .def_readwrite("grad_accumulate_bytes", &FrameworkProfile::grad_accumulate_bytes)
       .def_readwrite("bucket_parameters", &FrameworkProfile::bucket_parameters)
+      .def_readwrite("bucket_parameters_per_rank", &FrameworkProfile::bucket_parameters_per_rank)
       .def_readwrite("fsdp_reduce_every_micro_batch", &FrameworkProfile::fsdp_reduce_every_micro_batch)
       .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
       .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)

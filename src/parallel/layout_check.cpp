@@ -109,8 +109,9 @@ class LayoutChecker {
     const int layers = layer_count(model_);
     const long long stages = static_cast<long long>(s_.pp) * s_.vpp;
     if (s_.layers_per_stage.empty()) {
-      check_.require(stages <= layers, "strategy.pp * vpp", std::to_string(stages),
-                     "at most one stage per layer (" + std::to_string(layers) + " layers)");
+      const int most = layers + !model_.stem.ops.empty() + !model_.head.ops.empty();  // both ends may stand alone
+      check_.require(stages <= most, "strategy.pp * vpp", std::to_string(stages),
+                     "at most " + std::to_string(most) + ": one stage per layer, embedding and head of " + model_.name);
     } else {
       explicit_stages(layers, stages);
     }

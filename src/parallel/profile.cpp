@@ -23,6 +23,7 @@ void check_profile(const FrameworkProfile& p) {
   field("step_cost_s", p.step_cost_s);
   field("workspace_bytes", p.workspace_bytes);
   field("context_bytes", p.context_bytes);
+  field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
   check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");

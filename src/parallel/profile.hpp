@@ -30,7 +30,8 @@ struct FrameworkProfile {
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire
   double main_grad_bytes = 4;          // bytes per parameter of the gradient buffer
   double grad_accumulate_bytes = 8;    // bytes moved per weight and micro-batch to accumulate
-  double bucket_parameters = 40e6;     // gradients reduced together
+  double bucket_parameters = 40e6;     // gradients reduced together, at least
+  double bucket_parameters_per_rank = 0;  // ... and at least this many times the data-parallel size
   bool fsdp_reduce_every_micro_batch = true;
   bool reshard_after_forward = true;   // FSDP gathers parameters again for backward
 

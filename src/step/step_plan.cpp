@@ -95,13 +95,14 @@ class Planner {
   StageComm stage_comm(const StageCost& stage) const {
     StageComm comm;
     if (s_.dp * s_.cp == 1) return comm;
+    const double bucket = std::max(job_.profile.bucket_parameters, job_.profile.bucket_parameters_per_rank * s_.dp * s_.cp);
     BlockCost open;  // parameter sums of the open unit
     for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
       open.dense_parameters += stage.blocks[b]->dense_parameters;
       open.expert_parameters += stage.blocks[b]->expert_parameters;
       open.dense_trainable += stage.blocks[b]->dense_trainable;
       open.expert_trainable += stage.blocks[b]->expert_trainable;
-      const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= job_.profile.bucket_parameters;
+      const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= bucket;
       if (!full && b + 1 < stage.blocks.size()) continue;
       comm.units.push_back(unit(b + 1, open));
       open = {};

@@ -21,8 +21,10 @@ class FrameworkProfile:
     ----------
     selective
         What `recompute="selective"` runs again: `"core_attention"` or `"alternate_matmuls"`.
+    attention_kernel
+        `"fa2"`, `"fa3"`, `"cudnn"`: the flash kernel, on devices where it was measured; `""` = the device's best.
     flash_attention, causal_skip, attention_dropout
-        Attention kernel; whether masked blocks are skipped; dropout probability of unfused attention.
+        Flash or unfused; whether masked blocks are skipped; dropout probability of unfused attention.
     memory_pass_factor
         Bytes of norms, activations and residuals over those of fused kernels.
     cross_entropy_bytes
@@ -35,8 +37,8 @@ class FrameworkProfile:
         Input-gradient collectives run under the weight-gradient matmul.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
-    bucket_parameters
-        Gradients reduced together.
+    bucket_parameters, bucket_parameters_per_rank
+        Gradients reduced together: at least the first, and at least the second times the data-parallel size.
     fsdp_reduce_every_micro_batch, reshard_after_forward
         FSDP: reduce-scatter in every micro-batch; gather parameters again for backward.
     optimizer_bytes, optimizer_state_bytes
@@ -52,11 +54,12 @@ class FrameworkProfile:
         Where the facts were read.
     """
 
-    CORE: ClassVar[CoreSpec] = CoreSpec("FrameworkProfile", python_only=frozenset({"sources", "label"}))
+    CORE: ClassVar[CoreSpec] = CoreSpec("FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel"}))
 
     name: str = "generic"
     label: str = ""
     selective: str = "core_attention"
+    attention_kernel: str = ""
     flash_attention: bool = True
     causal_skip: bool = True
     attention_dropout: float = 0.0
@@ -69,6 +72,7 @@ class FrameworkProfile:
     main_grad_bytes: float = 4.0
     grad_accumulate_bytes: float = 8.0
     bucket_parameters: float = 40e6
+    bucket_parameters_per_rank: float = 0.0
     fsdp_reduce_every_micro_batch: bool = True
     reshard_after_forward: bool = True
     optimizer_bytes: float = 34.0

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from .. import _core
 from .._convert import to_core
-from ..errors import Problems
+from ..catalog.constants import attention_constants
+from ..errors import MissingDataError, Problems
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
@@ -72,7 +73,7 @@ def simulate(
     profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
     seq_len = checked_seq_len(model, seq_len)
     resolved = (strategy or Strategy()).resolved(cluster.device_count)
-    core_cluster = to_core(cluster)
+    core_cluster = to_core(_with_attention(cluster, profile))
     interconnect = _interconnect(core_cluster, network)
     core = _core.simulate(
         to_core(model),
@@ -95,6 +96,18 @@ def simulate(
         reserved_factor=profile.reserved_factor,
         _core_result=core,
     )
+
+
+def _with_attention(cluster: Cluster, profile: FrameworkProfile) -> Cluster:
+    """The cluster with the attention constants of the framework's kernel, where its device has them."""
+    device = cluster.node.device
+    if not profile.attention_kernel:
+        return cluster
+    try:
+        constants = attention_constants(device.name, device.generation, profile.attention_kernel)
+    except MissingDataError:  # nobody measured that kernel on such a device: its own default stands
+        return cluster
+    return cluster.replace(node=cluster.node.replace(device=device.replace(**constants)))
 
 
 def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | None) -> _core.Interconnect:
