@@ -75,6 +75,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("bucket_parameters_per_rank", &FrameworkProfile::bucket_parameters_per_rank)
       .def_readwrite("fsdp_reduce_every_micro_batch", &FrameworkProfile::fsdp_reduce_every_micro_batch)
       .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
+      .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
       .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)
       .def_readwrite("optimizer_state_bytes", &FrameworkProfile::optimizer_state_bytes)
       .def_readwrite("host_forward_s_per_op", &FrameworkProfile::host_forward_s_per_op)
@@ -85,6 +86,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("gather_buffers", &FrameworkProfile::gather_buffers)
       .def_readwrite("eager_norm", &FrameworkProfile::eager_norm)
       .def_readwrite("eager_gate", &FrameworkProfile::eager_gate)
+      .def_readwrite("compiled_blocks", &FrameworkProfile::compiled_blocks)
       .def_readwrite("workspace_bytes", &FrameworkProfile::workspace_bytes)
       .def_readwrite("context_bytes", &FrameworkProfile::context_bytes)
       .def_readwrite("reserved_factor", &FrameworkProfile::reserved_factor);

@@ -34,6 +34,7 @@ struct FrameworkProfile {
   double bucket_parameters_per_rank = 0;  // ... and at least this many times the data-parallel size
   bool fsdp_reduce_every_micro_batch = true;
   bool reshard_after_forward = true;   // FSDP gathers parameters again for backward
+  bool fsdp_keeps_under_pp = false;    // with pipeline stages FSDP gathers once and reduces once a step
 
   // Optimizer
   double optimizer_bytes = 34;         // bytes moved per owned parameter by the update
@@ -49,6 +50,7 @@ struct FrameworkProfile {
   bool dummy_weight_gradients = false;  // fused accumulation keeps one 16-bit gradient per distinct weight shape
   int gather_buffers = 1;               // persistent all-gather buffers of sequence parallelism
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
+  bool compiled_blocks = false;         // the partitioner drops outputs that no backward needs (the block's own)
   double workspace_bytes = 96.0 * 1024 * 1024;       // library workspaces inside the allocator
   double context_bytes = 1.5 * 1024 * 1024 * 1024;   // CUDA context and communicators, outside the allocator
   double reserved_factor = 1.07;                     // reserved / allocated at the peak

@@ -50,10 +50,21 @@ class StepMemory {
 
   Kept kept(const Block& block) const {
     const bool by_output = s_.recompute == Recompute::Selective && p_.selective == SelectiveRule::AlternateMatmuls;
-    const KeptBytes bytes = by_output ? kept_outputs(block.ops, context_, recomputed_shares(block, s_.recompute, p_))
+    const KeptBytes bytes = by_output ? kept_outputs(block.ops, context_, dropped_shares(block))
                                       : kept_bytes(block.ops, context_, s_.recompute);
     return {tokens_ * bytes.kept,
             tokens_ * (bytes.recomputed + backward_extra_bytes_per_token(block.ops, context_))};
+  }
+
+  // What is recomputed is not kept; nor is, by a compiler, the last matmul's output, which only the residual adds.
+  std::vector<double> dropped_shares(const Block& block) const {
+    std::vector<double> shares = recomputed_shares(block, s_.recompute, p_);
+    for (std::size_t i = block.ops.size(); p_.compiled_blocks && i-- > 0;) {
+      if (block.ops[i].kind != OpKind::Matmul) continue;
+      shares[i] = 1;
+      break;
+    }
+    return shares;
   }
 
   template <class Visit>
@@ -118,12 +129,21 @@ class StepMemory {
       }
     }
     if (!ops.empty()) r.temporaries += dummy_gradient_bytes(ops, context_, s_.ep);
-    if (s_.zero == 3) r.gathered_parameters = fsdp_live_bytes(largest_block, root, width);
+    if (s_.zero == 3) {
+      r.gathered_parameters = step_.plan.gather_once ? kept_gathered(rank) : fsdp_live_bytes(largest_block, root, width);
+    }
     if (context_.sequence_parallel) {
       r.communication_buffers += gather_buffer_bytes(tokens_, job_.model.hidden, p_.gather_buffers, width);
     }
     const double boundary = tokens_ / step_.priced.sizes.token_share() * job_.model.hidden * width;
     r.communication_buffers += p2p_buffer_bytes(boundary, s_.pp, s_.vpp);
+  }
+
+  // Unsharded parameters and their accumulating gradients, for the whole step.
+  double kept_gathered(int rank) const {
+    double parameters = 0;
+    for_blocks(rank, [&](const BlockCost& block) { parameters += block.dense_parameters + block.expert_parameters; });
+    return parameters * (context_.activation_bytes + p_.main_grad_bytes);
   }
 
   double head_bytes() const {

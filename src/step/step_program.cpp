@@ -105,7 +105,8 @@ class StepBuilder {
       return forward ? block.forward.total_s : block.recompute.total_s + block.backward.total_s;
     };
     const bool last = pass.micro_batch == plan_.micro_batches - 1, sharded = plan_.zero == 3;
-    const bool gather = sharded ? forward || plan_.reshard_after_forward
+    const bool gather = sharded && plan_.gather_once ? forward && pass.micro_batch == 0
+                        : sharded ? forward || plan_.reshard_after_forward
                                 : plan_.zero > 0 && forward && pass.micro_batch == 0 && plan_.overlap_param_gather;
     const bool reduce = !forward && (sharded ? plan_.reduce_every_micro_batch || last
                                              : plan_.overlap_grad_reduce && (last || plan_.zero == 2));

@@ -39,15 +39,17 @@ class FrameworkProfile:
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
         Gradients reduced together: at least the first, and at least the second times the data-parallel size.
-    fsdp_reduce_every_micro_batch, reshard_after_forward
-        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward.
+    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_keeps_under_pp
+        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; with pipeline stages, gather and
+        reduce once a step.
     optimizer_bytes, optimizer_state_bytes
         Per owned parameter: bytes moved by the update; bytes of master weight and moments.
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
         Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
-    fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate
+    fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate, compiled_blocks
         Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
-        all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward.
+        all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward; a compiler drops
+        block outputs that no backward needs.
     workspace_bytes, context_bytes, reserved_factor
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
     sources
@@ -75,6 +77,7 @@ class FrameworkProfile:
     bucket_parameters_per_rank: float = 0.0
     fsdp_reduce_every_micro_batch: bool = True
     reshard_after_forward: bool = True
+    fsdp_keeps_under_pp: bool = False
     optimizer_bytes: float = 34.0
     optimizer_state_bytes: float = 12.0
     host_forward_s_per_op: float = 10e-6
@@ -85,6 +88,7 @@ class FrameworkProfile:
     gather_buffers: int = 1
     eager_norm: bool = False
     eager_gate: bool = False
+    compiled_blocks: bool = False
     workspace_bytes: float = 96 * MIB
     context_bytes: float = 1.5 * GIB
     reserved_factor: float = 1.07
