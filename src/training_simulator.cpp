@@ -59,6 +59,22 @@ const std::vector<double>& checked_slowdown(const SimulateOptions& options, int 
   return options.slowdown;
 }
 
+// One event per task and member rank; meetings of no length are left out.
+EventTable events_of(const StepProgram& step, const Timeline& timeline) {
+  EventTable events;
+  for (TaskId task = 0; task < step.tasks.size(); ++task) {
+    if (timeline.end_s[task] <= timeline.start_s[task]) continue;
+    step.program.for_streams(task, [&](StreamId stream) {
+      TaskInfo info = step.tasks[task];
+      info.rank = static_cast<std::int32_t>(stream / kStreamsPerRank);
+      events.tasks.push_back(info);
+      events.start_s.push_back(timeline.start_s[task]);
+      events.end_s.push_back(timeline.end_s[task]);
+    });
+  }
+  return events;
+}
+
 void fill_rates(StepResult& r, const Job& job, const StepPlan& plan) {
   const Flops flops = training_flops(job.model, job.seq_len);
   r.samples_per_step = job.strategy.global_batch;
@@ -101,9 +117,7 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
   if (options.keep_traffic) {
     r.traffic_bytes = traffic_of_step(plan, options.expand ? build_folded(plan) : step, grid, job.network);
   }
-  if (options.keep_events) {
-    r.events = {std::move(step.tasks), std::move(timeline.start_s), std::move(timeline.end_s)};
-  }
+  if (options.keep_events) r.events = events_of(step, timeline);
   return r;
 }
 

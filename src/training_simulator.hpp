@@ -10,7 +10,7 @@
 
 namespace dts {
 
-// Events as columns, one entry per task. `rank` is a representative member (the stage when folded).
+// Events as columns, one entry per task and member rank (the stage stands for its ranks when folded).
 struct EventTable {
   std::vector<TaskInfo> tasks;
   std::vector<double> start_s, end_s;

@@ -65,13 +65,11 @@ class Event:
 class EventList(Sequence[Event]):
     """Read-only list of events over the simulator's columns.
 
-    `columns` holds the arrays `kind`, `stream`, `rank`, `stage`, `micro_batch`, `piece`, `start_s`, `end_s`. Events of no
-    length are left out.
+    `columns` holds the arrays `kind`, `stream`, `rank`, `stage`, `micro_batch`, `piece`, `start_s`, `end_s`.
     """
 
     def __init__(self, columns: Mapping[str, npt.NDArray[Any]], *, sharded: bool) -> None:
-        keep = columns["end_s"] > columns["start_s"]
-        self.columns: dict[str, npt.NDArray[Any]] = {name: values[keep] for name, values in columns.items()}
+        self.columns: dict[str, npt.NDArray[Any]] = dict(columns)
         self._sharded = sharded
 
     def __len__(self) -> int:

@@ -75,6 +75,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("bucket_parameters_per_rank", &FrameworkProfile::bucket_parameters_per_rank)
       .def_readwrite("fsdp_reduce_every_micro_batch", &FrameworkProfile::fsdp_reduce_every_micro_batch)
       .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
+      .def_readwrite("fsdp_gather_before_reduce", &FrameworkProfile::fsdp_gather_before_reduce)
       .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
       .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)
       .def_readwrite("optimizer_state_bytes", &FrameworkProfile::optimizer_state_bytes)

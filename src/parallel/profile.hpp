@@ -34,6 +34,7 @@ struct FrameworkProfile {
   double bucket_parameters_per_rank = 0;  // ... and at least this many times the data-parallel size
   bool fsdp_reduce_every_micro_batch = true;
   bool reshard_after_forward = true;   // FSDP gathers parameters again for backward
+  bool fsdp_gather_before_reduce = true;  // backward prefetch; false: the gather waits behind the reduction
   bool fsdp_keeps_under_pp = false;    // with pipeline stages FSDP gathers once and reduces once a step
 
   // Optimizer

@@ -28,6 +28,7 @@ class Planner {
     p.zero = s_.zero;
     p.overlap_grad_reduce = s_.overlap_grad_reduce;
     p.overlap_param_gather = s_.overlap_param_gather;
+    p.gather_before_reduce = job_.profile.fsdp_gather_before_reduce;
     p.gather_once = job_.profile.fsdp_keeps_under_pp && s_.pp > 1;
     p.reshard_after_forward = job_.profile.reshard_after_forward;
     p.reduce_every_micro_batch = job_.profile.fsdp_reduce_every_micro_batch && !p.gather_once;

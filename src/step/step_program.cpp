@@ -4,6 +4,7 @@
 #include <string>
 
 #include "error.hpp"
+#include "step/pieces.hpp"
 #include "step/rank_view.hpp"
 
 namespace dts {
@@ -88,42 +89,6 @@ class StepBuilder {
     }
   }
 
-  // A contiguous run of blocks executed as one task, with the collectives around it.
-  struct Piece {
-    double seconds = 0;
-    double gather_s = -1, reduce_s = -1;  // < 0: none
-    int index = -1;
-  };
-
-  std::vector<Piece> pieces(const Pass& pass, int stage) const {
-    const auto v = static_cast<std::size_t>(stage);
-    const StageCost& cost = plan_.stages[v];
-    const StageComm& comm = plan_.comm[v];
-    const bool forward = pass.kind == PassKind::Forward;
-    const auto block_s = [&](std::size_t b) {
-      const BlockCost& block = *cost.blocks[b];
-      return forward ? block.forward.total_s : block.recompute.total_s + block.backward.total_s;
-    };
-    const bool last = pass.micro_batch == plan_.micro_batches - 1, sharded = plan_.zero == 3;
-    const bool gather = sharded && plan_.gather_once ? forward && pass.micro_batch == 0
-                        : sharded ? forward || plan_.reshard_after_forward
-                                : plan_.zero > 0 && forward && pass.micro_batch == 0 && plan_.overlap_param_gather;
-    const bool reduce = !forward && (sharded ? plan_.reduce_every_micro_batch || last
-                                             : plan_.overlap_grad_reduce && (last || plan_.zero == 2));
-    std::vector<Piece> list;
-    std::size_t b = 0;
-    for (std::size_t u = 0; (gather || reduce || sharded) && u < comm.units.size(); ++u) {
-      const StageComm::Unit& unit = comm.units[u];
-      const bool kept = sharded && !forward && u + 1 == comm.units.size();  // the last block is still there
-      Piece piece{0, gather && !kept ? unit.gather_s : -1, reduce ? unit.reduce_s : -1, static_cast<int>(u)};
-      for (; b < unit.end; ++b) piece.seconds += block_s(b);
-      list.push_back(piece);
-    }
-    if (list.empty()) list.push_back({forward ? cost.forward_s() : cost.backward_s(), -1, -1, -1});
-    if (!forward) std::reverse(list.begin(), list.end());
-    return list;
-  }
-
   double slowdown(const std::vector<int>& members) const {  // of the slowest member
     double slowest = plan_.slowdown.empty() ? 1 : 0;
     for (std::size_t i = 0; i < members.size() && !plan_.slowdown.empty(); ++i) {
@@ -165,34 +130,46 @@ class StepBuilder {
   void emit(const Pass& pass, int rank, int stage) {
     const auto r = static_cast<std::size_t>(rank);
     const bool forward = pass.kind == PassKind::Forward;
-    const auto& units = view_.units[r];
     auto& recent = recent_[r];
-    bool first = true;
-    for (const Piece& piece : pieces(pass, stage)) {
-      Tasks gathers;
-      if (piece.gather_s >= 0) {  // at most one block ahead: its memory frees when the last but one block is done
-        gathers = collective(TaskKind::ParamGather, piece.gather_s, rank, stage, pass.micro_batch, piece.index,
-                             recent.size() < 2 || plan_.zero < 3 ? std::vector<Tasks>{} : recent[recent.size() - 2]);
-      }
-      std::vector<Tasks> done(units.size());
-      for (std::size_t u = 0; u < units.size(); ++u) {
-        Tasks deps = gathers.empty() ? Tasks{} : lanes_of(units[u], gathers);
-        if (first) {
-          const Tasks& in = arrivals(forward ? forward_in_ : backward_in_, stage, pass.micro_batch, u);
-          deps.insert(deps.end(), in.begin(), in.end());
-        }
-        done[u] = {add({forward ? TaskKind::Forward : TaskKind::Backward, StreamKind::Compute, units[u].front(), stage,
-                        pass.micro_batch, piece.index},
-                       piece.seconds * slowdown(units[u]), streams_of(units[u], StreamKind::Compute), deps)};
-      }
-      if (piece.reduce_s >= 0) {
-        append(reductions_[r], collective(TaskKind::GradReduce, piece.reduce_s, rank, stage, pass.micro_batch, piece.index, done));
+    const std::vector<Piece> pieces = pieces_of(plan_, pass, stage);
+    // Under ZeRO-3 a gather runs at most one block ahead: its memory frees when the last block but one is done.
+    const auto gather = [&](std::size_t i, std::size_t back) {
+      if (pieces[i].gather_s < 0) return Tasks{};
+      const bool waits = plan_.zero == 3 && recent.size() >= back;
+      return collective(TaskKind::ParamGather, pieces[i].gather_s, rank, stage, pass.micro_batch, pieces[i].index,
+                        waits ? recent[recent.size() - back] : std::vector<Tasks>{});
+    };
+    Tasks ready = gather(0, 2);
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const bool more = i + 1 < pieces.size();
+      Tasks next;
+      if (more && plan_.gather_before_reduce) next = gather(i + 1, 1);
+      std::vector<Tasks> done = compute(pass, rank, stage, pieces[i], ready, i == 0);
+      if (pieces[i].reduce_s >= 0) {
+        append(reductions_[r], collective(TaskKind::GradReduce, pieces[i].reduce_s, rank, stage, pass.micro_batch,
+                                          pieces[i].index, done));
       }
       recent.push_back(std::move(done));
-      first = false;
+      if (more && !plan_.gather_before_reduce) next = gather(i + 1, 2);
+      ready = std::move(next);
     }
     send(forward, rank, stage, pass.micro_batch, recent.back());
     if (recent.size() > 4) recent.erase(recent.begin(), recent.end() - 2);
+  }
+
+  // One piece on every unit; the first of a pass also waits for the transfers that feed it.
+  std::vector<Tasks> compute(const Pass& pass, int rank, int stage, const Piece& piece, const Tasks& gathers, bool first) {
+    const bool forward = pass.kind == PassKind::Forward;
+    const auto& units = view_.units[static_cast<std::size_t>(rank)];
+    std::vector<Tasks> done(units.size());
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      Tasks deps = gathers.empty() ? Tasks{} : lanes_of(units[u], gathers);
+      if (first) append(deps, arrivals(forward ? forward_in_ : backward_in_, stage, pass.micro_batch, u));
+      done[u] = {add({forward ? TaskKind::Forward : TaskKind::Backward, StreamKind::Compute, units[u].front(), stage,
+                      pass.micro_batch, piece.index},
+                     piece.seconds * slowdown(units[u]), streams_of(units[u], StreamKind::Compute), deps)};
+    }
+    return done;
   }
 
   static void append(Tasks& all, const Tasks& more) { all.insert(all.end(), more.begin(), more.end()); }
@@ -280,18 +257,6 @@ class StepBuilder {
 };
 
 }  // namespace
-
-double StageCost::forward_s() const {
-  double total = 0;
-  for (const BlockCost* block : blocks) total += block->forward.total_s;
-  return total;
-}
-
-double StageCost::backward_s() const {
-  double total = 0;
-  for (const BlockCost* block : blocks) total += block->recompute.total_s + block->backward.total_s;
-  return total;
-}
 
 StepProgram build_folded(const StepPlan& plan) {
   return StepBuilder(plan, RankView::folded(static_cast<int>(plan.order.size()))).build();

@@ -56,6 +56,7 @@ struct StepPlan {
   int zero = 0;
   bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
   bool reduce_every_micro_batch = false;
+  bool gather_before_reduce = true;  // ZeRO-3 backward: the next block's gather is issued before this one's reduction
   bool gather_once = false;  // ZeRO-3: parameters stay gathered from the first micro-batch to the last
 };
 

@@ -39,9 +39,9 @@ class FrameworkProfile:
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
         Gradients reduced together: at least the first, and at least the second times the data-parallel size.
-    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_keeps_under_pp
-        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; with pipeline stages, gather and
-        reduce once a step.
+    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_gather_before_reduce, fsdp_keeps_under_pp
+        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; gather the next block before
+        this one's gradients are reduced; with pipeline stages, gather and reduce once a step.
     optimizer_bytes, optimizer_state_bytes
         Per owned parameter: bytes moved by the update; bytes of master weight and moments.
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
@@ -77,6 +77,7 @@ class FrameworkProfile:
     bucket_parameters_per_rank: float = 0.0
     fsdp_reduce_every_micro_batch: bool = True
     reshard_after_forward: bool = True
+    fsdp_gather_before_reduce: bool = True
     fsdp_keeps_under_pp: bool = False
     optimizer_bytes: float = 34.0
     optimizer_state_bytes: float = 12.0
