@@ -1,0 +1,25 @@
+"""Draw the figures of the README and the guide from predictions: `python docs/make_figures.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dist_training_sim as dts
+from dist_training_sim.visualization import Visualizer
+
+IMAGES = Path(__file__).parent / "img"
+
+
+def pipeline_timeline() -> None:
+    """Llama-3.1-70B on 64 H100: four pipeline stages of two chunks each, tensor parallel inside the node."""
+    strategy = dts.Strategy(tp=8, pp=4, vpp=2, micro_batch=1, global_batch=16, zero=1)
+    result = dts.simulate("llama-3.1-70b", "8xdgx-h100", strategy, seq_len=8192)
+    title = f"Llama-3.1-70B, 64 H100, interleaved 1F1B: step {result.step_time_s:.2f} s, MFU {result.mfu:.0%}"
+    visualizer = Visualizer()
+    figure = visualizer.plot_training_timeline(result.events, title=title)
+    visualizer.save_figure(figure, IMAGES / "pipeline_timeline.png")
+
+
+if __name__ == "__main__":
+    IMAGES.mkdir(exist_ok=True)
+    pipeline_timeline()
