@@ -21,7 +21,9 @@ double over_time(const StepResult& r, double flops) {
 double hardware_flops(const StepPlan& plan, double ranks_per_stage) {
   double per_rank = 0;
   for (const StageCost& stage : plan.stages) {
-    for (const BlockCost* block : stage.blocks) per_rank += 3 * block->forward_flops + block->recompute_flops;
+    for (const BlockCost* block : stage.blocks) {
+      per_rank += block->forward_flops + block->backward_flops + block->recompute_flops;
+    }
   }
   return per_rank * plan.micro_batches * ranks_per_stage;
 }
@@ -100,7 +102,7 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
   PlannedStep planned = plan_step(job, grid);
   planned.plan.slowdown = checked_slowdown(options, grid.world());
   const StepPlan& plan = planned.plan;
-  StepProgram step = options.expand ? build_expanded(plan, grid, coupled_dp(job.strategy)) : build_folded(plan);
+  StepProgram step = options.expand ? build_expanded(plan, grid) : build_folded(plan);
   Timeline timeline = execute(step.program);
 
   StepResult r;

@@ -78,7 +78,6 @@ void bind_profile(py::module_& m) {
       .def_readwrite("fsdp_gather_before_reduce", &FrameworkProfile::fsdp_gather_before_reduce)
       .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
       .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)
-      .def_readwrite("optimizer_state_bytes", &FrameworkProfile::optimizer_state_bytes)
       .def_readwrite("host_forward_s_per_op", &FrameworkProfile::host_forward_s_per_op)
       .def_readwrite("host_backward_s_per_op", &FrameworkProfile::host_backward_s_per_op)
       .def_readwrite("step_cost_s", &FrameworkProfile::step_cost_s)

@@ -15,6 +15,8 @@ class FabricInterconnect final : public Interconnect {
 
   int device_count() const override { return static_cast<int>(dts::device_count(cluster_)); }
 
+  bool uniform() const override { return true; }
+
   RankGroup group(std::vector<int> ranks) const override {
     const GroupSpan span = span_of(cluster_, ranks);
     return {std::move(ranks), span};
@@ -58,6 +60,8 @@ class TopologyInterconnect final : public Interconnect {
   explicit TopologyInterconnect(CommunicationModel model) : model_(std::move(model)) {}
 
   int device_count() const override { return model_.topology().device_count(); }
+
+  bool uniform() const override { return false; }
 
   // Links may differ anywhere, so no two groups are taken to be alike: the first rank tells them apart.
   RankGroup group(std::vector<int> ranks) const override {

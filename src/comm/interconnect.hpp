@@ -21,6 +21,7 @@ class Interconnect {
  public:
   virtual ~Interconnect() = default;
   virtual int device_count() const = 0;
+  virtual bool uniform() const = 0;  // whether cost depends on a group's span alone
   virtual RankGroup group(std::vector<int> ranks) const = 0;
   virtual CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const = 0;
   // Adds `times` such collectives to a row-major matrix of bytes from rank to rank.

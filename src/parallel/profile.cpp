@@ -17,7 +17,6 @@ void check_profile(const FrameworkProfile& p) {
   field("main_grad_bytes", p.main_grad_bytes);
   field("grad_accumulate_bytes", p.grad_accumulate_bytes);
   field("optimizer_bytes", p.optimizer_bytes);
-  field("optimizer_state_bytes", p.optimizer_state_bytes);
   field("host_forward_s_per_op", p.host_forward_s_per_op);
   field("host_backward_s_per_op", p.host_backward_s_per_op);
   field("step_cost_s", p.step_cost_s);

@@ -39,7 +39,6 @@ struct FrameworkProfile {
 
   // Optimizer
   double optimizer_bytes = 34;         // bytes moved per owned parameter by the update
-  double optimizer_state_bytes = 12;   // master weight and two moments
 
   // Host
   double host_forward_s_per_op = 10e-6;

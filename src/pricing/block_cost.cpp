@@ -107,6 +107,7 @@ BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
     cost.backward.add(passes.backward);
     const double flops = timer.forward_flops(op);
     cost.forward_flops += flops;
+    cost.backward_flops += timer.backward_flops(op);
     kernels += timer.kernels(op);
     append(cost.forward_calls, forward_calls(op));
     append(cost.backward_calls, backward_calls(op));

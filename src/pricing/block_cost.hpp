@@ -34,7 +34,7 @@ struct BlockCost {
   PassCost forward;
   PassCost recompute;  // run again before backward
   PassCost backward;   // data and weight gradients
-  double forward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
+  double forward_flops = 0, backward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
   double dense_parameters = 0, expert_parameters = 0;  // on this rank
   double dense_trainable = 0, expert_trainable = 0;    // those with gradients and optimizer states
   std::vector<OpCost> ops;

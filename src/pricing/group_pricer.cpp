@@ -41,4 +41,18 @@ double GroupPricer::seconds(CollectiveKind kind, double bytes, const std::vector
   return ranks.size() < 2 || bytes <= 0 ? 0 : network_.cost(kind, bytes, network_.group(ranks)).time_s;
 }
 
+double GroupPricer::slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from,
+                                  std::size_t to) const {
+  std::vector<GroupSpan> seen;
+  double slowest = 0;
+  for (const std::vector<int>& ranks : groups) {
+    const RankGroup pair = network_.group({ranks[from], ranks[to]});
+    if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, pair.span); })) continue;
+    seen.push_back(pair.span);
+    slowest = std::max(slowest, network_.cost(CollectiveKind::SendRecv, bytes, pair).time_s);
+    if (pair.span.domains > 1 && network_.uniform()) break;  // nothing is farther than another domain
+  }
+  return slowest;
+}
+
 }  // namespace dts

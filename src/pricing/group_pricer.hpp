@@ -16,6 +16,8 @@ class GroupPricer {
 
   double seconds(const CollectiveCall& call) const;
   double seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;
+  // A transfer between two members of each group; the slowest group decides.
+  double slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from, std::size_t to) const;
   const RankGrid& grid() const noexcept { return grid_; }
 
  private:

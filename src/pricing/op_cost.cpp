@@ -137,6 +137,12 @@ double OpTimer::forward_flops(const LocalOp& op) const {
   }
 }
 
+double OpTimer::backward_flops(const LocalOp& op) const {
+  const double forward = forward_flops(op);
+  if (op.op->kind == OpKind::Attention) return 2 * forward;
+  return forward * (op.op->trainable && op.parameters > 0 ? 2 : 1);
+}
+
 int OpTimer::kernels(const LocalOp& op) const {
   switch (op.op->kind) {
     case OpKind::Matmul: return narrow(precision) ? 3 : 1;

@@ -18,6 +18,7 @@ struct OpTimer {
   double data_grad_s(const LocalOp& op) const;
   double weight_grad_s(const LocalOp& op) const;
   double forward_flops(const LocalOp& op) const;  // hardware FLOPs on this rank, unmasked attention half included once
+  double backward_flops(const LocalOp& op) const;  // data gradient, and weight gradient where weights are trained
   int kernels(const LocalOp& op) const;           // kernels the host launches in a forward pass
 
  private:

@@ -1,5 +1,7 @@
 #include "step/breakdown.hpp"
 
+#include <algorithm>
+
 namespace dts {
 
 namespace {
@@ -42,6 +44,16 @@ void add_wait(Breakdown& b, TaskKind cause, double seconds) {
   (data_parallel ? b.exposed_dp_s : b.pipeline_s) += seconds;
 }
 
+// Every rank waits here: for stages that still compute, then for the last reduction.
+void meet(std::vector<Breakdown>& stages, std::vector<double>& busy_until, double meeting_s) {
+  const double computed_s = *std::max_element(busy_until.begin(), busy_until.end());
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    stages[s].pipeline_s += computed_s - busy_until[s];
+    stages[s].exposed_dp_s += meeting_s - computed_s;
+    busy_until[s] = meeting_s;
+  }
+}
+
 }  // namespace
 
 double Breakdown::total_s() const noexcept {
@@ -64,13 +76,8 @@ std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step,
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
     const TaskInfo& info = step.tasks[task];
     if (info.stream != StreamKind::Compute) continue;
-    if (info.kind == TaskKind::Sync) {  // every rank waits here for the last reduction or the last rank
-      const TaskId cause = timeline.cause[task];
-      for (std::size_t s = 0; s < pp; ++s) {
-        const double wait = timeline.end_s[task] - busy_until[s];
-        if (wait > 0 && cause != kNoTask) add_wait(stages[s], step.tasks[cause].kind, wait);
-        busy_until[s] = timeline.end_s[task];
-      }
+    if (info.kind == TaskKind::Sync) {
+      meet(stages, busy_until, timeline.end_s[task]);
       continue;
     }
     const auto s = static_cast<std::size_t>(info.stage) % pp;
@@ -82,7 +89,10 @@ std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step,
     if (info.kind == TaskKind::Optimizer) {
       stages[s].optimizer_s += timeline.end_s[task] - timeline.start_s[task];
     } else {
-      add_blocks(stages[s], plan, info);
+      Breakdown part;
+      add_blocks(part, plan, info);
+      const double planned = part.total_s();  // a slow rank takes longer, every part alike
+      if (planned > 0) stages[s].add(part, (timeline.end_s[task] - timeline.start_s[task]) / planned);
     }
   }
   for (std::size_t s = 0; s < pp; ++s) {  // after the update: parameters gathered, or a slower stage's update

@@ -1,6 +1,8 @@
 #include "step/rank_view.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <numeric>
 
 namespace dts {
 
@@ -16,19 +18,36 @@ RankView RankView::folded(int pp) {
   return view;
 }
 
-RankView RankView::expanded(const RankGrid& grid, int coupled_dp) {
+RankView RankView::expanded(const RankGrid& grid) {
   RankView view;
   view.ranks = grid.world();
-  const auto pp = static_cast<std::size_t>(grid.size(Axis::PP));
-  const auto replicas = static_cast<std::size_t>((grid.size(Axis::DP) + coupled_dp - 1) / coupled_dp);
-  view.units.assign(pp, std::vector<std::vector<int>>(replicas));
+  const auto world = static_cast<std::size_t>(view.ranks), pp = static_cast<std::size_t>(grid.size(Axis::PP));
+  std::vector<int> root(world);  // smallest known member of a rank's unit
+  std::iota(root.begin(), root.end(), 0);
+  const auto find = [&](int rank) {
+    while (root[static_cast<std::size_t>(rank)] != rank) rank = root[static_cast<std::size_t>(rank)];
+    return rank;
+  };
+  for (Axis axis : {Axis::TP, Axis::CP, Axis::EP, Axis::ETP}) {
+    if (grid.size(axis) == 1) continue;
+    for (const std::vector<int>& group : grid.groups(axis)) {
+      for (int member : group) {
+        const int a = find(group.front()), b = find(member);
+        root[static_cast<std::size_t>(std::max(a, b))] = std::min(a, b);
+      }
+    }
+  }
+  view.units.resize(pp);
   view.lanes.resize(pp);
-  view.replica_of.resize(static_cast<std::size_t>(view.ranks));
-  view.lane_of.resize(static_cast<std::size_t>(view.ranks));
+  view.replica_of.resize(world);
+  view.lane_of.resize(world);
   for (int rank = 0; rank < view.ranks; ++rank) {
-    const int replica = grid.coordinate(rank, Axis::DP) / coupled_dp;
-    view.replica_of[static_cast<std::size_t>(rank)] = replica;
-    view.units[static_cast<std::size_t>(grid.coordinate(rank, Axis::PP))][static_cast<std::size_t>(replica)].push_back(rank);
+    auto& units = view.units[static_cast<std::size_t>(grid.coordinate(rank, Axis::PP))];
+    const int first = find(rank);
+    int& replica = view.replica_of[static_cast<std::size_t>(rank)];
+    replica = first == rank ? static_cast<int>(units.size()) : view.replica_of[static_cast<std::size_t>(first)];
+    if (first == rank) units.emplace_back();
+    units[static_cast<std::size_t>(replica)].push_back(rank);
   }
   for (std::vector<int>& group : grid.groups(Axis::DP_CP)) {
     auto& lanes = view.lanes[static_cast<std::size_t>(grid.coordinate(group.front(), Axis::PP))];

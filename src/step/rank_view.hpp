@@ -17,8 +17,8 @@ struct RankView {
   std::vector<int> replica_of, lane_of;  // per rank
 
   static RankView folded(int pp);
-  // `coupled_dp` data-parallel neighbours share expert all-to-alls and hence a unit.
-  static RankView expanded(const RankGrid& grid, int coupled_dp);
+  // Ranks joined by a tensor, context, expert or expert-tensor group, directly or through others, form a unit.
+  static RankView expanded(const RankGrid& grid);
 };
 
 }  // namespace dts

@@ -101,7 +101,7 @@ class StepMemory {
         sum += runs_[run_of_layer_[static_cast<std::size_t>(layer)]].kept;
       }
       if (chunks[v].has_stem) sum += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
-      if (chunks[v].has_head) r.activations += tokens_ * saved_bytes_per_token(job_.model.head.ops, context_);
+      if (chunks[v].has_head) r.activations += heads_in_flight() * tokens_ * saved_bytes_per_token(job_.model.head.ops, context_);
     }
     const long long in_flight = chunks_in_flight(s_.schedule, s_.pp, s_.vpp, rank, step_.plan.micro_batches);
     r.activations += sum / s_.vpp * static_cast<double>(in_flight);
@@ -146,12 +146,17 @@ class StepMemory {
     return parameters * (context_.activation_bytes + p_.main_grad_bytes);
   }
 
+  // 1F1B runs backward right after the head's forward; GPipe keeps the logits of every micro-batch.
+  double heads_in_flight() const {
+    return s_.schedule == PipelineSchedule::GPipe ? step_.plan.micro_batches : 1;
+  }
+
   double head_bytes() const {
     double vocabulary = 0;
     for (const Op& op : job_.model.head.ops) {
       if (op.kind == OpKind::CrossEntropy) vocabulary = op.in_features;
     }
-    return logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
+    return heads_in_flight() * logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
            head_backward_bytes(tokens_, job_.model.hidden, vocabulary, s_.tp, context_.sequence_parallel,
                                context_.activation_bytes);
   }

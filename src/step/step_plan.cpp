@@ -1,6 +1,8 @@
 #include "step/step_plan.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "compute/optimizer.hpp"
 #include "parallel/stages.hpp"
@@ -114,11 +116,14 @@ class Planner {
 
   void pipeline_transfers(StepPlan& plan) const {
     if (s_.pp == 1) return;
-    const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
+    const std::vector<std::vector<int>> pipelines = groups_.grid().groups(Axis::PP);
     plan.send_bytes = sizes_.tokens / sizes_.token_share() * job_.model.hidden * sizes_.activation_bytes;
+    std::map<std::pair<std::size_t, std::size_t>, double> known;
     const auto hop_s = [&](std::size_t from, std::size_t to) {
-      const std::size_t pp = ranks.size();
-      return groups_.seconds(CollectiveKind::SendRecv, plan.send_bytes, {ranks[from % pp], ranks[to % pp]});
+      const auto pp = static_cast<std::size_t>(s_.pp);
+      const auto [hop, is_new] = known.try_emplace({from % pp, to % pp}, 0);
+      if (is_new) hop->second = groups_.slowest_hop_s(plan.send_bytes, pipelines, from % pp, to % pp);
+      return hop->second;
     };
     for (std::size_t v = 0; v + 1 < plan.stages.size(); ++v) {
       plan.comm[v].send_forward_s = hop_s(v, v + 1);
@@ -165,10 +170,5 @@ class Planner {
 }  // namespace
 
 PlannedStep plan_step(const Job& job, const RankGrid& grid) { return Planner(job, grid).plan(); }
-
-int coupled_dp(const Strategy& s) {
-  const int inner = s.tp * s.cp;
-  return std::min(s.dp, std::max(1, s.ep * s.etp / inner));
-}
 
 }  // namespace dts

@@ -22,7 +22,4 @@ struct PlannedStep {
 
 PlannedStep plan_step(const Job& job, const RankGrid& grid);
 
-// Data-parallel neighbours that one expert all-to-all couples (1 without expert parallelism).
-int coupled_dp(const Strategy& strategy);
-
 }  // namespace dts

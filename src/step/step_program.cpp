@@ -36,6 +36,7 @@ class StepBuilder {
     forward_in_.resize(slots), backward_in_.resize(slots);
     recent_.assign(static_cast<std::size_t>(pp_), {});
     reductions_.assign(static_cast<std::size_t>(pp_), {});
+    blocking_.assign(static_cast<std::size_t>(pp_), {});
   }
 
   StepProgram build() && {
@@ -132,9 +133,12 @@ class StepBuilder {
     const bool forward = pass.kind == PassKind::Forward;
     auto& recent = recent_[r];
     const std::vector<Piece> pieces = pieces_of(plan_, pass, stage);
-    // Under ZeRO-3 a gather runs at most one block ahead: its memory frees when the last block but one is done.
+    // Under ZeRO-3 a gather runs at most one block ahead: its memory frees when the last block but one is done. Without
+    // overlap it waits for the block before.
+    const bool ahead = plan_.overlap_param_gather;
     const auto gather = [&](std::size_t i, std::size_t back) {
       if (pieces[i].gather_s < 0) return Tasks{};
+      if (!ahead) back = 1;
       const bool waits = plan_.zero == 3 && recent.size() >= back;
       return collective(TaskKind::ParamGather, pieces[i].gather_s, rank, stage, pass.micro_batch, pieces[i].index,
                         waits ? recent[recent.size() - back] : std::vector<Tasks>{});
@@ -143,14 +147,17 @@ class StepBuilder {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       const bool more = i + 1 < pieces.size();
       Tasks next;
-      if (more && plan_.gather_before_reduce) next = gather(i + 1, 1);
+      const bool early = ahead && plan_.gather_before_reduce;
+      if (more && early) next = gather(i + 1, 1);
       std::vector<Tasks> done = compute(pass, rank, stage, pieces[i], ready, i == 0);
       if (pieces[i].reduce_s >= 0) {
-        append(reductions_[r], collective(TaskKind::GradReduce, pieces[i].reduce_s, rank, stage, pass.micro_batch,
-                                          pieces[i].index, done));
+        const Tasks reduced = collective(TaskKind::GradReduce, pieces[i].reduce_s, rank, stage, pass.micro_batch,
+                                         pieces[i].index, done);
+        append(reductions_[r], reduced);
+        if (!plan_.overlap_grad_reduce) blocking_[r] = reduced;
       }
       recent.push_back(std::move(done));
-      if (more && !plan_.gather_before_reduce) next = gather(i + 1, 2);
+      if (more && !early) next = gather(i + 1, 2);
       ready = std::move(next);
     }
     send(forward, rank, stage, pass.micro_batch, recent.back());
@@ -164,6 +171,8 @@ class StepBuilder {
     std::vector<Tasks> done(units.size());
     for (std::size_t u = 0; u < units.size(); ++u) {
       Tasks deps = gathers.empty() ? Tasks{} : lanes_of(units[u], gathers);
+      Tasks& blocking = blocking_[static_cast<std::size_t>(rank)];
+      if (!blocking.empty()) append(deps, lanes_of(units[u], blocking));
       if (first) append(deps, arrivals(forward ? forward_in_ : backward_in_, stage, pass.micro_batch, u));
       done[u] = {add({forward ? TaskKind::Forward : TaskKind::Backward, StreamKind::Compute, units[u].front(), stage,
                       pass.micro_batch, piece.index},
@@ -254,6 +263,7 @@ class StepBuilder {
   std::vector<Tasks> forward_in_, backward_in_;
   std::vector<std::vector<std::vector<Tasks>>> recent_;  // last pieces per pipeline rank: [piece][replica]
   std::vector<Tasks> reductions_;                        // per pipeline rank
+  std::vector<Tasks> blocking_;                          // reductions that the next pass waits for, per pipeline rank
 };
 
 }  // namespace
@@ -262,8 +272,8 @@ StepProgram build_folded(const StepPlan& plan) {
   return StepBuilder(plan, RankView::folded(static_cast<int>(plan.order.size()))).build();
 }
 
-StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid, int expert_coupled_dp) {
-  return StepBuilder(plan, RankView::expanded(grid, expert_coupled_dp)).build();
+StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid) {
+  return StepBuilder(plan, RankView::expanded(grid)).build();
 }
 
 }  // namespace dts

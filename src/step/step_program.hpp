@@ -67,6 +67,6 @@ struct StepProgram {
 };
 
 StepProgram build_folded(const StepPlan& plan);
-StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid, int expert_coupled_dp);
+StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid);
 
 }  // namespace dts

@@ -42,8 +42,8 @@ class FrameworkProfile:
     fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_gather_before_reduce, fsdp_keeps_under_pp
         FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; gather the next block before
         this one's gradients are reduced; with pipeline stages, gather and reduce once a step.
-    optimizer_bytes, optimizer_state_bytes
-        Per owned parameter: bytes moved by the update; bytes of master weight and moments.
+    optimizer_bytes
+        Bytes moved per owned parameter by an Adam update.
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
         Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
     fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate, compiled_blocks
@@ -80,7 +80,6 @@ class FrameworkProfile:
     fsdp_gather_before_reduce: bool = True
     fsdp_keeps_under_pp: bool = False
     optimizer_bytes: float = 34.0
-    optimizer_state_bytes: float = 12.0
     host_forward_s_per_op: float = 10e-6
     host_backward_s_per_op: float = 20e-6
     step_cost_s: float = 10e-3

@@ -16,7 +16,7 @@ from ..frameworks.profile import FrameworkProfile
 from ..memory import MemoryModel, MemoryTier
 from ..models.model import Model
 from ..parallel.strategy import Strategy
-from ..result import Result
+from ..result import Result, strategy_dict
 
 __all__ = ["IterationResult", "RunResult", "TrainingSimulator"]
 
@@ -205,7 +205,7 @@ class TrainingSimulator:
             If the batch size or the model is not set, or the layout does not suit them.
         """
         model, strategy = self._checked_job()
-        device, slowdown = self._slowest()
+        device, slowdown = self._slowdown(model, strategy)
         core = _core.simulate(
             to_core(model), device, _core.Interconnect.of_topology(self._comm.core), to_core(strategy),
             to_core(self._framework), float(self._seq_len), True, True, True, slowdown,
@@ -267,8 +267,13 @@ class TrainingSimulator:
         supported = (n for n in ("bf16", "fp16") if rates[order.index(_core.DType[n.upper()])].peak_flops > 0)
         return next(supported, "fp32")
 
-    def _slowest(self) -> tuple[_core.DeviceSpec, list[float]]:
-        """The first device, and how many times longer every other takes for the same work."""
+    def _slowdown(self, model: Model, strategy: Strategy) -> tuple[_core.DeviceSpec, list[float]]:
+        """The first device at full speed, and how many times longer than it each device takes for a micro-batch."""
         compute = self._compute
-        times = [compute.forward_time_s(1e9, 1, device=i) for i in range(compute.num_devices)]
-        return compute.device(0), [t / times[0] * (1 / compute.speed(0)) for t in times]
+        rows = strategy.micro_batch * (model.tokens_per_sample or self._seq_len)
+        dtype = str(strategy_dict(strategy)["precision"])
+        times = [
+            compute.forward_time_s(model.active_parameters, rows, dtype=dtype, device=i)
+            for i in range(compute.num_devices)
+        ]
+        return compute.device(0), [t / (times[0] * compute.speed(0)) for t in times]
