@@ -2,6 +2,8 @@
 # all else goes into .venv. On Windows use pip and cmake as in CONTRIBUTING.md.
 PYTHON ?= python3
 VENV := .venv
+# ON: compiler warnings fail the build, as they do in .ci/run.
+WERROR ?= OFF
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # CMake and Ninja come from the virtual environment: their versions are known, and their paths stay the same between
@@ -15,13 +17,14 @@ INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 LINTABLE := $(VENV)/.lintable
 
-.PHONY: help run test test-cpp test-python lint clean
+.PHONY: help run test test-cpp test-python test-sanitize lint clean
 
 help:
-	@echo "make run          install into $(VENV) and run the main job"
-	@echo "make test         all C++ and Python tests (test-cpp, test-python: one of them)"
-	@echo "make lint         ruff and mypy --strict"
-	@echo "make clean        remove $(VENV) and build"
+	@echo "make run            install into $(VENV) and run the main job"
+	@echo "make test           all C++ and Python tests (test-cpp, test-python: one of them)"
+	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
+	@echo "make lint           ruff and mypy --strict"
+	@echo "make clean          remove $(VENV) and build"
 
 run: $(INSTALLED)
 	$(BIN)/python -m dist_training_sim.demo
@@ -29,12 +32,17 @@ run: $(INSTALLED)
 test: test-cpp test-python
 
 test-cpp: $(TOOLS)
-	cmake -S . -B build/cpp -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON
+	cmake -S . -B build/cpp -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON -DDTS_WERROR=$(WERROR)
 	cmake --build build/cpp
 	ctest --test-dir build/cpp --output-on-failure
 
 test-python: $(TESTABLE)
 	$(BIN)/python -m pytest
+
+test-sanitize: $(TOOLS)
+	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDTS_BUILD_TESTS=ON -DDTS_SANITIZE=address,undefined
+	cmake --build build/asan
+	ctest --test-dir build/asan --output-on-failure
 
 lint: $(LINTABLE)
 	$(BIN)/ruff check python
