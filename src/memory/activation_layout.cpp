@@ -45,7 +45,8 @@ class LayoutBuilder {
  private:
   double rows(const Op& op) const {
     if (op.rows == Rows::Samples) return c_.cp / c_.seq_len;
-    return op.rows == Rows::Routed ? top_k_ * c_.etp / c_.tp * c_.routed_load : 1;
+    if (op.rows != Rows::Routed) return 1;
+    return top_k_ * c_.gathered_by_experts() / sequence_ * c_.routed_load;
   }
 
   double input_shards(const Op& op) const {

@@ -70,7 +70,7 @@ class Ledger {
       return;
     }
     if (op().kind == OpKind::Combine) {  // the routing weights are applied after the rows came back from the experts
-      add("returned rows", layout().input_elements / c_.etp * c_.activation_bytes);
+      add("returned rows", layout().input_elements / c_.gathered_by_experts() * c_.activation_bytes);
       return;
     }
     const bool cast = is_matmul(op()) && c_.matmul_input_bytes > 0;

@@ -12,7 +12,8 @@
 //
 // Shards: sequence regions by tp only under sequence parallelism (a column matmul keeps the sharded norm output and
 // gathers it again in backward), heads and row inputs by tp, expert features by etp. Routed rows per token are
-// top_k * etp / tp: balanced routing makes them independent of ep; tokens are split over tp before dispatch.
+// top_k * etp / tp: balanced routing makes them independent of ep; tokens are split over tp before dispatch, and those of
+// an etp group gathered. Without sequence parallelism tp ranks hold the same tokens: top_k.
 #pragma once
 
 #include <string>
@@ -38,6 +39,9 @@ struct SavedContext {
   bool eager_norm = false;          // fp32 norm in eager ops: two fp32 copies instead of the input
   bool eager_gate = false;          // gated activation in eager ops keeps the activated gate too
   bool keep_gathered_input = false;  // a column matmul keeps its gathered input instead of gathering again
+
+  // Ranks of an etp group that hold different tokens.
+  double gathered_by_experts() const noexcept { return sequence_parallel || tp == 1 ? etp : 1; }
 };
 
 struct SavedTensor {

@@ -1,5 +1,6 @@
 #include "parallel/layout_check.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <set>
@@ -13,7 +14,6 @@ namespace dts {
 
 namespace {
 
-constexpr long long kMaxRanks = 1LL << 24;
 constexpr double kMaxSequence = 1e9;
 
 // "use tp in {1, 2, 4, 8}": divisors of n, at most eight of them, nearest to the value that failed.
@@ -51,29 +51,25 @@ class LayoutChecker {
       sequence();
       pipeline();
       tensor_and_experts();
-      order();
     }
     check_.throw_if_any();
   }
 
  private:
+  // Whether the rest can be checked at all.
   bool degrees() {
     bool ok = true;
     const auto one = [&](const char* name, int value) { ok &= check_.at_least(std::string("strategy.") + name, value, 1); };
-    one("dp", s_.dp), one("tp", s_.tp), one("pp", s_.pp), one("vpp", s_.vpp), one("cp", s_.cp), one("ep", s_.ep);
-    one("etp", s_.etp), one("micro_batch", s_.micro_batch), one("global_batch", s_.global_batch);
+    one("vpp", s_.vpp), one("micro_batch", s_.micro_batch), one("global_batch", s_.global_batch);
     ok &= check_.require(s_.zero >= 0 && s_.zero <= 3, "strategy.zero", std::to_string(s_.zero), "0, 1, 2 or 3");
     ok &= check_.require(std::isfinite(seq_len_) && seq_len_ >= 1 && seq_len_ <= kMaxSequence, "seq_len",
                          number_text(seq_len_), "1 to 1e9 tokens");
-    return ok;
+    check_grid(check_, s_);
+    const double ranks = static_cast<double>(s_.dp) * s_.tp * s_.pp * s_.cp;
+    return ok && std::min({s_.dp, s_.tp, s_.pp, s_.cp, s_.ep, s_.etp}) >= 1 && ranks <= kMaxRanks;
   }
 
   void world() {
-    const long double exact = static_cast<long double>(s_.dp) * s_.tp * s_.pp * s_.cp;
-    if (!check_.require(exact <= kMaxRanks, "strategy.dp * tp * pp * cp", number_text(static_cast<double>(exact)),
-                        "at most " + std::to_string(kMaxRanks) + " ranks")) {
-      return;
-    }
     const long long model_ranks = static_cast<long long>(s_.tp) * s_.pp * s_.cp;
     const bool fits = devices_ % model_ranks == 0;
     check_.require(world_size(s_) == devices_, "strategy.dp * tp * pp * cp",
@@ -163,22 +159,11 @@ class LayoutChecker {
       }
     });
     check_.require(s_.ep == 1 || experts > 0, "strategy.ep", std::to_string(s_.ep), "1 for a model without experts", "use ep=1");
-    const long long ranks = static_cast<long long>(s_.tp) * s_.cp * s_.dp;
-    if (experts > 0) {
-      check_.require(ranks % (static_cast<long long>(s_.ep) * s_.etp) == 0, "strategy.ep * etp",
-                     std::to_string(static_cast<long long>(s_.ep) * s_.etp), "a divisor of tp * cp * dp = " + std::to_string(ranks));
-      check_.require(s_.ep == 1 || s_.tp == 1 || s_.sequence_parallel, "strategy.sequence_parallel", "false",
-                     "true when ep > 1 and tp > 1", "use sequence_parallel=True");
-    }
-  }
-
-  void order() {
-    const std::vector<Axis> axes = parse_rank_order(s_.rank_order);
-    check_.require(!axes.empty(), "strategy.rank_order", s_.rank_order, "a permutation of tp, cp, ep, dp and pp joined by '-'",
-                   "use tp-cp-ep-dp-pp");
-    if (!axes.empty() && s_.ep > 1) {
-      check_.require(axes.back() == Axis::PP, "strategy.rank_order", s_.rank_order, "pp last when ep > 1");
-    }
+    if (experts == 0) return;
+    check_.require(s_.ep == 1 || s_.tp == 1 || s_.sequence_parallel, "strategy.sequence_parallel", "false",
+                   "true when ep > 1 and tp > 1", "use sequence_parallel=True");
+    check_.require(s_.etp <= s_.tp || s_.tp == 1 || s_.sequence_parallel, "strategy.etp", std::to_string(s_.etp),
+                   "at most tp=" + std::to_string(s_.tp) + " without sequence parallelism", "use sequence_parallel=True");
   }
 
   const ModelSpec& model_;

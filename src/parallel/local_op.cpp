@@ -53,9 +53,11 @@ class BlockLowering {
 
  private:
   double routed_rows(double top_k) const {  // balanced routing: every rank receives as many rows as it sends
-    const double gathered = s_.sequence_parallel ? s_.etp : 1;
-    return s_.tokens / s_.token_share() * top_k * gathered;
+    return s_.tokens / s_.token_share() * top_k * (own_tokens() ? s_.etp : 1);
   }
+
+  // Whether the ranks of an etp group hold different tokens, which experts then gather.
+  bool own_tokens() const { return s_.sequence_parallel || s_.tp == 1; }
 
   // Rows, features and weights of this rank.
   void place(const Op& op, LocalOp& local) const {
@@ -122,19 +124,19 @@ class BlockLowering {
     const double sent = s_.tokens / s_.token_share() * op.top_k * op.in_features * s_.activation_bytes;
     const CollectiveCall exchange{Kind::AllToAll, Axis::EP, sent};
     const CollectiveCall gather{Kind::AllGather, Axis::ETP, sent * s_.etp};
-    const CollectiveCall reduce{s_.sequence_parallel ? Kind::ReduceScatter : Kind::AllReduce, Axis::ETP,
-                                s_.sequence_parallel ? sent * s_.etp : sent};
+    const CollectiveCall reduce{own_tokens() ? Kind::ReduceScatter : Kind::AllReduce, Axis::ETP,
+                                own_tokens() ? sent * s_.etp : sent};
     const bool split = s_.etp > 1;
     if (op.kind == OpKind::Dispatch) {
       if (s_.ep > 1) local.forward_after.push_back(exchange);
-      if (split && s_.sequence_parallel) local.forward_after.push_back(gather);
+      if (split && own_tokens()) local.forward_after.push_back(gather);
       if (split) local.backward_before.push_back(reduce);
       if (s_.ep > 1) local.backward_before.push_back(exchange);
     } else {
       if (split) local.forward_before.push_back(reduce);
       if (s_.ep > 1) local.forward_before.push_back(exchange);
       if (s_.ep > 1) local.backward_after.push_back(exchange);
-      if (split && s_.sequence_parallel) local.backward_after.push_back(gather);
+      if (split && own_tokens()) local.backward_after.push_back(gather);
     }
   }
 

@@ -11,6 +11,8 @@ constexpr std::array<const char*, kAxisCount> kAxisNames = {"tp", "cp", "dp", "p
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
 
+bool is_expert(Axis axis) { return axis == Axis::EP || axis == Axis::ETP || axis == Axis::EDP; }
+
 }  // namespace
 
 const char* name_of(Axis axis) noexcept { return kAxisNames[static_cast<std::size_t>(axis)]; }
@@ -30,7 +32,28 @@ std::vector<Axis> parse_rank_order(const std::string& order) {
   return axes.size() == known.size() ? axes : std::vector<Axis>{};
 }
 
-RankGrid::RankGrid(const Strategy& s) : world_(static_cast<int>(world_size(s))) {
+void check_grid(Checker& check, const Strategy& s) {
+  bool counts = true;
+  const auto one = [&](const char* name, int value) { counts &= check.at_least(std::string("strategy.") + name, value, 1); };
+  one("dp", s.dp), one("tp", s.tp), one("pp", s.pp), one("cp", s.cp), one("ep", s.ep), one("etp", s.etp);
+  check.require(!parse_rank_order(s.rank_order).empty(), "strategy.rank_order", s.rank_order,
+                "a permutation of tp, cp, ep, dp and pp joined by '-'", "use tp-cp-ep-dp-pp");
+  if (!counts) return;
+  const double world = static_cast<double>(s.dp) * s.tp * s.pp * s.cp;
+  if (!check.require(world <= kMaxRanks, "strategy.dp * tp * pp * cp", number_text(world),
+                     "at most " + std::to_string(kMaxRanks) + " ranks")) {
+    return;
+  }
+  const long long ranks = static_cast<long long>(s.tp) * s.cp * s.dp, expert = static_cast<long long>(s.ep) * s.etp;
+  check.require(ranks % expert == 0, "strategy.ep * etp", std::to_string(expert),
+                "a divisor of tp * cp * dp = " + std::to_string(ranks));
+}
+
+RankGrid::RankGrid(const Strategy& s) {
+  Checker check;
+  check_grid(check, s);
+  check.throw_if_any();
+  world_ = static_cast<int>(world_size(s));
   size_[at(Axis::TP)] = s.tp;
   size_[at(Axis::CP)] = s.cp;
   size_[at(Axis::DP)] = s.dp;
@@ -41,17 +64,12 @@ RankGrid::RankGrid(const Strategy& s) : world_(static_cast<int>(world_size(s))) 
   size_[at(Axis::DP_CP)] = s.dp * s.cp;
   stride_[at(Axis::DP_CP)] = 1;
   int dense = 1, expert = 1;
+  const auto place = [&](Axis axis, int& stride) {
+    stride_[at(axis)] = stride;
+    stride *= size_[at(axis)];
+  };
   for (Axis axis : parse_rank_order(s.rank_order)) {
     // The expert grid replaces tp by etp and dp by edp; cp has no expert counterpart, ep no dense one.
-    const auto place = [&](Axis a, int& stride) {
-      stride_[at(a)] = stride;
-      stride *= size_[at(a)];
-    };
-    if (axis == Axis::PP) {
-      place(Axis::PP, dense);
-      expert *= s.pp;
-      continue;
-    }
     if (axis != Axis::EP) place(axis, dense);
     if (axis == Axis::TP) place(Axis::ETP, expert);
     if (axis == Axis::EP) place(Axis::EP, expert);
@@ -59,13 +77,29 @@ RankGrid::RankGrid(const Strategy& s) : world_(static_cast<int>(world_size(s))) 
   }
 }
 
-int RankGrid::coordinate(int rank, Axis axis) const noexcept { return rank / stride_[at(axis)] % size_[at(axis)]; }
+int RankGrid::place_of(int rank, Axis axis) const noexcept {
+  if (!is_expert(axis)) return rank;
+  const int inner = stride_[at(Axis::PP)], block = inner * size_[at(Axis::PP)];
+  return rank / block * inner + rank % inner;
+}
+
+int RankGrid::rank_at(int place, int like, Axis axis) const noexcept {
+  if (!is_expert(axis)) return place;
+  const int inner = stride_[at(Axis::PP)];
+  return (place / inner * size_[at(Axis::PP)] + coordinate(like, Axis::PP)) * inner + place % inner;
+}
+
+int RankGrid::coordinate(int rank, Axis axis) const noexcept {
+  return place_of(rank, axis) / stride_[at(axis)] % size_[at(axis)];
+}
 
 std::vector<int> RankGrid::group(int rank, Axis axis) const {
   if (axis == Axis::DP_CP) return gradient_group(rank);
-  const int first = rank - coordinate(rank, axis) * stride_[at(axis)];
+  const int first = place_of(rank, axis) - coordinate(rank, axis) * stride_[at(axis)];
   std::vector<int> ranks(static_cast<std::size_t>(size(axis)));
-  for (std::size_t i = 0; i < ranks.size(); ++i) ranks[i] = first + static_cast<int>(i) * stride_[at(axis)];
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    ranks[i] = rank_at(first + static_cast<int>(i) * stride_[at(axis)], rank, axis);
+  }
   return ranks;
 }
 

@@ -1,12 +1,13 @@
-// Ranks and their groups. Dense axes (tp, cp, dp, pp) factor the world; experts re-factor the non-pipeline ranks as
-// (etp, ep, edp), in the same order (Megatron-LM's parallel_state). Rank 0 is device 0; the first axis of
-// `rank_order` varies fastest.
+// Ranks and their groups. Dense axes (tp, cp, dp, pp) factor the world; experts re-factor the ranks of each pipeline
+// stage as (etp, ep, edp), in the same order (Megatron-LM's parallel_state, which knows this for pp last only). Rank 0 is
+// device 0; the first axis of `rank_order` varies fastest.
 #pragma once
 
 #include <array>
 #include <string>
 #include <vector>
 
+#include "error.hpp"
 #include "parallel/strategy.hpp"
 
 namespace dts {
@@ -18,7 +19,7 @@ const char* name_of(Axis axis) noexcept;
 
 class RankGrid {
  public:
-  explicit RankGrid(const Strategy& strategy);  // strategy must have passed check_layout
+  explicit RankGrid(const Strategy& strategy);  // throws ConfigError, see check_grid
 
   int world() const noexcept { return world_; }
   int size(Axis axis) const noexcept { return size_[static_cast<std::size_t>(axis)]; }
@@ -30,11 +31,18 @@ class RankGrid {
 
  private:
   std::vector<int> gradient_group(int rank) const;
+  // Expert axes count the ranks of one stage; these convert between a rank and its place in its stage.
+  int place_of(int rank, Axis axis) const noexcept;
+  int rank_at(int place, int like, Axis axis) const noexcept;
 
   int world_ = 1;
   std::array<int, kAxisCount> size_{};
   std::array<int, kAxisCount> stride_{};
 };
+
+// Degrees >= 1, at most kMaxRanks ranks, experts that fit, a known order: what any grid needs.
+inline constexpr long long kMaxRanks = 1LL << 24;
+void check_grid(Checker& check, const Strategy& strategy);
 
 // The axes of an order such as "tp-cp-ep-dp-pp"; empty if it is not a permutation of those five.
 std::vector<Axis> parse_rank_order(const std::string& order);

@@ -40,12 +40,18 @@ Flops forward_flops(const Block& block, double seq_len) {
   return sum;
 }
 
+double training_passes(const Op& op) {
+  const bool weights = parameter_count(op) > 0;
+  const bool no_weight_grad = weights ? !op.trainable : op.kind == OpKind::Custom;
+  return no_weight_grad ? 2 : 3;
+}
+
 namespace {
 
 void add_training(Flops& sum, const Block& block, double seq_len, double repeat) {
   for (const Op& op : block.ops) {
     const Flops f = forward_flops(op, seq_len);
-    const double passes = !op.trainable && parameter_count(op) > 0 ? 2 : 3;
+    const double passes = training_passes(op);
     sum.causal += repeat * passes * f.causal;
     sum.full += repeat * passes * f.full;
   }

@@ -1,6 +1,5 @@
 // Model FLOPs: what the mathematics needs, independent of layout. Matmul 2mnk; causal attention counted half by
-// default (the full variant is kept beside it); logits in, embedding lookup and recomputation out. Backward is twice
-// the forward (data grad + weight grad; attention's two gradients likewise).
+// default (the full variant is kept beside it); logits in, embedding lookup and recomputation out.
 #pragma once
 
 #include "workload/model.hpp"
@@ -16,7 +15,11 @@ struct Flops {
 Flops forward_flops(const Op& op, double seq_len);
 Flops forward_flops(const Block& block, double seq_len);
 
-// Forward and backward FLOPs of one sample (3x forward; frozen weights save their weight gradient).
+// Forward and backward FLOPs over forward FLOPs: 3; 2 where there is no weight gradient (frozen weights, custom ops
+// without weights). Attention has two gradients.
+double training_passes(const Op& op);
+
+// Forward and backward FLOPs of one sample.
 Flops training_flops(const ModelSpec& model, double seq_len);
 
 // Mean keys that one query sees: the causal half, or the window.

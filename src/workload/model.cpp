@@ -34,7 +34,8 @@ void check_op(Checker& check, const std::string& where, const Op& op) {
     check.require(op.in_features >= 1 && op.out_features >= 1, where,
                   number_text(op.in_features) + " x " + number_text(op.out_features), "both features >= 1");
   }
-  if (op.kind == OpKind::GroupedMatmul || op.kind == OpKind::Router || op.kind == OpKind::Dispatch) {
+  if (op.kind == OpKind::GroupedMatmul || op.kind == OpKind::Router || op.kind == OpKind::Dispatch ||
+      op.kind == OpKind::Combine) {
     check.require(op.experts >= 1 && op.top_k >= 1 && op.top_k <= op.experts, where,
                   "experts " + number_text(op.experts) + ", top_k " + number_text(op.top_k), "1 <= top_k <= experts");
   }

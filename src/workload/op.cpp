@@ -9,7 +9,7 @@ double parameter_count(const Op& op) {
     case OpKind::GroupedMatmul: return op.experts * (op.in_features * op.out_features + bias) + op.extra_parameters;
     case OpKind::Norm: return op.in_features / op.norm_groups * (op.norm_has_bias ? 2 : 1) + op.extra_parameters;
     case OpKind::Embedding: return op.in_features * op.out_features + op.extra_parameters;
-    case OpKind::Router: return op.in_features * op.experts + op.extra_parameters;
+    case OpKind::Router: return (op.in_features + (op.bias ? 1 : 0)) * op.experts + op.extra_parameters;
     case OpKind::Conv2d:
       return op.in_features / op.groups * op.out_features * op.kernel_area + bias + op.extra_parameters;
     default: return op.extra_parameters;

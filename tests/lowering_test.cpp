@@ -1,0 +1,236 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "memory_blocks.hpp"
+#include "parallel/local_op.hpp"
+
+namespace {
+
+using namespace dts;
+using Kind = CollectiveKind;
+using Calls = std::vector<CollectiveCall>;
+using Tally = std::map<std::tuple<Kind, Axis, double>, int>;  // how often each distinct call is made
+
+constexpr double kHidden = 256, kHeads = 8, kKv = 4, kHead = 32, kInner = 512, kTokens = 1024;
+
+LocalSizes sizes(int tp, bool sequence_parallel, int cp = 1, int ep = 1, int etp = 1) {
+  LocalSizes s;
+  s.tokens = kTokens / cp, s.samples = 2, s.seq_len = 512;
+  s.tp = tp, s.cp = cp, s.ep = ep, s.etp = etp, s.sequence_parallel = sequence_parallel;
+  return s;
+}
+
+void count(Tally& tally, const Calls& calls) {
+  for (const CollectiveCall& call : calls) ++tally[{call.kind, call.axis, call.bytes}];
+}
+
+std::pair<Tally, Tally> passes(const Block& block, const LocalSizes& s) {
+  Tally forward, backward;
+  for (const LocalOp& op : lower_block(block, s)) {
+    for (const Calls& c : {op.forward_before, op.forward_beside, op.forward_after}) count(forward, c);
+    for (const Calls& c : {op.backward_before, op.beside_data_grad, op.beside_weight_grad, op.backward_after}) {
+      count(backward, c);
+    }
+  }
+  return {forward, backward};
+}
+
+const Block kLlama{"layer", test::llama_layer(kHidden, kHeads, kKv, kHead, kInner)};
+constexpr double kActivation = kTokens * kHidden * 2;  // one bf16 residual stream
+
+TEST(Lowering, LlamaLayerWithSequenceParallelism) {
+  // Korthikanti et al. arXiv:2205.05198 §4.2: forward 2 all-gathers and 2 reduce-scatters; backward as many, and the
+  // inputs of both column matmuls are gathered once more because only the shard was kept.
+  const auto [forward, backward] = passes(kLlama, sizes(4, true));
+  EXPECT_EQ(forward, (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 4}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+}
+
+TEST(Lowering, LlamaLayerWithoutSequenceParallelism) {
+  // Shoeybi et al. arXiv:1909.08053 §3: f and g, one all-reduce each way for attention and for the MLP.
+  const auto [forward, backward] = passes(kLlama, sizes(4, false));
+  EXPECT_EQ(forward, (Tally{{{Kind::AllReduce, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(backward, (Tally{{{Kind::AllReduce, Axis::TP, kActivation}, 2}}));
+}
+
+TEST(Lowering, NoParallelismNoCollectives) {
+  const auto [forward, backward] = passes(kLlama, sizes(1, false));
+  EXPECT_TRUE(forward.empty() && backward.empty());
+  const auto moe = passes({"moe", test::moe_feed_forward(kHidden, kInner, 8, 2)}, sizes(1, false));
+  EXPECT_TRUE(moe.first.empty() && moe.second.empty());
+}
+
+TEST(Lowering, GptLayerMovesTheSameAsLlama) {
+  // Dropout and adds stay in the token region: nothing more is sent.
+  const Block gpt{"layer", test::gpt_layer(kHidden, kHeads)};
+  EXPECT_EQ(passes(gpt, sizes(4, true)), passes(kLlama, sizes(4, true)));
+  EXPECT_EQ(passes(gpt, sizes(4, false)), passes(kLlama, sizes(4, false)));
+}
+
+TEST(Lowering, EmbeddingLmHeadAndLoss) {
+  const double vocabulary = 4096;
+  const Block stem{"stem", {test::make_op(OpKind::Embedding, "tokens", vocabulary, kHidden, Sharding::Vocab, false)}};
+  const Block head{"head", {test::make_norm("norm", kHidden, false),
+                            test::make_op(OpKind::Matmul, "lm_head", kHidden, vocabulary, Sharding::Column),
+                            test::make_op(OpKind::CrossEntropy, "loss", vocabulary, 1, Sharding::Heads)}};
+  const Tally::key_type gather{Kind::AllGather, Axis::TP, kActivation}, scatter{Kind::ReduceScatter, Axis::TP, kActivation};
+  const Tally::key_type reduce{Kind::AllReduce, Axis::TP, kActivation};
+  const Tally::key_type scalars{Kind::AllReduce, Axis::TP, 4 * kTokens};  // maximum, logit, sum of exponentials in fp32
+  EXPECT_EQ(passes(stem, sizes(4, true)), std::pair(Tally{{scatter, 1}}, Tally{{gather, 1}}));
+  EXPECT_EQ(passes(stem, sizes(4, false)), std::pair(Tally{{reduce, 1}}, Tally{}));
+  EXPECT_EQ(passes(head, sizes(4, true)), std::pair(Tally{{gather, 1}, {scalars, 3}}, Tally{{gather, 1}, {scatter, 1}}));
+  EXPECT_EQ(passes(head, sizes(4, false)), std::pair(Tally{{scalars, 3}}, Tally{{reduce, 1}}));
+}
+
+TEST(Lowering, WhereCallsStand) {
+  // A column matmul gathers before its forward; in backward the input is gathered beside the data gradient and the
+  // result reduced beside the weight gradient. A row matmul reduces after its forward.
+  const std::vector<LocalOp> ops = lower_block(kLlama, sizes(4, true));
+  const LocalOp& qkv = ops[1];
+  const LocalOp& proj = ops[4];
+  ASSERT_EQ(qkv.op->name + proj.op->name, "qkvproj");
+  EXPECT_EQ(qkv.forward_before.size(), 1u);
+  EXPECT_EQ(qkv.beside_data_grad.size(), 1u);
+  EXPECT_EQ(qkv.beside_weight_grad.size(), 1u);
+  EXPECT_EQ(proj.forward_after.size(), 1u);
+  EXPECT_EQ(proj.backward_before.size(), 1u);
+  EXPECT_TRUE(proj.forward_before.empty() && proj.beside_data_grad.empty() && proj.beside_weight_grad.empty());
+}
+
+TEST(Lowering, ContextParallelismMovesKeysAndValues) {
+  // All-gather of k and v over cp (whole sequence, this rank's heads): kv_heads / tp * (32 + 32) features, 2 bytes.
+  const double keys = kTokens * (kKv / 2) * (kHead + kHead) * 2;
+  const auto [forward, backward] = passes(kLlama, sizes(2, true, 4));
+  EXPECT_EQ(forward.at({Kind::AllGather, Axis::CP, keys}), 1);
+  EXPECT_EQ(backward.at({Kind::AllGather, Axis::CP, keys}), 1);
+  EXPECT_EQ(backward.at({Kind::ReduceScatter, Axis::CP, keys}), 1);
+  // Tensor-parallel messages shrink with the tokens of a rank.
+  EXPECT_EQ(forward.at({Kind::AllGather, Axis::TP, kActivation / 4}), 2);
+}
+
+const Block kMoe{"moe", test::moe_feed_forward(kHidden, kInner, 8, 2)};
+
+TEST(Lowering, ExpertParallelismExchangesRoutedTokens) {
+  // Each rank sends top_k copies of its tokens: once to the experts, once back, the same for the gradients.
+  const double sent = kTokens * 2 * kHidden * 2;
+  const auto [forward, backward] = passes(kMoe, sizes(1, false, 1, 4));
+  EXPECT_EQ(forward, (Tally{{{Kind::AllToAll, Axis::EP, sent}, 2}}));
+  EXPECT_EQ(backward, forward);
+}
+
+TEST(Lowering, SequenceParallelismSplitsTheRoutedTokens) {
+  const double sent = kTokens / 4 * 2 * kHidden * 2;
+  const auto [forward, backward] = passes(kMoe, sizes(4, true, 1, 4));
+  EXPECT_EQ(forward, (Tally{{{Kind::AllToAll, Axis::EP, sent}, 2}}));
+  EXPECT_EQ(backward, forward);
+}
+
+TEST(Lowering, ExpertTensorParallelismGathersAndScatters) {
+  // Tokens of the etp members differ, so they are gathered before the split experts and reduce-scattered after.
+  for (const auto& [tp, own] : {std::pair{2, kTokens / 2}, std::pair{1, kTokens}}) {
+    const double sent = own * 2 * kHidden * 2;
+    const auto [forward, backward] = passes(kMoe, sizes(tp, tp > 1, 1, 2, 2));
+    const Tally expected{{{Kind::AllToAll, Axis::EP, sent}, 2},
+                         {{Kind::AllGather, Axis::ETP, 2 * sent}, 1},
+                         {{Kind::ReduceScatter, Axis::ETP, 2 * sent}, 1}};
+    EXPECT_EQ(forward, expected) << "tp " << tp;
+    EXPECT_EQ(backward, expected) << "tp " << tp;
+  }
+}
+
+TEST(Lowering, ExpertsSplitLikeAPlainMlpWithoutSequenceParallelism) {
+  // Every tp rank holds the same tokens: partial sums are all-reduced, forward after the experts, backward before them.
+  const double routed = kTokens * 2 * kHidden * 2;
+  const auto [forward, backward] = passes(kMoe, sizes(2, false, 1, 1, 2));
+  EXPECT_EQ(forward, (Tally{{{Kind::AllReduce, Axis::ETP, routed}, 1}}));
+  EXPECT_EQ(backward, forward);
+}
+
+TEST(Lowering, AReplicatedOpBetweenShardedOnes) {
+  // column -> replicated gathers the features; replicated -> column keeps the full input, whose gradient is all-reduced.
+  const Block block{"b", {test::make_op(OpKind::Matmul, "split", kHidden, kInner, Sharding::Column),
+                          test::make_op(OpKind::Norm, "whole", kInner, kInner, Sharding::Replicated),
+                          test::make_op(OpKind::Matmul, "again", kInner, kHidden, Sharding::Column)}};
+  const std::vector<LocalOp> ops = lower_block(block, sizes(4, false));
+  const double inner = kTokens * kInner * 2;
+  ASSERT_EQ(ops[1].forward_before.size(), 1u);
+  EXPECT_EQ(ops[1].forward_before[0].kind, Kind::AllGather);
+  EXPECT_EQ(ops[1].forward_before[0].bytes, inner);
+  ASSERT_EQ(ops[2].beside_weight_grad.size(), 1u);
+  EXPECT_EQ(ops[2].beside_weight_grad[0].kind, Kind::AllReduce);
+  EXPECT_EQ(ops[2].beside_weight_grad[0].bytes, inner);
+}
+
+TEST(Lowering, AnOpReadsTheInputItNames) {
+  // In a parallel block the MLP's column matmul reads the norm, not the row matmul before it.
+  std::vector<Op> ops = test::llama_layer(kHidden, kHeads, kKv, kHead, kInner);
+  ops[7].input = "norm1";
+  const std::vector<LocalOp> local = lower_block({"parallel", ops}, sizes(4, true));
+  ASSERT_EQ(local[7].forward_before.size(), 1u);
+  EXPECT_EQ(local[7].forward_before[0].bytes, kActivation);
+  ops[7].input = "qkv";  // split features: they must be gathered first
+  EXPECT_EQ(lower_block({"odd", ops}, sizes(4, true))[7].forward_before[0].kind, Kind::AllGather);
+}
+
+TEST(Lowering, RowsAndFeaturesOfARank) {
+  const std::vector<LocalOp> ops = lower_block(kLlama, sizes(4, true, 2));
+  const auto of = [&](const std::string& name) {
+    return *std::find_if(ops.begin(), ops.end(), [&](const LocalOp& op) { return op.op->name == name; });
+  };
+  EXPECT_EQ(of("norm1").rows, kTokens / 2 / 4);
+  EXPECT_EQ(of("qkv").rows, kTokens / 2);
+  EXPECT_EQ(of("qkv").out, (kHeads + 2 * kKv) * kHead / 4);
+  EXPECT_EQ(of("attention").heads, kHeads / 4);
+  EXPECT_EQ(of("attention").kv_heads, kKv / 4);
+  EXPECT_EQ(of("proj").in, kHeads * kHead / 4);
+  EXPECT_EQ(of("fc2").parameters, kInner * kHidden / 4);
+  EXPECT_EQ(of("norm2").parameters, kHidden);
+  EXPECT_FALSE(of("fc2").expert_weights);
+}
+
+TEST(Lowering, WorkAndWeightsOfAllRanksAreThoseOfTheModel) {
+  // Whatever the layout, matmul rows x features and weights summed over ranks are the unsharded op's.
+  for (int tp : {1, 2, 4}) {
+    for (int ep : {1, 2, 4}) {
+      for (int etp : {1, 2, 4}) {
+        const LocalSizes s = sizes(tp, tp > 1, 1, ep, etp);
+        const double tokens_of_all = kTokens * 8 / tp;  // 8 ranks: 8 / tp replicas of one micro-batch each
+        for (const LocalOp& op : lower_block(kMoe, s)) {
+          if (op.op->kind != OpKind::GroupedMatmul) continue;
+          EXPECT_DOUBLE_EQ(8 * op.rows * op.in * op.out, tokens_of_all * 2 * op.op->in_features * op.op->out_features)
+              << "tp " << tp << " ep " << ep << " etp " << etp;
+          EXPECT_DOUBLE_EQ(op.parameters * ep * etp, parameter_count(*op.op));
+          EXPECT_EQ(op.local_experts, 8 / ep);
+          EXPECT_TRUE(op.expert_weights);
+        }
+      }
+    }
+  }
+}
+
+TEST(LocalSizes, FromStrategyAndModel) {
+  ModelSpec m;
+  Strategy s;
+  s.micro_batch = 3, s.cp = 2, s.tp = 1, s.sequence_parallel = true;
+  LocalSizes sizes = local_sizes(m, s, 100);
+  EXPECT_EQ(sizes.tokens, 150);
+  EXPECT_EQ(sizes.samples, 3);
+  EXPECT_EQ(sizes.activation_bytes, 2);
+  EXPECT_FALSE(sizes.sequence_parallel);  // nothing to split over one rank
+  m.tokens_per_sample = 10;
+  s.precision = DType::FP32, s.tp = 2;
+  sizes = local_sizes(m, s, 100);
+  EXPECT_EQ(sizes.tokens, 15);
+  EXPECT_EQ(sizes.seq_len, 10);
+  EXPECT_EQ(sizes.activation_bytes, 4);
+  EXPECT_TRUE(sizes.sequence_parallel);
+  s.precision = DType::FP8;
+  EXPECT_EQ(local_sizes(m, s, 1).activation_bytes, 2);
+}
+
+}  // namespace

@@ -1,0 +1,61 @@
+// Step plans written by hand: blocks with stated times, so that a step can be worked out on paper.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "step/step_program.hpp"
+
+namespace dts::test {
+
+// Owns the blocks its plan refers to.
+struct HandPlan {
+  StepPlan plan;
+  std::vector<std::unique_ptr<BlockCost>> blocks;
+
+  BlockCost& block(double forward_s, double backward_s) {
+    blocks.push_back(std::make_unique<BlockCost>());
+    BlockCost& b = *blocks.back();
+    b.forward.total_s = b.forward.compute_s = forward_s;
+    b.backward.total_s = b.backward.compute_s = backward_s;
+    return b;
+  }
+};
+
+// pp x vpp virtual stages of one block each; forward and backward take whole seconds.
+inline HandPlan even_pipeline(int pp, int vpp, int micro_batches, double forward_s = 1, double backward_s = 2) {
+  HandPlan hand;
+  for (int v = 0; v < pp * vpp; ++v) {
+    hand.plan.stages.push_back({{&hand.block(forward_s, backward_s)}});
+    hand.plan.comm.emplace_back();
+  }
+  hand.plan.micro_batches = micro_batches;
+  hand.plan.order = interleaved(pp, vpp, micro_batches);
+  hand.plan.optimizer_s.assign(static_cast<std::size_t>(pp), 0);
+  return hand;
+}
+
+// One stage of `blocks` equal blocks, each with its own data-parallel collectives.
+inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double forward_s, double backward_s, double gather_s,
+                              double reduce_s) {
+  HandPlan hand;
+  StageCost stage;
+  StageComm comm;
+  for (int b = 0; b < blocks; ++b) {
+    stage.blocks.push_back(&hand.block(forward_s, backward_s));
+    StageComm::Unit unit;
+    unit.end = static_cast<std::size_t>(b) + 1;
+    unit.gather_s = zero > 0 ? gather_s : 0;
+    unit.reduce_s = reduce_s;
+    comm.units.push_back(unit);
+  }
+  hand.plan.stages = {stage};
+  hand.plan.comm = {comm};
+  hand.plan.micro_batches = micro_batches;
+  hand.plan.order = one_f_one_b(1, micro_batches);
+  hand.plan.optimizer_s = {0};
+  hand.plan.zero = zero;
+  return hand;
+}
+
+}  // namespace dts::test
