@@ -13,10 +13,12 @@
 #include "communication_model.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using dts::Algorithm;
 using dts::CollectiveKind;
 using dts::CommunicationModel;
 using dts::TopologyKind;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
@@ -97,31 +99,31 @@ void bind_communication(py::module_& m) {
              const dts::TopologySpec spec{kind, nodes, devices_per_node, inter, intra, dims, radix, group_size,
                                           oversubscription, switches, links_from(links)};
              return CommunicationModel(dts::Topology(spec), reduce_s_per_byte);
-           }), py::call_guard<py::gil_scoped_release>(),
-           py::arg("kind"), py::arg("nodes"), py::arg("devices_per_node"), py::arg("rates"), py::arg("dims"),
-           py::arg("radix"), py::arg("group_size"), py::arg("oversubscription"), py::arg("switches"),
-           py::arg("links"), py::arg("reduce_s_per_byte"))
+           }), Release(),
+           "kind"_a, "nodes"_a, "devices_per_node"_a, "rates"_a, "dims"_a,
+           "radix"_a, "group_size"_a, "oversubscription"_a, "switches"_a,
+           "links"_a, "reduce_s_per_byte"_a)
       .def("collective",
            [](const CommunicationModel& model, CollectiveKind kind, double bytes, const std::vector<int>& ranks,
               Algorithm algorithm, int root, int chunks) {
              const dts::CollectiveCost c = model.collective(kind, bytes, ranks, {algorithm, root, chunks});
              return std::make_tuple(c.time_s, c.algorithm, c.bound, c.sent_bytes_per_rank);
            },
-           py::arg("kind"), py::arg("bytes"), py::arg("ranks"), py::arg("algorithm"), py::arg("root"),
-           py::arg("chunks"), py::call_guard<py::gil_scoped_release>())
-      .def("traffic", &traffic, py::arg("kind"), py::arg("bytes"), py::arg("ranks"), py::arg("algorithm"),
-           py::arg("root"))
+           "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a, "root"_a,
+           "chunks"_a, Release())
+      .def("traffic", &traffic, "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a,
+           "root"_a)
       .def("with_links",
            [](const CommunicationModel& model, const std::vector<LinkTuple>& changed) {
              return model.with_links(links_from(changed));
-           }, py::arg("changed"), py::call_guard<py::gil_scoped_release>())
-      .def("links", &links_of, py::call_guard<py::gil_scoped_release>())
+           }, "changed"_a, Release())
+      .def("links", &links_of, Release())
       .def("link",
            [](const CommunicationModel& model, int from, int to) {
              const dts::LinkRate rate = model.topology().link(from, to).rate;
              return std::make_tuple(rate.bandwidth_Bps, rate.latency_s);
-           }, py::arg("a"), py::arg("b"))
+           }, "a"_a, "b"_a)
       .def("vertex_name",
            [](const CommunicationModel& model, int vertex) { return model.topology().vertex_name(vertex); },
-           py::arg("vertex"));
+           "vertex"_a);
 }
