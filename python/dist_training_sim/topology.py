@@ -45,7 +45,7 @@ class Link:
 
     a: int
     b: int
-    bandwidth_Bps: float  # noqa: N815 - SI unit in the name
+    bandwidth_Bps: float
     latency_s: float
 
 
