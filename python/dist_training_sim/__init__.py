@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .models import Block, LayerRun, Model, ops
     from .parallel import RankGrid, Recompute, Schedule, Strategy
     from .result import Result
-    from .simulator import IterationResult, RunResult, TrainingSimulator, simulate
+    from .simulator.simulate import simulate
+    from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Link, Topology
 
 # Loaded on first use: importing the package costs little more than importing NumPy.

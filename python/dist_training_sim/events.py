@@ -74,8 +74,8 @@ class Event:
 class EventList(Sequence[Event]):
     """Read-only list of events over the simulator's columns.
 
-    `columns` holds the arrays `kind`, `stream`, `rank`, `stage`, `micro_batch`, `piece`, `start_s`, `end_s`. Events of no
-    length are left out.
+    `columns` holds the arrays `kind`, `stream`, `rank`, `stage`, `micro_batch`, `piece`, `start_s`, `end_s`. Events of
+    no length are left out.
     """
 
     def __init__(self, columns: Mapping[str, npt.NDArray[Any]], *, sharded: bool) -> None:

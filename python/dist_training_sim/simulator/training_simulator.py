@@ -111,9 +111,9 @@ class RunResult:
 class TrainingSimulator:
     """Simulate training on devices, links and memories that were modelled one by one.
 
-    By default the job is data-parallel: every device holds the whole model and its share of the batch, and gradients are
-    all-reduced while backward runs. `set_strategy` chooses any other layout, `set_model` a described model instead of a
-    size.
+    By default the job is data-parallel: every device holds the whole model and its share of the batch, and gradients
+    are all-reduced while backward runs. `set_strategy` chooses any other layout, `set_model` a described model instead
+    of a size.
 
     Parameters
     ----------
