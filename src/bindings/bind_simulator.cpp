@@ -41,15 +41,13 @@ py::dict event_columns(const EventTable& e) {
 EventTable events_of(const py::dict& columns) {
   const auto get = [&](const char* name) { return columns[name].cast<py::array_t<double>>(); };
   const auto kind = get("kind"), stream = get("stream"), rank = get("rank"), stage = get("stage"),
-             micro_batch = get("micro_batch"), piece = get("piece"), start_s = get("start_s"), end_s = get("end_s");
-  EventTable e;
+             micro_batch = get("micro_batch"), piece = get("piece");
+  EventTable e{{}, columns["start_s"].cast<std::vector<double>>(), columns["end_s"].cast<std::vector<double>>()};
   for (py::ssize_t i = 0; i < kind.size(); ++i) {
     e.tasks.push_back({static_cast<TaskKind>(kind.at(i)), static_cast<StreamKind>(stream.at(i)),
                        static_cast<std::int32_t>(rank.at(i)), static_cast<std::int32_t>(stage.at(i)),
                        static_cast<std::int32_t>(micro_batch.at(i)), static_cast<std::int32_t>(piece.at(i))});
   }
-  e.start_s.assign(start_s.data(), start_s.data() + start_s.size());
-  e.end_s.assign(end_s.data(), end_s.data() + end_s.size());
   return e;
 }
 

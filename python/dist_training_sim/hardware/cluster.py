@@ -136,7 +136,7 @@ class Cluster:
         ConfigError
             Listing every entry that is not legal.
         """
-        from .files import read_cluster
+        from ..catalog.cluster_file import read_cluster
 
         return read_cluster(Path(path))
 
