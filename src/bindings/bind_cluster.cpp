@@ -114,8 +114,8 @@ void bind_group(py::module_& m) {
       .def_readwrite("stride", &GroupSpan::stride);
   m.def("span_of", py::overload_cast<const ClusterSpec&, int, int, int>(&dts::span_of), "cluster"_a, "size"_a,
         "stride"_a = 1, "first"_a = 0, Release());
-  m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), "cluster"_a,
-        "ranks"_a, Release());
+  m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), "cluster"_a, "ranks"_a,
+        Release());
   m.def("fabric_collective", &dts::fabric_collective, "cluster"_a, "kind"_a, "bytes"_a, "span"_a, Release());
 }
 

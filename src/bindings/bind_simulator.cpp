@@ -58,9 +58,9 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
   return matrix;
 }
 
-StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
-               const Strategy& strategy, const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events,
-               bool keep_traffic, const std::vector<double>& slowdown) {
+StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
+               const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
+               const std::vector<double>& slowdown) {
   return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events, keep_traffic, slowdown});
 }
 
@@ -114,8 +114,10 @@ void bind_simulator(py::module_& m) {
       .value("OPTIMIZER", TaskKind::Optimizer)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
-      .def_static("of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); }, "cluster"_a)
-      .def_static("of_topology", [](const CommunicationModel& c) { return make_interconnect(c); }, "model"_a)
+      .def_static(
+          "of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); }, "cluster"_a)
+      .def_static(
+          "of_topology", [](const CommunicationModel& c) { return make_interconnect(c); }, "model"_a)
       .def_property_readonly("device_count", &Interconnect::device_count);
   bind_memory_report(m);
   bind_breakdown(m);
@@ -150,8 +152,7 @@ void bind_simulator(py::module_& m) {
                    &StepResult::micro_batches, &StepResult::stages, &StepResult::mean, &StepResult::memory,
                    &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::events,
                    &StepResult::traffic_bytes));
-  m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a,
-        "profile"_a, "seq_len"_a, "expand"_a = false, "keep_events"_a = true,
-        "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
+  m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
+        "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
         Release());
 }
