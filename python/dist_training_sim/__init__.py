@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from .errors import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
     from .events import Event
     from .frameworks import FrameworkProfile
-    from .hardware import Cluster, Device, Node
+    from .hardware import Cluster, Device, Link, Node
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
     from .parallel import RankGrid, Recompute, Schedule, Strategy
     from .result import Result
-    from .simulator import IterationResult, RunResult, TrainingSimulator, simulate
-    from .topology import CustomLink, Link, Topology
+    from .simulator.simulate import simulate
+    from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
+    from .topology import CustomLink, Topology, TopologyLink
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {
@@ -36,13 +37,13 @@ _HOMES = {
     "errors": ("ConfigError", "DtsError", "FormatError", "InfeasibleError", "MissingDataError"),
     "events": ("Event",),
     "frameworks": ("FrameworkProfile",),
-    "hardware": ("Cluster", "Device", "Node"),
+    "hardware": ("Cluster", "Device", "Link", "Node"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
     "parallel": ("RankGrid", "Recompute", "Schedule", "Strategy"),
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
-    "topology": ("CustomLink", "Link", "Topology"),
+    "topology": ("CustomLink", "Topology", "TopologyLink"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -78,6 +79,7 @@ __all__ = [
     "Schedule",
     "Strategy",
     "Topology",
+    "TopologyLink",
     "TrainingSimulator",
     "__version__",
     "ops",

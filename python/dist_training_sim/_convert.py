@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from . import _core
 from .errors import MissingDataError
+from .named_enum import member
 
 __all__ = ["DTYPES", "CoreSpec", "to_core"]
 
-DTYPES = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")
+DTYPES = tuple(dtype.name.lower() for dtype in _core.DType)
 """Number formats in the order of the core's `DType`."""
 
 
@@ -60,22 +62,17 @@ def to_core(description: Any, struct: type[Any] | None = None) -> Any:
     ------
     TypeError
         If the struct lacks a field, or a field's value does not fit its type.
+    ConfigError
+        If a text names no member of the field's enum.
     MissingDataError
         If a value is None and the core has no notion of "unknown" for it.
     """
     spec: CoreSpec = description.CORE
-    target = (struct or _core_class(spec.struct))()
+    target = (struct or getattr(_core, spec.struct))()
     for f in fields(description):
         if f.name not in spec.python_only:
             _assign(target, f.name, getattr(description, f.name), spec, description)
     return target
-
-
-def _core_class(name: str) -> type[Any]:
-    from . import _core
-
-    found: type[Any] = getattr(_core, name)
-    return found
 
 
 def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> None:
@@ -96,7 +93,7 @@ def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> N
 def _converted(value: Any, current: Any, where: str) -> Any:
     """`value` in the type of the struct's present value `current`."""
     if isinstance(current, Enum):
-        return _enum_member(value, type(current), where)
+        return member(type(current), value, where)
     if is_dataclass(value) and not isinstance(value, type):
         return to_core(value, None if current is None else type(current))
     if isinstance(value, Mapping):
@@ -115,12 +112,3 @@ def _by_dtype(value: Mapping[str, Any], current: Any, where: str) -> list[Any]:
         slot = DTYPES.index(name)
         items[slot] = _converted(item, items[slot], f"{where}[{name}]")
     return items
-
-
-def _enum_member(value: Any, kind: type[Enum], where: str) -> Enum:
-    """Member of a core enum by the name of a Python one, or by text; case and underscores do not matter."""
-    text = value.name if isinstance(value, Enum) else str(value)
-    for member in kind:
-        if member.name.lower().replace("_", "") == text.lower().replace("_", ""):
-            return member
-    raise TypeError(f"{where}: {kind.__name__} has no member {text!r}")

@@ -1,18 +1,417 @@
-"""Types of the private extension module."""
+"""Types of the private extension module: the same order as src/bindings, checked by `mypy.stubtest`."""
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 __version__: str
 
+_Link = tuple[int, int, float, float]  # from, to, bytes/s, s
+
+class _CoreType(type): ...  # pybind11's metaclass, which no module exports
+
+# ---- errors --------------------------------------------------------------------------------------------------------
+
 class DtsError(ValueError): ...
 class ConfigError(DtsError): ...
 class InfeasibleError(DtsError): ...
 class MissingDataError(DtsError): ...
 class FormatError(DtsError): ...
+
+# ---- device --------------------------------------------------------------------------------------------------------
+
+class DType(Enum):
+    FP64 = 0
+    FP32 = 1
+    TF32 = 2
+    FP16 = 3
+    BF16 = 4
+    FP8 = 5
+    FP4 = 6
+    INT8 = 7
+
+class DeviceKind(Enum):
+    GPU = 0
+    CPU = 1
+    TPU = 2
+    ACCELERATOR = 3
+
+class Clock(Enum):
+    BURST = 0
+    SUSTAINED = 1
+
+class DTypeRate(metaclass=_CoreType):
+    peak_flops: float
+    burst_share: float
+    sustained_share: float
+    def __init__(self) -> None: ...
+
+class GemmConstants(metaclass=_CoreType):
+    small_tile_rate: float
+    tiny_tile_rate: float
+    prologue_k: float
+    floor_s: float
+    memory_efficiency: float
+    overlap_power: float
+    wave_quantisation: float
+    split_k_floor_s: float
+    l2_factor: float
+    def __init__(self) -> None: ...
+
+class AttentionConstants(metaclass=_CoreType):
+    rate_d64: float
+    rate_d128: float
+    rate_d256: float
+    rate_mla: float
+    block_overhead: float
+    causal_overhead: float
+    block_q: float
+    floor_s: float
+    def __init__(self) -> None: ...
+
+class MemoryConstants(metaclass=_CoreType):
+    stream_efficiency: float
+    norm_efficiency: float
+    gather_efficiency: float
+    optimizer_efficiency: float
+    kernel_floor_s: float
+    def __init__(self) -> None: ...
+
+class QuantiseConstants(metaclass=_CoreType):
+    bytes_per_element: float
+    efficiency: float
+    floor_s: float
+    def __init__(self) -> None: ...
+
+class DeviceSpec(metaclass=_CoreType):
+    name: str
+    kind: DeviceKind
+    hbm_bytes: float
+    hbm_Bps: float
+    sm_count: int
+    l2_bytes: float
+    power_w: float
+    launch_s: float
+    rates: list[DTypeRate]
+    gemm: GemmConstants
+    gemm_fp8: GemmConstants
+    gemm_fp4: GemmConstants
+    attention_forward: AttentionConstants
+    attention_backward: AttentionConstants
+    memory: MemoryConstants
+    quantise_fp8_tensor: QuantiseConstants
+    quantise_fp8_block: QuantiseConstants
+    quantise_fp4_block: QuantiseConstants
+    systolic: bool
+    measured_kernels: bool
+    @overload
+    def __init__(self) -> None: ...
+    @overload
+    def __init__(self, other: DeviceSpec) -> None: ...
+    def rate(self, dtype: DType) -> DTypeRate: ...
+
+def check_device(device: DeviceSpec) -> None: ...
+def compute_dtype(device: DeviceSpec, dtype: DType) -> DType: ...
+def matmul_flops(device: DeviceSpec, dtype: DType, clock: Clock) -> float: ...
+
+# ---- cluster -------------------------------------------------------------------------------------------------------
+
+class ScaleUpKind(Enum):
+    FLAT = 0
+    TORUS = 1
+
+class ScaleUpSpec(metaclass=_CoreType):
+    name: str
+    kind: ScaleUpKind
+    domain_devices: int
+    device_Bps: float
+    launch_s: float
+    hop_s: float
+    ring_efficiency: float
+    ring_ramp: float
+    ring_ramp_growth: float
+    all_reduce_copy: float
+    gather_copy: float
+    ring_sms: float
+    nvls_min_ranks: int
+    nvls_startup_s: float
+    nvls_ramp: float
+    nvls_efficiency: float
+    nvls_tree_efficiency: float
+    nvls_sms: float
+    p2p_launch_s: float
+    p2p_peer_s: float
+    p2p_ramp: float
+    p2p_efficiency: float
+    p2p_copy: float
+    sendrecv_efficiency: float
+    group_exponent: float
+    torus_axes: int
+    torus_shape: list[int]
+    torus_wrap: int
+    domain_rings: int
+    def __init__(self) -> None: ...
+
+class ScaleOutSpec(metaclass=_CoreType):
+    name: str
+    hop_s: float
+    low_latency_Bps: float
+    level_startup_s: float
+    ramp: float
+    ring_efficiency: float
+    tree_efficiency: float
+    p2p_peer_s: float
+    p2p_ramp: float
+    p2p_efficiency: float
+    sendrecv_efficiency: float
+    def __init__(self) -> None: ...
+
+class NodeSpec(metaclass=_CoreType):
+    name: str
+    device: DeviceSpec
+    devices: int
+    scale_up: ScaleUpSpec
+    nics: float
+    nic_Bps: float
+    host_bytes: float
+    host_Bps: float
+    def __init__(self) -> None: ...
+
+class ClusterSpec(metaclass=_CoreType):
+    name: str
+    node: NodeSpec
+    nodes: int
+    scale_out: ScaleOutSpec
+    def __init__(self) -> None: ...
+
+def device_count(cluster: ClusterSpec) -> int: ...
+def domain_devices(cluster: ClusterSpec) -> int: ...
+def check_cluster(cluster: ClusterSpec) -> None: ...
+
+class CollectiveCost(metaclass=_CoreType):
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def bound(self) -> str: ...
+    @property
+    def sent_bytes_per_rank(self) -> float: ...
+    @property
+    def sms(self) -> float: ...
+
+class GroupSpan(metaclass=_CoreType):
+    ranks: int
+    ranks_per_domain: int
+    domains: int
+    stride: int
+    def __init__(self, ranks: int = 1, ranks_per_domain: int = 1, domains: int = 1, stride: int = 1) -> None: ...
+
+def span_of(cluster: ClusterSpec, size: int, stride: int = 1, first: int = 0) -> GroupSpan: ...
+def span_of_ranks(cluster: ClusterSpec, ranks: Sequence[int]) -> GroupSpan: ...
+def fabric_collective(cluster: ClusterSpec, kind: CollectiveKind, bytes: float, span: GroupSpan) -> CollectiveCost: ...
+
+# ---- workload ------------------------------------------------------------------------------------------------------
+
+class OpKind(Enum):
+    MATMUL = 0
+    GROUPED_MATMUL = 1
+    ATTENTION = 2
+    NORM = 3
+    ACTIVATION = 4
+    ELEMENTWISE = 5
+    DROPOUT = 6
+    EMBEDDING = 7
+    CROSS_ENTROPY = 8
+    ROUTER = 9
+    DISPATCH = 10
+    COMBINE = 11
+    CONV2D = 12
+    CUSTOM = 13
+
+class Sharding(Enum):
+    REPLICATED = 0
+    SEQUENCE = 1
+    COLUMN = 2
+    ROW = 3
+    HEADS = 4
+    VOCAB = 5
+    EXPERT = 6
+    EXPERT_COLUMN = 7
+    EXPERT_ROW = 8
+
+class Rows(Enum):
+    TOKENS = 0
+    ROUTED = 1
+    SAMPLES = 2
+
+class Op(metaclass=_CoreType):
+    name: str
+    kind: OpKind
+    sharding: Sharding
+    rows: Rows
+    input: str
+    in_features: float
+    out_features: float
+    bias: bool
+    trainable: bool
+    extra_parameters: float
+    heads: float
+    kv_heads: float
+    qk_head_dim: float
+    v_head_dim: float
+    causal: bool
+    window: float
+    experts: float
+    top_k: float
+    forward_bytes_per_element: float
+    backward_bytes_per_element: float
+    saves_input: bool
+    saved_bytes_per_row: float
+    score_dropout: bool
+    norm_groups: float
+    norm_has_bias: bool
+    output_positions: float
+    kernel_area: float
+    input_positions: float
+    groups: float
+    flops_per_row: float
+    def __init__(self) -> None: ...
+
+class Block(metaclass=_CoreType):
+    name: str
+    ops: list[Op]
+    def __init__(self) -> None: ...
+
+class LayerRun(metaclass=_CoreType):
+    block: Block
+    repeat: int
+    def __init__(self) -> None: ...
+
+class ModelSpec(metaclass=_CoreType):
+    name: str
+    stem: Block
+    layers: list[LayerRun]
+    head: Block
+    hidden: float
+    tokens_per_sample: float
+    tied_embeddings: bool
+    def __init__(self) -> None: ...
+
+class Flops(metaclass=_CoreType):
+    @property
+    def causal(self) -> float: ...
+    @property
+    def full(self) -> float: ...
+
+def check_model(model: ModelSpec) -> None: ...
+def parameter_count(model: ModelSpec) -> float: ...
+def active_parameter_count(model: ModelSpec) -> float: ...
+def training_flops(model: ModelSpec, seq_len: float) -> Flops: ...
+
+# ---- parallel ------------------------------------------------------------------------------------------------------
+
+class Recompute(Enum):
+    NONE = 0
+    SELECTIVE = 1
+    FULL = 2
+
+class PipelineSchedule(Enum):
+    ONE_F_ONE_B = 0
+    GPIPE = 1
+
+class Optimizer(Enum):
+    SGD = 0
+    MOMENTUM = 1
+    ADAM = 2
+
+class Strategy(metaclass=_CoreType):
+    dp: int
+    tp: int
+    pp: int
+    vpp: int
+    cp: int
+    ep: int
+    etp: int
+    sequence_parallel: bool
+    zero: int
+    micro_batch: int
+    global_batch: int
+    recompute: Recompute
+    schedule: PipelineSchedule
+    optimizer: Optimizer
+    precision: DType
+    overlap_grad_reduce: bool
+    overlap_param_gather: bool
+    rank_order: str
+    layers_per_stage: list[int]
+    def __init__(self) -> None: ...
+
+class SelectiveRule(Enum):
+    CORE_ATTENTION = 0
+    ALTERNATE_MATMULS = 1
+
+class FrameworkProfile(metaclass=_CoreType):
+    name: str
+    selective: SelectiveRule
+    flash_attention: bool
+    causal_skip: bool
+    attention_dropout: float
+    memory_pass_factor: float
+    cross_entropy_bytes: float
+    logits_peak_bytes: float
+    grouped_single_launch: bool
+    tp_overlap_weight_grad: bool
+    grad_reduce_bytes: float
+    main_grad_bytes: float
+    grad_accumulate_bytes: float
+    bucket_parameters: float
+    bucket_parameters_per_rank: float
+    fsdp_reduce_every_micro_batch: bool
+    reshard_after_forward: bool
+    fsdp_gather_before_reduce: bool
+    fsdp_keeps_under_pp: bool
+    optimizer_bytes: float
+    host_forward_s_per_op: float
+    host_backward_s_per_op: float
+    step_cost_s: float
+    fp32_shards: bool
+    dummy_weight_gradients: bool
+    gather_buffers: int
+    eager_norm: bool
+    eager_gate: bool
+    compiled_blocks: bool
+    workspace_bytes: float
+    context_bytes: float
+    reserved_factor: float
+    def __init__(self) -> None: ...
+
+class Axis(Enum):
+    TP = 0
+    CP = 1
+    DP = 2
+    PP = 3
+    EP = 4
+    ETP = 5
+    EDP = 6
+    DP_CP = 7
+
+class RankGrid(metaclass=_CoreType):
+    def __init__(self, strategy: Strategy) -> None: ...
+    @property
+    def world(self) -> int: ...
+    def size(self, axis: Axis) -> int: ...
+    def coordinate(self, rank: int, axis: Axis) -> int: ...
+    def group(self, rank: int, axis: Axis) -> list[int]: ...
+    def groups(self, axis: Axis) -> list[list[int]]: ...
+
+def check_layout(model: ModelSpec, strategy: Strategy, devices: int, seq_len: float) -> None: ...
+def layers_per_virtual_stage(layers: int, strategy: Strategy) -> list[int]: ...
+
+# ---- communication -------------------------------------------------------------------------------------------------
 
 class TopologyKind(Enum):
     RING = 0
@@ -55,9 +454,7 @@ class Algorithm(Enum):
     BRUCK = 12
     DISSEMINATION = 13
 
-_Link = tuple[int, int, float, float]
-
-class CommunicationModel:
+class CommunicationModel(metaclass=_CoreType):
     def __init__(
         self,
         kind: TopologyKind,
@@ -72,6 +469,7 @@ class CommunicationModel:
         links: Sequence[_Link],
         reduce_s_per_byte: float,
     ) -> None: ...
+    def links(self) -> list[_Link]: ...
     def collective(
         self, kind: CollectiveKind, bytes: float, ranks: Sequence[int], algorithm: Algorithm, root: int, chunks: int
     ) -> tuple[float, str, str, float]: ...
@@ -79,27 +477,179 @@ class CommunicationModel:
         self, kind: CollectiveKind, bytes: float, ranks: Sequence[int], algorithm: Algorithm, root: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
     def with_links(self, changed: Sequence[_Link]) -> CommunicationModel: ...
-    def links(self) -> list[_Link]: ...
     def link(self, a: int, b: int) -> tuple[float, float]: ...
     def vertex_name(self, vertex: int) -> str: ...
+
+# ---- compute -------------------------------------------------------------------------------------------------------
+
+class GemmPass(Enum):
+    FORWARD = 0
+    DATA_GRAD = 1
+    WEIGHT_GRAD = 2
+
+class QuantiseRecipe(Enum):
+    FP8_TENSOR = 0
+    FP8_BLOCK = 1
+    FP4_BLOCK = 2
+
+class GemmShape(metaclass=_CoreType):
+    m: float
+    n: float
+    k: float
+    batch: float
+    def __init__(self, m: float, n: float, k: float, batch: float = 1.0) -> None: ...
+
+class AttentionShape(metaclass=_CoreType):
+    batch: float
+    heads: float
+    kv_heads: float
+    q_len: float
+    kv_len: float
+    qk_dim: float
+    v_dim: float
+    causal: bool
+    window: float
+    def __init__(self) -> None: ...
+
+class ConvShape(metaclass=_CoreType):
+    samples: float
+    in_channels: float
+    out_channels: float
+    kernel_area: float
+    input_positions: float
+    output_positions: float
+    groups: float
+    def __init__(self) -> None: ...
+
+class GroupedKernel(metaclass=_CoreType):
+    forward_rate: float
+    data_grad_rate: float
+    weight_grad_rate: float
+    forward_group_s: float
+    data_grad_group_s: float
+    weight_grad_group_s: float
+    def __init__(self) -> None: ...
+
+class UnfusedAttentionBytes(metaclass=_CoreType):
+    forward_bytes_per_score: float
+    backward_bytes_per_score: float
+    def __init__(self) -> None: ...
+
+def pass_shape(forward: GemmShape, gemm_pass: GemmPass) -> GemmShape: ...
+def gemm_time_s(
+    device: DeviceSpec,
+    dtype: DType,
+    shape: GemmShape,
+    gemm_pass: GemmPass,
+    output_bytes_per_element: float,
+    clock: Clock = ...,
+) -> float: ...
+
+GROUPED_SINGLE_LAUNCH: GroupedKernel
+GROUPED_MULTI_STREAM: GroupedKernel
+
+def grouped_gemm_time_s(
+    device: DeviceSpec,
+    dtype: DType,
+    groups: float,
+    per_group: GemmShape,
+    gemm_pass: GemmPass,
+    output_bytes_per_element: float,
+    kernel: GroupedKernel = ...,
+    clock: Clock = ...,
+) -> float: ...
+def flash_attention_time_s(
+    device: DeviceSpec,
+    dtype: DType,
+    shape: AttentionShape,
+    backward: bool,
+    causal_skip: bool = True,
+    clock: Clock = ...,
+) -> float: ...
+def unfused_attention_time_s(
+    device: DeviceSpec, dtype: DType, shape: AttentionShape, backward: bool, bytes: UnfusedAttentionBytes = ...
+) -> float: ...
+def conv_gemm(shape: ConvShape, gemm_pass: GemmPass) -> GemmShape: ...
+def conv_time_s(
+    device: DeviceSpec,
+    dtype: DType,
+    shape: ConvShape,
+    gemm_pass: GemmPass,
+    output_bytes_per_element: float,
+    clock: Clock = ...,
+) -> float: ...
+def stream_time_s(device: DeviceSpec, bytes: float) -> float: ...
+def norm_time_s(device: DeviceSpec, bytes: float) -> float: ...
+def permute_time_s(device: DeviceSpec, bytes: float) -> float: ...
+def roofline_time_s(device: DeviceSpec, dtype: DType, flops: float, bytes: float) -> float: ...
+def quantise_time_s(device: DeviceSpec, recipe: QuantiseRecipe, elements: float) -> float: ...
+def optimizer_time_s(device: DeviceSpec, parameters: float, bytes_per_parameter: float) -> float: ...
+def fused_update_bytes(
+    states: float, state_bytes: float = 4.0, gradient_bytes: float = 4.0, copy_bytes: float = 0.0
+) -> float: ...
+def foreach_adamw_bytes(element_bytes: float) -> float: ...
+def embedding_forward_bytes(tokens: float, hidden: float, element_bytes: float) -> float: ...
+def embedding_backward_bytes(
+    tokens: float, hidden: float, element_bytes: float, vocabulary: float, dense_gradient: bool
+) -> float: ...
+def cross_entropy_bytes_per_logit(fused: bool, logit_bytes: float, backward: bool) -> float: ...
+
+class OpProfile(metaclass=_CoreType):
+    flops: float
+    bytes: float
+    dtype: DType
+    def __init__(self, flops: float, bytes: float, dtype: DType = ...) -> None: ...
+
+class GenericWork(metaclass=_CoreType):
+    parameters: float
+    samples: float
+    activations: float
+    dtype: DType
+    def __init__(self, parameters: float, samples: float, activations: float, dtype: DType = ...) -> None: ...
+
+def pass_profile(work: GenericWork) -> OpProfile: ...
+
+class ComputeModel(metaclass=_CoreType):
+    SLOWEST: ClassVar[int] = -1
+    def __init__(self, devices: int, device: DeviceSpec) -> None: ...
+    @property
+    def devices(self) -> int: ...
+    def device(self, index: int) -> DeviceSpec: ...
+    def speed(self, index: int) -> float: ...
+    def set_device(self, index: int, device: DeviceSpec) -> None: ...
+    def set_speed(self, index: int, factor: float) -> None: ...
+    def forward_time_s(self, work: GenericWork, device: int) -> float: ...
+    def backward_time_s(self, work: GenericWork, device: int) -> float: ...
+    def weight_update_time_s(self, parameters: float, bytes_per_parameter: float, device: int) -> float: ...
+    def op_time_s(self, profile: OpProfile, device: int) -> float: ...
+    def matmul_time_s(self, shape: GemmShape, dtype: DType, device: int) -> float: ...
+    def attention_time_s(self, shape: AttentionShape, dtype: DType, backward: bool, device: int) -> float: ...
+
+# ---- memory --------------------------------------------------------------------------------------------------------
+
 class MemoryTier(Enum):
     HBM = 0
     CPU = 1
     DISK = 2
     REMOTE = 3
 
-class MemoryTierSpec:
-    def __init__(self, capacity_bytes: float, bandwidth_Bps: float, latency_s: float) -> None: ...  # noqa: N803
+class GradientStorage(Enum):
+    WORKING = 0
+    FP32 = 1
+    BOTH = 2
+
+class MemoryTierSpec(metaclass=_CoreType):
+    def __init__(self, capacity_bytes: float, bandwidth_Bps: float, latency_s: float) -> None: ...
     @property
     def capacity_bytes(self) -> float: ...
     @property
-    def bandwidth_Bps(self) -> float: ...  # noqa: N802
+    def bandwidth_Bps(self) -> float: ...
     @property
     def latency_s(self) -> float: ...
 
 def default_memory_tiers() -> list[MemoryTierSpec]: ...
 
-class Allocation:
+class Allocation(metaclass=_CoreType):
     @property
     def handle(self) -> int: ...
     @property
@@ -113,37 +663,35 @@ class Allocation:
     @property
     def category(self) -> str: ...
 
-class PoolUsage:
+class PoolUsage(metaclass=_CoreType):
     @property
     def capacity_bytes(self) -> int: ...
     @property
     def used_bytes(self) -> int: ...
-    @property
-    def free_bytes(self) -> int: ...
     @property
     def peak_bytes(self) -> int: ...
     @property
     def by_category(self) -> dict[str, int]: ...
     @property
     def peak_by_category(self) -> dict[str, int]: ...
+    @property
+    def free_bytes(self) -> int: ...
 
-class MemoryModel:
-    def __init__(self, num_devices: int, devices_per_node: int, tiers: Sequence[MemoryTierSpec], /) -> None: ...
-    def allocate(self, device: int, size: int, tier: MemoryTier, name: str, category: str, /) -> int: ...
-    def free(self, handle: int, /) -> None: ...
-    def transfer(self, handle: int, to: MemoryTier, /) -> float: ...
-    def transfer_time(self, size: float, source: MemoryTier, to: MemoryTier, /) -> float: ...
-    def allocation(self, handle: int, /) -> Allocation: ...
-    def allocations(self) -> list[Allocation]: ...
-    def usage(self, device: int, tier: MemoryTier, /) -> PoolUsage: ...
-    def reset_peaks(self) -> None: ...
+class MemoryModel(metaclass=_CoreType):
+    def __init__(self, num_devices: int, devices_per_node: int, tiers: Sequence[MemoryTierSpec]) -> None: ...
     @property
     def tiers(self) -> list[MemoryTierSpec]: ...
+    def allocate(self, device: int, bytes: int, tier: MemoryTier, name: str, category: str) -> int: ...
+    def free(self, handle: int) -> None: ...
+    def transfer(self, handle: int, to: MemoryTier) -> float: ...
+    def transfer_time(self, bytes: float, source: MemoryTier, to: MemoryTier) -> float: ...
+    def allocation(self, handle: int) -> Allocation: ...
+    def allocations(self) -> list[Allocation]: ...
+    def usage(self, device: int, tier: MemoryTier) -> PoolUsage: ...
+    def reset_peaks(self) -> None: ...
 
-class BlockShares:
-    def __init__(
-        self, blocks: float, input_share: float, score_share: float, score_flops_share: float, /
-    ) -> None: ...
+class BlockShares(metaclass=_CoreType):
+    def __init__(self, blocks: float, input_share: float, score_share: float, score_flops_share: float) -> None: ...
     @property
     def blocks(self) -> float: ...
     @property
@@ -153,24 +701,24 @@ class BlockShares:
     @property
     def score_flops_share(self) -> float: ...
 
-class MemoryPlan:
+class MemoryPlan(metaclass=_CoreType):
     parameters: float
     activations_per_sample: float
     samples_per_device: float
     accumulation_steps: int
     devices: int
     zero: int
-    precision: int
-    optimizer: int
-    gradients: int
-    recompute: int
+    precision: DType
+    optimizer: Optimizer
+    gradients: GradientStorage
+    recompute: Recompute
     optimizer_tier: MemoryTier
     parameter_tier: MemoryTier
     activation_tier: MemoryTier
     blocks: BlockShares
     def __init__(self) -> None: ...
 
-class MemoryEstimate:
+class MemoryEstimate(metaclass=_CoreType):
     @property
     def weights(self) -> float: ...
     @property
@@ -192,7 +740,7 @@ class MemoryEstimate:
     @property
     def transfer_s(self) -> float: ...
 
-class StrategyRow:
+class StrategyRow(metaclass=_CoreType):
     @property
     def name(self) -> str: ...
     @property
@@ -210,11 +758,11 @@ class StrategyRow:
     @property
     def extra_transfer_s(self) -> float: ...
 
-def memory_estimate(plan: MemoryPlan, tiers: Sequence[MemoryTierSpec], /) -> MemoryEstimate: ...
+def memory_estimate(plan: MemoryPlan, tiers: Sequence[MemoryTierSpec]) -> MemoryEstimate: ...
 def memory_missing_bytes(
-    estimate: MemoryEstimate, tiers: Sequence[MemoryTierSpec], devices: int, devices_per_node: int, /
+    estimate: MemoryEstimate, tiers: Sequence[MemoryTierSpec], devices: int, devices_per_node: int
 ) -> list[float]: ...
-def memory_strategy_table(plan: MemoryPlan, tiers: Sequence[MemoryTierSpec], /) -> list[StrategyRow]: ...
+def memory_strategy_table(plan: MemoryPlan, tiers: Sequence[MemoryTierSpec]) -> list[StrategyRow]: ...
 def transformer_layer_bytes(
     seq_len: float,
     micro_batch: float,
@@ -222,9 +770,141 @@ def transformer_layer_bytes(
     heads: float,
     tp: int,
     sequence_parallel: bool,
-    recompute: int,
-    /,
+    recompute: Recompute,
 ) -> float: ...
 def transformer_block_shares(
-    layers: float, seq_len: float, hidden: float, heads: float, flash_attention: bool, /
+    layers: float, seq_len: float, hidden: float, heads: float, flash_attention: bool
 ) -> BlockShares: ...
+
+# ---- simulator -----------------------------------------------------------------------------------------------------
+
+class MemoryReport(metaclass=_CoreType):
+    @property
+    def weights(self) -> float: ...
+    @property
+    def gradients(self) -> float: ...
+    @property
+    def optimizer(self) -> float: ...
+    @property
+    def activations(self) -> float: ...
+    @property
+    def temporaries(self) -> float: ...
+    @property
+    def gathered_parameters(self) -> float: ...
+    @property
+    def communication_buffers(self) -> float: ...
+    @property
+    def workspace(self) -> float: ...
+    @property
+    def context(self) -> float: ...
+    @property
+    def allocated(self) -> float: ...
+    def __getstate__(self) -> Any: ...
+    def __setstate__(self, state: Any, /) -> None: ...
+
+class Breakdown(metaclass=_CoreType):
+    @property
+    def forward_s(self) -> float: ...
+    @property
+    def backward_s(self) -> float: ...
+    @property
+    def recompute_s(self) -> float: ...
+    @property
+    def optimizer_s(self) -> float: ...
+    @property
+    def exposed_tp_s(self) -> float: ...
+    @property
+    def exposed_cp_s(self) -> float: ...
+    @property
+    def exposed_ep_s(self) -> float: ...
+    @property
+    def exposed_dp_s(self) -> float: ...
+    @property
+    def pipeline_s(self) -> float: ...
+    @property
+    def host_s(self) -> float: ...
+    @property
+    def fixed_s(self) -> float: ...
+    @property
+    def total_s(self) -> float: ...
+    def __getstate__(self) -> Any: ...
+    def __setstate__(self, state: Any, /) -> None: ...
+
+class TaskKind(Enum):
+    FORWARD = 0
+    BACKWARD = 1
+    PARAM_GATHER = 2
+    GRAD_REDUCE = 3
+    PIPELINE_SEND = 4
+    TIED_REDUCE = 5
+    SYNC = 6
+    OPTIMIZER = 7
+
+class Interconnect(metaclass=_CoreType):
+    @staticmethod
+    def of_cluster(cluster: ClusterSpec) -> Interconnect: ...
+    @staticmethod
+    def of_topology(model: CommunicationModel) -> Interconnect: ...
+    @property
+    def device_count(self) -> int: ...
+
+class EventTable(metaclass=_CoreType):
+    def __getstate__(self) -> Any: ...
+    def __setstate__(self, state: Any, /) -> None: ...
+
+class StepResult(metaclass=_CoreType):
+    @property
+    def step_time_s(self) -> float: ...
+    @property
+    def tokens_per_step(self) -> float: ...
+    @property
+    def samples_per_step(self) -> float: ...
+    @property
+    def devices(self) -> int: ...
+    @property
+    def parameters(self) -> float: ...
+    @property
+    def model_flops(self) -> float: ...
+    @property
+    def model_flops_full(self) -> float: ...
+    @property
+    def hardware_flops(self) -> float: ...
+    @property
+    def peak_flops(self) -> float: ...
+    @property
+    def micro_batches(self) -> int: ...
+    @property
+    def stages(self) -> list[Breakdown]: ...
+    @property
+    def mean(self) -> Breakdown: ...
+    @property
+    def memory(self) -> list[MemoryReport]: ...
+    @property
+    def forward_s(self) -> list[float]: ...
+    @property
+    def backward_s(self) -> list[float]: ...
+    @property
+    def communication_s(self) -> float: ...
+    @property
+    def mfu(self) -> float: ...
+    @property
+    def mfu_full(self) -> float: ...
+    @property
+    def hfu(self) -> float: ...
+    def event_columns(self) -> dict[str, npt.NDArray[Any]]: ...
+    def traffic_bytes(self) -> npt.NDArray[np.float64]: ...
+    def __getstate__(self) -> Any: ...
+    def __setstate__(self, state: Any, /) -> None: ...
+
+def simulate(
+    model: ModelSpec,
+    device: DeviceSpec,
+    network: Interconnect,
+    strategy: Strategy,
+    profile: FrameworkProfile,
+    seq_len: float,
+    expand: bool = False,
+    keep_events: bool = True,
+    keep_traffic: bool = False,
+    slowdown: Sequence[float] = ...,
+) -> StepResult: ...

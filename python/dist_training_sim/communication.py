@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import _core
 from .collectives import Algorithm, CollectiveResult
 from .errors import ConfigError, Problems
-from .topology import Link, LinkLike, Topology, directed_links
+from .topology import LinkLike, Topology, TopologyLink, directed_links
 from .units import parse_bandwidth, parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
@@ -153,9 +153,9 @@ class CommunicationModel:
         """How the nodes are joined."""
         return self._spec.topology
 
-    def topology_links(self) -> list[Link]:
+    def topology_links(self) -> list[TopologyLink]:
         """Every directed link. Vertices are the ranks, then a hub per node if it has several devices, then switches."""
-        return [Link(*link) for link in self._core.links()]
+        return [TopologyLink(*link) for link in self._core.links()]
 
     def vertex_name(self, vertex: int) -> str:
         """Readable name of a vertex id: `"rank 3"`, `"node 1"` (its hub), `"switch 0"`."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from . import _core
 from ._core import DType
-from .device_types import DeviceType, Overrides, build_spec, copy_spec, type_of
-from .enums import member
+from .device_types import DeviceLike, DeviceType, Overrides, build_spec, device_spec, type_of
 from .errors import ConfigError, Problems
+from .named_enum import member
 from .units import parse_bandwidth
 
 __all__ = ["ComputeModel", "DType", "DeviceType", "OpProfile"]
@@ -54,8 +54,8 @@ class ComputeModel:
         Devices; all alike until `set_device`.
     device_type : DeviceType or str, optional
         Class whose generic device is used, default ``GPU``. With `device` given it must be that device's kind.
-    device : DeviceSpec, optional
-        Description of the device, in place of the generic one.
+    device : Device, DeviceSpec or str, optional
+        The device, or its name in the catalogue (``"b200"``), in place of the generic one.
     peak_flops : float, optional
         Dense 16-bit matmul peak in FLOP/s; the peaks of other types keep their ratio to it. For ``CUSTOM`` it is
         required and holds for every type of 16 bits and more (narrower types run at it too).
@@ -83,7 +83,7 @@ class ComputeModel:
         num_devices: int = 8,
         device_type: DeviceType | str | None = None,
         *,
-        device: _core.DeviceSpec | None = None,
+        device: DeviceLike | None = None,
         peak_flops: float | None = None,
         memory_bandwidth: float | str | None = None,
         efficiency: float | None = None,
@@ -114,15 +114,15 @@ class ComputeModel:
         """Return the speed factor of one device, 1 unless `set_device` changed it."""
         return float(self._model.speed(self._index(index)))
 
-    def set_device(self, index: int, device: _core.DeviceSpec | None = None, *, speed: float | None = None) -> None:
+    def set_device(self, index: int, device: DeviceLike | None = None, *, speed: float | None = None) -> None:
         """Change one device: another description, a speed factor, or both.
 
         Parameters
         ----------
         index : int
             Device, from 0.
-        device : DeviceSpec, optional
-            Its new description.
+        device : Device, DeviceSpec or str, optional
+            What it is from now on; a name is one of the catalogue.
         speed : float, optional
             Factor on its speed: at 0.9 everything takes 1/0.9 of the time (a throttled straggler).
         """
@@ -134,7 +134,7 @@ class ComputeModel:
             problems.positive("speed", speed)
             problems.raise_if_any()
         if device is not None:
-            self._model.set_device(at, copy_spec(device))
+            self._model.set_device(at, device_spec(device))
         if speed is not None:
             self._model.set_speed(at, speed)
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from . import _core
+from ._convert import to_core
 from ._core import DType
-from .compute_constants import device_type_spec
-from .enums import member
 from .errors import ConfigError, Problems
+from .hardware.device import Device
+from .named_enum import NamedEnum, member
 
-__all__ = ["DeviceType", "Overrides", "build_spec", "copy_spec", "type_of"]
+__all__ = ["DeviceLike", "DeviceType", "Overrides", "build_spec", "device_spec", "type_of"]
 
 
-class DeviceType(Enum):
-    """Class of device: each has generic constants, any of them can be replaced by a described device.
+class DeviceType(NamedEnum):
+    """Class of device: each is a device of the catalogue, any of them can be replaced by a described device.
 
     ``GPU`` is an H100 SXM5 80 GB, ``TPU`` a v5p, ``CPU`` a 64-core server processor (EPYC 9554); ``CUSTOM`` is
     described by the user's own peak, bandwidth and efficiency.
@@ -25,6 +25,12 @@ class DeviceType(Enum):
     GPU = "gpu"
     TPU = "tpu"
     CUSTOM = "custom"
+
+
+_CATALOGUE = {DeviceType.CPU: "epyc-9554", DeviceType.GPU: "h100-sxm5-80gb", DeviceType.TPU: "tpu-v5p"}
+
+DeviceLike = Device | _core.DeviceSpec | str
+"""A `Device`, the name of one of the catalogue, or a description of the core."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +58,41 @@ def type_of(spec: _core.DeviceSpec) -> DeviceType:
     return DeviceType.__members__.get(spec.kind.name, DeviceType.CUSTOM)
 
 
-def copy_spec(device: _core.DeviceSpec) -> _core.DeviceSpec:
-    """Return a copy of a description, or say that it is none."""
-    if not isinstance(device, _core.DeviceSpec):
-        raise ConfigError(f"device: got {device!r}, expected a DeviceSpec")
-    return _core.DeviceSpec(device)
+def device_spec(device: DeviceLike) -> _core.DeviceSpec:
+    """Return the core's description of a device, a new one.
+
+    Raises
+    ------
+    ConfigError
+        If the catalogue has no device of that name, or `device` is none.
+    MissingDataError
+        If a value that prices need is unknown, such as the number of cores.
+    """
+    if isinstance(device, _core.DeviceSpec):
+        return _core.DeviceSpec(device)
+    if not isinstance(device, (Device, str)):
+        raise ConfigError(f"device: got {device!r}, expected a Device, the name of one or a DeviceSpec")
+    spec: _core.DeviceSpec = to_core(Device.from_catalog(device) if isinstance(device, str) else device)
+    return spec
+
+
+def _generic(kind: DeviceType) -> _core.DeviceSpec:
+    """The description behind a device type; ``CUSTOM`` has the core's generic facts and no peak."""
+    if kind in _CATALOGUE:
+        return device_spec(_CATALOGUE[kind])
+    from .catalog.constants import device_constants
+
+    generic = _core.DeviceSpec()
+    facts = {name: getattr(generic, name) for name in ("hbm_bytes", "hbm_Bps", "sm_count", "l2_bytes", "power_w")}
+    constants = device_constants("", "generic")
+    del constants["shares"]  # every rate keeps the generic share, which is the core's
+    return device_spec(Device("custom", {}, kind="accelerator", **facts, **constants))
 
 
 def build_spec(
-    device_type: DeviceType | str | None, device: _core.DeviceSpec | None, overrides: Overrides
+    device_type: DeviceType | str | None, device: DeviceLike | None, overrides: Overrides
 ) -> _core.DeviceSpec:
-    """Copy of a description, or the generic one of a type, with the overrides put over it.
+    """Description of a device, or the generic one of a type, with the overrides put over it.
 
     Raises
     ------
@@ -70,7 +100,7 @@ def build_spec(
         If type and description contradict each other, or an override is missing or not physical.
     """
     kind = None if device_type is None else member(DeviceType, device_type, "device_type")
-    spec = device_type_spec((kind or DeviceType.GPU).name) if device is None else copy_spec(device)
+    spec = _generic(kind or DeviceType.GPU) if device is None else device_spec(device)
     if device is not None and kind not in (None, type_of(spec)):
         raise ConfigError(
             f"device_type: got {kind}, expected {type_of(spec)}, the type of {spec.name}; leave device_type out"

@@ -14,7 +14,16 @@ __all__ = ["Event", "EventList"]
 _KINDS = ("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer")
 _PARAM_GATHER, _GRAD_REDUCE, _SEND, _TIED, _SYNC, _OPTIMIZER = 2, 3, 4, 5, 6, 7
 _STREAMS = ("compute", "dp", "pp", "pp")
-_NAMES = ("forward", "backward", "gather parameters", "reduce gradients", "send", "reduce tied embedding", "sync", "update")
+_NAMES = (
+    "forward",
+    "backward",
+    "gather parameters",
+    "reduce gradients",
+    "send",
+    "reduce tied embedding",
+    "sync",
+    "update",
+)
 
 
 @dataclass(frozen=True, slots=True)

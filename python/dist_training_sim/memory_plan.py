@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, TypedDict
 
 from . import _core
 from ._core import MemoryTier
-from .errors import ConfigError, Problems, suggest
+from .errors import Problems
+from .named_enum import member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .parallel.strategy import Optimizer, Precision, Recompute
+
 __all__ = ["BlockShares", "MemoryEstimate", "MemoryPlan", "StrategyRow", "as_tier", "transformer_layer_bytes"]
-
-_PRECISIONS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")  # in the core's order, as all of these
-_OPTIMIZERS = ("sgd", "momentum", "adam")
-_GRADIENTS = ("working", "fp32", "both")
-_RECOMPUTES = ("none", "selective", "full")
-
-
-def _text(value: object) -> str:
-    return (value.name if isinstance(value, Enum) else str(value)).lower()
-
-
-def _position(where: str, value: object, names: Sequence[str]) -> int:
-    if _text(value) not in names:
-        raise ConfigError(f"{where}: got {value!r}, expected one of {', '.join(names)}; {suggest(_text(value), names)}")
-    return names.index(_text(value))
 
 
 def as_tier(value: MemoryTier | str) -> MemoryTier:
     """The memory tier of a name such as `"cpu"`, in any case."""
-    names = [tier.name.lower() for tier in MemoryTier]
-    return list(MemoryTier)[_position("tier", value, names)]
+    return member(MemoryTier, value, "tier")
 
 
 class PlanOptions(TypedDict, total=False):
@@ -43,10 +29,10 @@ class PlanOptions(TypedDict, total=False):
     accumulation_steps: int
     devices: int
     zero: int
-    precision: str | Enum
-    optimizer: str | Enum
+    precision: Precision | str
+    optimizer: Optimizer | str
     gradients: str
-    recompute: str | Enum
+    recompute: Recompute | str
     offload_optimizer: MemoryTier | str
     offload_parameters: MemoryTier | str
     offload_activations: MemoryTier | str
@@ -117,10 +103,10 @@ class MemoryPlan:
     accumulation_steps: int = 1
     devices: int = 1
     zero: int = 0
-    precision: str | Enum = "bf16"
-    optimizer: str | Enum = "adam"
+    precision: Precision | str = "bf16"
+    optimizer: Optimizer | str = "adam"
     gradients: str = "working"
-    recompute: str | Enum = "none"
+    recompute: Recompute | str = "none"
     offload_optimizer: MemoryTier | str = MemoryTier.HBM
     offload_parameters: MemoryTier | str = MemoryTier.HBM
     offload_activations: MemoryTier | str = MemoryTier.HBM
@@ -132,10 +118,10 @@ class MemoryPlan:
         core = _core.MemoryPlan()
         for name in ("parameters", "activations_per_sample", "samples_per_device", *_COUNTS):
             setattr(core, name, getattr(self, name))
-        core.precision = _position("precision", self.precision, _PRECISIONS)
-        core.optimizer = _position("optimizer", self.optimizer, _OPTIMIZERS)
-        core.gradients = _position("gradients", self.gradients, _GRADIENTS)
-        core.recompute = _position("recompute", self.recompute, _RECOMPUTES)
+        core.precision = member(_core.DType, self.precision, "precision")
+        core.optimizer = member(_core.Optimizer, self.optimizer, "optimizer")
+        core.gradients = member(_core.GradientStorage, self.gradients, "gradients")
+        core.recompute = member(_core.Recompute, self.recompute, "recompute")
         core.optimizer_tier = as_tier(self.offload_optimizer)
         core.parameter_tier = as_tier(self.offload_parameters)
         core.activation_tier = as_tier(self.offload_activations)
@@ -250,7 +236,7 @@ def transformer_layer_bytes(
     micro_batch: float = 1,
     tp: int = 1,
     sequence_parallel: bool = False,
-    recompute: str | Enum = "none",
+    recompute: Recompute | str = "none",
 ) -> float:
     """Bytes one GPT layer saves on one rank, `s b h (10 + 24/t + 5as/(ht))` (Korthikanti et al., arXiv:2205.05198).
 
@@ -265,5 +251,5 @@ def transformer_layer_bytes(
     problems = Problems()
     problems.count("tp", tp)
     problems.raise_if_any()
-    position = _position("recompute", recompute, _RECOMPUTES)
-    return _core.transformer_layer_bytes(seq_len, micro_batch, hidden, heads, tp, sequence_parallel, position)
+    kept = member(_core.Recompute, recompute, "recompute")
+    return _core.transformer_layer_bytes(seq_len, micro_batch, hidden, heads, tp, sequence_parallel, kept)

@@ -9,7 +9,7 @@ from .errors import Problems
 from .named_enum import NamedEnum
 from .units import parse_bandwidth, parse_seconds
 
-__all__ = ["CustomLink", "Link", "LinkLike", "Topology", "directed_links"]
+__all__ = ["CustomLink", "LinkLike", "Topology", "TopologyLink", "directed_links"]
 
 
 class Topology(NamedEnum):
@@ -40,12 +40,12 @@ class Topology(NamedEnum):
 
 
 @dataclass(frozen=True)
-class Link:
+class TopologyLink:
     """One directed link of a network: vertex ids, bytes per second, seconds."""
 
     a: int
     b: int
-    bandwidth_Bps: float  # noqa: N815 - SI unit in the name
+    bandwidth_Bps: float
     latency_s: float
 
 

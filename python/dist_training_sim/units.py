@@ -7,11 +7,20 @@ import re
 
 from .errors import ConfigError
 
-__all__ = ["format_bytes", "format_count", "format_seconds", "parse_bandwidth", "parse_bytes", "parse_seconds"]
+__all__ = [
+    "format_bytes",
+    "format_count",
+    "format_seconds",
+    "parse_bandwidth",
+    "parse_bytes",
+    "parse_flops",
+    "parse_seconds",
+]
 
-_DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15}
+_DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
 _BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "ns": 1e9, "min": 1 / 60.0, "h": 1 / 3600.0}
+_FLOPS = re.compile(r"([kMGTPE]?)FLOP(?:/s|S|s)")
 _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*")
 
 
@@ -47,7 +56,7 @@ def parse_bytes(value: str | float, what: str = "size") -> float:
     number, unit = _split(value, what, '"64 MiB" or "1 GB"')
     factor = _byte_factor(unit)
     if factor is None:
-        raise ConfigError(f'{what}: got unit {unit!r}, expected B, kB, MB, GB, KiB, MiB, GiB ... (b for bits)')
+        raise ConfigError(f"{what}: got unit {unit!r}, expected B, kB, MB, GB, KiB, MiB, GiB ... (b for bits)")
     return number * factor
 
 
@@ -59,8 +68,19 @@ def parse_bandwidth(value: str | float, what: str = "bandwidth") -> float:
     base = unit[:-2] if unit.endswith("/s") else unit[:-2] if unit.endswith("ps") else None
     factor = _byte_factor(base) if base else None
     if factor is None:
-        raise ConfigError(f'{what}: got unit {unit!r}, expected Gb/s (bits), GB/s (bytes), Gbps ...')
+        raise ConfigError(f"{what}: got unit {unit!r}, expected Gb/s (bits), GB/s (bytes), Gbps ...")
     return number * factor
+
+
+def parse_flops(value: str | float, what: str = "rate") -> float:
+    """FLOP/s of a rate such as `"989 TFLOP/s"`, `"1.3 PFLOPS"` or a plain number of FLOP/s."""
+    if not isinstance(value, str):
+        return float(value)
+    number, unit = _split(value, what, '"989 TFLOP/s"')
+    match = _FLOPS.fullmatch(unit)
+    if match is None:
+        raise ConfigError(f"{what}: got unit {unit!r}, expected GFLOP/s, TFLOP/s, PFLOP/s ...")
+    return number * _DECIMAL[match.group(1).lower()]
 
 
 def parse_seconds(value: str | float, what: str = "time") -> float:

@@ -242,9 +242,9 @@ def test_one_lookup_is_quick_even_without_libyaml(monkeypatch: pytest.MonkeyPatc
 def _cold_lookup_s() -> float:
     for cached in (_yaml.packaged_text, _yaml.packaged_entry, hardware.device, hardware.link, hardware.node):
         cached.cache_clear()
-    start = time.perf_counter()
+    start = time.process_time()
     Cluster.from_catalog("64xdgx-h100")
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 # ---- joins, on small tables so that they do not depend on fitted values ----------------------------------------------
@@ -311,7 +311,7 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_device_takes_its_generation_then_its_own() -> None:
     h100 = Device.from_catalog("h100")
     assert (h100.gemm.floor_s, h100.gemm.prologue_k, h100.launch_s, h100.measured_kernels) == (1e-6, 100, 0, True)
-    assert [h100.rates[d].burst_share for d in ("fp32", "bf16", "fp8", "int8")] == [0.8, 0.8, 0.75, 0.75]
+    assert [h100.rates[d].burst_share for d in ("fp32", "bf16", "fp8", "int8")] == [None, 0.8, 0.75, 0.75]
     assert (h100.attention_forward.rate_d64, h100.attention_backward.rate_d64) == (0.4, 0.3)
     assert h100.sources[-2:] == ("kernel constants: tables", "kernel constants: fit")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from dist_training_sim import _core
 from dist_training_sim.compute import ComputeModel, DeviceType, DType, OpProfile
-from dist_training_sim.compute_constants import device_type_spec
+from dist_training_sim.device_types import device_spec
 from dist_training_sim.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,13 +88,13 @@ def test_slowest_device_decides() -> None:
 
 def test_devices_may_differ() -> None:
     model = ComputeModel(2)
-    model.set_device(1, device_type_spec("CPU"))
+    model.set_device(1, "generic-cpu")
     assert model.forward_time_s(1e9, 1e3) == model.forward_time_s(1e9, 1e3, device=1)
     assert model.forward_time_s(1e9, 1e3) == ComputeModel(1, "cpu").forward_time_s(1e9, 1e3)
 
 
 def test_described_device_is_copied() -> None:
-    spec = device_type_spec("GPU")
+    spec = device_spec("h100")
     model = ComputeModel(1, device=spec)
     spec.hbm_Bps = 1.0
     assert model.device(0).hbm_Bps == 3.35e12
@@ -123,8 +123,9 @@ def test_narrow_types_fall_back_where_they_do_not_exist() -> None:
         (lambda: ComputeModel(1, "custom"), ["peak_flops", "memory_bandwidth"]),
         (lambda: ComputeModel(1, peak_flops=-1, efficiency=1.5), ["peak_flops", "efficiency"]),
         (lambda: ComputeModel(1, memory_bandwidth="fast"), ["memory_bandwidth"]),
-        (lambda: ComputeModel(1, "cpu", device=device_type_spec("GPU")), ["device_type", "h100"]),
-        (lambda: ComputeModel(1, device="h100"), ["device"]),  # type: ignore[arg-type]
+        (lambda: ComputeModel(1, "cpu", device="h100"), ["device_type", "h100"]),
+        (lambda: ComputeModel(1, device="h1000"), ["device", "did you mean"]),
+        (lambda: ComputeModel(1, device=100), ["device", "DeviceSpec"]),  # type: ignore[arg-type]
         (lambda: ComputeModel(1, device=_core.DeviceSpec()), ["peak"]),
         (lambda: GPU.forward_time_s(-1, math.nan, math.inf), ["parameters", "samples", "activations"]),
         (lambda: GPU.forward_time_s(1, 1, device=8), ["device index", "7"]),

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import dist_training_sim.catalog
 import pytest
+import yaml
 from dist_training_sim import _core
-from dist_training_sim.compute_constants import _tables, apply_constants, device_type_spec, use_attention_kernel
+from dist_training_sim._convert import to_core
+from dist_training_sim.catalog.constants import device_constants
+from dist_training_sim.compute import ComputeModel
+from dist_training_sim.device_types import DeviceType, device_spec, type_of
 from dist_training_sim.errors import MissingDataError
+from dist_training_sim.hardware import Device
 
-TABLES = _tables()
+FILE = Path(dist_training_sim.catalog.__file__).with_name("compute_constants.yaml")
+TABLES: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 BF16, FP16, FP8, TF32, FP32 = (_core.DType[name] for name in ("BF16", "FP16", "FP8", "TF32", "FP32"))
-
-
-def spec_of(name: str) -> _core.DeviceSpec:
-    spec = _core.DeviceSpec()
-    for dtype in _core.DType:
-        spec.rate(dtype).peak_flops = 1e14
-    apply_constants(spec, name)
-    return spec
 
 
 @pytest.mark.parametrize("name", TABLES["devices"])
 def test_every_device_is_physical(name: str) -> None:
-    spec = spec_of(name)
-    _core.check_device(spec)
-    assert spec.measured_kernels == TABLES["devices"][name].get("measured", False)
+    device = Device.from_catalog(name)
+    assert device.measured_kernels == TABLES["devices"][name].get("measured", False)
+    if device.sm_count is not None:
+        _core.check_device(to_core(device))
 
 
-@pytest.mark.parametrize("section", ["generations", "device_types"])
-def test_every_block_has_a_source(section: str) -> None:
-    assert all(block["source"] for block in TABLES[section].values())
+def test_every_block_has_a_source() -> None:
+    assert all(block["source"] for block in TABLES["generations"].values())
     assert all(fit["source"] for kernel in TABLES["attention_kernels"].values() for fit in kernel.values())
 
 
@@ -38,7 +40,7 @@ def test_a_device_that_changes_shares_says_why() -> None:
 
 
 def test_device_entries_lie_over_their_generation() -> None:
-    h100, h200 = spec_of("h100-sxm5-80gb"), spec_of("h200-sxm-141gb")
+    h100, h200 = device_spec("h100-sxm5-80gb"), device_spec("h200-sxm-141gb")
     assert h100.gemm.prologue_k == h200.gemm.prologue_k == 134.3
     assert (h100.memory.stream_efficiency, h200.memory.stream_efficiency) == (0.91, 0.87)
     assert h100.rate(FP8).burst_share == 0.788
@@ -47,24 +49,28 @@ def test_device_entries_lie_over_their_generation() -> None:
 
 
 def test_unknown_devices_get_the_generic_set() -> None:
-    spec = spec_of("no-such-device")
-    assert not spec.measured_kernels
-    assert (spec.gemm.prologue_k, spec.rate(BF16).burst_share) == (171.8, 0.77)
+    constants = device_constants("no-such-device", "no-such-generation")
+    assert not constants["measured_kernels"]
+    assert (constants["gemm"].prologue_k, constants["shares"]["bf16"]) == (171.8, (0.77, 0.85))
 
 
 def test_attention_kernels_can_be_exchanged() -> None:
-    spec = spec_of("h100-sxm5-80gb")
-    assert spec.attention_forward.rate_d128 == 0.597
-    use_attention_kernel(spec, "fa3", "h100-sxm5-80gb")
-    assert spec.attention_forward.rate_d128 == 0.690
+    h100 = Device.from_catalog("h100-sxm5-80gb")
+    assert h100.attention_forward.rate_d128 == 0.597
+    assert h100.with_attention_kernel("fa3").attention_forward.rate_d128 == 0.690
     with pytest.raises(MissingDataError, match="hopper"):
-        use_attention_kernel(spec, "fa3", "b200-sxm-180gb")
+        Device.from_catalog("b200-sxm-180gb").with_attention_kernel("fa3")
     with pytest.raises(MissingDataError, match="cudnn"):
-        use_attention_kernel(spec, "cuddn", "h100-sxm5-80gb")
+        h100.with_attention_kernel("cuddn")
 
 
-def test_generic_types_carry_their_kind() -> None:
-    kinds = {name: device_type_spec(name).kind.name for name in TABLES["device_types"]}
-    assert kinds == {"GPU": "GPU", "TPU": "TPU", "CPU": "CPU", "CUSTOM": "ACCELERATOR"}
-    assert device_type_spec("TPU").systolic
-    assert device_type_spec("CPU").sm_count == 64
+def test_generic_types_are_catalogue_devices() -> None:
+    custom = ComputeModel(1, "custom", peak_flops=1e14, memory_bandwidth="1 TB/s")
+    assert custom.device_type is DeviceType.CUSTOM
+    assert custom.device(0).memory.norm_efficiency == TABLES["generations"]["generic"]["memory"]["norm_efficiency"]
+    for kind, name in (("gpu", "h100"), ("tpu", "tpu-v5p"), ("cpu", "generic-cpu")):
+        spec = ComputeModel(1, kind).device(0)
+        assert type_of(spec) is DeviceType(kind)
+        assert spec.name == Device.from_catalog(name).name
+        assert spec.hbm_bytes == Device.from_catalog(name).hbm_bytes
+    assert ComputeModel(1, "tpu").device(0).systolic

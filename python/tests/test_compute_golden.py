@@ -10,29 +10,14 @@ from typing import Any
 
 import pytest
 from dist_training_sim import _core
-from dist_training_sim.compute_constants import apply_constants, use_attention_kernel
+from dist_training_sim._convert import to_core
+from dist_training_sim.hardware import Device
 
 ROWS: list[dict[str, Any]] = [
     json.loads(line)
     for line in (Path(__file__).parent / "fixtures" / "compute_golden.jsonl").read_text(encoding="utf-8").splitlines()
 ]
-# Datasheet: dense 16-bit peak, memory bandwidth, multiprocessors.
-FACTS = {
-    "a100-sxm4-80gb": (312e12, 2.039e12, 108),
-    "h100-sxm5-80gb": (989e12, 3.35e12, 132),
-    "h200-sxm-141gb": (989e12, 4.8e12, 132),
-    "b200-sxm-180gb": (2250e12, 8e12, 148),
-    "gb200-186gb": (2500e12, 8e12, 148),
-}
 BURST = _core.Clock.BURST
-
-
-def _spec(name: str) -> _core.DeviceSpec:
-    spec = _core.DeviceSpec()
-    peak, spec.hbm_Bps, spec.sm_count = FACTS[name]
-    spec.rate(_core.DType.BF16).peak_flops = peak
-    apply_constants(spec, name)
-    return spec
 
 
 def _gemm_s(spec: _core.DeviceSpec, shape: dict[str, Any]) -> float:
@@ -53,12 +38,11 @@ def _attention_s(spec: _core.DeviceSpec, row: dict[str, Any]) -> float:
 
 
 def _error(row: dict[str, Any]) -> float:
-    spec = _spec(row["device"])
+    device = Device.from_catalog(row["device"])
     if row["op"] == "gemm":
-        predicted_s = _gemm_s(spec, row["shape"])
+        predicted_s = _gemm_s(to_core(device), row["shape"])
     else:
-        use_attention_kernel(spec, row["op"], row["device"])
-        predicted_s = _attention_s(spec, row)
+        predicted_s = _attention_s(to_core(device.with_attention_kernel(row["op"])), row)
     return float(predicted_s * 1e6 / row["time_us"] - 1)
 
 

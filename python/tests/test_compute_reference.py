@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 from dist_training_sim import _core
-from dist_training_sim.compute_constants import device_type_spec
+from dist_training_sim.device_types import device_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +34,7 @@ share = st.floats(min_value=0.3, max_value=1.0)
 @st.composite
 def machines(draw: st.DrawFn) -> _core.DeviceSpec:
     """A device with drawn constants within the limits of `check_device`."""
-    spec = device_type_spec("GPU")
+    spec = device_spec("h100")
     spec.sm_count = draw(st.integers(1, 304))
     spec.hbm_Bps = draw(st.floats(1e11, 1e13))
     rate = spec.rate(BF16)
@@ -86,7 +86,7 @@ def test_gemm(spec: _core.DeviceSpec, m: int, n: int, k: int) -> None:
     st.booleans(),
 )
 def test_flash_attention(heads: int, q_len: int, kv_len: int, causal: bool, window: int, backward: bool) -> None:
-    spec = device_type_spec("GPU")
+    spec = device_spec("h100")
     spec.hbm_Bps = 1e18  # the reference leaves the bandwidth bound out
     c = spec.attention_backward if backward else spec.attention_forward
     shape = _core.AttentionShape()

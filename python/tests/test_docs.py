@@ -6,9 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
-
 import dist_training_sim as dts
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]

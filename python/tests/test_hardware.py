@@ -27,6 +27,7 @@ from dist_training_sim.hardware import (
     ScaleUp,
     ScaleUpKind,
 )
+from dist_training_sim.topology import Topology
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,9 +145,13 @@ def test_price_is_a_number() -> None:
 
 def test_cluster_takes_the_fabric_of_its_node() -> None:
     cluster = Cluster(box(topology="rail_optimized"), 2)
-    assert (cluster.scale_out, cluster.topology, cluster.name) == (ScaleOut("infiniband"), "rail_optimized", "2xbox")
+    assert (cluster.scale_out, cluster.topology, cluster.name) == (
+        ScaleOut("infiniband"),
+        Topology.RAIL_OPTIMIZED,
+        "2xbox",
+    )
     own = Cluster(box(), 2, ScaleOut("roce"), "mine", "ring")
-    assert (own.scale_out, own.topology, own.name) == (ScaleOut("roce"), "ring", "mine")
+    assert (own.scale_out, own.topology, own.name) == (ScaleOut("roce"), Topology.RING, "mine")
 
 
 def test_cluster_name_follows_its_count() -> None:
@@ -309,7 +314,7 @@ def read(tmp_path: Path, text: str) -> Cluster:
 def test_cluster_of_a_file(tmp_path: Path) -> None:
     cluster = read(tmp_path, FILE)
     device = cluster.node.device
-    assert (cluster.name, cluster.device_count, cluster.topology) == ("16xmy-node", 64, "fat_tree")
+    assert (cluster.name, cluster.device_count, cluster.topology) == ("16xmy-node", 64, Topology.FAT_TREE)
     assert (device.peak("fp8"), device.hbm_bytes, device.measured_kernels) == (1e15, 96 * 2**30, False)
     assert (cluster.node.scale_up.device_Bps, cluster.node.nic_Bps, cluster.node.host_Bps) == (200e9, 50e9, 55.43e9)
 

@@ -91,7 +91,7 @@ def test_op_lists_every_bad_field() -> None:
         (lambda: ops.norm("n", 10, groups=3), "divisor of in_features=10"),
         (lambda: ops.norm("n", 10, "batch"), "'rms' or 'layer'"),
         (lambda: ops.activation("a", 10, "swigul"), "did you mean swiglu"),
-        (lambda: ops.matmul("m", 10, 10, "colum"), "sharding: got 'colum'"),
+        (lambda: ops.matmul("m", 10, 10, "colum"), "Sharding: got 'colum'"),
         (lambda: ops.matmul("block", 10, 10), "other than 'block'"),
         (lambda: ops.matmul("m", 1e19, 10), "at most 1e\\+18"),
         (lambda: ops.conv2d("c", 3, 4, 3, 0), "integers > 0"),

@@ -8,6 +8,8 @@
 #include "hardware/cluster.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
@@ -86,15 +88,13 @@ void bind_descriptions(py::module_& m) {
       .def_readwrite("node", &ClusterSpec::node)
       .def_readwrite("nodes", &ClusterSpec::nodes)
       .def_readwrite("scale_out", &ClusterSpec::scale_out);
-  m.def("device_count", &dts::device_count);
-  m.def("domain_devices", &dts::domain_devices);
-  m.def("check_cluster", &dts::check_cluster);
+  m.def("device_count", &dts::device_count, "cluster"_a);
+  m.def("domain_devices", &dts::domain_devices, "cluster"_a);
+  m.def("check_cluster", &dts::check_cluster, "cluster"_a);
 }
 
 void bind_collective(py::module_& m) {
   using dts::CollectiveCost;
-  using dts::CollectiveKind;
-  using dts::GroupSpan;
   py::class_<CollectiveCost>(m, "CollectiveCost")
       .def_readonly("time_s", &CollectiveCost::time_s)
       .def_readonly("algorithm", &CollectiveCost::algorithm)
@@ -107,18 +107,16 @@ void bind_group(py::module_& m) {
   using dts::ClusterSpec;
   using dts::GroupSpan;
   py::class_<GroupSpan>(m, "GroupSpan")
-      .def(py::init<int, int, int, int>(), py::arg("ranks") = 1, py::arg("ranks_per_domain") = 1,
-           py::arg("domains") = 1, py::arg("stride") = 1)
+      .def(py::init<int, int, int, int>(), "ranks"_a = 1, "ranks_per_domain"_a = 1, "domains"_a = 1, "stride"_a = 1)
       .def_readwrite("ranks", &GroupSpan::ranks)
       .def_readwrite("ranks_per_domain", &GroupSpan::ranks_per_domain)
       .def_readwrite("domains", &GroupSpan::domains)
       .def_readwrite("stride", &GroupSpan::stride);
-  m.def("span_of", py::overload_cast<const ClusterSpec&, int, int, int>(&dts::span_of), py::arg("cluster"),
-        py::arg("size"), py::arg("stride") = 1, py::arg("first") = 0);
-  m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), py::arg("cluster"),
-        py::arg("ranks"));
-  m.def("fabric_collective", &dts::fabric_collective, py::arg("cluster"), py::arg("kind"), py::arg("bytes"),
-        py::arg("span"), py::call_guard<py::gil_scoped_release>());
+  m.def("span_of", py::overload_cast<const ClusterSpec&, int, int, int>(&dts::span_of), "cluster"_a, "size"_a,
+        "stride"_a = 1, "first"_a = 0, Release());
+  m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), "cluster"_a, "ranks"_a,
+        Release());
+  m.def("fabric_collective", &dts::fabric_collective, "cluster"_a, "kind"_a, "bytes"_a, "span"_a, Release());
 }
 
 }  // namespace

@@ -13,10 +13,12 @@
 #include "communication_model.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using dts::Algorithm;
 using dts::CollectiveKind;
 using dts::CommunicationModel;
 using dts::TopologyKind;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
@@ -62,27 +64,46 @@ py::tuple traffic(const CommunicationModel& model, CollectiveKind kind, double b
 
 void bind_enums(py::module_& m) {
   py::native_enum<TopologyKind>(m, "TopologyKind", "enum.Enum")
-      .value("RING", TopologyKind::Ring).value("TREE", TopologyKind::Tree)
-      .value("FULLY_CONNECTED", TopologyKind::FullyConnected).value("MESH_2D", TopologyKind::Mesh2D)
-      .value("TORUS_2D", TopologyKind::Torus2D).value("TORUS_3D", TopologyKind::Torus3D)
-      .value("SWITCH", TopologyKind::Switch).value("FAT_TREE", TopologyKind::FatTree)
-      .value("RAIL_OPTIMIZED", TopologyKind::RailOptimized).value("DRAGONFLY", TopologyKind::Dragonfly)
-      .value("CUSTOM", TopologyKind::Custom).finalize();
+      .value("RING", TopologyKind::Ring)
+      .value("TREE", TopologyKind::Tree)
+      .value("FULLY_CONNECTED", TopologyKind::FullyConnected)
+      .value("MESH_2D", TopologyKind::Mesh2D)
+      .value("TORUS_2D", TopologyKind::Torus2D)
+      .value("TORUS_3D", TopologyKind::Torus3D)
+      .value("SWITCH", TopologyKind::Switch)
+      .value("FAT_TREE", TopologyKind::FatTree)
+      .value("RAIL_OPTIMIZED", TopologyKind::RailOptimized)
+      .value("DRAGONFLY", TopologyKind::Dragonfly)
+      .value("CUSTOM", TopologyKind::Custom)
+      .finalize();
   py::native_enum<CollectiveKind>(m, "CollectiveKind", "enum.Enum")
-      .value("SEND_RECV", CollectiveKind::SendRecv).value("BROADCAST", CollectiveKind::Broadcast)
-      .value("REDUCE", CollectiveKind::Reduce).value("ALL_REDUCE", CollectiveKind::AllReduce)
-      .value("REDUCE_SCATTER", CollectiveKind::ReduceScatter).value("ALL_GATHER", CollectiveKind::AllGather)
-      .value("GATHER", CollectiveKind::Gather).value("SCATTER", CollectiveKind::Scatter)
-      .value("ALL_TO_ALL", CollectiveKind::AllToAll).value("BARRIER", CollectiveKind::Barrier).finalize();
+      .value("SEND_RECV", CollectiveKind::SendRecv)
+      .value("BROADCAST", CollectiveKind::Broadcast)
+      .value("REDUCE", CollectiveKind::Reduce)
+      .value("ALL_REDUCE", CollectiveKind::AllReduce)
+      .value("REDUCE_SCATTER", CollectiveKind::ReduceScatter)
+      .value("ALL_GATHER", CollectiveKind::AllGather)
+      .value("GATHER", CollectiveKind::Gather)
+      .value("SCATTER", CollectiveKind::Scatter)
+      .value("ALL_TO_ALL", CollectiveKind::AllToAll)
+      .value("BARRIER", CollectiveKind::Barrier)
+      .finalize();
   py::native_enum<Algorithm>(m, "Algorithm", "enum.Enum")
-      .value("AUTO", Algorithm::Auto).value("RING", Algorithm::Ring)
+      .value("AUTO", Algorithm::Auto)
+      .value("RING", Algorithm::Ring)
       .value("BIDIRECTIONAL_RING", Algorithm::BidirectionalRing)
       .value("RECURSIVE_DOUBLING", Algorithm::RecursiveDoubling)
-      .value("RECURSIVE_HALVING", Algorithm::RecursiveHalving).value("TREE", Algorithm::Tree)
-      .value("RABENSEIFNER", Algorithm::Rabenseifner).value("DOUBLE_BINARY_TREE", Algorithm::DoubleBinaryTree)
-      .value("CHAIN", Algorithm::Chain).value("SCATTER_ALL_GATHER", Algorithm::ScatterAllGather)
-      .value("DIRECT", Algorithm::Direct).value("PAIRWISE", Algorithm::Pairwise).value("BRUCK", Algorithm::Bruck)
-      .value("DISSEMINATION", Algorithm::Dissemination).finalize();
+      .value("RECURSIVE_HALVING", Algorithm::RecursiveHalving)
+      .value("TREE", Algorithm::Tree)
+      .value("RABENSEIFNER", Algorithm::Rabenseifner)
+      .value("DOUBLE_BINARY_TREE", Algorithm::DoubleBinaryTree)
+      .value("CHAIN", Algorithm::Chain)
+      .value("SCATTER_ALL_GATHER", Algorithm::ScatterAllGather)
+      .value("DIRECT", Algorithm::Direct)
+      .value("PAIRWISE", Algorithm::Pairwise)
+      .value("BRUCK", Algorithm::Bruck)
+      .value("DISSEMINATION", Algorithm::Dissemination)
+      .finalize();
 }
 
 }  // namespace
@@ -94,34 +115,45 @@ void bind_communication(py::module_& m) {
                        const std::vector<int>& dims, int radix, int group_size, double oversubscription, int switches,
                        const std::vector<LinkTuple>& links, double reduce_s_per_byte) {
              const dts::LinkRate inter{rates.at(0), rates.at(1)}, intra{rates.at(2), rates.at(3)};
-             const dts::TopologySpec spec{kind, nodes, devices_per_node, inter, intra, dims, radix, group_size,
-                                          oversubscription, switches, links_from(links)};
+             const dts::TopologySpec spec{kind,
+                                          nodes,
+                                          devices_per_node,
+                                          inter,
+                                          intra,
+                                          dims,
+                                          radix,
+                                          group_size,
+                                          oversubscription,
+                                          switches,
+                                          links_from(links)};
              return CommunicationModel(dts::Topology(spec), reduce_s_per_byte);
-           }), py::call_guard<py::gil_scoped_release>(),
-           py::arg("kind"), py::arg("nodes"), py::arg("devices_per_node"), py::arg("rates"), py::arg("dims"),
-           py::arg("radix"), py::arg("group_size"), py::arg("oversubscription"), py::arg("switches"),
-           py::arg("links"), py::arg("reduce_s_per_byte"))
-      .def("collective",
-           [](const CommunicationModel& model, CollectiveKind kind, double bytes, const std::vector<int>& ranks,
-              Algorithm algorithm, int root, int chunks) {
-             const dts::CollectiveCost c = model.collective(kind, bytes, ranks, {algorithm, root, chunks});
-             return std::make_tuple(c.time_s, c.algorithm, c.bound, c.sent_bytes_per_rank);
-           },
-           py::arg("kind"), py::arg("bytes"), py::arg("ranks"), py::arg("algorithm"), py::arg("root"),
-           py::arg("chunks"), py::call_guard<py::gil_scoped_release>())
-      .def("traffic", &traffic, py::arg("kind"), py::arg("bytes"), py::arg("ranks"), py::arg("algorithm"),
-           py::arg("root"))
-      .def("with_links",
-           [](const CommunicationModel& model, const std::vector<LinkTuple>& changed) {
-             return model.with_links(links_from(changed));
-           }, py::arg("changed"), py::call_guard<py::gil_scoped_release>())
-      .def("links", &links_of, py::call_guard<py::gil_scoped_release>())
-      .def("link",
-           [](const CommunicationModel& model, int from, int to) {
-             const dts::LinkRate rate = model.topology().link(from, to).rate;
-             return std::make_tuple(rate.bandwidth_Bps, rate.latency_s);
-           }, py::arg("a"), py::arg("b"))
-      .def("vertex_name",
-           [](const CommunicationModel& model, int vertex) { return model.topology().vertex_name(vertex); },
-           py::arg("vertex"));
+           }),
+           Release(), "kind"_a, "nodes"_a, "devices_per_node"_a, "rates"_a, "dims"_a, "radix"_a, "group_size"_a,
+           "oversubscription"_a, "switches"_a, "links"_a, "reduce_s_per_byte"_a)
+      .def(
+          "collective",
+          [](const CommunicationModel& model, CollectiveKind kind, double bytes, const std::vector<int>& ranks,
+             Algorithm algorithm, int root, int chunks) {
+            const dts::CollectiveCost c = model.collective(kind, bytes, ranks, {algorithm, root, chunks});
+            return std::make_tuple(c.time_s, c.algorithm, c.bound, c.sent_bytes_per_rank);
+          },
+          "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a, "root"_a, "chunks"_a, Release())
+      .def("traffic", &traffic, "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a, "root"_a)
+      .def(
+          "with_links",
+          [](const CommunicationModel& model, const std::vector<LinkTuple>& changed) {
+            return model.with_links(links_from(changed));
+          },
+          "changed"_a, Release())
+      .def("links", &links_of, Release())
+      .def(
+          "link",
+          [](const CommunicationModel& model, int from, int to) {
+            const dts::LinkRate rate = model.topology().link(from, to).rate;
+            return std::make_tuple(rate.bandwidth_Bps, rate.latency_s);
+          },
+          "a"_a, "b"_a)
+      .def(
+          "vertex_name",
+          [](const CommunicationModel& model, int vertex) { return model.topology().vertex_name(vertex); }, "vertex"_a);
 }

@@ -126,6 +126,7 @@ void bind_model(py::module_& m) {
       .def_readwrite("activations", &dts::GenericWork::activations)
       .def_readwrite("dtype", &dts::GenericWork::dtype);
   m.def("pass_profile", &dts::pass_profile, "work"_a);
+  // Its devices can be changed and one price takes a microsecond: its calls keep the GIL.
   py::class_<ComputeModel>(m, "ComputeModel")
       .def(py::init<int, const dts::DeviceSpec&>(), "devices"_a, "device"_a)
       .def_readonly_static("SLOWEST", &ComputeModel::kSlowest)
@@ -134,14 +135,13 @@ void bind_model(py::module_& m) {
       .def("speed", &ComputeModel::speed, "index"_a)
       .def("set_device", &ComputeModel::set_device, "index"_a, "device"_a)
       .def("set_speed", &ComputeModel::set_speed, "index"_a, "factor"_a)
-      .def("forward_time_s", &ComputeModel::forward_time_s, "work"_a, "device"_a, Release())
-      .def("backward_time_s", &ComputeModel::backward_time_s, "work"_a, "device"_a, Release())
+      .def("forward_time_s", &ComputeModel::forward_time_s, "work"_a, "device"_a)
+      .def("backward_time_s", &ComputeModel::backward_time_s, "work"_a, "device"_a)
       .def("weight_update_time_s", &ComputeModel::weight_update_time_s, "parameters"_a, "bytes_per_parameter"_a,
-           "device"_a, Release())
-      .def("op_time_s", &ComputeModel::op_time_s, "profile"_a, "device"_a, Release())
-      .def("matmul_time_s", &ComputeModel::matmul_time_s, "shape"_a, "dtype"_a, "device"_a, Release())
-      .def("attention_time_s", &ComputeModel::attention_time_s, "shape"_a, "dtype"_a, "backward"_a, "device"_a,
-           Release());
+           "device"_a)
+      .def("op_time_s", &ComputeModel::op_time_s, "profile"_a, "device"_a)
+      .def("matmul_time_s", &ComputeModel::matmul_time_s, "shape"_a, "dtype"_a, "device"_a)
+      .def("attention_time_s", &ComputeModel::attention_time_s, "shape"_a, "dtype"_a, "backward"_a, "device"_a);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "hardware/device.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using dts::AttentionConstants;
 using dts::DeviceSpec;
 using dts::DTypeRate;
@@ -86,7 +87,7 @@ void bind_device(py::module_& m) {
   bind_constants(m);
   py::class_<DeviceSpec>(m, "DeviceSpec")
       .def(py::init<>())
-      .def(py::init<const DeviceSpec&>(), py::arg("other"))  // a copy
+      .def(py::init<const DeviceSpec&>(), "other"_a)  // a copy
       .def_readwrite("name", &DeviceSpec::name)
       .def_readwrite("kind", &DeviceSpec::kind)
       .def_readwrite("hbm_bytes", &DeviceSpec::hbm_bytes)
@@ -97,7 +98,7 @@ void bind_device(py::module_& m) {
       .def_readwrite("launch_s", &DeviceSpec::launch_s)
       .def_readwrite("rates", &DeviceSpec::rates)  // a list copy: assign it whole, or edit one through rate()
       .def(
-          "rate", [](DeviceSpec& d, dts::DType t) -> DTypeRate& { return d.rates[dts::index_of(t)]; }, py::arg("dtype"),
+          "rate", [](DeviceSpec& d, dts::DType t) -> DTypeRate& { return d.rates[dts::index_of(t)]; }, "dtype"_a,
           py::return_value_policy::reference_internal)
       .def_readwrite("gemm", &DeviceSpec::gemm)
       .def_readwrite("gemm_fp8", &DeviceSpec::gemm_fp8)
@@ -110,7 +111,7 @@ void bind_device(py::module_& m) {
       .def_readwrite("quantise_fp4_block", &DeviceSpec::quantise_fp4_block)
       .def_readwrite("systolic", &DeviceSpec::systolic)
       .def_readwrite("measured_kernels", &DeviceSpec::measured_kernels);
-  m.def("check_device", &dts::check_device, py::arg("device"));
-  m.def("compute_dtype", &dts::compute_dtype, py::arg("device"), py::arg("dtype"));
-  m.def("matmul_flops", &dts::matmul_flops, py::arg("device"), py::arg("dtype"), py::arg("clock"));
+  m.def("check_device", &dts::check_device, "device"_a);
+  m.def("compute_dtype", &dts::compute_dtype, "device"_a, "dtype"_a);
+  m.def("matmul_flops", &dts::matmul_flops, "device"_a, "dtype"_a, "clock"_a);
 }

@@ -8,23 +8,29 @@
 #include "memory_model.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using namespace dts;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
-using Release = py::call_guard<py::gil_scoped_release>;
-
-// Enums that other topics own cross as their position.
-template <typename Plan, typename Enum>
-void def_position(py::class_<Plan>& cls, const char* name, Enum Plan::*field) {
-  cls.def_property(
-      name, [field](const Plan& p) { return static_cast<int>(p.*field); },
-      [field](Plan& p, int position) { p.*field = static_cast<Enum>(position); });
+void bind_enums(py::module_& m) {
+  py::native_enum<MemoryTier>(m, "MemoryTier", "enum.Enum", "Where bytes can be kept, nearest to the device first.")
+      .value("HBM", MemoryTier::HBM)
+      .value("CPU", MemoryTier::CPU)
+      .value("DISK", MemoryTier::DISK)
+      .value("REMOTE", MemoryTier::REMOTE)
+      .finalize();
+  py::native_enum<GradientStorage>(m, "GradientStorage", "enum.Enum")
+      .value("WORKING", GradientStorage::Working)
+      .value("FP32", GradientStorage::Fp32)
+      .value("BOTH", GradientStorage::Both)
+      .finalize();
 }
 
 void bind_ledger(py::module_& m) {
   py::class_<TierSpec>(m, "MemoryTierSpec")
-      .def(py::init<double, double, double>())
+      .def(py::init<double, double, double>(), "capacity_bytes"_a, "bandwidth_Bps"_a, "latency_s"_a)
       .def_readonly("capacity_bytes", &TierSpec::capacity_bytes)
       .def_readonly("bandwidth_Bps", &TierSpec::bandwidth_Bps)
       .def_readonly("latency_s", &TierSpec::latency_s);
@@ -45,41 +51,42 @@ void bind_ledger(py::module_& m) {
       .def_property_readonly("free_bytes", &PoolUsage::free_bytes);
   // A ledger is one mutable object: its calls keep the GIL.
   py::class_<MemoryModel>(m, "MemoryModel")
-      .def(py::init<int, int, const Tiers&>())
-      .def("allocate", &MemoryModel::allocate)
-      .def("free", &MemoryModel::free)
-      .def("transfer", &MemoryModel::transfer)
-      .def("transfer_time", &MemoryModel::transfer_time)
-      .def("allocation", &MemoryModel::allocation, py::return_value_policy::copy)
+      .def(py::init<int, int, const Tiers&>(), "num_devices"_a, "devices_per_node"_a, "tiers"_a)
+      .def("allocate", &MemoryModel::allocate, "device"_a, "bytes"_a, "tier"_a, "name"_a, "category"_a)
+      .def("free", &MemoryModel::free, "handle"_a)
+      .def("transfer", &MemoryModel::transfer, "handle"_a, "to"_a)
+      .def("transfer_time", &MemoryModel::transfer_time, "bytes"_a, "source"_a, "to"_a)
+      .def("allocation", &MemoryModel::allocation, "handle"_a, py::return_value_policy::copy)
       .def("allocations", &MemoryModel::allocations)
-      .def("usage", &MemoryModel::usage, py::return_value_policy::copy)
+      .def("usage", &MemoryModel::usage, "device"_a, "tier"_a, py::return_value_policy::copy)
       .def("reset_peaks", &MemoryModel::reset_peaks)
       .def_property_readonly("tiers", &MemoryModel::tiers);
 }
 
 void bind_plan(py::module_& m) {
   py::class_<BlockShares>(m, "BlockShares")
-      .def(py::init<double, double, double, double>())
+      .def(py::init<double, double, double, double>(), "blocks"_a, "input_share"_a, "score_share"_a,
+           "score_flops_share"_a)
       .def_readonly("blocks", &BlockShares::blocks)
       .def_readonly("input_share", &BlockShares::input_share)
       .def_readonly("score_share", &BlockShares::score_share)
       .def_readonly("score_flops_share", &BlockShares::score_flops_share);
-  auto plan = py::class_<MemoryPlan>(m, "MemoryPlan")
-                  .def(py::init<>())
-                  .def_readwrite("parameters", &MemoryPlan::parameters)
-                  .def_readwrite("activations_per_sample", &MemoryPlan::activations_per_sample)
-                  .def_readwrite("samples_per_device", &MemoryPlan::samples_per_device)
-                  .def_readwrite("accumulation_steps", &MemoryPlan::accumulation_steps)
-                  .def_readwrite("devices", &MemoryPlan::devices)
-                  .def_readwrite("zero", &MemoryPlan::zero)
-                  .def_readwrite("optimizer_tier", &MemoryPlan::optimizer_tier)
-                  .def_readwrite("parameter_tier", &MemoryPlan::parameter_tier)
-                  .def_readwrite("activation_tier", &MemoryPlan::activation_tier)
-                  .def_readwrite("blocks", &MemoryPlan::blocks);
-  def_position(plan, "precision", &MemoryPlan::precision);
-  def_position(plan, "optimizer", &MemoryPlan::optimizer);
-  def_position(plan, "gradients", &MemoryPlan::gradients);
-  def_position(plan, "recompute", &MemoryPlan::recompute);
+  py::class_<MemoryPlan>(m, "MemoryPlan")
+      .def(py::init<>())
+      .def_readwrite("parameters", &MemoryPlan::parameters)
+      .def_readwrite("activations_per_sample", &MemoryPlan::activations_per_sample)
+      .def_readwrite("samples_per_device", &MemoryPlan::samples_per_device)
+      .def_readwrite("accumulation_steps", &MemoryPlan::accumulation_steps)
+      .def_readwrite("devices", &MemoryPlan::devices)
+      .def_readwrite("zero", &MemoryPlan::zero)
+      .def_readwrite("precision", &MemoryPlan::precision)
+      .def_readwrite("optimizer", &MemoryPlan::optimizer)
+      .def_readwrite("gradients", &MemoryPlan::gradients)
+      .def_readwrite("recompute", &MemoryPlan::recompute)
+      .def_readwrite("optimizer_tier", &MemoryPlan::optimizer_tier)
+      .def_readwrite("parameter_tier", &MemoryPlan::parameter_tier)
+      .def_readwrite("activation_tier", &MemoryPlan::activation_tier)
+      .def_readwrite("blocks", &MemoryPlan::blocks);
   py::class_<MemoryEstimate>(m, "MemoryEstimate")
       .def_readonly("weights", &MemoryEstimate::weights)
       .def_readonly("gradients", &MemoryEstimate::gradients)
@@ -105,23 +112,19 @@ void bind_plan(py::module_& m) {
 }  // namespace
 
 void bind_memory(py::module_& m) {
-  py::native_enum<MemoryTier>(m, "MemoryTier", "enum.Enum", "Where bytes can be kept, nearest to the device first.")
-      .value("HBM", MemoryTier::HBM)
-      .value("CPU", MemoryTier::CPU)
-      .value("DISK", MemoryTier::DISK)
-      .value("REMOTE", MemoryTier::REMOTE)
-      .finalize();
+  bind_enums(m);
   bind_ledger(m);
   bind_plan(m);
-  m.def("memory_estimate", &estimate, Release());
-  m.def("memory_missing_bytes", &missing_bytes, Release());
-  m.def("memory_strategy_table", &strategy_table, Release());
+  m.def("memory_estimate", &estimate, "plan"_a, "tiers"_a, Release());
+  m.def("memory_missing_bytes", &missing_bytes, "estimate"_a, "tiers"_a, "devices"_a, "devices_per_node"_a, Release());
+  m.def("memory_strategy_table", &strategy_table, "plan"_a, "tiers"_a, Release());
   m.def(
       "transformer_layer_bytes",
-      [](double seq_len, double micro_batch, double hidden, double heads, int tp, bool sequence_parallel, int recompute) {
-        return transformer_layer_bytes({seq_len, micro_batch, hidden, heads, tp, sequence_parallel},
-                                       static_cast<Recompute>(recompute));
+      [](double seq_len, double micro_batch, double hidden, double heads, int tp, bool sequence_parallel,
+         Recompute recompute) {
+        return transformer_layer_bytes({seq_len, micro_batch, hidden, heads, tp, sequence_parallel}, recompute);
       },
-      Release());
-  m.def("transformer_block_shares", &transformer_block_shares, Release());
+      "seq_len"_a, "micro_batch"_a, "hidden"_a, "heads"_a, "tp"_a, "sequence_parallel"_a, "recompute"_a, Release());
+  m.def("transformer_block_shares", &transformer_block_shares, "layers"_a, "seq_len"_a, "hidden"_a, "heads"_a,
+        "flash_attention"_a, Release());
 }

@@ -9,7 +9,9 @@
 #include "parallel/stages.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using namespace dts;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
@@ -108,12 +110,12 @@ void bind_parallel(py::module_& m) {
       .value("DP_CP", Axis::DP_CP)
       .finalize();
   py::class_<RankGrid>(m, "RankGrid")
-      .def(py::init<const Strategy&>())
+      .def(py::init<const Strategy&>(), "strategy"_a)
       .def_property_readonly("world", &RankGrid::world)
-      .def("size", &RankGrid::size)
-      .def("coordinate", &RankGrid::coordinate)
-      .def("group", &RankGrid::group)
-      .def("groups", &RankGrid::groups);
-  m.def("check_layout", &check_layout);
-  m.def("layers_per_virtual_stage", &layers_per_virtual_stage);
+      .def("size", &RankGrid::size, "axis"_a)
+      .def("coordinate", &RankGrid::coordinate, "rank"_a, "axis"_a)
+      .def("group", &RankGrid::group, "rank"_a, "axis"_a)
+      .def("groups", &RankGrid::groups, "axis"_a, Release());
+  m.def("check_layout", &check_layout, "model"_a, "strategy"_a, "devices"_a, "seq_len"_a, Release());
+  m.def("layers_per_virtual_stage", &layers_per_virtual_stage, "layers"_a, "strategy"_a);
 }

@@ -6,10 +6,13 @@
 
 #include <algorithm>
 
+#include "bindings/pickle.hpp"
 #include "training_simulator.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using namespace dts;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
@@ -21,8 +24,7 @@ py::array_t<T> column(const EventTable& events, Get get) {
   return out;
 }
 
-py::dict event_columns(const StepResult& r) {
-  const EventTable& e = r.events;
+py::dict event_columns(const EventTable& e) {
   py::dict columns;
   columns["kind"] = column<std::uint8_t>(e, [&](std::size_t i) { return e.tasks[i].kind; });
   columns["stream"] = column<std::uint8_t>(e, [&](std::size_t i) { return e.tasks[i].stream; });
@@ -35,6 +37,20 @@ py::dict event_columns(const StepResult& r) {
   return columns;
 }
 
+// The inverse of event_columns.
+EventTable events_of(const py::dict& columns) {
+  const auto get = [&](const char* name) { return columns[name].cast<py::array_t<double>>(); };
+  const auto kind = get("kind"), stream = get("stream"), rank = get("rank"), stage = get("stage"),
+             micro_batch = get("micro_batch"), piece = get("piece");
+  EventTable e{{}, columns["start_s"].cast<std::vector<double>>(), columns["end_s"].cast<std::vector<double>>()};
+  for (py::ssize_t i = 0; i < kind.size(); ++i) {
+    e.tasks.push_back({static_cast<TaskKind>(kind.at(i)), static_cast<StreamKind>(stream.at(i)),
+                       static_cast<std::int32_t>(rank.at(i)), static_cast<std::int32_t>(stage.at(i)),
+                       static_cast<std::int32_t>(micro_batch.at(i)), static_cast<std::int32_t>(piece.at(i))});
+  }
+  return e;
+}
+
 py::array_t<double> traffic_matrix(const StepResult& r) {
   const auto n = r.traffic_bytes.empty() ? py::ssize_t{0} : static_cast<py::ssize_t>(r.devices);
   py::array_t<double> matrix({n, n});
@@ -42,9 +58,9 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
   return matrix;
 }
 
-StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
-               const Strategy& strategy, const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events,
-               bool keep_traffic, const std::vector<double>& slowdown) {
+StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
+               const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
+               const std::vector<double>& slowdown) {
   return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events, keep_traffic, slowdown});
 }
 
@@ -59,7 +75,10 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
-      .def_property_readonly("allocated", &MemoryReport::allocated);
+      .def_property_readonly("allocated", &MemoryReport::allocated)
+      .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
+                   &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
+                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context));
 }
 
 void bind_breakdown(py::module_& m) {
@@ -75,7 +94,10 @@ void bind_breakdown(py::module_& m) {
       .def_readonly("pipeline_s", &Breakdown::pipeline_s)
       .def_readonly("host_s", &Breakdown::host_s)
       .def_readonly("fixed_s", &Breakdown::fixed_s)
-      .def_property_readonly("total_s", &Breakdown::total_s);
+      .def_property_readonly("total_s", &Breakdown::total_s)
+      .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
+                   &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
+                   &Breakdown::exposed_dp_s, &Breakdown::pipeline_s, &Breakdown::host_s, &Breakdown::fixed_s));
 }
 
 }  // namespace
@@ -92,11 +114,16 @@ void bind_simulator(py::module_& m) {
       .value("OPTIMIZER", TaskKind::Optimizer)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
-      .def_static("of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); })
-      .def_static("of_topology", [](const CommunicationModel& c) { return make_interconnect(c); })
+      .def_static(
+          "of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); }, "cluster"_a)
+      .def_static(
+          "of_topology", [](const CommunicationModel& c) { return make_interconnect(c); }, "model"_a)
       .def_property_readonly("device_count", &Interconnect::device_count);
   bind_memory_report(m);
   bind_breakdown(m);
+  py::class_<EventTable>(m, "EventTable")
+      .def(py::pickle([](const EventTable& e) { return event_columns(e); },
+                      [](const py::dict& columns) { return events_of(columns); }));
   py::class_<StepResult>(m, "StepResult")
       .def_readonly("step_time_s", &StepResult::step_time_s)
       .def_readonly("tokens_per_step", &StepResult::tokens_per_step)
@@ -117,10 +144,15 @@ void bind_simulator(py::module_& m) {
       .def_property_readonly("mfu", &StepResult::mfu)
       .def_property_readonly("mfu_full", &StepResult::mfu_full)
       .def_property_readonly("hfu", &StepResult::hfu)
-      .def("event_columns", &event_columns)
-      .def("traffic_bytes", &traffic_matrix);
-  m.def("simulate", &run, py::arg("model"), py::arg("device"), py::arg("network"), py::arg("strategy"),
-        py::arg("profile"), py::arg("seq_len"), py::arg("expand") = false, py::arg("keep_events") = true,
-        py::arg("keep_traffic") = false, py::arg("slowdown") = std::vector<double>{},
-        py::call_guard<py::gil_scoped_release>());
+      .def("event_columns", [](const StepResult& r) { return event_columns(r.events); })
+      .def("traffic_bytes", &traffic_matrix)
+      .def(pickled(&StepResult::step_time_s, &StepResult::tokens_per_step, &StepResult::samples_per_step,
+                   &StepResult::devices, &StepResult::parameters, &StepResult::model_flops,
+                   &StepResult::model_flops_full, &StepResult::hardware_flops, &StepResult::peak_flops,
+                   &StepResult::micro_batches, &StepResult::stages, &StepResult::mean, &StepResult::memory,
+                   &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::events,
+                   &StepResult::traffic_bytes));
+  m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
+        "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
+        Release());
 }

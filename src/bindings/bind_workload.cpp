@@ -7,7 +7,9 @@
 #include "workload/model.hpp"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 using namespace dts;
+using Release = py::call_guard<py::gil_scoped_release>;
 
 namespace {
 
@@ -97,8 +99,8 @@ void bind_workload(py::module_& m) {
       .def_readwrite("tokens_per_sample", &ModelSpec::tokens_per_sample)
       .def_readwrite("tied_embeddings", &ModelSpec::tied_embeddings);
   py::class_<Flops>(m, "Flops").def_readonly("causal", &Flops::causal).def_readonly("full", &Flops::full);
-  m.def("check_model", &check_model);
-  m.def("parameter_count", py::overload_cast<const ModelSpec&>(&parameter_count));
-  m.def("active_parameter_count", &active_parameter_count);
-  m.def("training_flops", &training_flops);
+  m.def("check_model", &check_model, "model"_a, Release());
+  m.def("parameter_count", py::overload_cast<const ModelSpec&>(&parameter_count), "model"_a, Release());
+  m.def("active_parameter_count", &active_parameter_count, "model"_a, Release());
+  m.def("training_flops", &training_flops, "model"_a, "seq_len"_a, Release());
 }

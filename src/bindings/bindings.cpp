@@ -15,7 +15,9 @@ void bind_compute(py::module_& m);
 void bind_memory(py::module_& m);
 void bind_simulator(py::module_& m);
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+// No py::mod_gil_not_used(): descriptions and models are mutable objects without locks of their own, so a free-threaded
+// interpreter has to keep its GIL. Work that runs long releases it; what it reads must not be changed meanwhile.
+PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = dts::kVersion;
   bind_errors(m);
   bind_device(m);

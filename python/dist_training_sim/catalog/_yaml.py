@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import FormatError
 
-__all__ = ["MAX_FILE_BYTES", "packaged_entry", "packaged_names", "packaged_text", "read_user_yaml"]
+__all__ = ["MAX_FILE_BYTES", "packaged_entry", "packaged_file", "packaged_names", "packaged_text", "read_user_yaml"]
 
 MAX_FILE_BYTES = 1_000_000
 _ENTRY = re.compile(r"^([A-Za-z0-9_.-]+):", re.MULTILINE)
@@ -27,19 +27,28 @@ def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def _read(file: str) -> str:
+    return resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+
+
+@cache
+def packaged_file(file: str) -> Any:
+    """A whole parsed catalogue file, for those whose entries share anchors. Do not change the result: it is shared."""
+    import yaml
+
+    return yaml.load(_read(file), Loader=_loader())
+
+
 @cache
 def packaged_text(file: str) -> dict[str, str]:
-    """Entries of a catalogue file as text, by name, in file order; empty if the file is not there.
+    """Entries of a catalogue file as text, by name, in file order.
 
     Raises
     ------
     FormatError
         If a name occurs twice.
     """
-    path = resources.files(__package__).joinpath(file)
-    if not path.is_file():
-        return {}
-    text = path.read_text(encoding="utf-8")
+    text = _read(file)
     starts = list(_ENTRY.finditer(text))
     ends = [m.start() for m in starts[1:]] + [len(text)]
     entries: dict[str, str] = {}

@@ -17,7 +17,8 @@ _BLOCKS: dict[str, type[Any]] = {
     "memory": MemoryConstants,
     **dict.fromkeys(("quantise_fp8_tensor", "quantise_fp8_block", "quantise_fp4_block"), QuantiseConstants),
 }
-# Formats without an entry of their own take that of the next wider one on the same unit.
+# Formats without an entry of their own take that of the next wider one on the same unit; fp64 and fp32 have a unit of
+# their own and share only the clock.
 _SHARE_OF = {
     **dict.fromkeys(("fp64", "fp32", "tf32", "fp16", "bf16"), ("bf16",)),
     **dict.fromkeys(("fp8", "int8"), ("fp8", "bf16")),
@@ -26,10 +27,10 @@ _SHARE_OF = {
 
 
 def _layers(device: str, generation: str) -> list[Mapping[str, Any]]:
-    """Generic set, the generation's and the device's own, least specific first; empty without the file."""
-    generations = packaged_entry(FILE, "generations") or {}
-    own = (packaged_entry(FILE, "devices") or {}).get(device, {})
-    layers = [generations.get("generic", {}), generations.get(own.get("generation", generation), {}), own]
+    """Generic set, the generation's and the device's own, least specific first."""
+    generations = packaged_entry(FILE, "generations")
+    own = packaged_entry(FILE, "devices").get(device, {})
+    layers = [generations["generic"], generations.get(own.get("generation", generation), {}), own]
     return [layer for layer in layers if layer]
 
 
@@ -51,7 +52,7 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
     for name in ("systolic", "launch_s"):
         given = [layer[name] for layer in layers if name in layer]
         values.update({name: given[-1]} if given else {})
-    values["measured_kernels"] = bool(layers and layers[-1].get("measured", False))
+    values["measured_kernels"] = bool(layers[-1].get("measured", False))
     values["shares"] = _shares(layers)
     choice = next((layer["attention"] for layer in reversed(layers) if "attention" in layer), None)
     if choice:
@@ -59,15 +60,20 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
     return values
 
 
-def _shares(layers: list[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+_OWN_UNIT = ("fp64", "fp32")
+
+
+def _shares(layers: list[Mapping[str, Any]]) -> dict[str, tuple[float | None, float]]:
     """(burst, sustained) of every dtype: the most specific layer that gives the format or a wider one."""
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, tuple[float | None, float]] = {}
     for layer in layers:
         given = layer.get("shares", {})
         for dtype, wider in _SHARE_OF.items():
             name = next((n for n in (dtype, *wider) if n in given), None)
             if name is not None:
-                found[dtype] = tuple(given[name])
+                burst, sustained = given[name]
+                borrowed = name != dtype and dtype in _OWN_UNIT
+                found[dtype] = (found.get(dtype, (None, None))[0] if borrowed else burst, sustained)
     return found
 
 
@@ -84,20 +90,19 @@ def attention_constants(device: str, generation: str, kernel: str) -> dict[str, 
     MissingDataError
         If the kernel is unknown, or nobody measured it on a generation like the device's.
     """
-    kernels = packaged_entry(FILE, "attention_kernels") or {}
+    kernels = packaged_entry(FILE, "attention_kernels")
     if kernel not in kernels:
         raise MissingDataError(f"attention kernel {kernel!r}: unknown; {suggest(kernel, kernels)}")
     choices = [layer["attention"]["like"] for layer in _layers(device, generation) if "attention" in layer]
-    like = next((c for c in reversed(choices) if c in kernels[kernel]), None)
-    if like is None:
+    if not choices or choices[-1] not in kernels[kernel]:
         measured = ", ".join(kernels[kernel])
         raise MissingDataError(f"attention kernel {kernel} on {device}: not measured; measured on {measured}")
-    return _attention(kernel, like)
+    return _attention(kernel, choices[-1])
 
 
 def constants_key(device: str, stand_in: str | None) -> str:
     """Name under which the constants of a device stand: its own where the file has it, else its stand-in's."""
-    return stand_in if stand_in and device not in (packaged_entry(FILE, "devices") or {}) else device
+    return stand_in if stand_in and device not in packaged_entry(FILE, "devices") else device
 
 
 def constants_source(device: str, generation: str) -> tuple[str, ...]:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from ..errors import ConfigError, suggest
 from ..frameworks.profile import FrameworkProfile
+from ._yaml import packaged_entry
 
 __all__ = ["load", "names"]
 
 
-@cache
 def _entries() -> dict[str, dict[str, Any]]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (files(__package__) / "frameworks.yaml").read_text(encoding="utf-8")
-    entries: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)["frameworks"]
+    entries: dict[str, dict[str, Any]] = packaged_entry("frameworks.yaml", "frameworks")
     return entries
 
 

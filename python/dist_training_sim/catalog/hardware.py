@@ -128,8 +128,6 @@ def scale_out(profile: str) -> ScaleOut:
 
 def _profile(section: str, name: str) -> dict[str, Any]:
     profiles = packaged_entry(_FABRICS, section)
-    if profiles is None:  # a build without fabrics.yaml runs on the core's constants
-        return {}
     if name not in profiles:
         raise MissingDataError(f"{section}: no profile {name!r}; {suggest(name, profiles)}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in profiles[name]["values"].items()}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from ..errors import ConfigError, suggest
 from ..io.hf_config import read_hf_model
 from ..models import Model
+from ._yaml import packaged_file
 
 __all__ = ["ModelEntry", "entries", "entry", "load", "names"]
 
@@ -43,11 +43,7 @@ class ModelEntry:
 @cache
 def entries() -> Mapping[str, ModelEntry]:
     """Return all entries by name, in the order of the file."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = files(__package__).joinpath("models.yaml").read_text(encoding="utf-8")
-    listed: dict[str, dict[str, Any]] = yaml.load(text, loader)["models"]
+    listed: dict[str, dict[str, Any]] = packaged_file("models.yaml")["models"]
     return {name: ModelEntry(name=name, **fields) for name, fields in listed.items()}
 
 

@@ -56,7 +56,9 @@ class FrameworkProfile:
         Where the facts were read.
     """
 
-    CORE: ClassVar[CoreSpec] = CoreSpec("FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel"}))
+    CORE: ClassVar[CoreSpec] = CoreSpec(
+        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel"})
+    )
 
     name: str = "generic"
     label: str = ""

@@ -7,11 +7,10 @@ from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConst
 from .device import Device, DeviceKind
 from .fabric import ScaleOut, ScaleUp, ScaleUpKind
 from .link import Link
-from .node import TOPOLOGIES, Node, Price
+from .node import Node, Price
 from .rates import Rates
 
 __all__ = [
-    "TOPOLOGIES",
     "AttentionConstants",
     "Cluster",
     "DTypeRate",

@@ -7,11 +7,12 @@ kept as it is; the owner's check then reports it together with every other probl
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Generic, Protocol, SupportsIndex, TypeVar, cast
 
 from ..errors import ConfigError, Problems
+from ..named_enum import member
 from ..units import parse_bandwidth, parse_bytes, parse_seconds
 
 __all__ = [
@@ -19,35 +20,16 @@ __all__ = [
     "Converted",
     "Count",
     "MaybeQuantity",
+    "Named",
     "Quantity",
+    "check_member",
     "check_quantities",
     "check_type",
-    "parse_flops",
     "place",
 ]
 
 MAX_QUANTITY = 1e21
 """Largest byte count, rate or FLOP/s accepted: far above any machine, far below overflow."""
-
-_FLOPS = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([kMGTPE]?)FLOP(?:/s|S|s)\s*")
-_PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
-
-
-def parse_flops(value: str | float, what: str = "rate") -> float:
-    """FLOP/s of a rate such as `"989 TFLOP/s"`, `"1.3 PFLOPS"` or a plain number.
-
-    Raises
-    ------
-    ConfigError
-        If the text is no rate.
-    """
-    if not isinstance(value, str):
-        return float(value)
-    match = _FLOPS.fullmatch(value)
-    if match is None:
-        raise ConfigError(f'{what}: got {value!r}, expected a rate such as "989 TFLOP/s"')
-    return float(match.group(1)) * _PREFIX[match.group(2)]
-
 
 _PARSERS: dict[str, Callable[[str], float]] = {
     "bytes": parse_bytes,
@@ -123,6 +105,29 @@ class Count(Converted[SupportsIndex, int]):
 
     def __init__(self, default: int) -> None:
         super().__init__(_read_count, default)
+
+
+_E = TypeVar("_E", bound=Enum)
+
+
+class Named(Converted["_E | str", _E]):
+    """A member of an enum, also given by its name; anything else is kept for `check_member` to report."""
+
+    def __init__(self, kind: type[_E], default: _E | None) -> None:
+        super().__init__(lambda value: _read_member(kind, value), default)
+
+
+def _read_member(kind: type[Enum], value: Any) -> Any:
+    try:
+        return member(kind, value, "")
+    except ConfigError:
+        return value
+
+
+def check_member(problems: Problems, where: str, value: object, kind: type[Enum]) -> None:
+    """Record a problem unless `value` is a member of the enum."""
+    if not isinstance(value, kind):
+        problems.add(where, value, f"one of {', '.join(str(item.value) for item in kind)}")
 
 
 def _read_count(value: Any) -> Any:

@@ -50,7 +50,7 @@ def build_device(name: str, entry: Entry, constants: Mapping[str, Any], sources:
     return Device(name, _rates(entry["peak_tflops"], constants.get("shares", {})), sources=sources, **values)
 
 
-def _rates(peak_tflops: Mapping[str, float], shares: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def _rates(peak_tflops: Mapping[str, float], shares: Mapping[str, tuple[float | None, float | None]]) -> dict[str, Any]:
     return {dtype: DTypeRate(peak * 1e12, *shares.get(dtype, (None, None))) for dtype, peak in peak_tflops.items()}
 
 

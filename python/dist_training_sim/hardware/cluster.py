@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import ConfigError, MissingDataError, Problems
-from ._fields import Count, check_type
+from ..topology import Topology
+from ._fields import Count, Named, check_member, check_type
 from .fabric import ScaleOut
-from .node import TOPOLOGIES, Node
+from .node import Node
 
 __all__ = ["Cluster"]
 
@@ -35,7 +36,7 @@ class Cluster:
     name
         Defaults to `"64xdgx-h100"`, say.
     topology
-        Shape of the network, one of `TOPOLOGIES`; by default the node's.
+        Shape of the network, a `Topology` or its name; by default the node's.
 
     Raises
     ------
@@ -58,7 +59,7 @@ class Cluster:
     nodes: Count = Count(1)
     scale_out: ScaleOut | None = None
     name: str = ""
-    topology: str = ""
+    topology: Named[Topology] = Named(Topology, None)  # the node's, filled in at once
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -71,8 +72,7 @@ class Cluster:
             check_type(problems, "cluster.scale_out", self.scale_out, ScaleOut)
         if counted and self.device_count > _MAX_DEVICES:
             problems.add("cluster.nodes", self.nodes, f"at most {_MAX_DEVICES} devices altogether", "lower nodes")
-        if self.topology not in TOPOLOGIES:
-            problems.add("cluster.topology", self.topology, f"one of {', '.join(TOPOLOGIES)}")
+        check_member(problems, "cluster.topology", self.topology, Topology)
         problems.raise_if_any()
         if self.device_count > self.domain_devices:
             self._need_network()
@@ -136,7 +136,7 @@ class Cluster:
         ConfigError
             Listing every entry that is not legal.
         """
-        from .files import read_cluster
+        from ..catalog.cluster_file import read_cluster
 
         return read_cluster(Path(path))
 
@@ -158,4 +158,4 @@ class Cluster:
 
     def __repr__(self) -> str:
         fabric = "no fabric" if self.scale_out is None else self.scale_out.name
-        return f"Cluster({self.name}: {self.device_count} x {self.node.device.name}, {fabric}, {self.topology})"
+        return f"Cluster({self.name}: {self.device_count} x {self.node.device.name}, {fabric}, {self.topology.value})"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from enum import Enum
 from typing import Any, ClassVar
 
 from .._convert import DTYPES, CoreSpec
 from ..errors import DtsError, MissingDataError, Problems, suggest
+from ..named_enum import NamedEnum
 from ..units import format_bytes
-from ._fields import Converted, MaybeQuantity, check_quantities, place
+from ._fields import Converted, MaybeQuantity, Named, check_member, check_quantities, place
 from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConstants, QuantiseConstants
 from .rates import Rates, read_rates
 
@@ -19,20 +19,13 @@ __all__ = ["Device", "DeviceKind"]
 _MAX_CORES = 10**6
 
 
-class DeviceKind(str, Enum):
+class DeviceKind(NamedEnum):
     """What a device is; text such as `"gpu"` is accepted wherever a kind is."""
 
     GPU = "gpu"
     CPU = "cpu"
     TPU = "tpu"
     ACCELERATOR = "accelerator"
-
-
-def _as_kind(value: Any) -> Any:
-    try:
-        return DeviceKind(value.lower() if isinstance(value, str) else value)
-    except ValueError:
-        return value
 
 
 def _as_rates(value: Any) -> Any:
@@ -102,7 +95,7 @@ class Device:
     sm_count: int | None = None
     l2_bytes: MaybeQuantity = MaybeQuantity("bytes")
     power_w: float | None = None
-    kind: Converted[DeviceKind | str, DeviceKind] = Converted(_as_kind, DeviceKind.GPU)
+    kind: Named[DeviceKind] = Named(DeviceKind, DeviceKind.GPU)
     launch_s: MaybeQuantity = MaybeQuantity("s")
     gemm: GemmConstants = GemmConstants()
     gemm_fp8: GemmConstants = GemmConstants()
@@ -129,8 +122,7 @@ class Device:
     def __post_init__(self) -> None:
         problems = Problems()
         where = place(problems, "device", self.name)
-        if not isinstance(self.kind, DeviceKind):
-            problems.add(f"{where}.kind", self.kind, f"one of {', '.join(k.value for k in DeviceKind)}")
+        check_member(problems, f"{where}.kind", self.kind, DeviceKind)
         if not isinstance(self.rates, Rates):
             read_rates(problems, f"{where}.rates", self.rates)
         if self.sm_count is not None:
@@ -178,6 +170,18 @@ class Device:
     def with_peak(self, dtype: str, peak: float | str) -> Device:
         """Copy with the dense peak of one number format set."""
         return self.replace(rates={**self.rates, dtype: peak})
+
+    def with_attention_kernel(self, kernel: str) -> Device:
+        """Copy whose attention runs on another library: `"fa2"`, `"fa3"` or `"cudnn"`.
+
+        Raises
+        ------
+        MissingDataError
+            If the kernel is unknown, or nobody measured it on a generation like this device's.
+        """
+        from ..catalog.constants import attention_constants
+
+        return self.replace(**attention_constants(self.name, self.generation, kernel))
 
     def replace(self, **changes: Any) -> Device:
         """Copy with some fields changed; a lower power cap, say: `device.replace(power_w=500)`."""

@@ -6,12 +6,12 @@ A constant that is None keeps the core's value; the values of each profile and t
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
-from ._fields import Converted, MaybeQuantity, check_quantities, place
+from ..named_enum import NamedEnum
+from ._fields import MaybeQuantity, Named, check_member, check_quantities, place
 from .link import Link
 
 __all__ = ["ScaleOut", "ScaleUp", "ScaleUpKind"]
@@ -19,18 +19,11 @@ __all__ = ["ScaleOut", "ScaleUp", "ScaleUpKind"]
 _MAX_DOMAIN = 2**20
 
 
-class ScaleUpKind(str, Enum):
+class ScaleUpKind(NamedEnum):
     """How the devices of a domain are wired: any two directly (NVSwitch, xGMI, PCIe), or as neighbours on a torus."""
 
     FLAT = "flat"
     TORUS = "torus"
-
-
-def _as_kind(value: Any) -> Any:
-    try:
-        return ScaleUpKind(value.lower() if isinstance(value, str) else value)
-    except ValueError:
-        return value
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class ScaleUp:
     name: str
     device_Bps: MaybeQuantity = MaybeQuantity("Bps")
     domain_devices: int = 0
-    kind: Converted[ScaleUpKind | str, ScaleUpKind] = Converted(_as_kind, ScaleUpKind.FLAT)
+    kind: Named[ScaleUpKind] = Named(ScaleUpKind, ScaleUpKind.FLAT)
     launch_s: MaybeQuantity = MaybeQuantity("s")
     hop_s: MaybeQuantity = MaybeQuantity("s")
     ring_efficiency: float | None = None
@@ -99,8 +92,7 @@ class ScaleUp:
     def __post_init__(self) -> None:
         problems = Problems()
         where = place(problems, "scale_up", self.name)
-        if not isinstance(self.kind, ScaleUpKind):
-            problems.add(f"{where}.kind", self.kind, f"one of {', '.join(k.value for k in ScaleUpKind)}")
+        check_member(problems, f"{where}.kind", self.kind, ScaleUpKind)
         problems.count(f"{where}.domain_devices", self.domain_devices, 0, _MAX_DOMAIN)
         check_quantities(problems, where, self, ("device_Bps",), _constants(self, "device_Bps", "domain_devices"))
         problems.raise_if_any()

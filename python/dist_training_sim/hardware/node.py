@@ -7,18 +7,13 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import MissingDataError, Problems
-from ._fields import Count, MaybeQuantity, check_quantities, check_type, place
+from ..topology import Topology
+from ._fields import Count, MaybeQuantity, Named, check_member, check_quantities, check_type, place
 from .device import Device
 from .fabric import ScaleOut, ScaleUp
 from .link import Link
 
-__all__ = ["TOPOLOGIES", "Node", "Price"]
-
-TOPOLOGIES = (
-    *("ring", "tree", "fully_connected", "mesh_2d", "torus_2d", "torus_3d", "switch", "fat_tree", "rail_optimized"),
-    *("dragonfly", "custom"),
-)
-"""Shapes of the network between nodes."""
+__all__ = ["Node", "Price"]
 
 _MAX_DEVICES = 10**4
 
@@ -68,7 +63,7 @@ class Node:
     scale_out
         What joins nodes of this kind, unless the cluster says otherwise.
     topology
-        Shape of that network, one of `TOPOLOGIES`.
+        Shape of that network: a `Topology` or its name.
     price
         List price of the node.
     label, sources, notes
@@ -95,7 +90,7 @@ class Node:
     host_bytes: MaybeQuantity = MaybeQuantity("bytes")
     host_Bps: MaybeQuantity = MaybeQuantity("Bps")
     scale_out: ScaleOut | None = None
-    topology: str = "fat_tree"
+    topology: Named[Topology] = Named(Topology, Topology.FAT_TREE)
     price: Price | None = None
     label: str = ""
     sources: tuple[str, ...] = ()
@@ -111,8 +106,7 @@ class Node:
         if self.scale_out is not None:
             check_type(problems, f"{where}.scale_out", self.scale_out, ScaleOut)
         check_quantities(problems, where, self, ("nic_Bps", "host_Bps", "host_bytes"), ("nics",))
-        if self.topology not in TOPOLOGIES:
-            problems.add(f"{where}.topology", self.topology, f"one of {', '.join(TOPOLOGIES)}")
+        check_member(problems, f"{where}.topology", self.topology, Topology)
         if self.price is not None and not isinstance(self.price, Price):
             problems.add(f"{where}.price", self.price, "a Price")
         problems.raise_if_any()

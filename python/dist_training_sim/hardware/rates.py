@@ -7,7 +7,8 @@ from typing import Any
 
 from .._convert import DTYPES
 from ..errors import ConfigError, Problems, suggest
-from ._fields import MAX_QUANTITY, parse_flops
+from ..units import parse_flops
+from ._fields import MAX_QUANTITY
 from .constants import DTypeRate
 
 __all__ = ["Rates", "read_rates"]

@@ -94,7 +94,7 @@ def gpt2(f: Fields, name: str) -> Model:
     hidden, layers = f.count("n_embd", "hidden_size"), f.layers("n_layer", "num_hidden_layers")
     vocabulary = f.vocabulary()
     positions = f.count("n_positions", "max_position_embeddings", "n_ctx", maximum=2**24)
-    mixer = _biased_attention(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
+    mixer = Attention.multi_head(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
     mixer = replace(mixer, score_dropout=f.probability("attn_pdrop", 0.1))
     feed = Mlp(f.count("n_inner", default=4 * hidden), f.activation("activation_function", "gelu_new"), bias=True)
     dropout, tied = f.probability("resid_pdrop", 0.1), f.flag("tie_word_embeddings", True)
@@ -113,15 +113,11 @@ def gpt2(f: Fields, name: str) -> Model:
     )
 
 
-def _biased_attention(hidden: int, heads: int, *, rope: bool, bias: bool = True) -> Attention:
-    return Attention(heads, heads, hidden // heads, qkv_bias=bias, out_bias=bias, rope=rope)
-
-
 def gpt_neox(f: Fields, name: str) -> Model:
     """GPT-NeoX and Pythia: attention and feed-forward side by side unless `use_parallel_residual` is false."""
     hidden, layers, vocabulary = f.count("hidden_size"), f.layers("num_hidden_layers"), f.vocabulary()
     heads, bias = f.heads(hidden, "num_attention_heads"), f.flag("attention_bias", True)
-    mixer = _biased_attention(hidden, heads, rope=True, bias=bias)
+    mixer = Attention.multi_head(hidden, heads, rope=True, bias=bias)
     mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
     feed = Mlp(f.count("intermediate_size"), f.activation("hidden_act", "gelu"), bias=True)
     parallel, tied = f.flag("use_parallel_residual", True), f.flag("tie_word_embeddings", False)
@@ -135,7 +131,7 @@ def opt(f: Fields, name: str) -> Model:
     """OPT: learned positions with two extra rows, ReLU; the 350M form has norms after the adds and a narrow table."""
     hidden, layers, vocabulary = f.count("hidden_size"), f.layers("num_hidden_layers"), f.vocabulary()
     bias = f.flag("enable_bias", True)
-    mixer = _biased_attention(hidden, f.heads(hidden, "num_attention_heads"), rope=False, bias=bias)
+    mixer = Attention.multi_head(hidden, f.heads(hidden, "num_attention_heads"), rope=False, bias=bias)
     mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
     feed = Mlp(f.count("ffn_dim"), f.activation("activation_function", "relu"), bias=bias)
     positions = f.count("max_position_embeddings", default=2048, maximum=2**24) + 2
@@ -161,7 +157,7 @@ def bloom(f: Fields, name: str) -> Model:
     """BLOOM: ALiBi, a norm after the token table, biases."""
     hidden = f.count("hidden_size", "n_embed")
     layers, vocabulary = f.layers("n_layer", "num_hidden_layers"), f.vocabulary()
-    mixer = _biased_attention(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
+    mixer = Attention.multi_head(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
     mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
     dropout, tied = f.probability("hidden_dropout"), f.flag("tie_word_embeddings", True)
     f.check()
@@ -175,7 +171,7 @@ def mpt(f: Fields, name: str) -> Model:
     inner = f.section("attn_config")
     bias, learned = not f.flag("no_bias", True), f.flag("learned_pos_emb", True) and not inner.flag("alibi", False)
     heads = f.heads(hidden, "n_heads")
-    mixer = _biased_attention(hidden, heads, rope=False, bias=bias)
+    mixer = Attention.multi_head(hidden, heads, rope=False, bias=bias)
     mixer = replace(mixer, score_dropout=inner.probability("attn_pdrop"))
     feed = Mlp(f.count("expansion_ratio", default=4, maximum=64) * hidden, "gelu", bias=bias)
     positions = f.count("max_seq_len", default=2048, maximum=2**24) if learned else 0

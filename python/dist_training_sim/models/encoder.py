@@ -25,16 +25,7 @@ def bert(
     score_dropout: bool = True,
 ) -> Model:
     """Build the pretraining model, its logits over every token of the sequence."""
-    mixer = Attention(
-        heads,
-        heads,
-        hidden // heads,
-        qkv_bias=True,
-        out_bias=True,
-        rope=False,
-        causal=False,
-        score_dropout=score_dropout,
-    )
+    mixer = Attention.multi_head(hidden, heads, rope=False, causal=False, score_dropout=score_dropout)
     block = post_norm_block("layer", hidden, mixer, Mlp(ffn, activation, bias=True), dropout=dropout)
     stem = _stem(hidden, vocabulary, positions, segments, dropout=dropout)
     head = _head(hidden, vocabulary, activation)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from enum import Enum
 from typing import ClassVar
 
 from .._convert import CoreSpec
-from ..errors import ConfigError, Problems
+from ..errors import Problems
+from ..named_enum import NamedEnum
 
 __all__ = ["BLOCK_INPUT", "Op", "OpKind", "Rows", "Sharding"]
 
@@ -17,19 +17,7 @@ BLOCK_INPUT = "block"  # value of `Op.input` that means: what the block itself r
 LARGEST = 1e18  # dimensions beyond this are typing errors; products of three of them stay finite
 
 
-class _Named(Enum):
-    """An enum that also answers to the text of its value, in any case."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> _Named:
-        for member in cls:
-            if isinstance(value, str) and member.value == value.lower():
-                return member
-        known = ", ".join(str(member.value) for member in cls)
-        raise ConfigError(f"{cls.__name__.lower()}: got {value!r}, expected one of {known}")
-
-
-class OpKind(_Named):
+class OpKind(NamedEnum):
     """What an op computes; FLOPs, bytes and weights follow from the kind and the dimensions."""
 
     MATMUL = "matmul"
@@ -48,7 +36,7 @@ class OpKind(_Named):
     CUSTOM = "custom"
 
 
-class Sharding(_Named):
+class Sharding(NamedEnum):
     """Where an op's activations live along the tensor-parallel axis, input layout → output layout."""
 
     REPLICATED = "replicated"  # full → full on every rank
@@ -62,7 +50,7 @@ class Sharding(_Named):
     EXPERT_ROW = "expert_row"
 
 
-class Rows(_Named):
+class Rows(NamedEnum):
     """What one row of an op is."""
 
     TOKENS = "tokens"

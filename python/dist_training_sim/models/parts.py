@@ -63,6 +63,27 @@ class Attention:
     score_dropout: bool = False
     sinks: bool = False
 
+    @classmethod
+    def multi_head(
+        cls,
+        hidden: int,
+        heads: int,
+        *,
+        bias: bool = True,
+        rope: bool = True,
+        causal: bool = True,
+        score_dropout: bool = False,
+    ) -> Attention:
+        """As many k and v heads as q heads, `hidden / heads` wide, with biases on both projections or on none."""
+        return cls(
+            *(heads, heads, hidden // heads),
+            qkv_bias=bias,
+            out_bias=bias,
+            rope=rope,
+            causal=causal,
+            score_dropout=score_dropout,
+        )
+
     def ops(self, hidden: int, reads: str) -> list[Op]:
         """q, k, v → (norm) → (rope) → attention → output projection."""
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim

@@ -33,16 +33,7 @@ def vit(
     """Vision Transformer: patches and a class token, bidirectional pre-norm blocks, a linear classifier."""
     patches = (image_size // patch_size) ** 2
     tokens = patches + 1
-    mixer = Attention(
-        heads,
-        heads,
-        hidden // heads,
-        qkv_bias=True,
-        out_bias=True,
-        rope=False,
-        causal=False,
-        score_dropout=score_dropout,
-    )
+    mixer = Attention.multi_head(hidden, heads, rope=False, causal=False, score_dropout=score_dropout)
     feed = Mlp(ffn, "gelu", bias=True)
     block = pre_norm_block("layer", hidden, mixer, feed, norm=LAYER, dropout=dropout)
     patch = ops.conv2d("patches", channels, hidden, patch_size, image_size, patch_size, bias=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import _core
 from .._convert import to_core
 from ..errors import ConfigError
+from ..named_enum import member
 from .strategy import Strategy
 
 __all__ = ["RankGrid"]
@@ -45,16 +46,8 @@ class RankGrid:
         """Ranks that differ from `rank` only along the axis."""
         if not 0 <= rank < self.world:
             raise ConfigError(f"rank: got {rank}, expected 0 to {self.world - 1}")
-        return self._grid.group(rank, _axis(axis))
+        return self._grid.group(rank, member(_core.Axis, axis, "axis"))
 
     def groups(self, axis: str) -> list[list[int]]:
         """Every group of an axis, ordered by first rank."""
-        return self._grid.groups(_axis(axis))
-
-
-def _axis(name: str) -> _core.Axis:
-    try:
-        return _core.Axis[name.upper()]
-    except KeyError:
-        names = ", ".join(member.lower() for member in _core.Axis.__members__)
-        raise ConfigError(f"axis: got {name!r}, expected one of {names}") from None
+        return self._grid.groups(member(_core.Axis, axis, "axis"))

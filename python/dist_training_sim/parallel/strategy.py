@@ -19,7 +19,7 @@ class Recompute(NamedEnum):
 
     NONE = "none"
     SELECTIVE = "selective"
-    """By the framework's rule: core attention (Megatron), or every second matmul and all elementwise ops (torchtitan)."""
+    """By the framework's rule: core attention (Megatron), or every second matmul and elementwise ops (torchtitan)."""
     FULL = "full"
     """Every block from its input."""
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from .. import _core
 from .._convert import to_core
-from ..catalog.constants import attention_constants
-from ..errors import MissingDataError, Problems
+from ..errors import Problems
+from ..frameworks.kernels import use_attention_kernel
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
@@ -73,11 +73,13 @@ def simulate(
     profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
     seq_len = checked_seq_len(model, seq_len)
     resolved = (strategy or Strategy()).resolved(cluster.device_count)
-    core_cluster = to_core(_with_attention(cluster, profile))
+    core_cluster = to_core(cluster)
+    device = core_cluster.node.device
+    use_attention_kernel(device, cluster.node.device.generation, profile)
     interconnect = _interconnect(core_cluster, network)
     core = _core.simulate(
         to_core(model),
-        core_cluster.node.device,
+        device,
         interconnect,
         to_core(resolved),
         to_core(profile),
@@ -92,22 +94,10 @@ def simulate(
         strategy=resolved,
         framework=profile.name,
         seq_len=seq_len,
-        capacity_bytes=core_cluster.node.device.hbm_bytes,
+        capacity_bytes=device.hbm_bytes,
         reserved_factor=profile.reserved_factor,
         _core_result=core,
     )
-
-
-def _with_attention(cluster: Cluster, profile: FrameworkProfile) -> Cluster:
-    """The cluster with the attention constants of the framework's kernel, where its device has them."""
-    device = cluster.node.device
-    if not profile.attention_kernel:
-        return cluster
-    try:
-        constants = attention_constants(device.name, device.generation, profile.attention_kernel)
-    except MissingDataError:  # nobody measured that kernel on such a device: its own default stands
-        return cluster
-    return cluster.replace(node=cluster.node.replace(device=device.replace(**constants)))
 
 
 def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | None) -> _core.Interconnect:

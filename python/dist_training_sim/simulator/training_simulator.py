@@ -12,6 +12,7 @@ from ..communication import CommunicationModel
 from ..compute import ComputeModel
 from ..errors import ConfigError, Problems
 from ..events import EventList
+from ..frameworks.kernels import generation_of, use_attention_kernel
 from ..frameworks.profile import FrameworkProfile
 from ..memory import MemoryModel, MemoryTier
 from ..models.model import Model
@@ -111,9 +112,9 @@ class RunResult:
 class TrainingSimulator:
     """Simulate training on devices, links and memories that were modelled one by one.
 
-    By default the job is data-parallel: every device holds the whole model and its share of the batch, and gradients are
-    all-reduced while backward runs. `set_strategy` chooses any other layout, `set_model` a described model instead of a
-    size.
+    By default the job is data-parallel: every device holds the whole model and its share of the batch, and gradients
+    are all-reduced while backward runs. `set_strategy` chooses any other layout, `set_model` a described model instead
+    of a size.
 
     Parameters
     ----------
@@ -206,6 +207,7 @@ class TrainingSimulator:
         """
         model, strategy = self._checked_job()
         device, slowdown = self._slowdown(model, strategy)
+        use_attention_kernel(device, generation_of(device.name), self._framework)
         core = _core.simulate(
             to_core(model), device, _core.Interconnect.of_topology(self._comm.core), to_core(strategy),
             to_core(self._framework), float(self._seq_len), True, True, True, slowdown,

@@ -8,17 +8,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..catalog import hardware as catalog
-from ..catalog._yaml import read_user_yaml
-from ..catalog.constants import device_constants
 from ..errors import DtsError, FormatError, Problems
-from .build import build_device, build_node
-from .cluster import Cluster
-from .device import Device
-from .fabric import ScaleOut
-from .node import Node
-from .rates import Rates
-from .schema import ClusterFile, DeviceEntry, NodeEntry, record
+from ..hardware.build import build_device, build_node
+from ..hardware.cluster import Cluster
+from ..hardware.device import Device
+from ..hardware.fabric import ScaleOut
+from ..hardware.node import Node
+from ..hardware.rates import Rates
+from ..hardware.schema import ClusterFile, DeviceEntry, NodeEntry, record
+from . import hardware as catalog
+from ._yaml import read_user_yaml
+from .constants import device_constants
 
 __all__ = ["read_cluster"]
 
