@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from .. import _core
 from .._convert import to_core
 from ..errors import Problems
-from ..frameworks.kernels import use_attention_kernel
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
 from ..parallel.strategy import Strategy
 from ..result import Result
+from .attention_kernel import use_attention_kernel
 
 if TYPE_CHECKING:
     from ..communication import CommunicationModel

@@ -12,12 +12,12 @@ from ..communication import CommunicationModel
 from ..compute import ComputeModel
 from ..errors import ConfigError, Problems
 from ..events import EventList
-from ..frameworks.kernels import generation_of, use_attention_kernel
 from ..frameworks.profile import FrameworkProfile
 from ..memory import MemoryModel, MemoryTier
 from ..models.model import Model
 from ..parallel.strategy import Strategy
 from ..result import Result, strategy_dict
+from .attention_kernel import generation_of, use_attention_kernel
 
 __all__ = ["IterationResult", "RunResult", "TrainingSimulator"]
 

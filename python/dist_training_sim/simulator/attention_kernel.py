@@ -6,7 +6,7 @@ from .. import _core
 from .._convert import to_core
 from ..catalog.constants import attention_constants
 from ..errors import ConfigError, MissingDataError
-from .profile import FrameworkProfile
+from ..frameworks.profile import FrameworkProfile
 
 __all__ = ["generation_of", "use_attention_kernel"]
 
