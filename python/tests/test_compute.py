@@ -9,7 +9,8 @@ import pytest
 from dist_training_sim import _core
 from dist_training_sim.compute import ComputeModel, DeviceType, DType, OpProfile
 from dist_training_sim.device_types import device_spec
-from dist_training_sim.errors import ConfigError
+from dist_training_sim.errors import ConfigError, MissingDataError
+from dist_training_sim.hardware import Device
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +180,17 @@ def test_attention_grows(heads: int, seq_len: int, head_dim: int, more: int, bac
 MODELS = {kind: ComputeModel(1, kind) for kind in ("gpu", "cpu", "tpu")}
 FASTER = ComputeModel(1, peak_flops=1.5 * 989e12)
 WIDER = ComputeModel(1, memory_bandwidth=1.5 * 3.35e12)
+
+
+def test_device_by_name_object_and_core_spec() -> None:
+    by_name = ComputeModel(2, device="b200")
+    described = Device.from_catalog("b200")
+    assert by_name.device(0).name == described.name == "b200-sxm-180gb"
+    times = [
+        ComputeModel(2, device=d).matmul_time_s(4096, 4096, 4096) for d in ("b200", described, device_spec("b200"))
+    ]
+    assert times[0] == times[1] == times[2] == by_name.matmul_time_s(4096, 4096, 4096)
+    by_name.set_device(1, "h100")
+    assert by_name.device(1).name == "h100-sxm5-80gb"
+    with pytest.raises(MissingDataError, match="sm_count"):
+        ComputeModel(1, device=described.replace(sm_count=None))
