@@ -23,7 +23,7 @@ help:
 	@echo "make run            install into $(VENV) and run the main job"
 	@echo "make test           all C++ and Python tests (test-cpp, test-python: one of them)"
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
-	@echo "make lint           ruff and mypy --strict"
+	@echo "make lint           ruff, mypy --strict and stubtest"
 	@echo "make clean          remove $(VENV) and build"
 
 run: $(INSTALLED)
@@ -47,6 +47,7 @@ test-sanitize: $(TOOLS)
 lint: $(LINTABLE)
 	$(BIN)/ruff check python
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt
 
 clean:
 	rm -rf $(VENV) build
