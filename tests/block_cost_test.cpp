@@ -1,0 +1,242 @@
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "compute/attention.hpp"
+#include "compute/gemm.hpp"
+#include "pricing/block_cost.hpp"
+#include "pricing/group_pricer.hpp"
+#include "pricing/op_cost.hpp"
+#include "small_jobs.hpp"
+
+namespace {
+
+using namespace dts;
+using test::bare_profile;
+using test::make_op;
+using test::WireNetwork;
+
+const DeviceSpec kDevice = test::paper_device();
+
+Strategy layout(int tp, bool sequence_parallel = true) {
+  Strategy s;
+  s.tp = tp, s.etp = tp, s.sequence_parallel = sequence_parallel && tp > 1;
+  return s;
+}
+
+struct Setting {
+  Strategy strategy = layout(1);
+  FrameworkProfile profile = bare_profile();
+  double bytes_per_s = 1e9;
+  double seq_len = 64;
+  Recompute recompute = Recompute::None;
+  DType precision = DType::BF16;
+};
+
+BlockCost price(const Block& block, const Setting& g, bool is_head = false, const DeviceSpec& device = kDevice) {
+  const WireNetwork network(static_cast<int>(world_size(g.strategy)), 0, g.bytes_per_s);
+  const RankGrid grid(g.strategy);
+  const GroupPricer groups(network, grid);
+  Strategy s = g.strategy;
+  s.precision = g.precision;
+  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.seq_len), g.recompute, g.precision}, is_head);
+}
+
+double exposed(const PassCost& pass) { return std::accumulate(pass.exposed_s.begin(), pass.exposed_s.end(), 0.0); }
+double at(const std::array<double, kAxisCount>& list, Axis axis) { return list[static_cast<std::size_t>(axis)]; }
+
+const Block kLlama{"layer", test::llama_layer(256, 8, 4, 32, 512)};
+const Block kColumn{"column", {make_op(OpKind::Matmul, "up", 4096, 8192, Sharding::Column)}};
+
+TEST(BlockCost, AMatmulIsItsThreeProducts) {
+  Setting g;
+  g.seq_len = 1024;
+  const BlockCost cost = price(kColumn, g);
+  const GemmShape forward{1024, 8192, 4096};
+  const auto s = [&](GemmPass pass) { return gemm_time_s(kDevice, DType::BF16, pass_shape(forward, pass), pass, 2); };
+  EXPECT_EQ(cost.forward.total_s, s(GemmPass::Forward));
+  EXPECT_EQ(cost.backward.total_s, s(GemmPass::DataGrad) + s(GemmPass::WeightGrad));
+  EXPECT_EQ(cost.forward_flops, 2.0 * 1024 * 8192 * 4096);
+  EXPECT_EQ(cost.dense_parameters, 4096 * 8192);
+  EXPECT_EQ(cost.dense_trainable, 4096 * 8192);
+  EXPECT_EQ(cost.expert_parameters, 0);
+}
+
+TEST(BlockCost, FrozenWeightsHaveNoWeightGradient) {
+  Block frozen = kColumn;
+  frozen.ops[0].trainable = false;
+  const BlockCost cost = price(frozen, {});
+  EXPECT_EQ(cost.ops[0].weight_grad_s, 0);
+  EXPECT_EQ(cost.backward.total_s, cost.ops[0].data_grad_s);
+  EXPECT_EQ(cost.dense_trainable, 0);
+  EXPECT_EQ(cost.dense_parameters, 4096 * 8192);
+}
+
+TEST(BlockCost, BandwidthBoundOpsMoveTheirStatedBytes) {
+  Op norm = test::make_norm("norm", 1000, false);
+  norm.forward_bytes_per_element = 4, norm.backward_bytes_per_element = 8;
+  Op add = make_op(OpKind::Elementwise, "add", 1000, 1000, Sharding::Sequence, false);
+  add.forward_bytes_per_element = 6;
+  Setting g;
+  const BlockCost cost = price({"b", {norm, add}}, g);
+  // Norms reach half of 1 TB/s, streams all of it; the gain's gradient moves 2 bytes a weight.
+  EXPECT_DOUBLE_EQ(cost.ops[0].forward_s, 64 * 1000 * 4 / 0.5e12);
+  EXPECT_DOUBLE_EQ(cost.ops[0].data_grad_s, 64 * 1000 * 8 / 0.5e12);
+  EXPECT_DOUBLE_EQ(cost.ops[0].weight_grad_s, 1000 * 2 / 1e12);
+  EXPECT_DOUBLE_EQ(cost.ops[1].forward_s, 64 * 1000 * 6 / 1e12);
+  EXPECT_EQ(cost.ops[1].data_grad_s, 0);
+  g.profile.memory_pass_factor = 2;
+  EXPECT_DOUBLE_EQ(price({"b", {norm, add}}, g).ops[1].forward_s, 2 * cost.ops[1].forward_s);
+  g.precision = DType::FP32;  // 4-byte activations
+  EXPECT_DOUBLE_EQ(price({"b", {norm, add}}, g).ops[1].forward_s, 4 * cost.ops[1].forward_s);
+}
+
+TEST(BlockCost, AttentionIsSharedByContextRanks) {
+  const Block block{"b", {test::make_attention(8, 4, 64)}};
+  Setting g;
+  g.seq_len = 1024;
+  const AttentionShape shape{1, 8, 4, 1024, 1024, 64, 64, true, 0};
+  const double whole = flash_attention_time_s(kDevice, DType::BF16, shape, false, true);
+  EXPECT_EQ(price(block, g).ops[0].forward_s, whole);
+  g.strategy.cp = 4;
+  EXPECT_EQ(price(block, g).ops[0].forward_s, whole / 4);
+  g.strategy = layout(2);
+  EXPECT_EQ(price(block, g).ops[0].forward_s,
+            flash_attention_time_s(kDevice, DType::BF16, {1, 4, 2, 1024, 1024, 64, 64, true, 0}, false, true));
+}
+
+TEST(BlockCost, TheHeadKeepsSixteenBits) {
+  DeviceSpec device = kDevice;
+  device.rates[index_of(DType::FP8)] = {200e12, 1, 0.5};
+  device.gemm_fp8 = device.gemm;
+  Setting g;
+  g.precision = DType::FP8;
+  g.seq_len = 1024;
+  const double wide = price(kColumn, Setting{layout(1), bare_profile(), 1e9, 1024}, false, device).forward.total_s;
+  EXPECT_EQ(price(kColumn, g, true, device).forward.total_s, wide);
+  EXPECT_LT(price(kColumn, g, false, device).forward.total_s, wide);
+}
+
+TEST(BlockCost, ForwardCollectivesAreExposed) {
+  // All-gather of 64 tokens x 4096 features x 2 bytes at 1 GB/s before the matmul can start.
+  Setting g;
+  g.strategy = layout(4);
+  const BlockCost cost = price(kColumn, g);
+  const double gather_s = 64 * 4096 * 2 / 1e9;
+  EXPECT_DOUBLE_EQ(at(cost.forward.exposed_s, Axis::TP), gather_s);
+  EXPECT_DOUBLE_EQ(cost.forward.total_s, gather_s + cost.forward.compute_s);
+}
+
+TEST(BlockCost, BackwardCollectivesHideUnderTheGradients) {
+  Setting g;
+  g.strategy = layout(4);
+  g.bytes_per_s = 1e18;
+  const BlockCost fast = price(kColumn, g);
+  EXPECT_EQ(exposed(fast.backward), 0);
+  g.bytes_per_s = 1e9;  // slower than compute: what sticks out of each gradient
+  const BlockCost slow = price(kColumn, g);
+  const double one_s = 64 * 4096 * 2 / 1e9, data_s = slow.ops[0].data_grad_s, weight_s = slow.ops[0].weight_grad_s;
+  EXPECT_NEAR(exposed(slow.backward), (one_s - data_s) + (one_s - weight_s), 1e-15);
+  EXPECT_DOUBLE_EQ(at(slow.backward.comm_s, Axis::TP), 2 * one_s);
+  g.profile.tp_overlap_weight_grad = false;
+  EXPECT_DOUBLE_EQ(exposed(price(kColumn, g).backward), 2 * one_s);
+}
+
+TEST(BlockCost, TimeIsKernelsWaitsAndHost) {
+  for (double rate : {1e7, 1e9, 1e10, 1e12}) {
+    for (Recompute recompute : {Recompute::None, Recompute::Selective, Recompute::Full}) {
+      for (SelectiveRule rule : {SelectiveRule::CoreAttention, SelectiveRule::AlternateMatmuls}) {
+        Setting g;
+        g.strategy = layout(2);
+        g.strategy.cp = 2;
+        g.bytes_per_s = rate, g.recompute = recompute;
+        g.profile.selective = rule;
+        g.profile.host_forward_s_per_op = 3e-6, g.profile.host_backward_s_per_op = 1e-6;
+        const BlockCost cost = price(kLlama, g);
+        for (const PassCost* pass : {&cost.forward, &cost.recompute, &cost.backward}) {
+          EXPECT_NEAR(pass->total_s, pass->compute_s + pass->host_s + exposed(*pass), 1e-9 * pass->total_s);
+          for (std::size_t a = 0; a < kAxisCount; ++a) EXPECT_LE(pass->exposed_s[a], pass->comm_s[a] * (1 + 1e-12));
+        }
+      }
+    }
+  }
+}
+
+TEST(BlockCost, FullRecomputationIsTheForwardAgain) {
+  Setting g;
+  g.strategy = layout(2);
+  g.recompute = Recompute::Full;
+  const BlockCost cost = price(kLlama, g);
+  EXPECT_DOUBLE_EQ(cost.recompute.total_s, cost.forward.total_s);
+  EXPECT_EQ(cost.recompute_flops, cost.forward_flops);
+  EXPECT_EQ(cost.recompute_calls.size(), cost.forward_calls.size());
+  EXPECT_EQ(price(kLlama, g, true).recompute.total_s, 0);  // the head keeps its tape
+}
+
+TEST(BlockCost, APartlyRecomputedMatmulPaysItsShare) {
+  Setting g;
+  g.recompute = Recompute::Selective;
+  g.profile.selective = SelectiveRule::AlternateMatmuls;
+  const BlockCost cost = price(kLlama, g);
+  double expected = 0, flops = 0;
+  const double tokens = 64;
+  for (const OpCost& op : cost.ops) {
+    const double share = op.name == "attention" || op.name == "fc2" ? 0 : op.name == "qkv" ? 0.25 : op.name == "fc1" ? 0.5 : 1;
+    expected += share * op.forward_s;
+  }
+  flops = 2 * tokens * (256 * 512 * 0.25 + 256 * 256 + 256 * 1024 * 0.5);
+  EXPECT_NEAR(cost.recompute.compute_s, expected, 1e-15);
+  EXPECT_DOUBLE_EQ(cost.recompute_flops, flops);
+}
+
+TEST(BlockCost, TheHostIssuesEveryKernel) {
+  // Eleven kernels in a Llama layer with flash attention; unfused attention takes four instead of one.
+  Setting g;
+  g.profile.host_forward_s_per_op = 1, g.profile.host_backward_s_per_op = 2;
+  EXPECT_DOUBLE_EQ(price(kLlama, g).forward.total_s, 11);
+  EXPECT_DOUBLE_EQ(price(kLlama, g).backward.total_s, 22);
+  g.profile.flash_attention = false;
+  EXPECT_DOUBLE_EQ(price(kLlama, g).forward.total_s, 14);
+}
+
+TEST(BlockCost, ExpertsShareTheRoutedRows) {
+  // 8 experts over ep 4: two local experts, top-2 of 64 tokens each way: 128 rows, 64 per expert.
+  const Block moe{"moe", test::moe_feed_forward(256, 512, 8, 2)};
+  Setting g;
+  g.strategy.ep = 4, g.strategy.dp = 4;
+  const BlockCost cost = price(moe, g);
+  EXPECT_EQ(cost.ops[3].forward_s, grouped_gemm_time_s(kDevice, DType::BF16, 2, {64, 1024, 256}, GemmPass::Forward, 2));
+  EXPECT_EQ(cost.expert_parameters, 2 * (256 * 1024 + 512 * 256));
+  EXPECT_EQ(cost.dense_parameters, 256 + 256 * 8);
+  EXPECT_EQ(cost.expert_trainable, cost.expert_parameters);
+  // Two all-to-alls of 128 rows x 256 features x 2 bytes each way.
+  EXPECT_DOUBLE_EQ(at(cost.forward.exposed_s, Axis::EP), 2 * 128 * 256 * 2 / 1e9);
+}
+
+TEST(GroupPricer, TheSlowestGroupOfAnAxisDecides) {
+  // Two nodes of four: tensor pairs lie inside a node, data-parallel groups {0, 2, 4, 6} and {1, 3, 5, 7} across both.
+  ClusterSpec cluster;
+  cluster.node.devices = 4, cluster.nodes = 2;
+  const auto network = make_interconnect(cluster);
+  Strategy s;
+  s.tp = 2, s.dp = 4;
+  const RankGrid grid(s);
+  const GroupPricer groups(*network, grid);
+  const double inside = groups.seconds({CollectiveKind::AllReduce, Axis::TP, 1e8});
+  EXPECT_EQ(inside, network->cost(CollectiveKind::AllReduce, 1e8, network->group({0, 1})).time_s);
+  EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::DP, 1e8}),
+            network->cost(CollectiveKind::AllReduce, 1e8, network->group({0, 2, 4, 6})).time_s);
+  EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::TP, 0}), 0);
+  EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::CP, 1e8}), 0);  // one rank has nobody to talk to
+  s.tp = 3, s.dp = 1, s.pp = 2;  // {0, 1, 2} inside node 0, {3, 4, 5} across; on nodes of three both inside
+  cluster.node.devices = 3;
+  const auto odd = make_interconnect(cluster);
+  cluster.node.devices = 4;
+  const RankGrid uneven(s);
+  const double even_s = GroupPricer(*odd, uneven).seconds({CollectiveKind::AllReduce, Axis::TP, 1e8});
+  const double across_s = GroupPricer(*network, uneven).seconds({CollectiveKind::AllReduce, Axis::TP, 1e8});
+  EXPECT_EQ(across_s, network->cost(CollectiveKind::AllReduce, 1e8, network->group({3, 4, 5})).time_s);
+  EXPECT_GT(across_s, even_s);
+}
+
+}  // namespace
