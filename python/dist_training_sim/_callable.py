@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -12,8 +14,16 @@ __all__ = ["make_callable"]
 
 class _VerbPackage(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        parent, _, verb = self.__name__.rpartition(".")
-        return getattr(import_module(f"{parent}.verbs"), verb)(*args, **kwargs)
+        return self._verb()(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self._verb())
+
+    def _verb(self) -> Callable[..., Any]:
+        parent, _, name = self.__name__.rpartition(".")
+        verb: Callable[..., Any] = getattr(import_module(f"{parent}.verbs"), name)
+        return verb
 
 
 def make_callable(package: str) -> None:

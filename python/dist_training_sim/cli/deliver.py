@@ -17,7 +17,7 @@ from .outcome import write_file
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Json", "Out", "deliver", "to_plain"]
+__all__ = ["Json", "Out", "deliver", "show", "to_plain"]
 
 MAX_WIDTH = 100
 
@@ -30,11 +30,11 @@ def deliver(result: object, tables: Iterable[RenderableType], *, as_json: bool, 
     text = json.dumps(to_plain(result), indent=2, ensure_ascii=False, allow_nan=False) if as_json or out else ""
     if out:
         write_file(out, f"{text}\n")
-    _tolerate_old_encodings()
     if as_json:
+        _tolerate_old_encodings()
         sys.stdout.write(f"{text}\n")
     else:
-        _print(tables)
+        show(tables)
 
 
 def to_plain(value: object) -> Any:
@@ -50,10 +50,11 @@ def to_plain(value: object) -> Any:
     return value
 
 
-def _print(tables: Iterable[RenderableType]) -> None:
+def show(tables: Iterable[RenderableType]) -> None:
     """Print with blank lines between; at most 100 columns, no colour in a pipe or with NO_COLOR."""
     from rich.console import Console
 
+    _tolerate_old_encodings()
     console = Console(highlight=False)
     console.width = min(console.width, MAX_WIDTH) if console.is_terminal else MAX_WIDTH
     for i, table in enumerate(tables):
