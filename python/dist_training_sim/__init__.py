@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
+    from .verbs.collective import CollectiveEstimate, collective
+    from .verbs.hardware import hardware
+    from .verbs.models import models
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {
@@ -44,13 +47,16 @@ _HOMES = {
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
+    "verbs": ("CollectiveEstimate", "collective"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that name
 
 __all__ = [
     "Algorithm",
     "Block",
     "Cluster",
+    "CollectiveEstimate",
     "CollectiveResult",
     "CommunicationModel",
     "ComputeModel",
@@ -82,12 +88,17 @@ __all__ = [
     "TopologyLink",
     "TrainingSimulator",
     "__version__",
+    "collective",
+    "hardware",
+    "models",
     "ops",
     "simulate",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _CALLABLE_PACKAGES:
+        return import_module(f".{name}", __name__)
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

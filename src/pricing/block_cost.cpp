@@ -92,12 +92,12 @@ void PassCost::add(const PassCost& other) {
   }
 }
 
-BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
+BlockCost price_block(const Block& block, const BlockContext& c, BlockRole role) {
   const bool narrow = bytes_of(c.precision) < 2;
-  const OpTimer timer{c.device, c.profile, c.sizes, is_head && narrow ? DType::BF16 : c.precision};
+  const OpTimer timer{c.device, c.profile, c.sizes, role == BlockRole::Head && narrow ? DType::BF16 : c.precision};
   const std::vector<LocalOp> ops = lower_block(block, c.sizes);
   const std::vector<double> again =
-      recomputed_shares(block, is_head ? Recompute::None : c.recompute, c.profile);
+      recomputed_shares(block, role == BlockRole::Layer ? c.recompute : Recompute::None, c.profile);
   BlockCost cost;
   double kernels = 0, kernels_again = 0;
   for (std::size_t i = 0; i < ops.size(); ++i) {

@@ -50,7 +50,8 @@ struct BlockContext {
   DType precision = DType::BF16;
 };
 
-// `is_head`: the LM head and loss, which stay in 16 bits under fp8 and are never recomputed.
-BlockCost price_block(const Block& block, const BlockContext& context, bool is_head);
+// Only layers are recomputed; the LM head and loss stay in 16 bits under fp8.
+enum class BlockRole { Stem, Layer, Head };
+BlockCost price_block(const Block& block, const BlockContext& context, BlockRole role);
 
 }  // namespace dts

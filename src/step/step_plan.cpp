@@ -41,12 +41,12 @@ class Planner {
   void price(PricedModel& priced) {
     priced.sizes = local_sizes(job_.model, s_, job_.seq_len);
     const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision};
-    const auto add = [&](const Block& block, bool is_head) {
-      priced.blocks.push_back(std::make_unique<BlockCost>(price_block(block, context, is_head)));
+    const auto add = [&](const Block& block, BlockRole role) {
+      priced.blocks.push_back(std::make_unique<BlockCost>(price_block(block, context, role)));
     };
-    add(job_.model.stem, false);
-    for (const LayerRun& run : job_.model.layers) add(run.block, false);
-    add(job_.model.head, true);
+    add(job_.model.stem, BlockRole::Stem);
+    for (const LayerRun& run : job_.model.layers) add(run.block, BlockRole::Layer);
+    add(job_.model.head, BlockRole::Head);
     if (job_.model.tied_embeddings && s_.pp == 1) {  // one table serves both ends
       priced.blocks.back()->dense_parameters -= embedding_parameters();
       priced.blocks.back()->dense_trainable -= embedding_parameters();

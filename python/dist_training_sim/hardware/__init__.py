@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._callable import make_callable
 from .cluster import Cluster
 from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConstants, QuantiseConstants
 from .device import Device, DeviceKind
@@ -27,3 +28,5 @@ __all__ = [
     "ScaleUp",
     "ScaleUpKind",
 ]
+
+make_callable(__name__)  # dts.hardware() lists the catalogue

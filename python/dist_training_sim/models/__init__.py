@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._callable import make_callable
 from . import ops, transformer, vision
 from .model import Block, LayerRun, Model, layer_runs
 from .op import Op, OpKind, Rows, Sharding
@@ -19,3 +20,5 @@ __all__ = [
     "transformer",
     "vision",
 ]
+
+make_callable(__name__)  # dts.models() lists the catalogue

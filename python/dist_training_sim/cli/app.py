@@ -1,0 +1,56 @@
+"""The verbs of `dts`, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import collective, hardware, models, simulate
+from .outcome import guarded
+
+__all__ = ["app"]
+
+EXAMPLES = """\b
+Examples:
+  dts simulate --model llama-3.1-8b --cluster 1xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192
+  dts models llama-3.1-8b
+  dts hardware --kind nodes
+  dts collective all-reduce --size 64MiB --cluster 2xdgx-h100
+
+\b
+Exit codes: 0 ok; 1 internal error; 2 usage, illegal layout or unknown name; 3 legal, but does not
+fit; 4 a needed constant or file is missing.
+"""
+
+# Markup off: help is plain text, the same on a terminal and in a pipe.
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"dts {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def dts(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Predict what a distributed training job will do before anyone rents the cluster."""
+
+
+app.command(epilog=simulate.EXAMPLES)(guarded(simulate.simulate))
+app.command(epilog=models.EXAMPLES)(guarded(models.models))
+app.command(epilog=hardware.EXAMPLES)(guarded(hardware.hardware))
+app.command(epilog=collective.EXAMPLES)(guarded(collective.collective))

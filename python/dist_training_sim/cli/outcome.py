@@ -1,0 +1,107 @@
+"""How a verb ends: exit codes, errors as readable lines on stderr, files that are whole or not there."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..errors import ConfigError, DtsError, InfeasibleError, MissingDataError
+
+__all__ = ["ExitCode", "complain", "guarded", "warn", "write_file"]
+
+
+class ExitCode(IntEnum):
+    """Exit codes of `dts`."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    """Usage, illegal layout, unknown name, malformed file."""
+    DOES_NOT_FIT = 3
+    """Legal, but does not fit; the result is printed all the same."""
+    MISSING = 4
+    """A needed constant or file is missing."""
+    PIPE_CLOSED = 141
+    """The reader of the output has gone, as a shell reports SIGPIPE."""
+
+
+def guarded(verb: Callable[..., ExitCode]) -> Callable[..., None]:
+    """Make a command of a verb: its errors become lines on stderr and an exit code."""
+
+    @functools.wraps(verb)
+    def command(*args: Any, **kwargs: Any) -> None:
+        raise typer.Exit(_run(verb, args, kwargs))
+
+    command.__annotations__["return"] = None
+    return command
+
+
+def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    try:
+        code = verb(*args, **kwargs)
+        sys.stdout.flush()
+        return code
+    except DtsError as error:
+        complain(str(error))
+        return _code_of(error)
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.PIPE_CLOSED
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        complain(f"internal: {type(error).__name__} in {where}: {error}; please report it with the command line")
+        return ExitCode.INTERNAL
+
+
+def _code_of(error: DtsError) -> ExitCode:
+    if isinstance(error, MissingDataError):
+        return ExitCode.MISSING
+    return ExitCode.DOES_NOT_FIT if isinstance(error, InfeasibleError) else ExitCode.USAGE
+
+
+def complain(problems: str) -> None:
+    """Print one line per problem to stderr."""
+    for line in problems.splitlines():
+        typer.echo(f"error: {line}", err=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning to stderr."""
+    typer.echo(f"warning: {text}", err=True)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file; it appears whole or not at all, and an existing one is replaced.
+
+    Raises
+    ------
+    ConfigError
+        If the folder does not exist or the file cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"--out: got {str(path)!r}, expected a file that can be written ({reason})") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

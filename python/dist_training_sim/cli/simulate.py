@@ -1,0 +1,144 @@
+"""`dts simulate`: one training step."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import _core
+from .._convert import to_core
+from ..errors import ConfigError
+from ..frameworks import FrameworkProfile
+from ..hardware import Cluster
+from ..models import Model
+from ..parallel.strategy import Optimizer, Precision, Recompute, Schedule, Strategy
+from ..result import Result
+from ..simulator.simulate import checked_seq_len
+from ..simulator.simulate import simulate as run
+from ..verbs import cluster_of, gather, model_of
+from .deliver import Json, Out, deliver
+from .outcome import ExitCode, complain, warn
+from .step import memory_of_limit, step_tables
+
+__all__ = ["EXAMPLES", "simulate"]
+
+EXAMPLES = """\b
+Examples:
+  dts simulate --model llama-3.1-8b --cluster 1xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192
+  dts simulate --model ./config.json --cluster 8xp5.48xlarge --tp 8 --pp 2 --seq-len 4096 --json
+  dts simulate --model gpt3-175b --cluster my-cluster.yaml --tp 8 --pp 8 --vpp 3 --zero 1 \\
+      --global-batch 64 --seq-len 2048 --recompute selective --framework megatron-lm-2022
+  dts simulate --model mixtral-8x7b --cluster 4xdgx-h100 --ep 8 --zero 1 --global-batch 256 \\
+      --seq-len 4096 --timeline step.png
+
+Exit code 3: the layout is legal, but a stage needs more memory than a device has.
+"""
+
+
+def _option(help: str, default: str | bool = True, **settings: Any) -> Any:
+    """Option with a help text, and a text that says what happens when it is left out."""
+    return typer.Option(help=help, show_default=default, **settings)
+
+
+def _choices(kind: Any) -> str:
+    return "|".join(str(member.value) for member in kind)
+
+
+def simulate(
+    model: Annotated[str, _option("Catalogue name (dts models), or path of a Hugging Face config.json or its folder.")],
+    cluster: Annotated[str, _option("Catalogue node (dts hardware) with a count, 64xdgx-h100, or a YAML file.")],
+    seq_len: Annotated[int | None, _option("Tokens per sample; needed unless the model fixes it.")] = None,
+    framework: Annotated[str, _option("Framework profile.")] = "megatron-core",
+    dp: Annotated[int | None, _option("Data parallelism.", "devices / (tp cp pp)")] = None,
+    tp: Annotated[int, _option("Tensor parallelism.")] = 1,
+    pp: Annotated[int, _option("Pipeline stages.")] = 1,
+    vpp: Annotated[int, _option("Virtual stages of each pipeline stage (interleaving).")] = 1,
+    cp: Annotated[int, _option("Context parallelism.")] = 1,
+    ep: Annotated[int, _option("Expert parallelism.")] = 1,
+    etp: Annotated[int | None, _option("Tensor parallelism of experts.", "tp, or 1 if ep > 1")] = None,
+    zero: Annotated[int, _option("Sharded over dp: 1 optimizer states, 2 and gradients, 3 and weights (FSDP).")] = 0,
+    micro_batch: Annotated[int, _option("Samples per micro-batch and replica.")] = 1,
+    global_batch: Annotated[int | None, _option("Samples per step.", "dp x micro-batch")] = None,
+    recompute: Annotated[str, _option("Activations computed again.", metavar=_choices(Recompute))] = "none",
+    precision: Annotated[str, _option("Number format of the matmuls.", metavar=_choices(Precision))] = "bf16",
+    optimizer: Annotated[str, _option("Weight update.", metavar=_choices(Optimizer))] = "adam",
+    schedule: Annotated[str, _option("Order of pipeline passes.", metavar=_choices(Schedule))] = "1f1b",
+    sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,
+    overlap_grad_reduce: Annotated[bool, _option("Reduce gradients during the last backward.")] = True,
+    overlap_param_gather: Annotated[bool, _option("Gather weights during the first forward.")] = True,
+    rank_order: Annotated[str, _option("Axes from the fastest varying rank to the slowest.")] = "tp-cp-ep-dp-pp",
+    layers_per_stage: Annotated[str, _option("Layers of each virtual stage, as 3,4,4,3.", "even")] = "",
+    timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
+    as_json: Json = False,
+    out: Out = None,
+) -> ExitCode:
+    """Predict one training step: time, throughput, utilisation, breakdown and memory."""
+    layout = {name: value for name, value in locals().items() if name in _LAYOUT}
+    described, hardware, strategy, profile = _read(model, cluster, layout, framework, seq_len)
+    events = timeline is not None
+    result = run(described, hardware, strategy, seq_len=seq_len, framework=profile, keep_events=events)
+    _warn_about(hardware)
+    if timeline is not None:
+        _draw(result, timeline)
+    deliver(result.to_dict(), step_tables(result), as_json=as_json, out=out)
+    return _verdict(result)
+
+
+_LAYOUT = frozenset(f.name for f in fields(Strategy))
+
+
+def _read(
+    model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
+) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
+    """What the arguments name; the problems of all of them in one error."""
+    stages = layout.pop("layers_per_stage")
+    described, hardware, even, profile, layers = gather(
+        lambda: model_of(model),
+        lambda: cluster_of(cluster),
+        lambda: Strategy(**layout),
+        lambda: FrameworkProfile.from_catalog(framework),
+        lambda: _stages(stages),
+    )
+    strategy = even.replace(layers_per_stage=layers)
+    if seq_len is None:
+        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy))
+    return described, hardware, strategy, profile
+
+
+def _stages(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
+
+
+def _check_layout(model: Model, cluster: Cluster, strategy: Strategy) -> None:
+    """Say what else is wrong while `seq_len` is missing: a length that suits every layout stands for it."""
+    resolved = strategy.resolved(cluster.device_count)
+    seq_len = float(model.tokens_per_sample or 2 * resolved.cp * resolved.tp)
+    _core.check_layout(to_core(model), to_core(resolved), cluster.device_count, seq_len)
+
+
+def _warn_about(cluster: Cluster) -> None:
+    device = cluster.node.device
+    if device.announced:
+        warn(f"{device.name} is announced, not sold: its figures are the announced ones")
+    if not device.measured_kernels:
+        warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
+
+
+def _draw(result: Result, file: Path) -> None:
+    from ..visualization import Visualizer
+
+    vis = Visualizer()
+    vis.save_figure(vis.plot_training_timeline(result.events), file)
+
+
+def _verdict(result: Result) -> ExitCode:
+    if result.fits:
+        return ExitCode.OK
+    complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
+    return ExitCode.DOES_NOT_FIT

@@ -1,0 +1,118 @@
+"""One training step as text: a sentence, where the time goes, what each stage holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..result import BREAKDOWN_LABELS, MemoryUse, Result
+from ..units import format_seconds
+from .render import gib, headed, new_table, sentence, spans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+
+__all__ = ["breakdown_table", "headline", "layout_text", "memory_of_limit", "memory_table", "step_tables"]
+
+_UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
+_SHORT = {
+    "weights": "weights",
+    "gradients": "grads",
+    "optimizer": "optim.",
+    "activations": "activ.",
+    "temporaries": "temp.",
+    "gathered_parameters": "gathered",
+    "communication_buffers": "buffers",
+    "workspace": "works.",
+}
+
+
+def step_tables(result: Result) -> list[RenderableType]:
+    """Everything that `dts simulate` prints."""
+    text = sentence(headline(result), "bold")
+    text.append(f"\n{layout_text(result)}", style="not bold")
+    return [text, breakdown_table(result), memory_table(result)]
+
+
+def headline(result: Result) -> str:
+    """The answer in one sentence."""
+    fits = "" if result.fits else ": it does not fit"
+    return (
+        f"{result.model} on {result.cluster}: a step takes {format_seconds(result.step_time_s)}, "
+        f"{throughput(result)} per device, {result.mfu:.1%} MFU, {memory_of_limit(result.peak_memory)}{fits}."
+    )
+
+
+def throughput(result: Result) -> str:
+    """Tokens per second of a device, or samples where a sample has no tokens."""
+    if result.seq_len == 1:
+        return f"{result.samples_per_s / result.devices:,.4g} samples/s"
+    return f"{result.tokens_per_s_per_device:,.0f} tokens/s"
+
+
+def memory_of_limit(use: MemoryUse) -> str:
+    """Memory of a device beside what it has."""
+    return f"{gib(use.reserved_bytes + use.context_bytes, 1)} of {gib(use.capacity_bytes, 1)} GiB of memory"
+
+
+def layout_text(result: Result) -> str:
+    """What was simulated, and the utilisation by the other conventions."""
+    s = result.strategy
+    degrees = [f"{axis} {getattr(s, axis)}" for axis in ("dp", "tp", "pp", "vpp", "cp", "ep") if getattr(s, axis) > 1]
+    plural = "" if result.micro_batches == 1 else "es"
+    tokens = f"{result.seq_len:g} tokens per sample, " if result.seq_len > 1 else ""
+    return (
+        f"{result.devices:,} devices ({', '.join([*degrees, f'zero {s.zero}'])}), {result.micro_batches} micro-batch{plural} "
+        f"of {s.micro_batch}, {tokens}{s.precision.value}, "
+        f"recompute {s.recompute.value}, {result.framework}. "
+        f"MFU with full attention {result.mfu_full_attention:.1%}, HFU {result.hfu:.1%}, "
+        f"{result.model_tflops_per_device:,.0f} model TFLOP/s per device."
+    )
+
+
+def breakdown_table(result: Result) -> Group:
+    """Time and share of the step by cause; causes that cost nothing are left out."""
+    unit, scale = next((u, s) for u, s in _UNITS if result.step_time_s >= s or u == "us")
+    table = new_table(("cause", unit, "share"))
+    for name, seconds in result.breakdown.items():
+        if seconds > 0:
+            table.add_row(BREAKDOWN_LABELS[name], f"{seconds / scale:.3f}", f"{seconds / result.step_time_s:.1%}")
+    table.add_section()
+    table.add_row("step", f"{result.step_time_s / scale:.3f}", "100.0%")
+    mean = ", mean of the pipeline stages" if result.strategy.pp > 1 else ""
+    return headed(f"Where the step goes{mean}", table)
+
+
+def memory_table(result: Result) -> Group:
+    """GiB of one device at its peak by category; equal pipeline stages share a row, empty categories are left out."""
+    stages = spans(result.memory)
+    names = [name for name in _SHORT if any(use.categories[name] for use in result.memory)]
+    table = _one_stage(stages[0][1], names) if len(stages) == 1 else _stages(stages, names)
+    context = f"total = reserved by the allocator + {gib(result.memory[0].context_bytes) or 0} GiB of context"
+    return headed(f"Peak memory of a device, GiB of {gib(result.capacity_bytes, 1)}", table, context)
+
+
+def _one_stage(use: MemoryUse, names: Sequence[str]) -> Table:
+    table = new_table(("category", "GiB", "of limit"))
+    totals = {
+        "allocated": use.allocated_bytes,
+        "reserved": use.reserved_bytes,
+        "total": use.reserved_bytes + use.context_bytes,
+    }
+    for amounts in ({name: use.categories[name] for name in names}, totals):
+        for name, amount in amounts.items():
+            table.add_row(name.replace("_", " "), gib(amount), f"{amount / use.capacity_bytes:.1%}")
+        table.add_section()
+    return table
+
+
+def _stages(stages: Sequence[tuple[str, MemoryUse]], names: Sequence[str]) -> Table:
+    table = new_table(("stage", *(_SHORT[name] for name in names), "allocated", "reserved", "total", "of limit"))
+    for label, use in stages:
+        total = use.reserved_bytes + use.context_bytes
+        sums = (gib(use.allocated_bytes), gib(use.reserved_bytes), gib(total), f"{total / use.capacity_bytes:.1%}")
+        style = "" if use.fits else "red"
+        table.add_row(label, *(gib(use.categories[name]) for name in names), *sums, style=style)
+    return table

@@ -1,0 +1,26 @@
+"""What the command line does, as functions: each verb of `dts` is the function of the same name, with typed results."""
+
+from __future__ import annotations
+
+from ..simulator import simulate
+from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
+from .hardware import HardwareKind, HardwareList, hardware
+from .inputs import cluster_of, gather, model_of
+from .models import ModelPart, ModelSummary, models
+
+__all__ = [
+    "CollectiveEstimate",
+    "CollectiveKind",
+    "HardwareKind",
+    "HardwareList",
+    "ModelPart",
+    "ModelSummary",
+    "cluster_of",
+    "collective",
+    "collective_sweep",
+    "gather",
+    "hardware",
+    "model_of",
+    "models",
+    "simulate",
+]

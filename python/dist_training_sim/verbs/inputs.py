@@ -1,0 +1,76 @@
+"""Names and paths to objects, and the problems of several inputs in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, DtsError, MissingDataError
+from ..hardware import Cluster
+from ..models import Model
+
+__all__ = ["cluster_of", "gather", "is_path", "model_of"]
+
+MODEL_SUFFIXES, CLUSTER_SUFFIXES = (".json",), (".yaml", ".yml")
+
+
+def model_of(text: str) -> Model:
+    """Model of the catalogue, or of a Hugging Face config: a `config.json` or the folder that holds it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no name of the catalogue (the nearest are suggested), or the config is not legal.
+    MissingDataError
+        If it looks like a path and there is no such file.
+    FormatError
+        If the file is no Hugging Face config.
+    """
+    return Model.from_hf(text) if is_path(text, MODEL_SUFFIXES) else Model.from_catalog(text)
+
+
+def cluster_of(text: str) -> Cluster:
+    """Cluster of the catalogue (`"64xdgx-h100"`), or of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If it is no name of the catalogue (the nearest are suggested), or the file describes no legal cluster.
+    MissingDataError
+        If it looks like a path and there is no such file.
+    FormatError
+        If the file is no YAML.
+    """
+    if not is_path(text, CLUSTER_SUFFIXES):
+        return Cluster.from_catalog(text)
+    if not Path(text).is_file():
+        raise MissingDataError(f"cluster: got {text!r}, expected a YAML file; docs/guide/hardware.md shows its form")
+    return Cluster.from_yaml(text)
+
+
+def is_path(text: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether the text is meant as a path: by its suffix, a separator in it, or a leading dot."""
+    return text.lower().endswith(suffixes) or "/" in text or "\\" in text or text.startswith(".")
+
+
+def gather(*steps: Callable[[], Any]) -> list[Any]:
+    """Results of all steps; if some fail, one error with the problems of each.
+
+    Raises
+    ------
+    DtsError
+        Of the class of the failures; `ConfigError` where they differ.
+    """
+    results: list[Any] = []
+    errors: list[DtsError] = []
+    for step in steps:
+        try:
+            results.append(step())
+        except DtsError as error:
+            errors.append(error)
+    if errors:
+        classes = {type(error) for error in errors}
+        kind = classes.pop() if len(classes) == 1 else ConfigError
+        raise kind("\n".join(str(error) for error in errors))
+    return results
