@@ -96,6 +96,8 @@ def _network(cluster: str | None, topology: str | None, links: dict[str, Any]) -
     elif topology is None:
         for name, value in links.items():
             problems.add(f"--{name}", value, "it with --topology only", "a cluster has its own")
+    elif Topology(topology) is Topology.CUSTOM:
+        problems.add("--topology", topology, f"one of {', '.join(_TOPOLOGIES)}", "custom links need Python")
     elif "nodes" not in links:
         problems.add("--nodes", None, "the number of nodes of the topology", "give --nodes 8, say")
     problems.raise_if_any()

@@ -60,13 +60,13 @@ def memory_of_limit(use: MemoryUse) -> str:
 def layout_text(result: Result) -> str:
     """What was simulated, and the utilisation by the other conventions."""
     s = result.strategy
-    degrees = [f"{axis} {getattr(s, axis)}" for axis in ("dp", "tp", "pp", "vpp", "cp", "ep") if getattr(s, axis) > 1]
-    plural = "" if result.micro_batches == 1 else "es"
-    tokens = f"{result.seq_len:g} tokens per sample, " if result.seq_len > 1 else ""
+    degrees = [f"{axis} {getattr(s, axis):,}" for axis in ("dp", "tp", "pp", "vpp", "cp", "ep") if getattr(s, axis) > 1]
+    layout = ", ".join([*degrees, f"zero {s.zero}"])
+    batches = f"{result.micro_batches} micro-batch{'' if result.micro_batches == 1 else 'es'} of {s.micro_batch}"
+    tokens = f", {result.seq_len:,.0f} tokens per sample" if result.seq_len > 1 else ""
     return (
-        f"{result.devices:,} devices ({', '.join([*degrees, f'zero {s.zero}'])}), {result.micro_batches} micro-batch{plural} "
-        f"of {s.micro_batch}, {tokens}{s.precision.value}, "
-        f"recompute {s.recompute.value}, {result.framework}. "
+        f"{result.devices:,} device{'' if result.devices == 1 else 's'} ({layout}), {batches}{tokens}, "
+        f"{s.precision.value}, recompute {s.recompute.value}, {result.framework}. "
         f"MFU with full attention {result.mfu_full_attention:.1%}, HFU {result.hfu:.1%}, "
         f"{result.model_tflops_per_device:,.0f} model TFLOP/s per device."
     )

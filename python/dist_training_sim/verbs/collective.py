@@ -104,7 +104,7 @@ class CollectiveEstimate:
 
 
 def bus_factor(kind: CollectiveKind, ranks: int) -> float:
-    """Bus over algorithm bandwidth, the share of the buffer that a rank's link carries: nccl-tests doc/PERFORMANCE.md."""
+    """Bus over algorithm bandwidth, what a rank's link carries of the buffer: nccl-tests doc/PERFORMANCE.md."""
     if kind in (CollectiveKind.BROADCAST, CollectiveKind.REDUCE, CollectiveKind.SEND_RECV, CollectiveKind.BARRIER):
         return 1.0
     return (2.0 if kind is CollectiveKind.ALL_REDUCE else 1.0) * (ranks - 1) / ranks
