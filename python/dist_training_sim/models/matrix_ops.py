@@ -93,15 +93,13 @@ def attention(
 
 
 def embedding(name: str, vocabulary: float, features: float, sharding: Sharding | str = Sharding.VOCAB) -> Op:
-    """Token table lookup, 4 B per output element each way; keeps the int64 ids."""
+    """Token table lookup; keeps the int64 ids."""
     return Op(
         name=name,
         kind=OpKind.EMBEDDING,
         sharding=Sharding(sharding),
         in_features=vocabulary,
         out_features=features,
-        forward_bytes_per_element=4,
-        backward_bytes_per_element=4,
         saves_input=False,
         saved_bytes_per_row=8,
     )
@@ -112,8 +110,7 @@ def cross_entropy(
 ) -> Op:
     """Softmax cross-entropy over `classes` logits per row; the logits' storage is kept (it becomes the gradient).
 
-    8 + 12 B per logit is what one fused kernel is measured to cost (Liger-Kernel benchmark csv: 21 B of datasheet
-    bandwidth forward + backward); an eager fp32 upcast costs 14 + 22 B instead.
+    The bytes it moves are a fact of the framework's loss kernel (`FrameworkProfile.cross_entropy_bytes`).
     """
     return Op(
         name=name,
@@ -122,8 +119,6 @@ def cross_entropy(
         rows=Rows(rows),
         in_features=classes,
         out_features=1,
-        forward_bytes_per_element=8,
-        backward_bytes_per_element=12,
     )
 
 

@@ -93,7 +93,7 @@ class Op:
     extra_parameters
         Weights beyond those the kind implies.
     forward_bytes_per_element, backward_bytes_per_element
-        Bytes moved per element of `in_features` (embedding: of `out_features`) at 2-byte activations.
+        Norm, activation, elementwise, dropout, custom: bytes moved per element of `in_features` at 2-byte activations.
     saves_input, saved_bytes_per_row
         What backward needs: the op's input, and bytes kept besides it (statistics, masks).
     norm_groups

@@ -22,12 +22,12 @@ def router(name: str, features: float, experts: float, top_k: float, *, bias: bo
 
 
 def dispatch(name: str, features: float, experts: float, top_k: float, *, input: str) -> Op:
-    """Tokens → experts: permute (read and write each routed copy, 4 B) and all-to-all; keeps nothing itself."""
+    """Tokens → experts: permute (read and write each routed copy) and all-to-all; keeps nothing itself."""
     return _exchange(OpKind.DISPATCH, name, features, experts, top_k, input)
 
 
 def combine(name: str, features: float, experts: float, top_k: float) -> Op:
-    """Experts → tokens: all-to-all, un-permute and sum (4 B per routed copy).
+    """Experts → tokens: all-to-all, un-permute and sum.
 
     The routing weights are applied in the expert activation (fused path), so no input is kept.
     """
@@ -44,7 +44,5 @@ def _exchange(kind: OpKind, name: str, features: float, experts: float, top_k: f
         out_features=features,
         experts=experts,
         top_k=top_k,
-        forward_bytes_per_element=4,
-        backward_bytes_per_element=4,
         saves_input=False,
     )

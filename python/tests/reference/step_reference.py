@@ -1,12 +1,13 @@
 """Slow plain statement of one training step's timeline. Only tests import it.
 
 Durations are given per task; the reference says in which order each stream works and what waits for what, written from
-the definitions of the schedules (Narayanan et al. arXiv:2104.04473 §2.2, Megatron-LM pipeline_parallel/schedules.py) and
-of ZeRO, and finds start times as longest paths by plain recursion.
+the definitions of the schedules (Narayanan et al. arXiv:2104.04473 §2.2, Megatron-LM pipeline_parallel/schedules.py)
+and of ZeRO, and finds start times as longest paths by plain recursion.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -173,7 +174,7 @@ def start_times(program: Program, seconds: Mapping[Key, float]) -> dict[Key, flo
     """Start of every task: the longest path to it, by recursion over everything it waits for."""
     before: dict[Key, list[Key]] = {key: list(waits) for key, waits in program.waits.items()}
     for order in program.streams.values():
-        for earlier, later in zip(order, order[1:], strict=False):
+        for earlier, later in itertools.pairwise(order):
             before[later].append(earlier)
     starts: dict[Key, float] = {}
 
