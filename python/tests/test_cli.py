@@ -480,7 +480,7 @@ def test_the_package_is_the_command_too() -> None:
     assert done.stdout == f"dts {dts.__version__}\n"
 
 
-def test_no_arguments_show_the_help() -> None:
-    done = process()
-    assert done.returncode == 2
-    assert "dts collective" in done.stdout + done.stderr
+def test_no_arguments_show_the_help(dts_cli: Run) -> None:
+    code, out, err = dts_cli("")
+    assert (code, out) == (2, "")
+    assert err == dts_cli("--help")[1]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import collective, hardware, models, simulate
-from .outcome import guarded
+from .outcome import ExitCode, guarded
 
 __all__ = ["app"]
 
@@ -27,7 +27,7 @@ fit; 4 a needed constant or file is missing.
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -43,11 +43,15 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def dts(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Predict what a distributed training job will do before anyone rents the cluster."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitCode.USAGE)
 
 
 app.command(epilog=simulate.EXAMPLES)(guarded(simulate.simulate))
