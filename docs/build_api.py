@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dist_training_sim as dts
+from dist_training_sim import verbs
 
 TARGET = Path(__file__).parent / "api" / "python.md"
 HEAD = """# Python reference
@@ -50,6 +51,8 @@ def first_line(thing: Any) -> str:
 def section(name: str) -> str:
     """Reference of one public name."""
     thing = getattr(dts, name)
+    if inspect.ismodule(thing) and callable(thing):  # a package that is a verb
+        thing = getattr(verbs, name)
     kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "module"
     parts = [f"## `{name}`", ""]
     if kind == "module":
