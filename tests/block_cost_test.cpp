@@ -1,10 +1,11 @@
+#include "pricing/block_cost.hpp"
+
 #include <gtest/gtest.h>
 
 #include <numeric>
 
 #include "compute/attention.hpp"
 #include "compute/gemm.hpp"
-#include "pricing/block_cost.hpp"
 #include "pricing/group_pricer.hpp"
 #include "pricing/op_cost.hpp"
 #include "small_jobs.hpp"
@@ -39,7 +40,8 @@ BlockCost price(const Block& block, const Setting& g, bool is_head = false, cons
   const GroupPricer groups(network, grid);
   Strategy s = g.strategy;
   s.precision = g.precision;
-  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.seq_len), g.recompute, g.precision}, is_head);
+  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.seq_len), g.recompute, g.precision},
+                     is_head);
 }
 
 double exposed(const PassCost& pass) { return std::accumulate(pass.exposed_s.begin(), pass.exposed_s.end(), 0.0); }
@@ -181,7 +183,10 @@ TEST(BlockCost, APartlyRecomputedMatmulPaysItsShare) {
   double expected = 0, flops = 0;
   const double tokens = 64;
   for (const OpCost& op : cost.ops) {
-    const double share = op.name == "attention" || op.name == "fc2" ? 0 : op.name == "qkv" ? 0.25 : op.name == "fc1" ? 0.5 : 1;
+    const double share = op.name == "attention" || op.name == "fc2" ? 0
+                         : op.name == "qkv"                         ? 0.25
+                         : op.name == "fc1"                         ? 0.5
+                                                                    : 1;
     expected += share * op.forward_s;
   }
   flops = 2 * tokens * (256 * 512 * 0.25 + 256 * 256 + 256 * 1024 * 0.5);

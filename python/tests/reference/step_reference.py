@@ -1,8 +1,8 @@
 """Slow plain statement of one training step's timeline. Only tests import it.
 
 Durations are given per task; the reference says in which order each stream works and what waits for what, written from
-the definitions of the schedules (Narayanan et al. arXiv:2104.04473 §2.2, Megatron-LM pipeline_parallel/schedules.py) and
-of ZeRO, and finds start times as longest paths by plain recursion.
+the definitions of the schedules (Narayanan et al. arXiv:2104.04473 §2.2, Megatron-LM pipeline_parallel/schedules.py)
+and of ZeRO, and finds start times as longest paths by plain recursion.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class StepReference:
             if piece < 0 or not self._gathers(forward, batch) or still_there:
                 return
             # ZeRO-3: a block's parameters may arrive once the one before the previous block is done with its own.
-            wait = history[-allowed_after :][:1] if self.layout.zero == 3 and len(history) >= allowed_after else []
+            wait = history[-allowed_after:][:1] if self.layout.zero == 3 and len(history) >= allowed_after else []
             kind = "gather" if forward else "gather again"
             gathered[i] = self.program.put((kind, stage, batch, piece), collectives, wait)
 
