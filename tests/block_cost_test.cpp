@@ -1,11 +1,10 @@
-#include "pricing/block_cost.hpp"
-
 #include <gtest/gtest.h>
 
 #include <numeric>
 
 #include "compute/attention.hpp"
 #include "compute/gemm.hpp"
+#include "pricing/block_cost.hpp"
 #include "pricing/group_pricer.hpp"
 #include "pricing/op_cost.hpp"
 #include "small_jobs.hpp"
@@ -34,14 +33,13 @@ struct Setting {
   DType precision = DType::BF16;
 };
 
-BlockCost price(const Block& block, const Setting& g, bool is_head = false, const DeviceSpec& device = kDevice) {
+BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole::Layer, const DeviceSpec& device = kDevice) {
   const WireNetwork network(static_cast<int>(world_size(g.strategy)), 0, g.bytes_per_s);
   const RankGrid grid(g.strategy);
   const GroupPricer groups(network, grid);
   Strategy s = g.strategy;
   s.precision = g.precision;
-  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.seq_len), g.recompute, g.precision},
-                     is_head);
+  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.seq_len), g.recompute, g.precision}, role);
 }
 
 double exposed(const PassCost& pass) { return std::accumulate(pass.exposed_s.begin(), pass.exposed_s.end(), 0.0); }
@@ -114,9 +112,9 @@ TEST(BlockCost, TheHeadKeepsSixteenBits) {
   Setting g;
   g.precision = DType::FP8;
   g.seq_len = 1024;
-  const double wide = price(kColumn, Setting{layout(1), bare_profile(), 1e9, 1024}, false, device).forward.total_s;
-  EXPECT_EQ(price(kColumn, g, true, device).forward.total_s, wide);
-  EXPECT_LT(price(kColumn, g, false, device).forward.total_s, wide);
+  const double wide = price(kColumn, Setting{layout(1), bare_profile(), 1e9, 1024}, BlockRole::Layer, device).forward.total_s;
+  EXPECT_EQ(price(kColumn, g, BlockRole::Head, device).forward.total_s, wide);
+  EXPECT_LT(price(kColumn, g, BlockRole::Layer, device).forward.total_s, wide);
 }
 
 TEST(BlockCost, ForwardCollectivesAreExposed) {
@@ -172,7 +170,7 @@ TEST(BlockCost, FullRecomputationIsTheForwardAgain) {
   EXPECT_DOUBLE_EQ(cost.recompute.total_s, cost.forward.total_s);
   EXPECT_EQ(cost.recompute_flops, cost.forward_flops);
   EXPECT_EQ(cost.recompute_calls.size(), cost.forward_calls.size());
-  EXPECT_EQ(price(kLlama, g, true).recompute.total_s, 0);  // the head keeps its tape
+  EXPECT_EQ(price(kLlama, g, BlockRole::Head).recompute.total_s, 0);  // the head keeps its tape
 }
 
 TEST(BlockCost, APartlyRecomputedMatmulPaysItsShare) {
@@ -183,10 +181,7 @@ TEST(BlockCost, APartlyRecomputedMatmulPaysItsShare) {
   double expected = 0, flops = 0;
   const double tokens = 64;
   for (const OpCost& op : cost.ops) {
-    const double share = op.name == "attention" || op.name == "fc2" ? 0
-                         : op.name == "qkv"                         ? 0.25
-                         : op.name == "fc1"                         ? 0.5
-                                                                    : 1;
+    const double share = op.name == "attention" || op.name == "fc2" ? 0 : op.name == "qkv" ? 0.25 : op.name == "fc1" ? 0.5 : 1;
     expected += share * op.forward_s;
   }
   flops = 2 * tokens * (256 * 512 * 0.25 + 256 * 256 + 256 * 1024 * 0.5);

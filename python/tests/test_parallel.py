@@ -42,15 +42,15 @@ def test_unresolved_values_stay_open() -> None:
     assert Strategy(tp=2).replace(pp=2) == Strategy(tp=2, pp=2)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("tp", 0), ("pp", -1), ("vpp", 1.5), ("cp", True), ("ep", 2**30), ("dp", 0), ("etp", "two"), ("micro_batch", 0),
-        ("global_batch", 0), ("zero", 4), ("zero", -1), ("recompute", "some"), ("schedule", "2f2b"),
-        ("optimizer", "lion"), ("precision", "int3"), ("overlap_grad_reduce", 1), ("overlap_param_gather", None), ("sequence_parallel", "yes"),
-        ("layers_per_stage", (1, -1)), ("layers_per_stage", (1.5,)),
-    ],
-)  # fmt: skip
+BAD_VALUES: list[tuple[str, Any]] = [
+    ("tp", 0), ("pp", -1), ("vpp", 1.5), ("cp", True), ("ep", 2**30), ("dp", 0), ("etp", "two"), ("micro_batch", 0),
+    ("global_batch", 0), ("zero", 4), ("zero", -1), ("recompute", "some"), ("schedule", "2f2b"), ("optimizer", "lion"),
+    ("precision", "int3"), ("overlap_grad_reduce", 1), ("overlap_param_gather", None), ("sequence_parallel", "yes"),
+    ("layers_per_stage", (1, -1)), ("layers_per_stage", (1.5,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_VALUES)
 def test_bad_values_are_named(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=rf"strategy\.{field}"):
         Strategy(**{field: value})

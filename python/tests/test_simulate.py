@@ -200,9 +200,9 @@ def test_states_of_llama_8b(zero: int) -> None:
 
 
 def test_activations_of_llama_8b_by_hand() -> None:
-    # Per token and layer: five tensors of 4096 (both norm inputs and outputs, attention output), q k v of 6144, gate and
-    # up, their product, two norm statistics and 32 log-sum-exps of 4 bytes. Head: norm input, statistic, output; stem:
-    # ids.
+    # Per token and layer: five tensors of 4096 (both norm inputs and outputs, attention output), q k v of 6144, gate
+    # and up, their product, two norm statistics and 32 log-sum-exps of 4 bytes. Head: norm input, statistic, output;
+    # stem: ids.
     layer = 2 * (5 * 4096 + 6144 + 2 * 14336 + 14336) + 2 * 4 + 4 * 32
     ends = 2 * 2 * 4096 + 4 + 8
     none = llama_8b(zero=1, global_batch=8).memory[0].categories["activations"]

@@ -7,6 +7,7 @@ and of ZeRO, and finds start times as longest paths by plain recursion.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,7 +131,7 @@ class StepReference:
             if piece < 0 or not self._gathers(forward, batch) or still_there:
                 return
             # ZeRO-3: a block's parameters may arrive once the one before the previous block is done with its own.
-            wait = history[-allowed_after:][:1] if self.layout.zero == 3 and len(history) >= allowed_after else []
+            wait = history[-allowed_after :][:1] if self.layout.zero == 3 and len(history) >= allowed_after else []
             kind = "gather" if forward else "gather again"
             gathered[i] = self.program.put((kind, stage, batch, piece), collectives, wait)
 
@@ -173,7 +174,7 @@ def start_times(program: Program, seconds: Mapping[Key, float]) -> dict[Key, flo
     """Start of every task: the longest path to it, by recursion over everything it waits for."""
     before: dict[Key, list[Key]] = {key: list(waits) for key, waits in program.waits.items()}
     for order in program.streams.values():
-        for earlier, later in zip(order, order[1:], strict=False):
+        for earlier, later in itertools.pairwise(order):
             before[later].append(earlier)
     starts: dict[Key, float] = {}
 
