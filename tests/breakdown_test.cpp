@@ -1,7 +1,8 @@
+#include "step/breakdown.hpp"
+
 #include <gtest/gtest.h>
 
 #include "engine/timeline.hpp"
-#include "step/breakdown.hpp"
 #include "step_plans.hpp"
 
 namespace {
@@ -71,7 +72,8 @@ TEST(Breakdown, WithinPassesByAxis) {
   set(block.forward, Axis::TP, 0.25), set(block.backward, Axis::TP, 0.5), set(block.recompute, Axis::TP, 0.125);
   set(block.forward, Axis::CP, 1), set(block.backward, Axis::EP, 2), set(block.backward, Axis::ETP, 4);
   block.recompute.compute_s = 0.5, block.backward.host_s = 0.75;
-  block.forward.total_s = 1 + 0.25 + 1, block.recompute.total_s = 0.5 + 0.125, block.backward.total_s = 2 + 0.5 + 6 + 0.75;
+  block.forward.total_s = 1 + 0.25 + 1, block.recompute.total_s = 0.5 + 0.125,
+  block.backward.total_s = 2 + 0.5 + 6 + 0.75;
   const Breakdown b = folded(hand)[0];
   EXPECT_EQ(b.forward_s, 2);
   EXPECT_EQ(b.backward_s, 4);
@@ -113,7 +115,8 @@ TEST(Breakdown, WaitForASlowerUpdateIsPipeline) {
 TEST(Breakdown, AddWeighsEveryPart) {
   Breakdown one;
   one.forward_s = 1, one.backward_s = 2, one.recompute_s = 3, one.optimizer_s = 4, one.exposed_tp_s = 5;
-  one.exposed_cp_s = 6, one.exposed_ep_s = 7, one.exposed_dp_s = 8, one.pipeline_s = 9, one.host_s = 10, one.fixed_s = 11;
+  one.exposed_cp_s = 6, one.exposed_ep_s = 7, one.exposed_dp_s = 8, one.pipeline_s = 9, one.host_s = 10,
+  one.fixed_s = 11;
   EXPECT_EQ(one.total_s(), 66);
   Breakdown mean;
   mean.add(one, 0.5), mean.add(one, 0.5);

@@ -1,3 +1,5 @@
+#include "parallel/layout_check.hpp"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -5,7 +7,6 @@
 
 #include "error.hpp"
 #include "memory_blocks.hpp"
-#include "parallel/layout_check.hpp"
 
 namespace {
 
@@ -41,7 +42,8 @@ Strategy legal() {  // 16 devices
   return s;
 }
 
-std::string violations_of(const ModelSpec& m, const Strategy& s, long long devices, double seq_len, std::size_t expected) {
+std::string violations_of(const ModelSpec& m, const Strategy& s, long long devices, double seq_len,
+                          std::size_t expected) {
   try {
     check_layout(m, s, devices, seq_len);
   } catch (const ConfigError& error) {
@@ -67,13 +69,23 @@ TEST(LayoutCheck, EachRuleAlone) {
       {"order", [](Strategy& s) { s.rank_order = "tp-dp"; }, "strategy.rank_order", "use tp-cp-ep-dp-pp"},
       {"world", [](Strategy& s) { s.dp = 4; }, "strategy.dp * tp * pp * cp", "use dp=2"},
       {"batch", [](Strategy& s) { s.global_batch = 18; }, "strategy.global_batch", "use global_batch 16 or 20"},
-      {"batch below one replica", [](Strategy& s) { s.global_batch = 3; }, "strategy.global_batch", "use global_batch 4"},
+      {"batch below one replica", [](Strategy& s) { s.global_batch = 3; }, "strategy.global_batch",
+       "use global_batch 4"},
       {"tp and kv heads", [](Strategy& s) { s.tp = 8, s.etp = 8, s.dp = 1, s.cp = 1, s.pp = 2; }, "strategy.tp",
        "tp to divide kv heads=4; use tp in {1, 2, 4}"},
       {"stages", [](Strategy& s) { s.layers_per_stage = {8}; }, "strategy.layers_per_stage", "pp * vpp = 2"},
-      {"stage sum", [](Strategy& s) { s.layers_per_stage = {3, 4}; }, "strategy.layers_per_stage", "sum to 8 layers"},
-      {"negative stage", [](Strategy& s) { s.layers_per_stage = {9, -1}; }, "strategy.layers_per_stage", "non-negative"},
-      {"vpp and gpipe", [](Strategy& s) { s.vpp = 2, s.schedule = PipelineSchedule::GPipe; }, "strategy.vpp", "1 with gpipe"},
+      {"stage sum",
+       [](Strategy& s) {
+         s.layers_per_stage = {3, 4};
+       },
+       "strategy.layers_per_stage", "sum to 8 layers"},
+      {"negative stage",
+       [](Strategy& s) {
+         s.layers_per_stage = {9, -1};
+       },
+       "strategy.layers_per_stage", "non-negative"},
+      {"vpp and gpipe", [](Strategy& s) { s.vpp = 2, s.schedule = PipelineSchedule::GPipe; }, "strategy.vpp",
+       "1 with gpipe"},
       {"vpp and batches", [](Strategy& s) { s.vpp = 2, s.global_batch = 12; }, "micro-batches", "use global_batch 16"},
       {"experts", [](Strategy& s) { s.ep = 2, s.etp = 1; }, "strategy.ep", "use ep=1"},
   };
@@ -118,7 +130,8 @@ TEST(LayoutCheck, NearestLegalValuesComeFirst) {
 TEST(LayoutCheck, ExpertRules) {
   Strategy s = legal();
   s.ep = 16, s.etp = 1, s.tp = 4, s.dp = 2, s.cp = 2, s.pp = 1;
-  EXPECT_NE(violations_of(routed(), s, 16, 256, 1).find("ep to divide experts=8; use ep in {1, 2, 4, 8}"), std::string::npos);
+  EXPECT_NE(violations_of(routed(), s, 16, 256, 1).find("ep to divide experts=8; use ep in {1, 2, 4, 8}"),
+            std::string::npos);
   s = legal();
   s.ep = 3, s.etp = 1;
   EXPECT_NE(violations_of(routed(), s, 16, 256, 2).find("a divisor of tp * cp * dp = 8"), std::string::npos);

@@ -47,8 +47,10 @@ TEST(Lowering, LlamaLayerWithSequenceParallelism) {
   // Korthikanti et al. arXiv:2205.05198 §4.2: forward 2 all-gathers and 2 reduce-scatters; backward as many, and the
   // inputs of both column matmuls are gathered once more because only the shard was kept.
   const auto [forward, backward] = passes(kLlama, sizes(4, true));
-  EXPECT_EQ(forward, (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
-  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 4}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(forward,
+            (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(backward,
+            (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 4}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
 }
 
 TEST(Lowering, LlamaLayerWithoutSequenceParallelism) {
@@ -75,15 +77,18 @@ TEST(Lowering, GptLayerMovesTheSameAsLlama) {
 TEST(Lowering, EmbeddingLmHeadAndLoss) {
   const double vocabulary = 4096;
   const Block stem{"stem", {test::make_op(OpKind::Embedding, "tokens", vocabulary, kHidden, Sharding::Vocab, false)}};
-  const Block head{"head", {test::make_norm("norm", kHidden, false),
-                            test::make_op(OpKind::Matmul, "lm_head", kHidden, vocabulary, Sharding::Column),
-                            test::make_op(OpKind::CrossEntropy, "loss", vocabulary, 1, Sharding::Heads)}};
-  const Tally::key_type gather{Kind::AllGather, Axis::TP, kActivation}, scatter{Kind::ReduceScatter, Axis::TP, kActivation};
+  const Block head{"head",
+                   {test::make_norm("norm", kHidden, false),
+                    test::make_op(OpKind::Matmul, "lm_head", kHidden, vocabulary, Sharding::Column),
+                    test::make_op(OpKind::CrossEntropy, "loss", vocabulary, 1, Sharding::Heads)}};
+  const Tally::key_type gather{Kind::AllGather, Axis::TP, kActivation},
+      scatter{Kind::ReduceScatter, Axis::TP, kActivation};
   const Tally::key_type reduce{Kind::AllReduce, Axis::TP, kActivation};
   const Tally::key_type scalars{Kind::AllReduce, Axis::TP, 4 * kTokens};  // maximum, logit, sum of exponentials in fp32
   EXPECT_EQ(passes(stem, sizes(4, true)), std::pair(Tally{{scatter, 1}}, Tally{{gather, 1}}));
   EXPECT_EQ(passes(stem, sizes(4, false)), std::pair(Tally{{reduce, 1}}, Tally{}));
-  EXPECT_EQ(passes(head, sizes(4, true)), std::pair(Tally{{gather, 1}, {scalars, 3}}, Tally{{gather, 1}, {scatter, 1}}));
+  EXPECT_EQ(passes(head, sizes(4, true)),
+            std::pair(Tally{{gather, 1}, {scalars, 3}}, Tally{{gather, 1}, {scatter, 1}}));
   EXPECT_EQ(passes(head, sizes(4, false)), std::pair(Tally{{scalars, 3}}, Tally{{reduce, 1}}));
 }
 
@@ -152,10 +157,12 @@ TEST(Lowering, ExpertsSplitLikeAPlainMlpWithoutSequenceParallelism) {
 }
 
 TEST(Lowering, AReplicatedOpBetweenShardedOnes) {
-  // column -> replicated gathers the features; replicated -> column keeps the full input, whose gradient is all-reduced.
-  const Block block{"b", {test::make_op(OpKind::Matmul, "split", kHidden, kInner, Sharding::Column),
-                          test::make_op(OpKind::Norm, "whole", kInner, kInner, Sharding::Replicated),
-                          test::make_op(OpKind::Matmul, "again", kInner, kHidden, Sharding::Column)}};
+  // column -> replicated gathers the features; replicated -> column keeps the full input, whose gradient is
+  // all-reduced.
+  const Block block{"b",
+                    {test::make_op(OpKind::Matmul, "split", kHidden, kInner, Sharding::Column),
+                     test::make_op(OpKind::Norm, "whole", kInner, kInner, Sharding::Replicated),
+                     test::make_op(OpKind::Matmul, "again", kInner, kHidden, Sharding::Column)}};
   const std::vector<LocalOp> ops = lower_block(block, sizes(4, false));
   const double inner = kTokens * kInner * 2;
   ASSERT_EQ(ops[1].forward_before.size(), 1u);

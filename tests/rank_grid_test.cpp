@@ -1,10 +1,11 @@
+#include "parallel/rank_grid.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
 
 #include "error.hpp"
-#include "parallel/rank_grid.hpp"
 
 namespace {
 
@@ -44,8 +45,7 @@ TEST(RankGrid, ExpertsRefactorTheRanksOfAStage) {
   // tp2 dp4 pp2 with ep4 etp1: experts over neighbouring ranks, each expert twice.
   const RankGrid grid(layout(2, 1, 4, 2, 4));
   EXPECT_EQ(grid.groups(Axis::EP), (Groups{{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13, 14, 15}}));
-  EXPECT_EQ(grid.groups(Axis::EDP),
-            (Groups{{0, 4}, {1, 5}, {2, 6}, {3, 7}, {8, 12}, {9, 13}, {10, 14}, {11, 15}}));
+  EXPECT_EQ(grid.groups(Axis::EDP), (Groups{{0, 4}, {1, 5}, {2, 6}, {3, 7}, {8, 12}, {9, 13}, {10, 14}, {11, 15}}));
   EXPECT_EQ(grid.groups(Axis::PP).front(), (std::vector<int>{0, 8}));
 }
 
@@ -73,8 +73,8 @@ TEST(RankGrid, ExpertGroupsStayInTheirStageWhenPipelineIsNotLast) {
   EXPECT_EQ(RankGrid(s).groups(Axis::EDP), (Groups{{0, 1}, {2, 3}}));
 }
 
-const std::vector<std::string> kOrders = {"tp-cp-ep-dp-pp", "tp-cp-ep-pp-dp", "dp-tp-cp-ep-pp", "pp-dp-ep-cp-tp",
-                                          "ep-tp-pp-cp-dp", "cp-pp-tp-dp-ep"};
+const std::vector<std::string> kOrders = {"tp-cp-ep-dp-pp", "tp-cp-ep-pp-dp", "dp-tp-cp-ep-pp",
+                                          "pp-dp-ep-cp-tp", "ep-tp-pp-cp-dp", "cp-pp-tp-dp-ep"};
 
 template <class Visit>
 void for_grids(Visit visit) {
@@ -136,11 +136,11 @@ TEST(RankGrid, OnlyThePipelineAxisCrossesStages) {
 
 TEST(RankGrid, AGroupMeetsAnotherAxisInOneRank) {
   for_grids([](const Strategy&, const RankGrid& grid) {
-    for (auto [a, b] : {std::pair{Axis::TP, Axis::DP}, {Axis::CP, Axis::PP}, {Axis::EP, Axis::EDP}, {Axis::ETP, Axis::EP}}) {
+    for (auto [a, b] :
+         {std::pair{Axis::TP, Axis::DP}, {Axis::CP, Axis::PP}, {Axis::EP, Axis::EDP}, {Axis::ETP, Axis::EP}}) {
       const std::vector<int> one = grid.group(0, a), other = grid.group(0, b);
-      const auto common = std::count_if(one.begin(), one.end(), [&](int rank) {
-        return std::find(other.begin(), other.end(), rank) != other.end();
-      });
+      const auto common = std::count_if(
+          one.begin(), one.end(), [&](int rank) { return std::find(other.begin(), other.end(), rank) != other.end(); });
       EXPECT_EQ(common, 1) << name_of(a) << " " << name_of(b);
     }
   });
@@ -148,15 +148,15 @@ TEST(RankGrid, AGroupMeetsAnotherAxisInOneRank) {
 
 TEST(RankOrder, OnlyAPermutationIsKnown) {
   EXPECT_EQ(parse_rank_order("tp-cp-ep-dp-pp").size(), 5u);
-  for (const char* bad : {"", "tp", "tp-cp-ep-dp", "tp-cp-ep-dp-dp", "tp-cp-ep-dp-pp-", "-tp-cp-ep-dp-pp", "tp cp ep dp pp",
-                          "TP-cp-ep-dp-pp", "tp-cp-etp-dp-pp", "tp-cp-ep-dp-pp-tp"}) {
+  for (const char* bad : {"", "tp", "tp-cp-ep-dp", "tp-cp-ep-dp-dp", "tp-cp-ep-dp-pp-", "-tp-cp-ep-dp-pp",
+                          "tp cp ep dp pp", "TP-cp-ep-dp-pp", "tp-cp-etp-dp-pp", "tp-cp-ep-dp-pp-tp"}) {
     EXPECT_TRUE(parse_rank_order(bad).empty()) << bad;
   }
 }
 
 TEST(RankGrid, RefusesWhatFormsNoGrid) {
-  EXPECT_THROW(RankGrid(layout(1, 1, 2, 1, 4)), ConfigError);          // more experts ranks than ranks
-  EXPECT_THROW(RankGrid(layout(1, 1, 4, 1, 3)), ConfigError);          // 3 does not divide 4
+  EXPECT_THROW(RankGrid(layout(1, 1, 2, 1, 4)), ConfigError);  // more experts ranks than ranks
+  EXPECT_THROW(RankGrid(layout(1, 1, 4, 1, 3)), ConfigError);  // 3 does not divide 4
   EXPECT_THROW(RankGrid(layout(0, 1, 1, 1)), ConfigError);
   EXPECT_THROW(RankGrid(layout(1 << 16, 1, 1 << 16, 1)), ConfigError);  // beyond kMaxRanks
   Strategy s = layout(2, 1, 3, 1, 4);

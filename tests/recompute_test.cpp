@@ -1,10 +1,11 @@
+#include "pricing/recompute.hpp"
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <string>
 
 #include "memory_blocks.hpp"
-#include "pricing/recompute.hpp"
 
 namespace {
 
@@ -48,7 +49,8 @@ TEST(Recompute, TorchtitanRunsEverySecondMatmulAgain) {
 }
 
 TEST(Recompute, CollectivesAndExpertsAreKeptByTheListRule) {
-  const auto share = shares(test::moe_feed_forward(64, 128, 8, 2), Recompute::Selective, SelectiveRule::AlternateMatmuls);
+  const auto share =
+      shares(test::moe_feed_forward(64, 128, 8, 2), Recompute::Selective, SelectiveRule::AlternateMatmuls);
   for (const char* name : {"dispatch", "combine", "fc1", "fc2"}) EXPECT_EQ(share.at(name), 0) << name;
   EXPECT_EQ(share.at("norm"), 1);
 }

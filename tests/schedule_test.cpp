@@ -17,7 +17,8 @@ using namespace dts;
 std::string text_of(const std::vector<Pass>& passes, bool chunks = false) {
   std::string text;
   for (const Pass& p : passes) {
-    text += (text.empty() ? "" : " ") + std::string(p.kind == PassKind::Forward ? "F" : "B") + std::to_string(p.micro_batch);
+    text += (text.empty() ? "" : " ") + std::string(p.kind == PassKind::Forward ? "F" : "B") +
+            std::to_string(p.micro_batch);
     if (chunks) text += "." + std::to_string(p.chunk);
   }
   return text;
@@ -43,13 +44,11 @@ TEST(GPipe, AllForwardsThenAllBackwards) {
 }
 
 TEST(Interleaved, TwoStagesTwoChunksFourMicroBatches) {
-  // Narayanan et al. arXiv:2104.04473 §2.2 and Megatron-LM's forward_backward_pipelining_with_interleaving: groups of pp
-  // micro-batches walk the chunks; warm-up of rank r is 2 (pp - 1 - r) + (vpp - 1) pp passes.
+  // Narayanan et al. arXiv:2104.04473 §2.2 and Megatron-LM's forward_backward_pipelining_with_interleaving: groups of
+  // pp micro-batches walk the chunks; warm-up of rank r is 2 (pp - 1 - r) + (vpp - 1) pp passes.
   const PipelineOrder order = interleaved(2, 2, 4);
-  EXPECT_EQ(text_of(order[0], true),
-            "F0.0 F1.0 F0.1 F1.1 F2.0 B0.1 F3.0 B1.1 F2.1 B0.0 F3.1 B1.0 B2.1 B3.1 B2.0 B3.0");
-  EXPECT_EQ(text_of(order[1], true),
-            "F0.0 F1.0 F0.1 B0.1 F1.1 B1.1 F2.0 B0.0 F3.0 B1.0 F2.1 B2.1 F3.1 B3.1 B2.0 B3.0");
+  EXPECT_EQ(text_of(order[0], true), "F0.0 F1.0 F0.1 F1.1 F2.0 B0.1 F3.0 B1.1 F2.1 B0.0 F3.1 B1.0 B2.1 B3.1 B2.0 B3.0");
+  EXPECT_EQ(text_of(order[1], true), "F0.0 F1.0 F0.1 B0.1 F1.1 B1.1 F2.0 B0.0 F3.0 B1.0 F2.1 B2.1 F3.1 B3.1 B2.0 B3.0");
 }
 
 TEST(Interleaved, OneChunkIsPlainOneFOneB) {
@@ -102,8 +101,8 @@ TEST(Schedules, ChunkPassesInFlightAreWhatMemoryCounts) {
         live += p.kind == PassKind::Forward ? 1 : -1;
         peak = std::max(peak, live);
       }
-      EXPECT_EQ(peak, chunks_in_flight(schedule, pp, vpp, rank, m)) << "pp " << pp << " vpp " << vpp << " m " << m
-                                                                    << " rank " << rank;
+      EXPECT_EQ(peak, chunks_in_flight(schedule, pp, vpp, rank, m))
+          << "pp " << pp << " vpp " << vpp << " m " << m << " rank " << rank;
     }
   });
 }

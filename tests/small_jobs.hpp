@@ -28,7 +28,8 @@ class WireNetwork final : public Interconnect {
     return cost;
   }
   // All of it from the first member to the second, so that a test can add up what was asked for.
-  void add_traffic(CollectiveKind, double bytes, double times, const RankGroup& group, std::vector<double>& matrix) const override {
+  void add_traffic(CollectiveKind, double bytes, double times, const RankGroup& group,
+                   std::vector<double>& matrix) const override {
     matrix[static_cast<std::size_t>(group.ranks[0] * devices_ + group.ranks[1])] += times * bytes;
   }
 
@@ -81,8 +82,9 @@ inline ModelSpec small_llama(int layers = 4, double vocabulary = 1024) {
   m.hidden = 256;
   m.stem = {"stem", {make_op(OpKind::Embedding, "tokens", vocabulary, 256, Sharding::Vocab, false)}};
   m.layers = {{{"layer", llama_layer(256, 8, 4, 32, 512)}, layers}};
-  m.head = {"head", {make_norm("norm", 256, false), make_op(OpKind::Matmul, "lm_head", 256, vocabulary, Sharding::Column),
-                     make_op(OpKind::CrossEntropy, "loss", vocabulary, 1, Sharding::Heads)}};
+  m.head = {"head",
+            {make_norm("norm", 256, false), make_op(OpKind::Matmul, "lm_head", 256, vocabulary, Sharding::Column),
+             make_op(OpKind::CrossEntropy, "loss", vocabulary, 1, Sharding::Heads)}};
   return m;
 }
 

@@ -1,8 +1,8 @@
+#include "parallel/stages.hpp"
+
 #include <gtest/gtest.h>
 
 #include <numeric>
-
-#include "parallel/stages.hpp"
 
 namespace {
 

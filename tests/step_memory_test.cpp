@@ -23,7 +23,9 @@ std::vector<MemoryReport> memory(const ModelSpec& m, Strategy s, const Framework
   return simulate({m, kDevice, network, s, p, seq_len}).memory;
 }
 
-MemoryReport first(const Strategy& s, const FrameworkProfile& p = bare_profile()) { return memory(small_llama(), s, p)[0]; }
+MemoryReport first(const Strategy& s, const FrameworkProfile& p = bare_profile()) {
+  return memory(small_llama(), s, p)[0];
+}
 
 TEST(StepMemory, StatesByZeroStage) {
   // 16-bit weights, fp32 gradients, fp32 master weight and two moments; sharded over 4 replicas stage by stage.
@@ -81,8 +83,8 @@ TEST(StepMemory, ATiedTableIsHeldOnceOrOnBothEnds) {
   EXPECT_DOUBLE_EQ(stages[0].weights + stages[1].weights, 2 * kModel);
 }
 
-// Bytes per token that one layer keeps (flash attention, bf16): block input and norm2's input, both norm outputs, attention
-// output, q k v, two statistics of 4 bytes, log-sum-exp of 8 heads, gate and up, their product.
+// Bytes per token that one layer keeps (flash attention, bf16): block input and norm2's input, both norm outputs,
+// attention output, q k v, two statistics of 4 bytes, log-sum-exp of 8 heads, gate and up, their product.
 constexpr double kKept = 2 * 5 * 256 + 2 * 512 + 2 * 4 + 4 * 8 + 2 * 1024 + 2 * 512;
 constexpr double kIds = 8, kHeadKept = 2 * 256 + 4 + 2 * 256;  // stem; final norm's input, statistic and output
 

@@ -36,8 +36,8 @@ inline HandPlan even_pipeline(int pp, int vpp, int micro_batches, double forward
 }
 
 // One stage of `blocks` equal blocks, each with its own data-parallel collectives.
-inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double forward_s, double backward_s, double gather_s,
-                              double reduce_s) {
+inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double forward_s, double backward_s,
+                              double gather_s, double reduce_s) {
   HandPlan hand;
   StageCost stage;
   StageComm comm;

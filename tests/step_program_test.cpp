@@ -59,8 +59,9 @@ TEST(StepProgram, InterleavingDividesTheBubble) {
 }
 
 TEST(StepProgram, TheSlowestStageSetsThePace) {
-  // Three stages, the middle one twice as slow: F 1 2 1, B 2 4 2; m = 4. It starts at 1, waits once for the first gradient
-  // (5-6: the last stage's F and B take 3, its own second F hides 2), works 4 x 6, and the first stage drains in 2.
+  // Three stages, the middle one twice as slow: F 1 2 1, B 2 4 2; m = 4. It starts at 1, waits once for the first
+  // gradient (5-6: the last stage's F and B take 3, its own second F hides 2), works 4 x 6, and the first stage drains
+  // in 2.
   HandPlan hand = even_pipeline(3, 1, 4);
   hand.plan.stages[1].blocks[0] = &hand.block(2, 4);
   EXPECT_EQ(folded_s(hand), 1 + 1 + 4 * 6 + 2);
@@ -111,8 +112,8 @@ TEST(StepProgram, ZeroOneGathersBeforeTheFirstForwardOrAfterTheUpdate) {
 }
 
 TEST(StepProgram, ZeroThreeGathersOneBlockAhead) {
-  // Two blocks, F 1 B 2, gather 1. Gathers 0-1, 1-2; forward 1-2, 2-3. The last block is still there: backward 3-5 while
-  // the first is gathered again 3-4; backward 5-7.
+  // Two blocks, F 1 B 2, gather 1. Gathers 0-1, 1-2; forward 1-2, 2-3. The last block is still there: backward 3-5
+  // while the first is gathered again 3-4; backward 5-7.
   HandPlan hand = sharded_stage(2, 1, 3, 1, 2, 1, 0);
   EXPECT_EQ(folded_s(hand), 7);
   EXPECT_EQ(ends(build_folded(hand.plan), TaskKind::ParamGather), (std::vector<double>{1, 2, 4}));
@@ -169,7 +170,8 @@ TEST(StepProgram, ExpandedAgreesWithFolded) {
         unit.end = 1, unit.gather_s = 0.5, unit.reduce_s = 0.75;
         comm.units = {unit};
       }
-      for (std::size_t r = 0; r < hand.plan.optimizer_s.size(); ++r) hand.plan.optimizer_s[r] = 0.25 * static_cast<double>(r + 1);
+      for (std::size_t r = 0; r < hand.plan.optimizer_s.size(); ++r)
+        hand.plan.optimizer_s[r] = 0.25 * static_cast<double>(r + 1);
       hand.plan.tied_reduce_s = pp > 1 ? 1 : 0;
       for (int zero : {0, 1, 2, 3}) {
         hand.plan.zero = zero;

@@ -34,8 +34,8 @@ struct Matrix {
   double total() const { return std::accumulate(bytes.begin(), bytes.end(), 0.0); }
 };
 
-Matrix traffic(const ModelSpec& m, const Interconnect& network, const Strategy& s, double seq_len = 1, bool expand = false,
-               FrameworkProfile p = bare_profile()) {
+Matrix traffic(const ModelSpec& m, const Interconnect& network, const Strategy& s, double seq_len = 1,
+               bool expand = false, FrameworkProfile p = bare_profile()) {
   const StepResult r = simulate({m, kDevice, network, s, p, seq_len}, {expand, false, true, {}});
   return {r.traffic_bytes, static_cast<std::size_t>(r.devices)};
 }
@@ -101,8 +101,8 @@ TEST(StepTraffic, InterleavingSendsAroundTheRing) {
 }
 
 TEST(StepTraffic, TensorParallelBytesAreCallsTimesCounts) {
-  // Per layer and micro-batch: forward 2 gathers and 2 scatters, backward 4 and 2, of one residual stream; stem and head:
-  // scatter + gather (embedding), gather + 3 scalar all-reduces forward, gather + scatter backward.
+  // Per layer and micro-batch: forward 2 gathers and 2 scatters, backward 4 and 2, of one residual stream; stem and
+  // head: scatter + gather (embedding), gather + 3 scalar all-reduces forward, gather + scatter backward.
   Strategy s;
   s.tp = 2, s.etp = 2, s.sequence_parallel = true, s.global_batch = 3;
   const double stream = 64 * 256 * 2.0;

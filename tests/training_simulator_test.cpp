@@ -147,7 +147,8 @@ TEST(Simulate, BreakdownsOfASlowRankStillSum) {
     const StepResult r = simulate(job, {true, false, false, slowdown});
     EXPECT_GT(r.step_time_s, even);
     EXPECT_LE(r.step_time_s, 3 * even);
-    for (const Breakdown& b : r.stages) EXPECT_NEAR(b.total_s(), r.step_time_s, 1e-9 * r.step_time_s) << "slow " << slow;
+    for (const Breakdown& b : r.stages)
+      EXPECT_NEAR(b.total_s(), r.step_time_s, 1e-9 * r.step_time_s) << "slow " << slow;
   }
 }
 

@@ -23,8 +23,9 @@ ModelSpec llama_8b() {
   m.hidden = 4096;
   m.stem = {"stem", {make_op(OpKind::Embedding, "tokens", 128256, 4096, Sharding::Vocab, false)}};
   m.layers = {{{"layer", test::llama_layer(4096, 32, 8, 128, 14336)}, 32}};
-  m.head = {"head", {make_norm("norm", 4096, false), make_op(OpKind::Matmul, "lm_head", 4096, 128256, Sharding::Column),
-                     make_op(OpKind::CrossEntropy, "loss", 128256, 1, Sharding::Heads)}};
+  m.head = {"head",
+            {make_norm("norm", 4096, false), make_op(OpKind::Matmul, "lm_head", 4096, 128256, Sharding::Column),
+             make_op(OpKind::CrossEntropy, "loss", 128256, 1, Sharding::Heads)}};
   return m;
 }
 
@@ -189,7 +190,8 @@ TEST(CheckModel, NamesEveryProblem) {
     FAIL() << "an illegal model passed";
   } catch (const ConfigError& error) {
     EXPECT_EQ(error.violations().size(), 7u) << error.what();  // 0 layers in all is the seventh
-    for (const char* part : {"model.hidden", "repeat", "op rope.input", "op attention", "a second op", "op norm: got nan"}) {
+    for (const char* part :
+         {"model.hidden", "repeat", "op rope.input", "op attention", "a second op", "op norm: got nan"}) {
       EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << part << "\n" << error.what();
     }
   }

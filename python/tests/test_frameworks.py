@@ -1,0 +1,109 @@
+"""Framework profiles: the catalogue's, their checks, and that every fact in them has an effect."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import dist_training_sim as dts
+import pytest
+from dist_training_sim import ConfigError, FrameworkProfile, Strategy
+from dist_training_sim.catalog import frameworks
+from dist_training_sim.models import Model, transformer
+
+NODE = dts.Cluster.from_catalog("dgx-h100").node.replace(devices=4)
+FACTS = [f for f in fields(FrameworkProfile) if f.name not in ("name", "label", "sources")]
+
+
+def _llama(layers: int = 4) -> Model:
+    return transformer.language_model("small", [transformer.llama_block(256, 8, 4, 512)] * layers, 256, 1024)
+
+
+def _routed() -> Model:
+    attention = transformer.Attention(8, 4, 32)
+    block = transformer.pre_norm_block("moe", 256, attention, transformer.Experts(8, 2, 256))
+    return transformer.language_model("routed", [block] * 4, 256, 1024)
+
+
+JOBS: list[tuple[Model, Strategy]] = [
+    (_llama(), Strategy(tp=2, global_batch=8, recompute="selective")),
+    (_llama(), Strategy(zero=3, global_batch=8, recompute="selective")),
+    (_llama(), Strategy(zero=3, pp=2, global_batch=8)),
+    (_llama(), Strategy(zero=1, global_batch=16)),
+    (_routed(), Strategy(tp=2, ep=2, global_batch=8)),
+]
+BASES = [
+    FrameworkProfile(bucket_parameters=1e5),
+    FrameworkProfile(bucket_parameters=1e5, flash_attention=False, host_forward_s_per_op=0, host_backward_s_per_op=0),
+    FrameworkProfile(selective="alternate_matmuls", host_forward_s_per_op=0, host_backward_s_per_op=0),
+]
+
+
+def _outcome(profile: FrameworkProfile) -> list[Any]:
+    results = [dts.simulate(m, dts.Cluster(NODE, 1), s, seq_len=256, framework=profile) for m, s in JOBS]
+    return [(r.step_time_s, r.breakdown, r.memory, r.events.columns["start_s"].tobytes(), r.hfu) for r in results]
+
+
+OTHER_VALUES: dict[str, dict[Any, Any]] = {
+    "selective": {"core_attention": "alternate_matmuls", "alternate_matmuls": "core_attention"},
+    "attention_kernel": {"": "fa2"},
+    "main_grad_bytes": {4.0: 2.0},
+    "bucket_parameters_per_rank": {0.0: 1e6},
+}
+
+
+def _other(name: str, value: Any) -> Any:
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name][value]
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else 3 * value + 1
+
+
+@pytest.mark.parametrize("name", [f.name for f in FACTS])
+def test_every_fact_changes_time_memory_or_events(name: str) -> None:
+    changed = False
+    for base in BASES:
+        other = base.replace(**{name: _other(name, getattr(base, name))})
+        changed = changed or _outcome(base) != _outcome(other)
+    assert changed, f"{name} is read by nothing"
+
+
+@pytest.mark.parametrize("name", frameworks.names())
+def test_catalogue_profiles_run_and_say_where_they_come_from(name: str) -> None:
+    profile = FrameworkProfile.from_catalog(name)
+    assert profile.name == name
+    assert profile.label
+    assert profile.sources
+    result = dts.simulate(_llama(), dts.Cluster(NODE, 1), Strategy(global_batch=4), seq_len=256, framework=profile)
+    assert result.framework == name
+    assert result.step_time_s >= profile.step_cost_s
+
+
+def test_ideal_adds_nothing() -> None:
+    ideal = FrameworkProfile.from_catalog("ideal")
+    breakdown = dts.simulate(_llama(), dts.Cluster(NODE, 1), seq_len=256, framework=ideal).breakdown
+    assert breakdown["host_s"] == breakdown["fixed_s"] == 0
+    fastest = dts.simulate(_llama(), dts.Cluster(NODE, 1), seq_len=256, framework=ideal).step_time_s
+    for name in frameworks.names():
+        assert dts.simulate(_llama(), dts.Cluster(NODE, 1), seq_len=256, framework=name).step_time_s >= fastest
+
+
+@pytest.mark.parametrize("bad", [float("nan"), -1, "nonsense", None])
+@pytest.mark.parametrize("name", [f.name for f in FACTS])
+def test_bad_facts_are_named(name: str, bad: Any, request: pytest.FixtureRequest) -> None:
+    if name == "attention_kernel":
+        request.applymarker(pytest.mark.xfail(strict=True, reason="kernel names are not checked; typos are ignored"))
+    with pytest.raises(ConfigError, match=name):
+        FrameworkProfile(**{name: bad})
+
+
+def test_reserved_memory_is_never_below_allocated() -> None:
+    profile = FrameworkProfile(reserved_factor=0.5)
+    with pytest.raises(ConfigError, match="reserved_factor"):
+        dts.simulate(_llama(), dts.Cluster(NODE, 1), seq_len=256, framework=profile)
+
+
+def test_unknown_profile() -> None:
+    with pytest.raises(ConfigError, match="did you mean megatron-core"):
+        FrameworkProfile.from_catalog("megatron-cor")
