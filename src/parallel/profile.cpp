@@ -14,7 +14,8 @@ void check_profile(const FrameworkProfile& p) {
   field("cross_entropy_bytes", p.cross_entropy_bytes);
   field("logits_peak_bytes", p.logits_peak_bytes);
   field("grad_reduce_bytes", p.grad_reduce_bytes);
-  field("main_grad_bytes", p.main_grad_bytes);
+  check.require(p.main_grad_bytes == 2 || p.main_grad_bytes == 4, "framework " + p.name + ".main_grad_bytes",
+                number_text(p.main_grad_bytes), "2 (16-bit gradients) or 4 (an fp32 buffer)");
   field("grad_accumulate_bytes", p.grad_accumulate_bytes);
   field("optimizer_bytes", p.optimizer_bytes);
   field("host_forward_s_per_op", p.host_forward_s_per_op);

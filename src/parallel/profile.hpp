@@ -28,7 +28,7 @@ struct FrameworkProfile {
 
   // Data parallel
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire
-  double main_grad_bytes = 4;          // bytes per parameter of the gradient buffer
+  double main_grad_bytes = 4;          // bytes per parameter of the gradient buffer: 2 or 4
   double grad_accumulate_bytes = 8;    // bytes moved per weight and micro-batch to accumulate
   double bucket_parameters = 40e6;     // gradients reduced together, at least
   double bucket_parameters_per_rank = 0;  // ... and at least this many times the data-parallel size

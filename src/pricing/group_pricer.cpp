@@ -43,6 +43,7 @@ double GroupPricer::seconds(CollectiveKind kind, double bytes, const std::vector
 
 double GroupPricer::slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from,
                                   std::size_t to) const {
+  if (bytes <= 0) return 0;
   std::vector<GroupSpan> seen;
   double slowest = 0;
   for (const std::vector<int>& ranks : groups) {

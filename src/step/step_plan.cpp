@@ -86,8 +86,10 @@ class Planner {
   StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
     StageComm::Unit u;
     u.end = end;
-    if (s_.zero > 0) {
+    if (s_.zero == 3) {
       u.gather = calls(CollectiveKind::AllGather, sizes_.activation_bytes, sums.dense_parameters, sums.expert_parameters);
+    } else if (s_.zero > 0) {  // only what the sharded update changed
+      u.gather = calls(CollectiveKind::AllGather, sizes_.activation_bytes, sums.dense_trainable, sums.expert_trainable);
     }
     u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
                      job_.profile.grad_reduce_bytes, sums.dense_trainable, sums.expert_trainable);

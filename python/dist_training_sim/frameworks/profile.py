@@ -10,6 +10,7 @@ from ..errors import Problems
 
 __all__ = ["FrameworkProfile"]
 
+ATTENTION_KERNELS = ("", "fa2", "fa3", "cudnn")
 MIB, GIB = 1024.0**2, 1024.0**3
 
 
@@ -111,6 +112,11 @@ class FrameworkProfile:
                 problems.non_negative(where, value)
         if self.selective not in ("core_attention", "alternate_matmuls"):
             problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
+        if self.main_grad_bytes not in (2, 4):
+            problems.add(f"framework {self.name}.main_grad_bytes", self.main_grad_bytes, "2 (16-bit) or 4 (fp32)")
+        if self.attention_kernel not in ATTENTION_KERNELS:
+            known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
+            problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
         problems.raise_if_any()
 
     @classmethod
