@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
+from .defaults import FrameworkDefaults
 
 __all__ = ["FrameworkProfile"]
 
@@ -54,10 +55,14 @@ class FrameworkProfile:
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
     sources
         Where the facts were read.
+    unvalidated
+        No measured run of this framework stands behind the profile: its facts are read, its costs assumed.
+    defaults
+        What a job does where its description leaves it open.
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel"})
+        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "unvalidated", "defaults"})
     )
 
     name: str = "generic"
@@ -95,6 +100,8 @@ class FrameworkProfile:
     context_bytes: float = 1.5 * GIB
     reserved_factor: float = 1.07
     sources: tuple[str, ...] = ()
+    unvalidated: bool = False
+    defaults: FrameworkDefaults = FrameworkDefaults()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))
@@ -109,6 +116,8 @@ class FrameworkProfile:
                 problems.count(where, value, minimum=0)
             elif f.type == "float":
                 problems.non_negative(where, value)
+        if not isinstance(self.defaults, FrameworkDefaults):
+            problems.add(f"framework {self.name}.defaults", self.defaults, "a FrameworkDefaults")
         if self.selective not in ("core_attention", "alternate_matmuls"):
             problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
         problems.raise_if_any()
@@ -119,6 +128,11 @@ class FrameworkProfile:
         from ..catalog.frameworks import load
 
         return load(name)
+
+    @property
+    def title(self) -> str:
+        """Label that says whether measured runs stand behind the profile."""
+        return f"{self.label or self.name}{' (unvalidated)' if self.unvalidated else ''}"
 
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""
