@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
+    from .validation.runner import ValidationReport, validate
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
+    "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -81,9 +83,11 @@ __all__ = [
     "Topology",
     "TopologyLink",
     "TrainingSimulator",
+    "ValidationReport",
     "__version__",
     "ops",
     "simulate",
+    "validate",
 ]
 
 

@@ -48,8 +48,6 @@ def _adapter(target: Op, reads: str, rank: int) -> list[Op]:
     down = ops.matmul(
         f"{target.name}_down", target.in_features, rank, Sharding.ROW if row else Sharding.SEQUENCE, input=reads
     )
-    up = ops.matmul(
-        f"{target.name}_up_lora", rank, target.out_features, Sharding.SEQUENCE if row else Sharding.COLUMN
-    )
+    up = ops.matmul(f"{target.name}_up_lora", rank, target.out_features, Sharding.SEQUENCE if row else Sharding.COLUMN)
     placed = Sharding.SEQUENCE if row else Sharding.HEADS
     return [down, up, ops.residual(f"{target.name}_add_lora", target.out_features, placed)]

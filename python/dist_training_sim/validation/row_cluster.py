@@ -57,11 +57,12 @@ _FABRICS = (
     ("ethernet", "roce"),
 )
 _OTHER_USE = re.compile(r"\b(storage|management|manageability)\b", re.IGNORECASE)
-_CARDS = re.compile(r"\b(\d{1,2})\s?x\s?[^,|;:]*?\b(\d{2,4})\s?(?:Gb/s|Gbps|Gbe|Gb/Sec)", re.IGNORECASE)
+_CARDS = re.compile(r"\b(\d{1,2})\s?x\s?[^,|;:]*?\b(\d{2,4})\s?Gb(?:/s|/Sec|ps|e)?\b(?!/\d)")  # not GB/s, not 10Gb/25Gb
 _PER_NODE = re.compile(r"\b(\d{2,5}) Gb/s (?:per node|node-node)")
 _PER_DEVICE = re.compile(r"\b(\d{2,4}) Gb/s [^,;|]*?\bper GPU")
 _LINKS = re.compile(r"\b(\d{1,2}) Omni-Path links per node")
-_OMNI_PATH_Bps = 12.5e9  # 100 Gb/s
+_OMNI_PATH_Bps = 12.5e9  # one card, 100 Gb/s
+_CARD_Bps = 25e9  # one card of the generation whose rates are printed per node, 200 Gb/s
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,29 @@ def network_of(text: str, devices: int) -> Network:
     """Read a free text; parts on storage and management are left out unless they name compute too."""
     parts = [part for part in re.split(r"[,|]", text) if not _OTHER_USE.search(part) or "compute" in part.lower()]
     used = ",".join(parts)
-    fabric = next((name for word, name in _FABRICS if word in f"{used} ".lower()), None)
+    fabric = _fabric(used)
     if match := _LINKS.search(used):
         return Network(int(match.group(1)), _OMNI_PATH_Bps, "omni-path")
     if match := _PER_DEVICE.search(used):
         return Network(devices, float(match.group(1)) / 8 * 1e9, fabric)
     if match := _PER_NODE.search(used):
-        cards = max(1, round(float(match.group(1)) / (100 if fabric == "omni-path" else 200)))
-        return Network(min(cards, devices), float(match.group(1)) / 8 * 1e9 / min(cards, devices), fabric)
-    cards_found = [(int(n), float(rate) / 8 * 1e9) for n, rate in _CARDS.findall(used)]
-    if not cards_found:
+        total_Bps = float(match.group(1)) / 8 * 1e9
+        cards_each = _OMNI_PATH_Bps if fabric == "omni-path" else _CARD_Bps
+        nics = min(devices, max(1, round(total_Bps / cards_each)))
+        return Network(nics, total_Bps / nics, fabric)
+    cards = [
+        (int(n) * float(rate), int(n), float(rate) / 8 * 1e9, part)
+        for part in parts
+        for n, rate in _CARDS.findall(part)
+    ]
+    if not cards:
         return Network(fabric=fabric)
-    nics, rate = max(cards_found, key=lambda card: card[0] * card[1])
-    return Network(nics, rate, fabric)
+    _, nics, rate_Bps, part = max(cards, key=lambda card: card[0])
+    return Network(nics, rate_Bps, _fabric(part) or fabric)
+
+
+def _fabric(text: str) -> str | None:
+    return next((name for word, name in _FABRICS if word in f" {text.lower()} "), None)
 
 
 def cluster_of(row: Row) -> Cluster:
@@ -109,7 +120,16 @@ def cluster_of(row: Row) -> Cluster:
         return Cluster(node.replace(devices=devices), 1)
     if devices % node.devices:
         raise ConfigError(f"hardware.gpus: got {devices}, expected a multiple of {node.devices} devices per node")
-    return Cluster(node, devices // node.devices)
+    return Cluster(_segmented(node, devices), devices // node.devices)
+
+
+def _segmented(node: Node, devices: int) -> Node:
+    """Give a job that fills no whole racks equal segments of them, as schedulers do: 16 of an NVL72 rack's 18 trays."""
+    domain = node.domain_devices
+    if devices <= domain or devices % domain == 0:
+        return node
+    size = next(n for n in range(domain - domain % node.devices, 0, -node.devices) if devices % n == 0)
+    return node.replace(scale_up=node.scale_up.replace(domain_devices=size))
 
 
 def _node(row: Row) -> Node:

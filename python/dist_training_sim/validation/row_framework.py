@@ -38,7 +38,7 @@ def framework_of(row: Row) -> str:
     """Name of the catalogue profile."""
     name, software, features = row.text("framework"), row.text("software"), row.words("features")
     if name == "torchtitan":
-        compiled = "torch_compile" in features or "float8_tensorwise" in features or "torchao" in software
+        compiled = "torch_compile" in features or "float8_tensorwise" in features or software.startswith("torchao")
         return "torchtitan" if compiled else "torchtitan-eager"
     if name == "maxtext":
         return "maxtext" if row.text("accelerator").startswith("TPU") else "maxtext-gpu"

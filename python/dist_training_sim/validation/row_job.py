@@ -17,7 +17,15 @@ from .row_stages import layers_by_cost, stages_of
 
 __all__ = ["Job", "job_of"]
 
-_PRECISIONS = {"fp32": "fp32", "tf32": "tf32", "fp16": "fp16", "bf16": "bf16", "fp8": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
+_PRECISIONS = {
+    "fp32": "fp32",
+    "tf32": "tf32",
+    "fp16": "fp16",
+    "bf16": "bf16",
+    "fp8": "fp8",
+    "mxfp8": "fp8",
+    "nvfp4": "fp4",
+}
 _SCHEDULES = {"gpipe": "gpipe", "zb_1p": "zb-h1", "zb_2p": "zb-h2", "zb_h1": "zb-h1", "zb_h2": "zb-h2", "zb_v": "zb-v"}
 _CORES_PER_DEVICE = {"TPU-v7": 2}  # its rows count axes in TensorCores; a device is the chip
 
@@ -70,7 +78,10 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
     vpp = stages_of(row, model.layer_count, pp, defaults)
     return Strategy(
         dp=dp,
-        **degrees,
+        tp=degrees["tp"],
+        pp=pp,
+        cp=degrees["cp"],
+        ep=degrees["ep"],
         vpp=vpp,
         etp=row.count("parallel.etp"),
         sequence_parallel=sequence if sequence is not None else defaults.sequence_parallel,

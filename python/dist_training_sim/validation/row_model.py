@@ -135,7 +135,8 @@ def _decoder(row: Row, s: _Shape, defaults: FrameworkDefaults) -> Model:
     feeds = _feeds(row, s, bias=not s.gated and not mpt)
     pairs = list(zip(mixers, feeds, strict=True))
     made = {
-        pair: pre_norm_block(_kind(pair[1]), s.hidden, *pair, norm=norm, dropout=dropout) for pair in dict.fromkeys(pairs)
+        pair: pre_norm_block(_kind(pair[1]), s.hidden, *pair, norm=norm, dropout=dropout)
+        for pair in dict.fromkeys(pairs)
     }
     return language_model(
         s.name,
@@ -215,7 +216,9 @@ def _feeds(row: Row, s: _Shape, *, bias: bool) -> list[Part]:
         return [dense] * s.layers
     key, features = s.name.lower(), row.words("features")
     width = row.count("model.moe_ffn") or s.ffn
-    shared = (row.count("model.shared_experts") or 0) * width or _option(features, "moe_shared_expert_intermediate_size")
+    shared = (row.count("model.shared_experts") or 0) * width or _option(
+        features, "moe_shared_expert_intermediate_size"
+    )
     routed = Experts(
         experts,
         min(experts, row.count("model.topk") or 1),

@@ -47,4 +47,4 @@ def layers_by_cost(model: Model, pp: int) -> tuple[int, ...]:
 
 def _matmul_weights(block: Block) -> float:
     kinds = (OpKind.MATMUL, OpKind.GROUPED_MATMUL)
-    return float(sum(op.parameters for op in block.ops if op.kind in kinds))
+    return sum(op.in_features * op.out_features * max(1.0, op.experts) for op in block.ops if op.kind in kinds)

@@ -135,8 +135,8 @@ def _predict(row: Row, labels: Mapping[str, str]) -> RowResult:
         result = simulate(
             job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile, keep_events=False
         )
-    except DtsError as error:
-        return RowResult(row.id, "step_time", None, measured, None, False, str(error), labels, {})
+    except DtsError as problem:
+        return RowResult(row.id, "step_time", None, measured, None, False, str(problem), labels, {})
     apart = next((_APART[flag] for flag in row.words("flags") if flag in _APART), "")
     error = result.step_time_s / measured - 1 if measured else None
     return RowResult(
