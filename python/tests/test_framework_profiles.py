@@ -166,5 +166,5 @@ def test_defaults_are_checked_together() -> None:
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
         f"defaults.{name}" for name in ("sequence_parallel", "zero", "stages", "dropout", "vocabulary_multiple")
     ]
-    with pytest.raises(ConfigError, match="framework mine.defaults"):
+    with pytest.raises(ConfigError, match=r"framework mine\.defaults"):
         FrameworkProfile(name="mine", defaults={"zero": 1})  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ _CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class FrameworkDefaults:
-    """Settings that a recipe or launcher of the framework implies; `validate` fills the gaps of published runs with them.
+    """Settings that a recipe or launcher of the framework implies; `validate` fills the gaps of published runs.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class FrameworkDefaults:
     layer_per_chunk
         With pipeline stages, an unstated `vpp` gives every chunk one layer (where that divides evenly).
     micro_batches
-        `"stated"`: by the size of a micro-batch; `"stages"`: a pipeline cuts the local batch into as many as it has stages;
-        `"one"`: the local batch is one.
+        `"stated"`: by the size of a micro-batch; `"stages"`: a pipeline cuts the local batch into as many as it has
+        stages; `"one"`: the local batch is one.
     interleaved_chunks
         Chunks per stage of an interleaved schedule whose `vpp` is not stated.
     stages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
@@ -101,7 +101,7 @@ class FrameworkProfile:
     reserved_factor: float = 1.07
     sources: tuple[str, ...] = ()
     unvalidated: bool = False
-    defaults: FrameworkDefaults = FrameworkDefaults()
+    defaults: FrameworkDefaults = field(default_factory=FrameworkDefaults)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))

@@ -1,4 +1,4 @@
-"""A row → the job that `simulate` runs: model, cluster, strategy, profile. What a row leaves open is the framework's."""
+"""A row → the job that `simulate` runs: model, cluster, strategy, profile; gaps are filled by the framework's way."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _micro_batch(row: Row, batch: int, dp: int, pp: int, defaults: FrameworkDefa
 def _recompute(row: Row, defaults: FrameworkDefaults) -> str:
     """`none`, `selective` or `full`.
 
-    A list of modules without core attention, a few layers of many, and offloading are nearer to none than to the others.
+    A list of modules without core attention, a few layers of many, and offloading are nearest to none.
     """
     stated = row.text("recompute_kind").lower()
     if not stated:
