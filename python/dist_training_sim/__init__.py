@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
+    from .validation.runner import ValidationReport, validate
     from .verbs.collective import CollectiveEstimate, collective
     from .verbs.hardware import hardware
     from .verbs.models import models
@@ -48,6 +49,7 @@ _HOMES = {
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
     "verbs": ("CollectiveEstimate", "collective"),
+    "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that name
@@ -87,12 +89,14 @@ __all__ = [
     "Topology",
     "TopologyLink",
     "TrainingSimulator",
+    "ValidationReport",
     "__version__",
     "collective",
     "hardware",
     "models",
     "ops",
     "simulate",
+    "validate",
 ]
 
 

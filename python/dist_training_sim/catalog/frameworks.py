@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import ConfigError, suggest
-from ..frameworks.profile import FrameworkProfile
+from ..frameworks import FrameworkDefaults, FrameworkProfile
 from ._yaml import packaged_entry
 
 __all__ = ["load", "names"]
@@ -28,4 +28,6 @@ def load(name: str) -> FrameworkProfile:
     entries = _entries()
     if name not in entries:
         raise ConfigError(f"framework: got {name!r}, expected a known profile; {suggest(name, entries)}")
-    return FrameworkProfile(name=name, **entries[name])
+    facts = dict(entries[name])
+    defaults = FrameworkDefaults(**facts.pop("defaults", {}))
+    return FrameworkProfile(name=name, defaults=defaults, **facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .defaults import FrameworkDefaults
 from .profile import FrameworkProfile
 
-__all__ = ["FrameworkProfile"]
+__all__ = ["FrameworkDefaults", "FrameworkProfile"]

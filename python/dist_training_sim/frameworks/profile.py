@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
+from .defaults import FrameworkDefaults
 
 __all__ = ["FrameworkProfile"]
 
@@ -55,10 +56,14 @@ class FrameworkProfile:
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
     sources
         Where the facts were read.
+    unvalidated
+        No measured run of this framework stands behind the profile: its facts are read, its costs assumed.
+    defaults
+        What a job does where its description leaves it open.
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel"})
+        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "unvalidated", "defaults"})
     )
 
     name: str = "generic"
@@ -96,6 +101,8 @@ class FrameworkProfile:
     context_bytes: float = 1.5 * GIB
     reserved_factor: float = 1.07
     sources: tuple[str, ...] = ()
+    unvalidated: bool = False
+    defaults: FrameworkDefaults = field(default_factory=FrameworkDefaults)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))
@@ -110,6 +117,8 @@ class FrameworkProfile:
                 problems.count(where, value, minimum=0)
             elif f.type == "float":
                 problems.non_negative(where, value)
+        if not isinstance(self.defaults, FrameworkDefaults):
+            problems.add(f"framework {self.name}.defaults", self.defaults, "a FrameworkDefaults")
         if self.selective not in ("core_attention", "alternate_matmuls"):
             problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
         if self.main_grad_bytes not in (2, 4):
@@ -125,6 +134,11 @@ class FrameworkProfile:
         from ..catalog.frameworks import load
 
         return load(name)
+
+    @property
+    def title(self) -> str:
+        """Label that says whether measured runs stand behind the profile."""
+        return f"{self.label or self.name}{' (unvalidated)' if self.unvalidated else ''}"
 
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""

@@ -1,0 +1,163 @@
+"""A row → the job that `simulate` runs: model, cluster, strategy, profile; gaps are filled by the framework's way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError, MissingDataError
+from ..frameworks import FrameworkDefaults, FrameworkProfile
+from ..hardware import Cluster
+from ..models import Model
+from ..parallel import Schedule, Strategy
+from .corpus import Row
+from .row_cluster import cluster_of
+from .row_framework import profile_of
+from .row_model import model_of
+from .row_stages import layers_by_cost, stages_of
+
+__all__ = ["Job", "job_of"]
+
+_PRECISIONS = {
+    "fp32": "fp32",
+    "tf32": "tf32",
+    "fp16": "fp16",
+    "bf16": "bf16",
+    "fp8": "fp8",
+    "mxfp8": "fp8",
+    "nvfp4": "fp4",
+}
+_SCHEDULES = {"gpipe": "gpipe", "zb_1p": "zb-h1", "zb_2p": "zb-h2", "zb_h1": "zb-h1", "zb_h2": "zb-h2", "zb_v": "zb-v"}
+_CORES_PER_DEVICE = {"TPU-v7": 2}  # its rows count axes in TensorCores; a device is the chip
+
+
+@dataclass(frozen=True)
+class Job:
+    """Arguments of `simulate` for one row."""
+
+    model: Model
+    cluster: Cluster
+    strategy: Strategy
+    profile: FrameworkProfile
+    seq_len: int | None
+
+
+def job_of(row: Row) -> Job:
+    """Job of a row.
+
+    Raises
+    ------
+    ConfigError, MissingDataError
+        Naming what the row lacks, contradicts, or asks that cannot be expressed.
+    """
+    profile = profile_of(row)
+    degrees = _degrees(row)
+    model = model_of(row, profile.defaults, degrees["tp"])
+    cluster = cluster_of(row)
+    strategy = _strategy(row, model, cluster.device_count, degrees, profile.defaults)
+    return Job(model, cluster, strategy, profile, None if model.tokens_per_sample else row.count("seq"))
+
+
+def _degrees(row: Row) -> dict[str, int]:
+    cores = _CORES_PER_DEVICE.get(row.text("accelerator"), 1)
+    degrees = {axis: row.count(f"parallel.{axis}") or 1 for axis in ("tp", "pp", "cp", "ep")}
+    return {**degrees, "cp": max(1, degrees["cp"] // cores)}
+
+
+def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], defaults: FrameworkDefaults) -> Strategy:
+    pp = degrees["pp"]
+    ranks = degrees["tp"] * pp * degrees["cp"]
+    if devices % ranks:
+        raise ConfigError(f"hardware.gpus: got {devices}, expected a multiple of tp * pp * cp = {ranks}")
+    dp = row.count("parallel.dp") or devices // ranks
+    batch = row.count("global_batch")
+    if not batch:
+        raise MissingDataError("global_batch: the row does not state how many samples a step has")
+    zero = _zero(row, defaults)
+    reduce, gather = _overlaps(row, defaults, zero)
+    sequence = row.flag("parallel.sp")
+    vpp = stages_of(row, model.layer_count, pp, defaults)
+    return Strategy(
+        dp=dp,
+        tp=degrees["tp"],
+        pp=pp,
+        cp=degrees["cp"],
+        ep=degrees["ep"],
+        vpp=vpp,
+        etp=row.count("parallel.etp"),
+        sequence_parallel=sequence if sequence is not None else defaults.sequence_parallel,
+        zero=zero,
+        micro_batch=_micro_batch(row, batch, dp, pp, defaults),
+        global_batch=batch,
+        recompute=_recompute(row, defaults),
+        schedule=_schedule(row),
+        precision=_precision(row, defaults),
+        overlap_grad_reduce=reduce,
+        overlap_param_gather=gather,
+        rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",
+        layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
+    )
+
+
+def _zero(row: Row, defaults: FrameworkDefaults) -> int:
+    stated = row.text("parallel.zero")
+    if stated in ("fsdp", "hsdp"):
+        return 3
+    return int(stated) if stated in ("0", "1", "2", "3") else defaults.zero
+
+
+def _overlaps(row: Row, defaults: FrameworkDefaults, zero: int) -> tuple[bool, bool]:
+    """Whether gradients are reduced, and parameters gathered, beside compute: stated, else the framework's way."""
+    reduce = defaults.overlap_sharded_reduce if zero else defaults.overlap_grad_reduce
+    gather = defaults.overlap_param_gather
+    for word in row.words("features"):
+        on = not word.endswith("=false")
+        if word.startswith("no_overlap"):
+            return False, False
+        if word.split("=")[0] in ("overlap_grad_reduce", "overlap_grad_sync") or word == "ddp_impl=torch":
+            reduce = on
+        elif word.split("=")[0] in ("overlap_param_gather", "overlap_param_sync"):
+            gather = on
+    return reduce, gather
+
+
+def _micro_batch(row: Row, batch: int, dp: int, pp: int, defaults: FrameworkDefaults) -> int:
+    local = max(1, batch // dp)
+    if defaults.micro_batches == "one":
+        return local
+    if defaults.micro_batches == "stages" and pp > 1 and local % pp == 0:
+        return local // pp
+    return row.count("micro_batch") or 1
+
+
+def _recompute(row: Row, defaults: FrameworkDefaults) -> str:
+    """`none`, `selective` or `full`.
+
+    A list of modules without core attention, a few layers of many, and offloading are nearest to none.
+    """
+    stated = row.text("recompute_kind").lower()
+    if not stated:
+        return defaults.recompute
+    if stated in ("full", "custom"):  # MaxText's custom policies keep the layer input and little else
+        return "full"
+    if stated == "selective" or "core_attn" in stated or "per-op" in stated or "toml default" in stated:
+        return "selective"
+    return "none"
+
+
+def _schedule(row: Row) -> Schedule:
+    for word in row.words("features"):
+        if not word.startswith("schedule=") or "1f1b" in word:
+            continue
+        name = word.removeprefix("schedule=")
+        known = {str(item.value): item for item in Schedule}
+        if _SCHEDULES.get(name) not in known:
+            raise ConfigError(f"schedule: got {name}, expected one of {', '.join(known)}")
+        return known[_SCHEDULES[name]]
+    return Schedule.ONE_F_ONE_B
+
+
+def _precision(row: Row, defaults: FrameworkDefaults) -> str:
+    text = row.text("precision").lower()
+    if "autocast" in text and "bf16" in text:
+        return "bf16"
+    return _PRECISIONS.get(row.text("precision_family"), defaults.precision)
