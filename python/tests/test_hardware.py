@@ -285,8 +285,8 @@ def test_every_bad_field_has_its_line(names: set[str]) -> None:
 
 @given(st.text(max_size=30))
 def test_cluster_names_never_crash(name: str) -> None:
-    with pytest.raises(ConfigError):
-        Cluster.from_catalog(name)
+    with contextlib.suppress(DtsError):  # Hypothesis also tries texts it finds in the code, real names among them
+        assert Cluster.from_catalog(name).device_count >= 1
 
 
 # ---- files of users --------------------------------------------------------------------------------------------------
