@@ -12,7 +12,7 @@ from dist_training_sim.catalog import frameworks
 from dist_training_sim.models import Model, transformer
 
 NODE = dts.Cluster.from_catalog("dgx-h100").node.replace(devices=4)
-DESCRIPTIVE = ("name", "label", "sources", "unvalidated", "defaults")  # read by people and by `validate`, not by the core
+DESCRIPTIVE = ("name", "label", "sources", "unvalidated", "defaults")  # read by people and `validate`, not the core
 FACTS = [f for f in fields(FrameworkProfile) if f.name not in DESCRIPTIVE]
 
 
