@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dist_training_sim import _core
 from hypothesis import given
 from hypothesis import strategies as st
 
-CATALOG = Path(_core.__file__).parent / "catalog" / "fabrics.yaml"
+CATALOG = files("dist_training_sim.catalog") / "fabrics.yaml"
 SAMPLE = Path(__file__).parent / "fixtures" / "collectives_sample.csv"
 PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))
 SCALE_UP, SCALE_OUT = sorted(PROFILES["scale_up"]), sorted(PROFILES["scale_out"])
