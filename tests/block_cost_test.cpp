@@ -99,7 +99,13 @@ TEST(BlockCost, AttentionIsSharedByContextRanks) {
   const double whole = flash_attention_time_s(kDevice, DType::BF16, shape, false, true);
   EXPECT_EQ(price(block, g).ops[0].forward_s, whole);
   g.strategy.cp = 4;
-  EXPECT_EQ(price(block, g).ops[0].forward_s, whole / 4);
+  g.seq_len = 131072;  // long enough that the row blocks of a chunk fill the device
+  const double long_s = flash_attention_time_s(kDevice, DType::BF16, {1, 8, 4, 131072, 131072, 64, 64, true, 0}, false, true);
+  for (ContextComm comm : {ContextComm::P2P, ContextComm::AllGather}) {
+    g.strategy.cp_comm = comm;
+    EXPECT_NEAR(price(block, g).ops[0].forward_s, long_s / 4, 0.05 * long_s / 4);
+  }
+  g.seq_len = 1024;
   g.strategy = layout(2);
   EXPECT_EQ(price(block, g).ops[0].forward_s,
             flash_attention_time_s(kDevice, DType::BF16, {1, 4, 2, 1024, 1024, 64, 64, true, 0}, false, true));
@@ -138,7 +144,7 @@ TEST(BlockCost, BackwardCollectivesHideUnderTheGradients) {
   const double one_s = 64 * 4096 * 2 / 1e9, data_s = slow.ops[0].data_grad_s, weight_s = slow.ops[0].weight_grad_s;
   EXPECT_NEAR(exposed(slow.backward), (one_s - data_s) + (one_s - weight_s), 1e-15);
   EXPECT_DOUBLE_EQ(at(slow.backward.comm_s, Axis::TP), 2 * one_s);
-  g.profile.tp_overlap_weight_grad = false;
+  g.profile.tp_overlap = TpOverlap::None;
   EXPECT_DOUBLE_EQ(exposed(price(kColumn, g).backward), 2 * one_s);
 }
 

@@ -107,15 +107,91 @@ TEST(Lowering, WhereCallsStand) {
   EXPECT_TRUE(proj.forward_before.empty() && proj.beside_data_grad.empty() && proj.beside_weight_grad.empty());
 }
 
-TEST(Lowering, ContextParallelismMovesKeysAndValues) {
-  // All-gather of k and v over cp (whole sequence, this rank's heads): kv_heads / tp * (32 + 32) features, 2 bytes.
-  const double keys = kTokens * (kKv / 2) * (kHead + kHead) * 2;
-  const auto [forward, backward] = passes(kLlama, sizes(2, true, 4));
-  EXPECT_EQ(forward.at({Kind::AllGather, Axis::CP, keys}), 1);
-  EXPECT_EQ(backward.at({Kind::AllGather, Axis::CP, keys}), 1);
-  EXPECT_EQ(backward.at({Kind::ReduceScatter, Axis::CP, keys}), 1);
+// ---- context parallelism: cp 4, tp 2, 512 tokens a rank ------------------------------------------------------------
+
+constexpr double kLocalKeys = kTokens / 4 * (kKv / 2) * kHead * 2;  // one rank's keys, bf16; as many bytes of values
+
+LocalSizes context_sizes(int head_split, bool gather_keys) {
+  LocalSizes s = sizes(2, true, 4);
+  s.head_split = head_split, s.gather_keys = gather_keys;
+  return s;
+}
+
+LocalOp attention_of(const std::vector<LocalOp>& ops) {
+  return *std::find_if(ops.begin(), ops.end(), [](const LocalOp& op) { return op.op->kind == OpKind::Attention; });
+}
+
+TEST(Lowering, RingMovesKeysForwardAndTheirGradientsBackward) {
+  const double u = 2 * kLocalKeys;  // keys and values
+  const LocalOp op = attention_of(lower_block(kLlama, context_sizes(1, false)));
+  EXPECT_EQ(op.sequence_split, 4);
+  ASSERT_EQ(op.forward_beside.size(), 3u);
+  for (const CollectiveCall& call : op.forward_beside) {
+    EXPECT_EQ(call.kind, Kind::SendRecv);
+    EXPECT_EQ(call.axis, Axis::CP_SEQUENCE);
+    EXPECT_EQ(call.bytes, u);
+  }
+  const std::vector<double> expected{u, 2 * u, 2 * u, u};  // 2 (c - 1) U in all
+  ASSERT_EQ(op.beside_data_grad.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(op.beside_data_grad[i].bytes, expected[i]);
   // Tensor-parallel messages shrink with the tokens of a rank.
+  const auto [forward, backward] = passes(kLlama, context_sizes(1, false));
   EXPECT_EQ(forward.at({Kind::AllGather, Axis::TP, kActivation / 4}), 2);
+}
+
+TEST(Lowering, GatheredKeysComeBeforeAttentionAndTheirGradientsLeaveAfter) {
+  const double keys = 4 * kLocalKeys;  // of the whole sequence
+  const LocalOp op = attention_of(lower_block(kLlama, context_sizes(1, true)));
+  EXPECT_TRUE(op.gathered_keys && op.forward_beside.empty() && op.beside_data_grad.empty());
+  Tally before, after;
+  count(before, op.forward_before), count(after, op.backward_after);
+  EXPECT_EQ(before, (Tally{{{Kind::AllGather, Axis::CP_SEQUENCE, keys}, 2}}));
+  EXPECT_EQ(after, (Tally{{{Kind::ReduceScatter, Axis::CP_SEQUENCE, keys}, 2}}));
+  EXPECT_EQ(op.backward_before.size(), 2u);
+}
+
+TEST(Lowering, UlyssesExchangesHeadsForSequence) {
+  // 4 heads and 2 kv heads on a tensor-parallel rank, 4 ranks: 1 head each, and each kv head goes to 2 of them.
+  const double queries = kTokens / 4 * (kHeads / 2) * kHead * 2;
+  const LocalOp op = attention_of(lower_block(kLlama, context_sizes(4, false)));
+  EXPECT_EQ(op.sequence_split, 1);
+  EXPECT_EQ(op.heads, 1);
+  EXPECT_EQ(op.kv_heads, 1);
+  Tally in, out, back_in, back_out;
+  count(in, op.forward_before), count(out, op.forward_after);
+  count(back_in, op.backward_before), count(back_out, op.backward_after);
+  EXPECT_EQ(in, (Tally{{{Kind::AllToAll, Axis::CP_HEADS, queries}, 3}}));  // keys and values are as many after copying
+  EXPECT_EQ(out, (Tally{{{Kind::AllToAll, Axis::CP_HEADS, queries}, 1}}));
+  EXPECT_EQ(back_in, out);
+  EXPECT_EQ(back_out, in);
+  const LocalOp two = attention_of(lower_block(kLlama, context_sizes(2, false)));
+  EXPECT_EQ(two.forward_before[1].bytes, kLocalKeys);  // enough kv heads: none is copied
+}
+
+TEST(Lowering, HybridExchangesHeadsInsideAndRingsAcross) {
+  const LocalOp op = attention_of(lower_block(kLlama, context_sizes(2, false)));
+  EXPECT_EQ(op.sequence_split, 2);
+  EXPECT_EQ(op.heads, 2);
+  ASSERT_EQ(op.forward_beside.size(), 1u);
+  EXPECT_EQ(op.forward_beside[0].bytes, 2 * kLocalKeys);  // twice the tokens, half the heads
+  EXPECT_EQ(op.forward_before.size(), 3u);
+}
+
+TEST(Lowering, NarrowActivationsAreGatheredNarrow) {
+  LocalSizes s = sizes(4, true);
+  s.cast_bytes = 1;
+  const auto [forward, backward] = passes(kLlama, s);
+  EXPECT_EQ(forward, (Tally{{{Kind::AllGather, Axis::TP, kActivation / 2}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation / 2}, 4}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(lower_block(kLlama, s)[1].cast_share, 0.25);  // each rank casts its own tokens
+  EXPECT_EQ(lower_block(kLlama, s)[4].grad_cast_share, 0.25);
+}
+
+TEST(Lowering, FrozenWeightsDoNotGatherTheirInputAgain) {
+  Block frozen = kLlama;
+  for (Op& op : frozen.ops) op.trainable = false;
+  const auto [forward, backward] = passes(frozen, sizes(4, true));
+  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
 }
 
 const Block kMoe{"moe", test::moe_feed_forward(kHidden, kInner, 8, 2)};

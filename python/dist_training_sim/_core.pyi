@@ -328,6 +328,18 @@ class Optimizer(Enum):
     MOMENTUM = 1
     ADAM = 2
 
+class ContextComm(Enum):
+    P2P = 0
+    ALL_GATHER = 1
+    A2A = 2
+    A2A_P2P = 3
+
+class Fp8Recipe(Enum):
+    TENSORWISE = 0
+    DELAYED = 1
+    BLOCKWISE = 2
+    MXFP8 = 3
+
 class Strategy(metaclass=_CoreType):
     dp: int
     tp: int
@@ -344,6 +356,9 @@ class Strategy(metaclass=_CoreType):
     schedule: PipelineSchedule
     optimizer: Optimizer
     precision: DType
+    fp8_recipe: Fp8Recipe
+    cp_comm: ContextComm
+    cp_a2a: int
     overlap_grad_reduce: bool
     overlap_param_gather: bool
     rank_order: str
@@ -353,6 +368,12 @@ class Strategy(metaclass=_CoreType):
 class SelectiveRule(Enum):
     CORE_ATTENTION = 0
     ALTERNATE_MATMULS = 1
+
+class TpOverlap(Enum):
+    NONE = 0
+    BULK = 1
+    USERBUFFERS = 2
+    ASYNC_TP = 3
 
 class FrameworkProfile(metaclass=_CoreType):
     name: str
@@ -364,7 +385,10 @@ class FrameworkProfile(metaclass=_CoreType):
     cross_entropy_bytes: float
     logits_peak_bytes: float
     grouped_single_launch: bool
-    tp_overlap_weight_grad: bool
+    tp_overlap: TpOverlap
+    cached_casts: bool
+    cast_before_gather: bool
+    cast_parameters: bool
     grad_reduce_bytes: float
     main_grad_bytes: float
     grad_accumulate_bytes: float
@@ -398,6 +422,8 @@ class Axis(Enum):
     ETP = 5
     EDP = 6
     DP_CP = 7
+    CP_HEADS = 8
+    CP_SEQUENCE = 9
 
 class RankGrid(metaclass=_CoreType):
     def __init__(self, strategy: Strategy) -> None: ...
@@ -491,6 +517,8 @@ class QuantiseRecipe(Enum):
     FP8_TENSOR = 0
     FP8_BLOCK = 1
     FP4_BLOCK = 2
+    FP8_DELAYED = 3
+    MXFP8 = 4
 
 class GemmShape(metaclass=_CoreType):
     m: float
@@ -582,7 +610,9 @@ def stream_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def norm_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def permute_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def roofline_time_s(device: DeviceSpec, dtype: DType, flops: float, bytes: float) -> float: ...
-def quantise_time_s(device: DeviceSpec, recipe: QuantiseRecipe, elements: float) -> float: ...
+def quantise_time_s(
+    device: DeviceSpec, recipe: QuantiseRecipe, elements: float, directions: int = 1
+) -> float: ...
 def optimizer_time_s(device: DeviceSpec, parameters: float, bytes_per_parameter: float) -> float: ...
 def fused_update_bytes(
     states: float, state_bytes: float = 4.0, gradient_bytes: float = 4.0, copy_bytes: float = 0.0

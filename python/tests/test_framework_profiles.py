@@ -31,6 +31,7 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(pp=2, zero=3, micro_batch=1, global_batch=16)),
     ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(zero=1, micro_batch=1, global_batch=32)),
     ("qwen3-30b-a3b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, micro_batch=1, global_batch=16)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(tp=4, zero=1, micro_batch=2, global_batch=16, precision="fp8")),
     (GPT, "1xdgx-h100", dts.Strategy(micro_batch=8, global_batch=64)),
 )
 
@@ -60,6 +61,8 @@ def base(start: str, job: int) -> tuple[Any, ...]:
 
 def flipped(profile: FrameworkProfile, name: str) -> FrameworkProfile:
     value = getattr(profile, name)
+    if name == "tp_overlap":
+        return profile.replace(tp_overlap="bulk" if value == "none" else "none")
     if name in OTHER:
         return profile.replace(**{name: OTHER[name]})
     if isinstance(value, bool):

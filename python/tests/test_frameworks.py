@@ -32,6 +32,7 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_llama(), Strategy(zero=3, pp=2, global_batch=8)),
     (_llama(), Strategy(zero=1, global_batch=16)),
     (_routed(), Strategy(tp=2, ep=2, global_batch=8)),
+    (_llama(), Strategy(tp=2, zero=1, global_batch=8, precision="fp8", recompute="full")),
 ]
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),
@@ -49,6 +50,7 @@ OTHER_VALUES: dict[str, dict[Any, Any]] = {
     "selective": {"core_attention": "alternate_matmuls", "alternate_matmuls": "core_attention"},
     "attention_kernel": {"": "fa2"},
     "main_grad_bytes": {4.0: 2.0},
+    "tp_overlap": {"bulk": "none"},
     "bucket_parameters_per_rank": {0.0: 1e6},
 }
 

@@ -4,12 +4,41 @@
 
 namespace dts {
 
-double quantise_time_s(const DeviceSpec& d, QuantiseRecipe recipe, double elements) noexcept {
+namespace {
+
+constexpr double kInputBytes = 2;  // 16-bit operands
+
+bool per_tensor(QuantiseRecipe recipe) noexcept {
+  return recipe == QuantiseRecipe::Fp8Tensor || recipe == QuantiseRecipe::Fp8Delayed;
+}
+
+QuantiseConstants constants_of(const DeviceSpec& d, QuantiseRecipe recipe) noexcept {
+  switch (recipe) {
+    case QuantiseRecipe::Fp8Tensor: return d.quantise_fp8_tensor;
+    case QuantiseRecipe::Fp4Block: return d.quantise_fp4_block;
+    case QuantiseRecipe::Fp8Block: return d.quantise_fp8_block;
+    case QuantiseRecipe::Fp8Delayed: {  // of the two kernels the one that reads the maximum is gone
+      const QuantiseConstants& q = d.quantise_fp8_tensor;
+      return {std::max(q.bytes_per_element - kInputBytes, 0.0), q.efficiency, q.floor_s / 2};
+    }
+    case QuantiseRecipe::Mxfp8: break;
+  }
+  const QuantiseConstants& q = d.quantise_fp8_block;
+  return {q.bytes_per_element + 1.0 / 32, q.efficiency, q.floor_s};
+}
+
+}  // namespace
+
+int quantise_kernels(QuantiseRecipe recipe) noexcept { return recipe == QuantiseRecipe::Fp8Tensor ? 2 : 1; }
+
+int stored_directions(QuantiseRecipe recipe) noexcept { return per_tensor(recipe) ? 1 : 2; }
+
+double quantise_time_s(const DeviceSpec& d, QuantiseRecipe recipe, double elements, int directions) noexcept {
   if (!(elements > 0)) return 0;
-  const QuantiseConstants& q = recipe == QuantiseRecipe::Fp8Tensor  ? d.quantise_fp8_tensor
-                               : recipe == QuantiseRecipe::Fp8Block ? d.quantise_fp8_block
-                                                                    : d.quantise_fp4_block;
-  return saturate(q.floor_s + q.bytes_per_element * elements / (q.efficiency * d.hbm_Bps));
+  const QuantiseConstants q = constants_of(d, recipe);
+  const double written = std::max(q.bytes_per_element - kInputBytes, 0.0);
+  const double bytes = q.bytes_per_element + (std::min(directions, stored_directions(recipe)) - 1) * written;
+  return saturate(q.floor_s + bytes * elements / (q.efficiency * d.hbm_Bps));
 }
 
 }  // namespace dts

@@ -1,6 +1,7 @@
 // The pass that converts one matmul operand to a scaled 8- or 4-bit format: t0 + bytes / (e * bandwidth), fitted on
-// fp8 matmul tables that include it (docs/guide/compute.md). Activations are converted once per use and output
-// gradients once; whether weights are converted per micro-batch or per step is the framework's choice.
+// fp8 matmul tables that include it (docs/guide/compute.md). An operand that two matmuls read along different dimensions
+// is written twice by the block-scaled recipes: their blocks lie along the dimension that is summed. Left out: the
+// transposed copy that fp8 matmuls before Blackwell read.
 #pragma once
 
 #include "hardware/device.hpp"
@@ -8,11 +9,17 @@
 namespace dts {
 
 enum class QuantiseRecipe {
-  Fp8Tensor,  // one scale per tensor from its current maximum: a reducing and a converting kernel
-  Fp8Block,   // one scale per 1x128 block, one kernel
-  Fp4Block,   // one scale per 16 elements
+  Fp8Tensor,   // one scale per tensor from its current maximum: a reducing and a converting kernel
+  Fp8Block,    // one scale per 1x128 block, one kernel
+  Fp4Block,    // one scale per 16 elements
+  Fp8Delayed,  // one scale per tensor from past maxima: Fp8Tensor without its reducing kernel
+  Mxfp8,       // one scale byte per 32 elements: Fp8Block with more scales
 };
 
-double quantise_time_s(const DeviceSpec& device, QuantiseRecipe recipe, double elements) noexcept;
+int quantise_kernels(QuantiseRecipe recipe) noexcept;
+int stored_directions(QuantiseRecipe recipe) noexcept;  // copies of an operand that is read along both dimensions
+
+// `directions`: dimensions along which the result is read, 1 or 2.
+double quantise_time_s(const DeviceSpec& device, QuantiseRecipe recipe, double elements, int directions = 1) noexcept;
 
 }  // namespace dts

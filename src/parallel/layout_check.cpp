@@ -66,7 +66,7 @@ class LayoutChecker {
                          number_text(seq_len_), "1 to 1e9 tokens");
     check_grid(check_, s_);
     const double ranks = static_cast<double>(s_.dp) * s_.tp * s_.pp * s_.cp;
-    return ok && std::min({s_.dp, s_.tp, s_.pp, s_.cp, s_.ep, s_.etp}) >= 1 && ranks <= kMaxRanks;
+    return ok && std::min({s_.dp, s_.tp, s_.pp, s_.cp, s_.ep, s_.etp, s_.cp_a2a}) >= 1 && ranks <= kMaxRanks;
   }
 
   void world() {
@@ -150,6 +150,7 @@ class LayoutChecker {
         divides("tp", s_.tp, op.heads, "attention heads");
         divides("tp", s_.tp, op.kv_heads, "kv heads");
       }
+      if (op.kind == OpKind::Attention && s_.cp > 1) context(op, reported);
       // Vocabularies are padded to a multiple of tp, so only inner features are checked.
       if (op.sharding == Sharding::Row && op.kind == OpKind::Matmul) divides("tp", s_.tp, op.in_features, "features of " + op.name);
       if (op.kind == OpKind::GroupedMatmul) {
@@ -164,6 +165,24 @@ class LayoutChecker {
                    "true when ep > 1 and tp > 1", "use sequence_parallel=True");
     check_.require(s_.etp <= s_.tp || s_.tp == 1 || s_.sequence_parallel, "strategy.etp", std::to_string(s_.etp),
                    "at most tp=" + std::to_string(s_.tp) + " without sequence parallelism", "use sequence_parallel=True");
+  }
+
+  // Transformer Engine's limits; kv heads fewer than the ranks are copied as DeepSpeed-Ulysses does.
+  void context(const Op& op, std::set<std::string>& reported) {
+    const int split = head_split(s_);
+    const auto heads = static_cast<long long>(op.heads) / s_.tp, kv_heads = static_cast<long long>(op.kv_heads) / s_.tp;
+    const auto rule = [&](bool ok, const std::string& got, const std::string& expected, const std::string& mend) {
+      if (!ok && reported.insert(expected).second) check_.fail("strategy.cp_comm", got, expected, mend);
+    };
+    rule(heads % split == 0, "heads split " + std::to_string(split) + " ways",
+         "a divisor of the " + std::to_string(heads) + " attention heads of a tensor-parallel rank",
+         "use cp_comm=\"p2p\" or a smaller cp");
+    rule(kv_heads > 0 && (kv_heads % split == 0 || split % kv_heads == 0), "heads split " + std::to_string(split) + " ways",
+         "a divisor or a multiple of the " + std::to_string(kv_heads) + " kv heads of a tensor-parallel rank",
+         "use cp_comm=\"p2p\" or another cp");
+    const bool ring = split < s_.cp && s_.cp_comm != ContextComm::AllGather;
+    rule(!ring || op.window == 0, "p2p", "all_gather or a2a for the sliding window of " + op.name,
+         "use cp_comm=\"all_gather\"");
   }
 
   const ModelSpec& model_;

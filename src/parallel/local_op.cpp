@@ -1,5 +1,6 @@
 #include "parallel/local_op.hpp"
 
+#include <algorithm>
 #include <string>
 #include <unordered_map>
 
@@ -89,14 +90,22 @@ class BlockLowering {
 
   double activation(double features) const { return s_.tokens * features * s_.activation_bytes; }
 
+  // What a matmul reads after gathering it: cast first where the matmul would cast it anyway.
+  CollectiveCall gather(const Op& op, double features, double& cast_share) const {
+    const bool cast = s_.cast_bytes > 0 && op.kind == OpKind::Matmul;
+    if (cast) cast_share = 1.0 / s_.tp;
+    return {Kind::AllGather, Axis::TP, s_.tokens * features * (cast ? s_.cast_bytes : s_.activation_bytes)};
+  }
+
   void tensor_parallel(const Op& op, Layout from, LocalOp& local) const {
     const Layout to = needed(op);
     const bool sp = s_.sequence_parallel;
     if (from == Layout::Tokens && to == Layout::Full) {
       const double bytes = activation(op.in_features);
-      if (sp) local.forward_before.push_back({Kind::AllGather, Axis::TP, bytes});
+      if (sp) local.forward_before.push_back(gather(op, op.in_features, local.cast_share));
       if (op.sharding == Sharding::Column) {
-        if (sp) local.beside_data_grad.push_back({Kind::AllGather, Axis::TP, bytes});  // only the shard was kept
+        // Only the shard was kept; frozen weights do not ask for the input again.
+        if (sp && op.trainable) local.beside_data_grad.push_back(local.forward_before.back());
         local.beside_weight_grad.push_back({sp ? Kind::ReduceScatter : Kind::AllReduce, Axis::TP, bytes});
       } else if (sp) {
         local.backward_after.push_back({Kind::ReduceScatter, Axis::TP, bytes});
@@ -111,7 +120,7 @@ class BlockLowering {
     if (op.sharding == Sharding::Row || op.sharding == Sharding::Vocab) {
       const double bytes = activation(op.out_features);
       local.forward_after.push_back({sp ? Kind::ReduceScatter : Kind::AllReduce, Axis::TP, bytes});
-      if (sp) local.backward_before.push_back({Kind::AllGather, Axis::TP, bytes});
+      if (sp) local.backward_before.push_back(gather(op, op.out_features, local.grad_cast_share));
     }
     if (op.kind == OpKind::CrossEntropy && op.sharding == Sharding::Heads) {
       for (int i = 0; i < 3; ++i) {  // maximum, predicted logit and sum of exponentials, fp32 per token
@@ -140,13 +149,42 @@ class BlockLowering {
     }
   }
 
-  // Keys and values travel around the ring while attention computes; their gradients travel back.
   void context_parallel(const Op& op, LocalOp& local) const {
-    const double bytes =
-        s_.tokens * s_.cp * op.kv_heads * (op.qk_head_dim + op.v_head_dim) / s_.tp * s_.activation_bytes;
-    local.forward_beside.push_back({Kind::AllGather, Axis::CP, bytes});
-    local.beside_data_grad.push_back({Kind::AllGather, Axis::CP, bytes});
-    local.beside_data_grad.push_back({Kind::ReduceScatter, Axis::CP, bytes});
+    const double split = s_.head_split, across = s_.cp / split;
+    const double kv_heads = std::max(local.kv_heads, split);  // fewer are sent to several ranks
+    const double keys = s_.tokens * kv_heads * op.qk_head_dim * s_.activation_bytes;
+    const double values = s_.tokens * kv_heads * op.v_head_dim * s_.activation_bytes;
+    const double queries = s_.tokens * local.heads * op.qk_head_dim * s_.activation_bytes;
+    const double output = s_.tokens * local.heads * op.v_head_dim * s_.activation_bytes;
+    if (split > 1) {
+      for (double bytes : {queries, keys, values}) {
+        local.forward_before.push_back({Kind::AllToAll, Axis::CP_HEADS, bytes});
+        local.backward_after.push_back({Kind::AllToAll, Axis::CP_HEADS, bytes});
+      }
+      local.forward_after.push_back({Kind::AllToAll, Axis::CP_HEADS, output});
+      local.backward_before.push_back({Kind::AllToAll, Axis::CP_HEADS, output});
+      local.heads /= split, local.kv_heads = kv_heads / split;
+    }
+    local.sequence_split = across;
+    local.gathered_keys = s_.gather_keys;
+    if (across > 1) s_.gather_keys ? gather_keys(keys * across, values * across, local) : ring(keys + values, local);
+  }
+
+  static void gather_keys(double keys, double values, LocalOp& local) {
+    for (double bytes : {keys, values}) {
+      local.forward_before.push_back({Kind::AllGather, Axis::CP_SEQUENCE, bytes});
+      local.backward_before.push_back({Kind::AllGather, Axis::CP_SEQUENCE, bytes});
+      local.backward_after.push_back({Kind::ReduceScatter, Axis::CP_SEQUENCE, bytes});
+    }
+  }
+
+  static void ring(double bytes, LocalOp& local) {
+    const CollectiveCall once{Kind::SendRecv, Axis::CP_SEQUENCE, bytes};
+    const CollectiveCall twice{Kind::SendRecv, Axis::CP_SEQUENCE, 2 * bytes};
+    const auto steps = static_cast<std::size_t>(local.sequence_split);
+    local.forward_beside.assign(steps - 1, once);
+    local.beside_data_grad.assign(steps, twice);
+    local.beside_data_grad.front() = local.beside_data_grad.back() = once;
   }
 
   const LocalSizes& s_;
@@ -160,6 +198,8 @@ LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, double seq_len
   sizes.samples = s.micro_batch;
   sizes.tokens = s.micro_batch * sizes.seq_len / s.cp;
   sizes.activation_bytes = s.precision == DType::FP32 || s.precision == DType::TF32 ? 4 : 2;
+  sizes.head_split = head_split(s);
+  sizes.gather_keys = s.cp_comm == ContextComm::AllGather;
   sizes.tp = s.tp, sizes.cp = s.cp, sizes.ep = s.ep, sizes.etp = s.etp;
   sizes.sequence_parallel = s.sequence_parallel && s.tp > 1;
   return sizes;

@@ -7,7 +7,14 @@
 //   partial -> tokens (row matmul)   reduce-scatter | bwd all-gather  all-reduce | bwd nothing
 //   tokens  -> routed (dispatch)     all-to-all over ep (+ all-gather over etp); combine is its mirror image
 //
-// Source: Shoeybi et al. arXiv:1909.08053, Korthikanti et al. arXiv:2205.05198 (sequence parallelism).
+// Context parallelism touches attention alone. With c ranks that split the sequence, U bytes of keys and values on each:
+//   ring        forward c - 1 transfers of U to the next rank; backward c: U, then 2U (their gradients too), then U
+//   all-gather  keys and values gathered before attention, again before its backward, gradients reduce-scattered
+//   all-to-all  q, k, v in and the output back; backward the mirror image. Keys and values of a rank with fewer heads
+//               than ranks are sent as many times as there are ranks.
+//
+// Source: Shoeybi et al. arXiv:1909.08053, Korthikanti et al. arXiv:2205.05198 (sequence parallelism),
+// NVIDIA/TransformerEngine pytorch/attention/dot_product_attention/context_parallel.py (context parallelism).
 #pragma once
 
 #include <vector>
@@ -22,7 +29,7 @@ namespace dts {
 struct CollectiveCall {
   CollectiveKind kind = CollectiveKind::AllReduce;
   Axis axis = Axis::TP;
-  double bytes = 0;  // per comm/collective.hpp's size convention
+  double bytes = 0;  // per comm/collective.hpp's size convention; SendRecv: every member sends to the next
 };
 
 struct LocalOp {
@@ -33,7 +40,11 @@ struct LocalOp {
   double local_experts = 1;     // experts whose weights stand here
   double parameters = 0;        // on this rank
   bool expert_weights = false;  // reduced over edp instead of dp * cp
+  double sequence_split = 1;    // context-parallel ranks that share this attention's sequence
+  bool gathered_keys = false;   // each holds all keys; otherwise they arrive one rank's at a time
+  double cast_share = 1, grad_cast_share = 1;  // of its input and output gradient, cast here before they are gathered
 
+  // Beside ring attention stands one call per step of the ring.
   std::vector<CollectiveCall> forward_before, forward_beside, forward_after;
   // Backward: before the data gradient; beside it (must end before the weight gradient); beside the weight
   // gradient; after both.
@@ -46,7 +57,10 @@ struct LocalSizes {
   double samples = 0;  // micro_batch
   double seq_len = 0;  // whole sequence, tokens
   double activation_bytes = 2;
+  double cast_bytes = 0;  // per element of what is cast before it is gathered for a matmul; 0 = gathered as it is
   int tp = 1, cp = 1, ep = 1, etp = 1;
+  int head_split = 1;  // of the cp ranks
+  bool gather_keys = false;
   bool sequence_parallel = false;
 
   double token_share() const noexcept { return sequence_parallel ? tp : 1; }

@@ -27,6 +27,8 @@ void check_profile(const FrameworkProfile& p) {
   check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");
+  check.require(p.tp_overlap != TpOverlap::AsyncTp || p.compiled_blocks, "framework " + p.name + ".tp_overlap", "async_tp",
+                "compiled blocks: the compiler does the splitting", "use compiled_blocks=True or another tp_overlap");
   check.throw_if_any();
 }
 

@@ -10,6 +10,18 @@ namespace dts {
 // ops but not attention (torchtitan).
 enum class SelectiveRule { CoreAttention, AlternateMatmuls };
 
+// What runs beside the collectives of tensor parallelism. The splitting modes need sequence parallelism and a group
+// within one scale-up domain; what they do not split runs as the mode before them says.
+enum class TpOverlap {
+  None,         // blocking
+  Bulk,         // backward of column matmuls: input gathered beside the data gradient, result reduced beside the weight
+                // gradient (Megatron-LM)
+  Userbuffers,  // Bulk, and matmuls split into chunks with the gather before them or the scatter after them, forward and
+                // backward of row matmuls (Transformer Engine)
+  AsyncTp,      // None, and chunks wherever a gather feeds a matmul or a matmul a scatter (torch.compile with symmetric
+                // memory)
+};
+
 struct FrameworkProfile {
   std::string name = "generic";
   SelectiveRule selective = SelectiveRule::CoreAttention;
@@ -24,7 +36,12 @@ struct FrameworkProfile {
   bool grouped_single_launch = true;   // experts in one kernel; false: one library call per expert on several streams
 
   // Tensor and expert parallel
-  bool tp_overlap_weight_grad = true;  // input-gradient collectives run under the weight-gradient matmul
+  TpOverlap tp_overlap = TpOverlap::Bulk;
+
+  // 8- and 4-bit matmuls
+  bool cached_casts = true;          // weights are cast once a step, inputs kept cast for backward; false: cast at each use
+  bool cast_before_gather = false;   // what sequence parallelism gathers for a matmul travels in its narrow type
+  bool cast_parameters = false;      // ZeRO gathers matmul weights in the narrow type, cast by their owner
 
   // Data parallel
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire

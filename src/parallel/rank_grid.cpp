@@ -7,7 +7,8 @@ namespace dts {
 
 namespace {
 
-constexpr std::array<const char*, kAxisCount> kAxisNames = {"tp", "cp", "dp", "pp", "ep", "etp", "edp", "dp_cp"};
+constexpr std::array<const char*, kAxisCount> kAxisNames = {"tp", "cp", "dp", "pp", "ep", "etp", "edp", "dp_cp",
+                                                         "cp_heads", "cp_sequence"};
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
 
@@ -35,10 +36,13 @@ std::vector<Axis> parse_rank_order(const std::string& order) {
 void check_grid(Checker& check, const Strategy& s) {
   bool counts = true;
   const auto one = [&](const char* name, int value) { counts &= check.at_least(std::string("strategy.") + name, value, 1); };
+  one("cp_a2a", s.cp_a2a);
   one("dp", s.dp), one("tp", s.tp), one("pp", s.pp), one("cp", s.cp), one("ep", s.ep), one("etp", s.etp);
   check.require(!parse_rank_order(s.rank_order).empty(), "strategy.rank_order", s.rank_order,
                 "a permutation of tp, cp, ep, dp and pp joined by '-'", "use tp-cp-ep-dp-pp");
   if (!counts) return;
+  check.require(s.cp_comm == ContextComm::A2AP2P ? s.cp % s.cp_a2a == 0 : s.cp_a2a == 1, "strategy.cp_a2a",
+                std::to_string(s.cp_a2a), "a divisor of cp=" + std::to_string(s.cp) + " with cp_comm a2a+p2p, else 1");
   const double world = static_cast<double>(s.dp) * s.tp * s.pp * s.cp;
   if (!check.require(world <= kMaxRanks, "strategy.dp * tp * pp * cp", number_text(world),
                      "at most " + std::to_string(kMaxRanks) + " ranks")) {
@@ -62,6 +66,8 @@ RankGrid::RankGrid(const Strategy& s) {
   size_[at(Axis::ETP)] = s.etp;
   size_[at(Axis::EDP)] = s.tp * s.cp * s.dp / (s.ep * s.etp);
   size_[at(Axis::DP_CP)] = s.dp * s.cp;
+  size_[at(Axis::CP_HEADS)] = head_split(s);
+  size_[at(Axis::CP_SEQUENCE)] = s.cp / head_split(s);
   stride_[at(Axis::DP_CP)] = 1;
   int dense = 1, expert = 1;
   const auto place = [&](Axis axis, int& stride) {
@@ -71,6 +77,10 @@ RankGrid::RankGrid(const Strategy& s) {
   for (Axis axis : parse_rank_order(s.rank_order)) {
     // The expert grid replaces tp by etp and dp by edp; cp has no expert counterpart, ep no dense one.
     if (axis != Axis::EP) place(axis, dense);
+    if (axis == Axis::CP) {
+      stride_[at(Axis::CP_HEADS)] = stride_[at(Axis::CP)];
+      stride_[at(Axis::CP_SEQUENCE)] = stride_[at(Axis::CP)] * size_[at(Axis::CP_HEADS)];
+    }
     if (axis == Axis::TP) place(Axis::ETP, expert);
     if (axis == Axis::EP) place(Axis::EP, expert);
     if (axis == Axis::DP) place(Axis::EDP, expert);

@@ -13,8 +13,9 @@
 namespace dts {
 
 // DP_CP is the gradient group: context-parallel ranks hold the same weights, so gradients are reduced over both.
-enum class Axis { TP, CP, DP, PP, EP, ETP, EDP, DP_CP };
-inline constexpr std::size_t kAxisCount = 8;
+// CP_HEADS and CP_SEQUENCE factor cp: neighbours that exchange heads, and the ranks across them that share a sequence.
+enum class Axis { TP, CP, DP, PP, EP, ETP, EDP, DP_CP, CP_HEADS, CP_SEQUENCE };
+inline constexpr std::size_t kAxisCount = 10;
 const char* name_of(Axis axis) noexcept;
 
 class RankGrid {

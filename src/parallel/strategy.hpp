@@ -11,6 +11,11 @@ namespace dts {
 enum class Recompute { None, Selective, Full };
 enum class PipelineSchedule { OneFOneB, GPipe };  // 1F1B is interleaved when vpp > 1
 enum class Optimizer { SGD, Momentum, Adam };
+// How attention sees keys and values of the other context-parallel ranks: a ring of transfers, gathered before it, heads
+// exchanged for sequence (Ulysses), or heads exchanged within groups of `cp_a2a` ranks and a ring across them.
+enum class ContextComm { P2P, AllGather, A2A, A2AP2P };
+// Scaling of 8-bit matmuls: per tensor from its current or from past maxima, per 1x128 or per 1x32 block.
+enum class Fp8Recipe { Tensorwise, Delayed, Blockwise, MXFP8 };
 
 struct Strategy {
   int dp = 1, tp = 1, pp = 1, vpp = 1, cp = 1, ep = 1, etp = 1;
@@ -22,11 +27,19 @@ struct Strategy {
   PipelineSchedule schedule = PipelineSchedule::OneFOneB;
   Optimizer optimizer = Optimizer::Adam;
   DType precision = DType::BF16;  // of the matmuls; activations are stored in 2 bytes below fp32
+  Fp8Recipe fp8_recipe = Fp8Recipe::Tensorwise;
+  ContextComm cp_comm = ContextComm::P2P;
+  int cp_a2a = 1;  // ranks that exchange heads under ContextComm::A2AP2P
   bool overlap_grad_reduce = true;
   bool overlap_param_gather = true;
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
 };
+
+// Context-parallel ranks that split attention's heads among them; the others split its sequence.
+inline int head_split(const Strategy& s) noexcept {
+  return s.cp_comm == ContextComm::A2A ? s.cp : s.cp_comm == ContextComm::A2AP2P ? s.cp_a2a : 1;
+}
 
 inline long long world_size(const Strategy& s) noexcept {
   return static_cast<long long>(s.dp) * s.tp * s.pp * s.cp;

@@ -1,59 +1,16 @@
 #include "pricing/block_cost.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "pricing/group_pricer.hpp"
 #include "pricing/op_cost.hpp"
+#include "pricing/op_passes.hpp"
 #include "pricing/recompute.hpp"
 
 namespace dts {
 
 namespace {
-
-std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
-
-// Adds calls that run while `beside_s` of compute runs; returns the time until both are done. The wait is charged to
-// the axes in proportion to their time.
-double run_beside(PassCost& cost, const std::vector<CollectiveCall>& calls, double beside_s, const GroupPricer& groups) {
-  std::array<double, kAxisCount> spent{};
-  double comm_s = 0;
-  for (const CollectiveCall& call : calls) {
-    const double s = groups.seconds(call);
-    spent[at(call.axis)] += s;
-    comm_s += s;
-  }
-  const double exposed_share = comm_s > beside_s ? (comm_s - beside_s) / comm_s : 0;
-  for (std::size_t axis = 0; axis < kAxisCount; ++axis) {
-    cost.comm_s[axis] += spent[axis];
-    cost.exposed_s[axis] += spent[axis] * exposed_share;
-  }
-  cost.compute_s += beside_s;
-  return std::max(comm_s, beside_s);
-}
-
-struct Passes {
-  PassCost forward, backward;
-};
-
-Passes price_op(const LocalOp& op, const BlockContext& c, const OpTimer& timer, OpCost& detail) {
-  detail = {op.op->name, timer.forward_s(op), timer.data_grad_s(op), timer.weight_grad_s(op)};
-  Passes p;
-  p.forward.total_s = run_beside(p.forward, op.forward_before, 0, c.groups) +
-                      run_beside(p.forward, op.forward_beside, detail.forward_s, c.groups) +
-                      run_beside(p.forward, op.forward_after, 0, c.groups);
-  const bool overlap = c.profile.tp_overlap_weight_grad;
-  PassCost& b = p.backward;
-  b.total_s = run_beside(b, op.backward_before, 0, c.groups);
-  if (!overlap && op.op->kind != OpKind::Attention) {
-    b.total_s += run_beside(b, op.beside_data_grad, 0, c.groups) + run_beside(b, {}, detail.data_grad_s, c.groups) +
-                 run_beside(b, op.beside_weight_grad, 0, c.groups) + run_beside(b, {}, detail.weight_grad_s, c.groups);
-  } else {
-    b.total_s += run_beside(b, op.beside_data_grad, detail.data_grad_s, c.groups) +
-                 run_beside(b, op.beside_weight_grad, detail.weight_grad_s, c.groups);
-  }
-  b.total_s += run_beside(b, op.backward_after, 0, c.groups);
-  return p;
-}
 
 void append(std::vector<CollectiveCall>& all, const std::vector<CollectiveCall>& more) {
   all.insert(all.end(), more.begin(), more.end());
@@ -92,41 +49,109 @@ void PassCost::add(const PassCost& other) {
   }
 }
 
-BlockCost price_block(const Block& block, const BlockContext& c, BlockRole role) {
-  const bool narrow = bytes_of(c.precision) < 2;
-  const OpTimer timer{c.device, c.profile, c.sizes, role == BlockRole::Head && narrow ? DType::BF16 : c.precision};
-  const std::vector<LocalOp> ops = lower_block(block, c.sizes);
-  const std::vector<double> again =
-      recomputed_shares(block, role == BlockRole::Layer ? c.recompute : Recompute::None, c.profile);
-  BlockCost cost;
-  double kernels = 0, kernels_again = 0;
-  for (std::size_t i = 0; i < ops.size(); ++i) {
-    const LocalOp& op = ops[i];
-    const Passes passes = price_op(op, c, timer, cost.ops.emplace_back());
-    cost.forward.add(passes.forward);
-    cost.backward.add(passes.backward);
-    const double flops = timer.forward_flops(op);
-    cost.forward_flops += flops;
-    cost.backward_flops += timer.backward_flops(op);
-    kernels += timer.kernels(op);
-    append(cost.forward_calls, forward_calls(op));
-    append(cost.backward_calls, backward_calls(op));
-    if (again[i] > 0) {
-      PassCost part = passes.forward;
-      part.total_s += (again[i] - 1) * cost.ops.back().forward_s;  // a share of the kernel, all of its collectives
-      part.compute_s *= again[i];
-      cost.recompute.add(part);
-      append(cost.recompute_calls, forward_calls(op));
-      cost.recompute_flops += again[i] * flops;
-      kernels_again += timer.kernels(op);
-    }
-    (op.expert_weights ? cost.expert_parameters : cost.dense_parameters) += op.parameters;
-    if (op.op->trainable) (op.expert_weights ? cost.expert_trainable : cost.dense_trainable) += op.parameters;
+namespace {
+
+class BlockPricer {
+ public:
+  BlockPricer(const Block& block, const BlockContext& context, BlockRole role)
+      : c_(context), is_head_(role == BlockRole::Head), narrow_(bytes_of(context.precision) < 2 && !is_head_), sizes_(context.sizes),
+        timer_{c_.device, c_.profile, sizes_, is_head_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
+               quantise_recipe(c_.precision, c_.fp8_recipe)},
+        again_(recomputed_shares(block, role == BlockRole::Layer ? c_.recompute : Recompute::None, c_.profile)) {
+    if (narrow_ && c_.profile.cast_before_gather) sizes_.cast_bytes = operand_bytes(c_.precision);
+    ops_ = lower_block(block, sizes_);
   }
-  apply_host_floor(cost.forward, kernels * c.profile.host_forward_s_per_op);
-  apply_host_floor(cost.recompute, kernels_again * c.profile.host_forward_s_per_op);
-  apply_host_floor(cost.backward, kernels * c.profile.host_backward_s_per_op);
-  return cost;
+
+  BlockCost price() {
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      add(ops_[i], again_[i]);
+      count_parameters(ops_[i]);
+    }
+    apply_host_floor(cost_.forward, forward_kernels_ * c_.profile.host_forward_s_per_op);
+    apply_host_floor(cost_.recompute, kernels_again_ * c_.profile.host_forward_s_per_op);
+    apply_host_floor(cost_.backward, backward_kernels_ * c_.profile.host_backward_s_per_op);
+    return std::move(cost_);
+  }
+
+ private:
+  void add(const LocalOp& op, double again) {
+    const OpPasses passes = price_passes(op, c_, timer_, !is_head_);
+    const bool attention = op.op->kind == OpKind::Attention;  // its passes know what context parallelism leaves of it
+    cost_.ops.push_back({op.op->name, attention ? passes.forward.compute_s : timer_.forward_s(op),
+                         attention ? passes.backward.compute_s : timer_.data_grad_s(op), timer_.weight_grad_s(op)});
+    cost_.forward.add(passes.forward);
+    cost_.backward.add(passes.backward);
+    const double flops = timer_.forward_flops(op);
+    cost_.forward_flops += flops;
+    cost_.backward_flops += timer_.backward_flops(op);
+    forward_kernels_ += timer_.kernels(op) + passes.more_forward_kernels;
+    backward_kernels_ += timer_.kernels(op) + passes.more_backward_kernels;
+    append(cost_.forward_calls, forward_calls(op));
+    append(cost_.backward_calls, backward_calls(op));
+    cast_weights(op, again);
+    if (again <= 0) return;
+    PassCost part = passes.forward;  // a share of the kernels, all of the collectives
+    part.total_s += (again - 1) * passes.forward.compute_s;
+    part.compute_s *= again;
+    cost_.recompute.add(part);
+    append(cost_.recompute_calls, forward_calls(op));
+    cost_.recompute_flops += again * flops;
+    kernels_again_ += timer_.kernels(op) + passes.more_forward_kernels;
+  }
+
+  bool is_cast(const LocalOp& op) const {
+    return narrow_ && (op.op->kind == OpKind::Matmul || op.op->kind == OpKind::GroupedMatmul);
+  }
+
+  bool owners_cast() const { return c_.zero > 0 && c_.profile.cast_parameters; }
+
+  double copies(const LocalOp& op) const {  // data-parallel ranks that hold the same weights
+    return c_.groups.grid().size(op.expert_weights ? Axis::EDP : Axis::DP_CP);
+  }
+
+  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward.
+  void cast_weights(const LocalOp& op, double again) {
+    if (!is_cast(op)) return;
+    const double weights = op.parameters / (owners_cast() ? copies(op) : 1);
+    const bool every = !c_.profile.cached_casts || (owners_cast() && c_.zero == 3);
+    const double cast_s = timer_.weight_cast_s(op, weights, every ? 1 : 2) / (every ? 1 : c_.micro_batches);
+    add_kernel(cost_.forward, cast_s);
+    if (!every) return;
+    add_kernel(cost_.backward, cast_s);
+    add_kernel(cost_.recompute, again * cast_s);
+  }
+
+  static void add_kernel(PassCost& pass, double seconds) {
+    pass.total_s += seconds;
+    pass.compute_s += seconds;
+  }
+
+  void count_parameters(const LocalOp& op) {
+    (op.expert_weights ? cost_.expert_parameters : cost_.dense_parameters) += op.parameters;
+    if (op.op->trainable) (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += op.parameters;
+    if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
+    const bool narrow_gather = is_cast(op) && owners_cast();
+    (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) +=
+        op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
+    if (is_cast(op) && c_.profile.cached_casts && !owners_cast()) {
+      cost_.cast_bytes += op.parameters * operand_bytes(c_.precision) * stored_directions(timer_.recipe);
+    }
+  }
+
+  const BlockContext& c_;
+  bool is_head_, narrow_;
+  LocalSizes sizes_;
+  OpTimer timer_;
+  std::vector<double> again_;
+  std::vector<LocalOp> ops_;
+  BlockCost cost_;
+  double forward_kernels_ = 0, backward_kernels_ = 0, kernels_again_ = 0;
+};
+
+}  // namespace
+
+BlockCost price_block(const Block& block, const BlockContext& context, BlockRole role) {
+  return BlockPricer(block, context, role).price();
 }
 
 }  // namespace dts

@@ -37,6 +37,8 @@ struct BlockCost {
   double forward_flops = 0, backward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
   double dense_parameters = 0, expert_parameters = 0;  // on this rank
   double dense_trainable = 0, expert_trainable = 0;    // those with gradients and optimizer states
+  double dense_gathered_bytes = 0, expert_gathered_bytes = 0;  // of all its parameters, as ZeRO gathers them
+  double cast_bytes = 0;                               // of the narrow copies of weights kept beside them
   std::vector<OpCost> ops;
   std::vector<CollectiveCall> forward_calls, recompute_calls, backward_calls;  // what the passes send
 };
@@ -48,6 +50,9 @@ struct BlockContext {
   LocalSizes sizes;
   Recompute recompute = Recompute::None;
   DType precision = DType::BF16;
+  Fp8Recipe fp8_recipe = Fp8Recipe::Tensorwise;
+  int zero = 0;
+  double micro_batches = 1;
 };
 
 // Only layers are recomputed; the LM head and loss stay in 16 bits under fp8.

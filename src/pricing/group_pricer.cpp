@@ -28,13 +28,39 @@ GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid) : ne
   }
 }
 
-double GroupPricer::seconds(const CollectiveCall& call) const {
-  if (call.bytes <= 0) return 0;
-  double slowest = 0;
+CallPrice GroupPricer::price(const CollectiveCall& call) const {
+  CallPrice slowest;
+  if (call.bytes <= 0) return slowest;
   for (const RankGroup& group : representatives_[at(call.axis)]) {
-    slowest = std::max(slowest, network_.cost(call.kind, call.bytes, group).time_s);
+    CallPrice price;
+    if (call.kind == CollectiveKind::SendRecv) {
+      price = to_next(call.bytes, group.ranks);
+    } else {
+      const CollectiveCost cost = network_.cost(call.kind, call.bytes, group);
+      price = {cost.time_s, cost.sms};
+    }
+    if (price.seconds > slowest.seconds) slowest = price;
   }
   return slowest;
+}
+
+// Every member sends to the next one at once; the slowest pair decides.
+CallPrice GroupPricer::to_next(double bytes, const std::vector<int>& ranks) const {
+  CallPrice slowest;
+  std::vector<GroupSpan> seen;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    const RankGroup pair = network_.group({ranks[i], ranks[(i + 1) % ranks.size()]});
+    if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, pair.span); })) continue;
+    seen.push_back(pair.span);
+    const CollectiveCost cost = network_.cost(CollectiveKind::SendRecv, bytes, pair);
+    if (cost.time_s > slowest.seconds) slowest = {cost.time_s, cost.sms};
+  }
+  return slowest;
+}
+
+bool GroupPricer::within_domain(Axis axis) const noexcept {
+  const std::vector<RankGroup>& groups = representatives_[at(axis)];
+  return std::all_of(groups.begin(), groups.end(), [](const RankGroup& group) { return group.span.domains == 1; });
 }
 
 double GroupPricer::seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const {

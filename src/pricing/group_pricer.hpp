@@ -10,17 +10,26 @@
 
 namespace dts {
 
+struct CallPrice {
+  double seconds = 0;
+  double sms = 0;  // multiprocessors its kernel holds meanwhile
+};
+
 class GroupPricer {
  public:
   GroupPricer(const Interconnect& network, const RankGrid& grid);
 
-  double seconds(const CollectiveCall& call) const;
+  CallPrice price(const CollectiveCall& call) const;
+  double seconds(const CollectiveCall& call) const { return price(call).seconds; }
   double seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;
   // A transfer between two members of each group; the slowest group decides.
   double slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from, std::size_t to) const;
+  bool within_domain(Axis axis) const noexcept;  // every group of the axis lies in one scale-up domain
   const RankGrid& grid() const noexcept { return grid_; }
 
  private:
+  CallPrice to_next(double bytes, const std::vector<int>& ranks) const;
+
   const Interconnect& network_;
   const RankGrid& grid_;
   // Groups of one axis may lie differently on the nodes; the slowest decides, so each distinct span is priced.

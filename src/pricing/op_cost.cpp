@@ -12,20 +12,12 @@ namespace dts {
 
 namespace {
 
-AttentionShape attention_shape(const LocalOp& op, const LocalSizes& s) {
-  const Op& o = *op.op;
-  return {s.samples, op.heads, op.kv_heads, s.seq_len, s.seq_len, o.qk_head_dim, o.v_head_dim, o.causal, o.window};
-}
-
 bool narrow(DType t) { return bytes_of(t) < 2; }
 
 ConvShape conv_shape(const LocalOp& op) {
   const Op& o = *op.op;
   return {op.rows, op.in, op.out, o.input_positions, o.output_positions, o.kernel_area, o.groups};
 }
-
-// Bytes moved per element of the score matrix (docs/guide/compute.md): dropout adds a mask and two passes.
-UnfusedAttentionBytes score_bytes(bool dropout) { return dropout ? UnfusedAttentionBytes{} : UnfusedAttentionBytes{8, 14}; }
 
 }  // namespace
 
@@ -36,19 +28,31 @@ double OpTimer::gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pas
                              profile.grouped_single_launch ? kGroupedSingleLaunch : kGroupedMultiStream);
 }
 
-double OpTimer::quantise_s(double elements) const {
-  return narrow(precision) ? quantise_time_s(device, bytes_of(precision) < 1 ? QuantiseRecipe::Fp4Block : QuantiseRecipe::Fp8Tensor, elements) : 0;
+QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe recipe) noexcept {
+  if (bytes_of(precision) < 1) return QuantiseRecipe::Fp4Block;
+  switch (recipe) {
+    case Fp8Recipe::Delayed: return QuantiseRecipe::Fp8Delayed;
+    case Fp8Recipe::Blockwise: return QuantiseRecipe::Fp8Block;
+    case Fp8Recipe::MXFP8: return QuantiseRecipe::Mxfp8;
+    default: return QuantiseRecipe::Fp8Tensor;
+  }
 }
 
-// Context-parallel ranks hold two chunks each of the causal triangle, so each does 1/cp of the whole. Attention stays
-// in 16 bits under 8- and 4-bit recipes.
-double OpTimer::attention_s(const LocalOp& op, bool backward) const {
-  const AttentionShape shape = attention_shape(op, sizes);
-  const DType type = narrow(precision) ? DType::BF16 : precision;
-  const double whole = profile.flash_attention
-                           ? flash_attention_time_s(device, type, shape, backward, profile.causal_skip)
-                           : unfused_attention_time_s(device, type, shape, backward, score_bytes(op.op->score_dropout || profile.attention_dropout > 0));
-  return whole / sizes.cp;
+double OpTimer::quantise_s(double elements, int directions) const {
+  return narrow(precision) ? quantise_time_s(device, recipe, elements, directions) : 0;
+}
+
+bool OpTimer::casts(const LocalOp& op) const {
+  return narrow(precision) && (op.op->kind == OpKind::Matmul || op.op->kind == OpKind::GroupedMatmul);
+}
+
+double OpTimer::weight_cast_s(const LocalOp& op, double weights, int directions) const {
+  return casts(op) ? quantise_s(weights, directions) : 0;
+}
+
+double OpTimer::recast_s(const LocalOp& op) const {
+  if (!casts(op) || profile.cached_casts) return 0;
+  return op.op->trainable ? quantise_s(op.rows * op.in * op.cast_share, 1) : 0;  // for the weight gradient
 }
 
 // Stated bytes are those of fused kernels on 2-byte activations.
@@ -62,7 +66,7 @@ double OpTimer::forward_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.rows * op.in) +
+      return quantise_s(op.rows * op.in * op.cast_share, o.trainable && profile.cached_casts ? 2 : 1) +
              gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
     case OpKind::Attention: return attention_s(op, false);
     case OpKind::Router:  // fp32 scores
@@ -87,7 +91,7 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.rows * op.out) +
+      return quantise_s(op.rows * op.out * op.grad_cast_share, o.trainable ? 2 : 1) +
              gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::DataGrad, precision, element);
     case OpKind::Attention: return attention_s(op, true);
     case OpKind::Router: return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::DataGrad, DType::FP32, 4);
@@ -130,7 +134,7 @@ double OpTimer::forward_flops(const LocalOp& op) const {
     case OpKind::GroupedMatmul: return 2 * op.rows * op.in * op.out;
     case OpKind::Router: return 2 * op.rows * op.in * o.experts;
     case OpKind::Attention:
-      return dts::forward_flops(o, sizes.seq_len).causal * sizes.samples * (op.heads / o.heads) / sizes.cp;
+      return dts::forward_flops(o, sizes.seq_len).causal * sizes.samples * (op.heads / o.heads) / op.sequence_split;
     case OpKind::Conv2d: return dts::forward_flops(o, 1).causal * op.rows;
     case OpKind::Custom: return op.rows * o.flops_per_row;
     default: return 0;
@@ -145,8 +149,8 @@ double OpTimer::backward_flops(const LocalOp& op) const {
 
 int OpTimer::kernels(const LocalOp& op) const {
   switch (op.op->kind) {
-    case OpKind::Matmul: return narrow(precision) ? 3 : 1;
-    case OpKind::Attention: return profile.flash_attention ? 1 : 4;  // two batched matmuls, softmax, dropout
+    case OpKind::Matmul: return narrow(precision) ? 1 + quantise_kernels(recipe) : 1;
+    case OpKind::Attention: return attention_kernels(op);
     case OpKind::Router: return 5;                                   // scores, softmax, top-k, map, auxiliary loss
     case OpKind::Dispatch:
     case OpKind::Combine: return 4;

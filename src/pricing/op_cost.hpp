@@ -1,22 +1,36 @@
 // Kernel time of one lowered op: which cost function of compute/ applies, with which shape.
 #pragma once
 
+#include "compute/attention.hpp"
 #include "compute/gemm.hpp"
+#include "compute/quantise.hpp"
 #include "hardware/device.hpp"
 #include "parallel/local_op.hpp"
 #include "parallel/profile.hpp"
 
 namespace dts {
 
+// Steps of ring attention: on the rank's own keys, and on those of each other rank.
+struct RingKernels {
+  double own_s = 0, later_s = 0;
+};
+
+QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe recipe) noexcept;
+
 struct OpTimer {
   const DeviceSpec& device;
   const FrameworkProfile& profile;
   const LocalSizes& sizes;
   DType precision;
+  QuantiseRecipe recipe = QuantiseRecipe::Fp8Tensor;
 
   double forward_s(const LocalOp& op) const;
   double data_grad_s(const LocalOp& op) const;
   double weight_grad_s(const LocalOp& op) const;
+  RingKernels ring_kernels_s(const LocalOp& op, bool backward) const;
+  // Casting `weights` of a matmul to the narrow type, for forward and data gradient (2) or one of them (1).
+  double weight_cast_s(const LocalOp& op, double weights, int directions) const;
+  double recast_s(const LocalOp& op) const;  // casts that backward repeats because forward's were not kept
   double forward_flops(const LocalOp& op) const;  // hardware FLOPs on this rank, unmasked attention half included once
   double backward_flops(const LocalOp& op) const;  // data gradient, and weight gradient where weights are trained
   int kernels(const LocalOp& op) const;           // kernels the host launches in a forward pass
@@ -24,7 +38,12 @@ struct OpTimer {
  private:
   double gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const;
   double attention_s(const LocalOp& op, bool backward) const;
-  double quantise_s(double elements) const;
+  int attention_kernels(const LocalOp& op) const;
+  double attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const;
+  double gathered_attention_s(const LocalOp& op, bool backward) const;
+  double exchange_copies_s(const LocalOp& op) const;
+  double quantise_s(double elements, int directions) const;
+  bool casts(const LocalOp& op) const;
   double pass_bytes(const LocalOp& op, double bytes_per_element) const;
 };
 

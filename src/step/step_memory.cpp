@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compute/gemm.hpp"
 #include "memory/in_flight.hpp"
 #include "memory/recompute_bytes.hpp"
 #include "memory/saved_bytes.hpp"
@@ -27,6 +28,10 @@ class StepMemory {
     context_.flash_attention = p_.flash_attention;
     context_.attention_dropout = p_.attention_dropout > 0;
     context_.eager_norm = p_.eager_norm, context_.eager_gate = p_.eager_gate;
+    head_context_ = context_;
+    const bool narrow = bytes_of(s_.precision) < 2;
+    context_.matmul_input_bytes = narrow && p_.cached_casts ? operand_bytes(s_.precision) : 0;
+    context_.attention_output_copy = head_split(s_) > 1;  // what all-to-all brings back is packed anew
     for (const LayerRun& run : job.model.layers) {
       runs_.push_back(kept(run.block));
       for (int i = 0; i < run.repeat; ++i) run_of_layer_.push_back(runs_.size() - 1);
@@ -88,6 +93,7 @@ class StepMemory {
     const StateRecipe recipe = state_recipe(s_.precision, s_.optimizer, facts);
     const StateBytes held = state_bytes(all, recipe, s_.zero), owned = state_bytes(trained, recipe, s_.zero);
     r.weights = held.weights;
+    for_blocks(rank, [&](const BlockCost& block) { r.weights += block.cast_bytes; });
     r.gradients = owned.gradients + owned.buckets;
     r.optimizer = owned.optimizer;
   }
@@ -101,7 +107,7 @@ class StepMemory {
         sum += runs_[run_of_layer_[static_cast<std::size_t>(layer)]].kept;
       }
       if (chunks[v].has_stem) sum += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
-      if (chunks[v].has_head) r.activations += heads_in_flight() * tokens_ * saved_bytes_per_token(job_.model.head.ops, context_);
+      if (chunks[v].has_head) r.activations += heads_in_flight() * tokens_ * saved_bytes_per_token(job_.model.head.ops, head_context_);
     }
     const long long in_flight = chunks_in_flight(s_.schedule, s_.pp, s_.vpp, rank, step_.plan.micro_batches);
     r.activations += sum / s_.vpp * static_cast<double>(in_flight);
@@ -167,7 +173,7 @@ class StepMemory {
   const PlannedStep& step_;
   const RankGrid& grid_;
   double tokens_ = 0;
-  SavedContext context_;
+  SavedContext context_, head_context_;
   std::vector<Kept> runs_;
   std::vector<std::size_t> run_of_layer_;
 };

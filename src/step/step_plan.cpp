@@ -40,7 +40,8 @@ class Planner {
  private:
   void price(PricedModel& priced) {
     priced.sizes = local_sizes(job_.model, s_, job_.seq_len);
-    const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision};
+    const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
+                               s_.zero, static_cast<double>(job_.micro_batches())};
     const auto add = [&](const Block& block, BlockRole role) {
       priced.blocks.push_back(std::make_unique<BlockCost>(price_block(block, context, role)));
     };
@@ -50,6 +51,7 @@ class Planner {
     if (job_.model.tied_embeddings && s_.pp == 1) {  // one table serves both ends
       priced.blocks.back()->dense_parameters -= embedding_parameters();
       priced.blocks.back()->dense_trainable -= embedding_parameters();
+      priced.blocks.back()->dense_gathered_bytes -= embedding_parameters() * priced.sizes.activation_bytes;
     }
     sizes_ = priced.sizes;
   }
@@ -86,10 +88,8 @@ class Planner {
   StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
     StageComm::Unit u;
     u.end = end;
-    if (s_.zero == 3) {
-      u.gather = calls(CollectiveKind::AllGather, sizes_.activation_bytes, sums.dense_parameters, sums.expert_parameters);
-    } else if (s_.zero > 0) {  // only what the sharded update changed
-      u.gather = calls(CollectiveKind::AllGather, sizes_.activation_bytes, sums.dense_trainable, sums.expert_trainable);
+    if (s_.zero > 0) {
+      u.gather = calls(CollectiveKind::AllGather, 1, sums.dense_gathered_bytes, sums.expert_gathered_bytes);
     }
     u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
                      job_.profile.grad_reduce_bytes, sums.dense_trainable, sums.expert_trainable);
@@ -106,6 +106,8 @@ class Planner {
     for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
       open.dense_parameters += stage.blocks[b]->dense_parameters;
       open.expert_parameters += stage.blocks[b]->expert_parameters;
+      open.dense_gathered_bytes += stage.blocks[b]->dense_gathered_bytes;
+      open.expert_gathered_bytes += stage.blocks[b]->expert_gathered_bytes;
       open.dense_trainable += stage.blocks[b]->dense_trainable;
       open.expert_trainable += stage.blocks[b]->expert_trainable;
       const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= bucket;

@@ -102,6 +102,13 @@ std::vector<double> traffic_of_step(const StepPlan& plan, const StepProgram& fol
   counts.for_each([&](int pipeline_rank, const CollectiveCall& call, double times) {
     for (std::vector<int>& ranks : grid.groups(call.axis)) {
       if (ranks.size() < 2 || grid.coordinate(ranks.front(), Axis::PP) != pipeline_rank) continue;
+      if (call.kind == CollectiveKind::SendRecv) {  // a ring step: every member sends to the next
+        for (std::size_t i = 0; i < ranks.size(); ++i) {
+          const RankGroup pair = network.group({ranks[i], ranks[(i + 1) % ranks.size()]});
+          network.add_traffic(call.kind, call.bytes, times, pair, matrix);
+        }
+        continue;
+      }
       network.add_traffic(call.kind, call.bytes, times, network.group(std::move(ranks)), matrix);
     }
   });

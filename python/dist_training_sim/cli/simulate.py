@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
-from ..parallel.strategy import Optimizer, Precision, Recompute, Schedule, Strategy
+from ..parallel.strategy import ContextComm, Fp8Recipe, Optimizer, Precision, Recompute, Schedule, Strategy
 from ..result import Result
 from ..simulator.simulate import checked_seq_len
 from ..simulator.simulate import simulate as run
@@ -64,6 +64,9 @@ def simulate(
     global_batch: Annotated[int | None, _option("Samples per step.", "dp x micro-batch")] = None,
     recompute: Annotated[str, _option("Activations computed again.", metavar=_choices(Recompute))] = "none",
     precision: Annotated[str, _option("Number format of the matmuls.", metavar=_choices(Precision))] = "bf16",
+    fp8_recipe: Annotated[str, _option("Scaling of 8-bit matmuls.", metavar=_choices(Fp8Recipe))] = "tensorwise",
+    cp_comm: Annotated[str, _option("Communication of context parallelism.", metavar=_choices(ContextComm))] = "p2p",
+    cp_a2a: Annotated[int, _option("Ranks that exchange heads under a2a+p2p.")] = 1,
     optimizer: Annotated[str, _option("Weight update.", metavar=_choices(Optimizer))] = "adam",
     schedule: Annotated[str, _option("Order of pipeline passes.", metavar=_choices(Schedule))] = "1f1b",
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,

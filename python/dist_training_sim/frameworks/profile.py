@@ -35,8 +35,13 @@ class FrameworkProfile:
         Bytes per logit live at the loss, logits included.
     grouped_single_launch
         Experts in one kernel; otherwise one library call per expert.
-    tp_overlap_weight_grad
-        Input-gradient collectives run under the weight-gradient matmul.
+    tp_overlap
+        What runs beside tensor-parallel collectives: `"none"`; `"bulk"`: the gradient matmuls of column weights;
+        `"userbuffers"`: also matmuls cut into chunks, forward and backward (Transformer Engine); `"async_tp"`: matmuls
+        cut into chunks by a compiler, nothing else. Both need sequence parallelism within one scale-up domain.
+    cached_casts, cast_before_gather, cast_parameters
+        8- and 4-bit matmuls: weights cast once a step and inputs kept cast for backward, or each at every use;
+        activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
@@ -77,7 +82,10 @@ class FrameworkProfile:
     cross_entropy_bytes: float = 20.0
     logits_peak_bytes: float = 6.0
     grouped_single_launch: bool = True
-    tp_overlap_weight_grad: bool = True
+    tp_overlap: str = "bulk"
+    cached_casts: bool = True
+    cast_before_gather: bool = False
+    cast_parameters: bool = False
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0
     grad_accumulate_bytes: float = 8.0
@@ -126,6 +134,8 @@ class FrameworkProfile:
         if self.attention_kernel not in ATTENTION_KERNELS:
             known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
             problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
+        if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
+            problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
         problems.raise_if_any()
 
     @classmethod

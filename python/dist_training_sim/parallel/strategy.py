@@ -9,7 +9,7 @@ from .._convert import CoreSpec
 from ..errors import Problems
 from ..named_enum import NamedEnum
 
-__all__ = ["Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
+__all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
 
 MAX_DEGREE = 1 << 24
 
@@ -51,6 +51,32 @@ class Precision(NamedEnum):
     FP4 = "fp4"
 
 
+class Fp8Recipe(NamedEnum):
+    """Scales of 8-bit matmuls: what a cast reads and writes. Attention, LM head and router stay in 16 bits or more."""
+
+    TENSORWISE = "tensorwise"
+    """One scale per tensor from its current maximum: the tensor is read twice."""
+    DELAYED = "delayed"
+    """One scale per tensor from the maxima of past steps."""
+    BLOCKWISE = "blockwise"
+    """One scale per 1x128 block; operands of two matmuls are cast along both dimensions."""
+    MXFP8 = "mxfp8"
+    """One scale per 32 elements; operands of two matmuls are cast along both dimensions."""
+
+
+class ContextComm(NamedEnum):
+    """How attention reaches the keys and values of the other context-parallel ranks."""
+
+    P2P = "p2p"
+    """Ring: each step's keys travel while the step before computes; chunks are placed in zigzag."""
+    ALL_GATHER = "all_gather"
+    """Keys and values are gathered before attention; nothing hides it."""
+    A2A = "a2a"
+    """Ulysses: heads are exchanged for sequence before and after attention."""
+    A2A_P2P = "a2a+p2p"
+    """Heads within groups of `cp_a2a` neighbouring ranks, a ring across the groups."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
     """A layout of one training job.
@@ -68,6 +94,10 @@ class Strategy:
         Samples per micro-batch and replica; samples per step. `global_batch=None` is one micro-batch per replica.
     recompute, schedule, optimizer, precision
         The enums of this module or their names.
+    fp8_recipe
+        How 8-bit matmuls are scaled; `precision="fp4"` is NVFP4, one scale per 16 elements.
+    cp_comm, cp_a2a
+        Communication of context parallelism, and the ranks that exchange heads under `"a2a+p2p"`.
     overlap_grad_reduce, overlap_param_gather
         Whether gradients are reduced during the last backward, and parameters gathered during the first forward.
     rank_order
@@ -104,6 +134,9 @@ class Strategy:
     schedule: Schedule | str = Schedule.ONE_F_ONE_B
     optimizer: Optimizer | str = Optimizer.ADAM
     precision: Precision | str = Precision.BF16
+    fp8_recipe: Fp8Recipe | str = Fp8Recipe.TENSORWISE
+    cp_comm: ContextComm | str = ContextComm.P2P
+    cp_a2a: int = 1
     overlap_grad_reduce: bool = True
     overlap_param_gather: bool = True
     rank_order: str = "tp-cp-ep-dp-pp"
@@ -111,7 +144,7 @@ class Strategy:
 
     def __post_init__(self) -> None:
         problems = Problems()
-        for name in ("tp", "pp", "vpp", "cp", "ep", "micro_batch"):
+        for name in ("tp", "pp", "vpp", "cp", "cp_a2a", "ep", "micro_batch"):
             problems.count(f"strategy.{name}", getattr(self, name), maximum=MAX_DEGREE)
         for name in ("dp", "etp", "global_batch"):
             if getattr(self, name) is not None:
@@ -133,6 +166,8 @@ class Strategy:
             "schedule": Schedule,
             "optimizer": Optimizer,
             "precision": Precision,
+            "fp8_recipe": Fp8Recipe,
+            "cp_comm": ContextComm,
         }
         for name, kind in kinds.items():
             value = getattr(self, name)

@@ -1,0 +1,86 @@
+// Attention of one rank: whole, or its part of a sequence that context-parallel ranks share. Causal work is balanced by
+// giving rank r of c the chunks r and 2c - 1 - r of 2c (zigzag); sources in parallel/local_op.hpp.
+#include <algorithm>
+
+#include "compute/memory_bound.hpp"
+#include "pricing/op_cost.hpp"
+
+namespace dts {
+
+namespace {
+
+AttentionShape shape_of(const LocalOp& op, const LocalSizes& s, double queries, double keys, bool causal) {
+  const Op& o = *op.op;
+  return {s.samples, op.heads, op.kv_heads, queries, keys, o.qk_head_dim, o.v_head_dim, causal, o.window};
+}
+
+// Bytes moved per element of the score matrix (docs/guide/compute.md): dropout adds a mask and two passes.
+UnfusedAttentionBytes score_bytes(bool dropout) { return dropout ? UnfusedAttentionBytes{} : UnfusedAttentionBytes{8, 14}; }
+
+}  // namespace
+
+// Attention stays in 16 bits under 8- and 4-bit recipes.
+double OpTimer::attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const {
+  const DType type = bytes_of(precision) < 2 ? DType::BF16 : precision;
+  if (profile.flash_attention) return flash_attention_time_s(device, type, shape, backward, profile.causal_skip);
+  const bool dropout = op.op->score_dropout || profile.attention_dropout > 0;
+  return unfused_attention_time_s(device, type, shape, backward, score_bytes(dropout));
+}
+
+// Exchanged tensors are packed by peer and put back in sequence order: two reads and two writes.
+double OpTimer::exchange_copies_s(const LocalOp& op) const {
+  if (sizes.head_split == 1) return 0;
+  const Op& o = *op.op;
+  const double features = (op.heads + op.kv_heads) * (o.qk_head_dim + o.v_head_dim) * sizes.head_split;
+  return stream_time_s(device, 4 * sizes.activation_bytes * op.rows * features);
+}
+
+// Two kernels, one per chunk, each against every key up to its end; the slowest rank is the first or the last.
+double OpTimer::gathered_attention_s(const LocalOp& op, bool backward) const {
+  const Op& o = *op.op;
+  const double n = op.sequence_split, keys = sizes.seq_len, chunk = keys / (2 * n);
+  const double passes = backward ? 2 : 1;  // keys and values in sequence order; backward also their gradients
+  const double copies_s = stream_time_s(device, passes * 2 * sizes.activation_bytes * sizes.samples * keys * op.kv_heads *
+                                                    (o.qk_head_dim + o.v_head_dim));
+  const auto kernel = [&](double queries, double until) {
+    return attention_kernel_s(op, shape_of(op, sizes, queries, until, o.causal), backward);
+  };
+  if (!o.causal) return copies_s + kernel(2 * chunk, keys);
+  return copies_s + std::max(kernel(chunk, chunk) + kernel(chunk, keys), kernel(chunk, keys / 2) + kernel(chunk, keys / 2 + chunk));
+}
+
+// The rank's own two chunks are causal among themselves. Of another rank's keys either both its chunks of queries see
+// the first half, or the second chunk sees all: the slower of the two sets the pace. Each later step corrects what the
+// ones before it left: output forward, gradients of queries backward, read twice and written once.
+RingKernels OpTimer::ring_kernels_s(const LocalOp& op, bool backward) const {
+  const Op& o = *op.op;
+  const double share = sizes.seq_len / op.sequence_split;
+  const auto kernel = [&](double queries, double keys, bool causal) {
+    return attention_kernel_s(op, shape_of(op, sizes, queries, keys, causal), backward);
+  };
+  const double others = o.causal ? std::max(kernel(share, share / 2, false), kernel(share / 2, share, false))
+                                 : kernel(share, share, false);
+  const double width = op.heads * (backward ? o.qk_head_dim : o.v_head_dim);
+  const double corrected = 3 * sizes.activation_bytes * sizes.samples * share * width;
+  return {kernel(share, share, o.causal), others + stream_time_s(device, corrected)};
+}
+
+double OpTimer::attention_s(const LocalOp& op, bool backward) const {
+  const double copies_s = exchange_copies_s(op);
+  if (op.sequence_split == 1) {
+    return copies_s + attention_kernel_s(op, shape_of(op, sizes, sizes.seq_len, sizes.seq_len, op.op->causal), backward);
+  }
+  if (op.gathered_keys) return gathered_attention_s(op, backward);
+  const RingKernels k = ring_kernels_s(op, backward);
+  return copies_s + k.own_s + (op.sequence_split - 1) * k.later_s;
+}
+
+int OpTimer::attention_kernels(const LocalOp& op) const {
+  const int kernel = profile.flash_attention ? 1 : 4;  // unfused: two batched matmuls, softmax, dropout
+  const int copies = sizes.head_split > 1 ? 8 : 0;
+  const auto n = static_cast<int>(op.sequence_split);
+  if (n == 1) return kernel + copies;
+  return op.gathered_keys ? 2 * kernel + 2 : n * kernel + n - 1 + copies;
+}
+
+}  // namespace dts
