@@ -43,6 +43,7 @@ class BlockLowering {
   explicit BlockLowering(const LocalSizes& sizes) : s_(sizes) {}
 
   LocalOp lower(const Op& op, Layout from) {
+    if (op.top_k > 0) top_k_ = op.top_k;
     LocalOp local;
     local.op = &op;
     place(op, local);
@@ -53,8 +54,8 @@ class BlockLowering {
   }
 
  private:
-  double routed_rows(double top_k) const {  // balanced routing: every rank receives as many rows as it sends
-    return s_.tokens / s_.token_share() * top_k * (own_tokens() ? s_.etp : 1);
+  double routed_rows() const {  // balanced routing: every rank receives as many rows as it sends
+    return s_.tokens / s_.token_share() * top_k_ * (own_tokens() ? s_.etp : 1);
   }
 
   // Whether the ranks of an etp group hold different tokens, which experts then gather.
@@ -65,7 +66,7 @@ class BlockLowering {
     const double tp = s_.tp, etp = s_.etp;
     local.in = op.in_features, local.out = op.out_features;
     local.heads = op.heads / tp, local.kv_heads = op.kv_heads / tp;
-    local.rows = op.rows == Rows::Samples ? s_.samples : op.rows == Rows::Routed ? routed_rows(op.top_k) : s_.tokens;
+    local.rows = op.rows == Rows::Samples ? s_.samples : op.rows == Rows::Routed ? routed_rows() : s_.tokens;
     double weight_share = 1;
     switch (op.sharding) {
       case Sharding::Sequence:
@@ -188,6 +189,7 @@ class BlockLowering {
   }
 
   const LocalSizes& s_;
+  double top_k_ = 1;  // of the routed region the ops are in
 };
 
 }  // namespace

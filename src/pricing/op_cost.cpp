@@ -76,7 +76,7 @@ double OpTimer::forward_s(const LocalOp& op) const {
     case OpKind::Embedding: return stream_time_s(device, embedding_forward_bytes(op.rows, op.out, element));
     case OpKind::Dispatch:
     case OpKind::Combine:  // one read and one write of every routed copy
-      return permute_time_s(device, 2 * element * op.rows * o.top_k * op.in);
+      return permute_time_s(device, 2 * element * op.rows * op.in);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::Forward, element);
     case OpKind::Custom:
       return roofline_time_s(device, precision, op.rows * o.flops_per_row, pass_bytes(op, o.forward_bytes_per_element));
