@@ -6,6 +6,7 @@
 #include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
 #include "compute/gemm.hpp"
+#include "compute/grouped.hpp"
 #include "compute/memory_bound.hpp"
 #include "compute/optimizer.hpp"
 #include "compute/quantise.hpp"

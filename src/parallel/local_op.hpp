@@ -5,7 +5,7 @@
 //   layout change (forward)          with sequence parallelism        without
 //   tokens  -> full (column matmul)  all-gather | bwd reduce-scatter  nothing | bwd all-reduce
 //   partial -> tokens (row matmul)   reduce-scatter | bwd all-gather  all-reduce | bwd nothing
-//   tokens  -> routed (dispatch)     all-to-all over ep (+ all-gather over etp); combine is its mirror image
+//   tokens  -> routed (dispatch)     parallel/expert_lowering.hpp; combine is its mirror image
 //
 // Source: Shoeybi et al. arXiv:1909.08053, Korthikanti et al. arXiv:2205.05198 (sequence parallelism).
 #pragma once
@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "comm/collective.hpp"
+#include "comm/token_exchange.hpp"
+#include "parallel/expert_load.hpp"
+#include "parallel/profile.hpp"
 #include "parallel/rank_grid.hpp"
 #include "parallel/strategy.hpp"
 #include "workload/model.hpp"
@@ -23,7 +26,11 @@ struct CollectiveCall {
   CollectiveKind kind = CollectiveKind::AllReduce;
   Axis axis = Axis::TP;
   double bytes = 0;  // per comm/collective.hpp's size convention
+  double load = 1;   // what the busiest member moves over that: it ends the collective
+  TokenCopies copies{};
 };
+
+bool operator<(const CollectiveCall& a, const CollectiveCall& b) noexcept;
 
 struct LocalOp {
   const Op* op = nullptr;
@@ -31,8 +38,13 @@ struct LocalOp {
   double in = 0, out = 0;       // features on this rank
   double heads = 0, kv_heads = 0;
   double local_experts = 1;     // experts whose weights stand here
+  double load = 1;              // rows of the rank with the busiest experts over `rows`; it ends the layer
+  std::vector<double> expert_rows;  // of that rank, per local expert; empty = equal
+  double permuted_rows = 0;     // Dispatch, Combine: rows read and written in memory
   double parameters = 0;        // on this rank
   bool expert_weights = false;  // reduced over edp instead of dp * cp
+
+  double busy_rows() const noexcept { return rows * load; }
 
   std::vector<CollectiveCall> forward_before, forward_beside, forward_after;
   // Backward: before the data gradient; beside it (must end before the weight gradient); beside the weight
@@ -48,11 +60,16 @@ struct LocalSizes {
   double activation_bytes = 2;
   int tp = 1, cp = 1, ep = 1, etp = 1;
   bool sequence_parallel = false;
+  Routing routing;
 
   double token_share() const noexcept { return sequence_parallel ? tp : 1; }
+  // Whether the ranks of an etp group hold different tokens, which experts then gather.
+  bool own_tokens() const noexcept { return sequence_parallel || tp == 1; }
+  double gathered_by_experts() const noexcept { return own_tokens() ? etp : 1; }
 };
 
-LocalSizes local_sizes(const ModelSpec& model, const Strategy& strategy, double seq_len);
+LocalSizes local_sizes(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile,
+                       double seq_len);
 
 // The result refers into `block`, which must outlive it.
 std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes);

@@ -26,6 +26,8 @@ void check_profile(const FrameworkProfile& p) {
   check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");
+  check.require(p.moe_dispatcher != Dispatcher::Framework, "framework " + p.name + ".moe_dispatcher", "framework",
+                "alltoall, allgather or deepep");
   check.throw_if_any();
 }
 

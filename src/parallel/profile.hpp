@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "parallel/expert_load.hpp"
+
 namespace dts {
 
 // What "selective" recomputation runs again: core attention (Megatron), or every second matmul and all elementwise
@@ -25,6 +27,9 @@ struct FrameworkProfile {
 
   // Tensor and expert parallel
   bool tp_overlap_weight_grad = true;  // input-gradient collectives run under the weight-gradient matmul
+
+  Dispatcher moe_dispatcher = Dispatcher::AllToAll;  // where the strategy names none
+  bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
   // Data parallel
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire

@@ -28,11 +28,14 @@ GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid) : ne
   }
 }
 
-double GroupPricer::seconds(const CollectiveCall& call) const {
-  if (call.bytes <= 0) return 0;
-  double slowest = 0;
+GroupPricer::Cost GroupPricer::cost(const CollectiveCall& call) const {
+  Cost slowest;
+  if (call.bytes <= 0) return slowest;
+  const double bytes = call.bytes * call.load;
   for (const RankGroup& group : representatives_[at(call.axis)]) {
-    slowest = std::max(slowest, network_.cost(call.kind, call.bytes, group).time_s);
+    const CollectiveCost cost = call.copies.deduplicated() ? network_.exchange(bytes, call.copies, group)
+                                                           : network_.cost(call.kind, bytes, group);
+    if (cost.time_s > slowest.time_s) slowest = {cost.time_s, cost.sms};
   }
   return slowest;
 }

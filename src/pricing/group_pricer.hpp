@@ -14,7 +14,11 @@ class GroupPricer {
  public:
   GroupPricer(const Interconnect& network, const RankGrid& grid);
 
-  double seconds(const CollectiveCall& call) const;
+  struct Cost {
+    double time_s = 0, sms = 0;
+  };
+  Cost cost(const CollectiveCall& call) const;  // of the slowest group
+  double seconds(const CollectiveCall& call) const { return cost(call).time_s; }
   double seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;
   // A transfer between two members of each group; the slowest group decides.
   double slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from, std::size_t to) const;

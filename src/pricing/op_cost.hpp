@@ -23,6 +23,7 @@ struct OpTimer {
 
  private:
   double gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const;
+  double router_s(const LocalOp& op, GemmPass pass, double output_bytes) const;
   double attention_s(const LocalOp& op, bool backward) const;
   double quantise_s(double elements) const;
   double pass_bytes(const LocalOp& op, double bytes_per_element) const;
