@@ -328,6 +328,26 @@ class Optimizer(Enum):
     MOMENTUM = 1
     ADAM = 2
 
+class Dispatcher(Enum):
+    FRAMEWORK = 0
+    ALLTOALL = 1
+    ALLGATHER = 2
+    DEEPEP = 3
+
+class LoadKind(Enum):
+    BALANCED = 0
+    UNIFORM = 1
+    ZIPF = 2
+    POWER_LAW = 3
+    HISTOGRAM = 4
+
+class ExpertLoad(metaclass=_CoreType):
+    kind: LoadKind
+    exponent: float
+    histogram: list[float]
+    seed: int
+    def __init__(self) -> None: ...
+
 class Strategy(metaclass=_CoreType):
     dp: int
     tp: int
@@ -348,6 +368,13 @@ class Strategy(metaclass=_CoreType):
     overlap_param_gather: bool
     rank_order: str
     layers_per_stage: list[int]
+    moe_dispatcher: Dispatcher
+    expert_load: ExpertLoad
+    capacity_factor: float
+    pad_to_capacity: bool
+    moe_max_nodes: int
+    overlap_shared_experts: bool
+    overlap_moe_1f1b: bool
     def __init__(self) -> None: ...
 
 class SelectiveRule(Enum):
@@ -365,6 +392,8 @@ class FrameworkProfile(metaclass=_CoreType):
     logits_peak_bytes: float
     grouped_single_launch: bool
     tp_overlap_weight_grad: bool
+    moe_dispatcher: Dispatcher
+    moe_router_fp32: bool
     grad_reduce_bytes: float
     main_grad_bytes: float
     grad_accumulate_bytes: float
@@ -553,6 +582,17 @@ def grouped_gemm_time_s(
     dtype: DType,
     groups: float,
     per_group: GemmShape,
+    gemm_pass: GemmPass,
+    output_bytes_per_element: float,
+    kernel: GroupedKernel = ...,
+    clock: Clock = ...,
+) -> float: ...
+def grouped_rows_time_s(
+    device: DeviceSpec,
+    dtype: DType,
+    rows: Sequence[float],
+    out_features: float,
+    in_features: float,
     gemm_pass: GemmPass,
     output_bytes_per_element: float,
     kernel: GroupedKernel = ...,

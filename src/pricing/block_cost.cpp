@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pricing/expert_overlap.hpp"
 #include "pricing/group_pricer.hpp"
 #include "pricing/op_cost.hpp"
 #include "pricing/recompute.hpp"
@@ -123,6 +124,9 @@ BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
     (op.expert_weights ? cost.expert_parameters : cost.dense_parameters) += op.parameters;
     if (op.op->trainable) (op.expert_weights ? cost.expert_trainable : cost.dense_trainable) += op.parameters;
   }
+  bool dispatch_again = false;
+  for (std::size_t i = 0; i < ops.size(); ++i) dispatch_again |= ops[i].op->kind == OpKind::Dispatch && again[i] > 0;
+  overlap_exchange(cost, ops, c, dispatch_again);
   apply_host_floor(cost.forward, kernels * c.profile.host_forward_s_per_op);
   apply_host_floor(cost.recompute, kernels_again * c.profile.host_forward_s_per_op);
   apply_host_floor(cost.backward, kernels * c.profile.host_backward_s_per_op);

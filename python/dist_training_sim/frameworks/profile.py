@@ -35,6 +35,10 @@ class FrameworkProfile:
         Experts in one kernel; otherwise one library call per expert.
     tp_overlap_weight_grad
         Input-gradient collectives run under the weight-gradient matmul.
+    moe_dispatcher
+        `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
+    moe_router_fp32
+        Expert scores as an fp32 matmul; otherwise 16-bit operands with fp32 results.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
@@ -72,6 +76,8 @@ class FrameworkProfile:
     logits_peak_bytes: float = 6.0
     grouped_single_launch: bool = True
     tp_overlap_weight_grad: bool = True
+    moe_dispatcher: str = "alltoall"
+    moe_router_fp32: bool = True
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0
     grad_accumulate_bytes: float = 8.0
@@ -111,6 +117,8 @@ class FrameworkProfile:
                 problems.non_negative(where, value)
         if self.selective not in ("core_attention", "alternate_matmuls"):
             problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
+        if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):
+            problems.add(f"framework {self.name}.moe_dispatcher", self.moe_dispatcher, "alltoall, allgather or deepep")
         problems.raise_if_any()
 
     @classmethod
