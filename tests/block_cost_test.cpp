@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "compute/grouped.hpp"
 #include "compute/attention.hpp"
 #include "compute/gemm.hpp"
 #include "pricing/block_cost.hpp"
@@ -39,7 +40,7 @@ BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole
   const GroupPricer groups(network, grid);
   Strategy s = g.strategy;
   s.precision = g.precision;
-  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.seq_len), g.recompute, g.precision}, role);
+  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.profile, g.seq_len), g.recompute, g.precision}, role);
 }
 
 double exposed(const PassCost& pass) { return std::accumulate(pass.exposed_s.begin(), pass.exposed_s.end(), 0.0); }

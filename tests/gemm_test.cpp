@@ -1,4 +1,5 @@
 #include "compute/gemm.hpp"
+#include "compute/grouped.hpp"
 
 #include <gtest/gtest.h>
 

@@ -300,20 +300,20 @@ TEST(LocalSizes, FromStrategyAndModel) {
   ModelSpec m;
   Strategy s;
   s.micro_batch = 3, s.cp = 2, s.tp = 1, s.sequence_parallel = true;
-  LocalSizes sizes = local_sizes(m, s, 100);
+  LocalSizes sizes = local_sizes(m, s, {}, 100);
   EXPECT_EQ(sizes.tokens, 150);
   EXPECT_EQ(sizes.samples, 3);
   EXPECT_EQ(sizes.activation_bytes, 2);
   EXPECT_FALSE(sizes.sequence_parallel);  // nothing to split over one rank
   m.tokens_per_sample = 10;
   s.precision = DType::FP32, s.tp = 2;
-  sizes = local_sizes(m, s, 100);
+  sizes = local_sizes(m, s, {}, 100);
   EXPECT_EQ(sizes.tokens, 15);
   EXPECT_EQ(sizes.seq_len, 10);
   EXPECT_EQ(sizes.activation_bytes, 4);
   EXPECT_TRUE(sizes.sequence_parallel);
   s.precision = DType::FP8;
-  EXPECT_EQ(local_sizes(m, s, 1).activation_bytes, 2);
+  EXPECT_EQ(local_sizes(m, s, {}, 1).activation_bytes, 2);
 }
 
 }  // namespace

@@ -27,10 +27,17 @@ class WireNetwork final : public Interconnect {
     cost.time_s = latency_s_ + bytes / Bps_;
     return cost;
   }
+  CollectiveCost exchange(double bytes, const TokenCopies&, const RankGroup& group) const override {
+    return cost(CollectiveKind::AllToAll, bytes, group);
+  }
   // All of it from the first member to the second, so that a test can add up what was asked for.
   void add_traffic(CollectiveKind, double bytes, double times, const RankGroup& group,
                    std::vector<double>& matrix) const override {
     matrix[static_cast<std::size_t>(group.ranks[0] * devices_ + group.ranks[1])] += times * bytes;
+  }
+  void add_exchange_traffic(double bytes, const TokenCopies&, double times, const RankGroup& group,
+                            std::vector<double>& matrix) const override {
+    add_traffic(CollectiveKind::AllToAll, bytes, times, group, matrix);
   }
 
  private:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .hardware import Cluster, Device, Link, Node
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
-    from .parallel import RankGrid, Recompute, Schedule, Strategy
+    from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Strategy
     from .result import Result
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
@@ -44,7 +44,7 @@ _HOMES = {
     "hardware": ("Cluster", "Device", "Link", "Node"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
-    "parallel": ("RankGrid", "Recompute", "Schedule", "Strategy"),
+    "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Strategy"),
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
@@ -66,8 +66,10 @@ __all__ = [
     "CustomLink",
     "Device",
     "DeviceType",
+    "Dispatcher",
     "DtsError",
     "Event",
+    "ExpertLoad",
     "FormatError",
     "FrameworkProfile",
     "InfeasibleError",

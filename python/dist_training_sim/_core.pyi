@@ -339,6 +339,25 @@ class Fp8Recipe(Enum):
     DELAYED = 1
     BLOCKWISE = 2
     MXFP8 = 3
+class Dispatcher(Enum):
+    FRAMEWORK = 0
+    ALLTOALL = 1
+    ALLGATHER = 2
+    DEEPEP = 3
+
+class LoadKind(Enum):
+    BALANCED = 0
+    UNIFORM = 1
+    ZIPF = 2
+    POWER_LAW = 3
+    HISTOGRAM = 4
+
+class ExpertLoad(metaclass=_CoreType):
+    kind: LoadKind
+    exponent: float
+    histogram: list[float]
+    seed: int
+    def __init__(self) -> None: ...
 
 class Strategy(metaclass=_CoreType):
     dp: int
@@ -363,6 +382,13 @@ class Strategy(metaclass=_CoreType):
     overlap_param_gather: bool
     rank_order: str
     layers_per_stage: list[int]
+    moe_dispatcher: Dispatcher
+    expert_load: ExpertLoad
+    capacity_factor: float
+    pad_to_capacity: bool
+    moe_max_nodes: int
+    overlap_shared_experts: bool
+    overlap_moe_1f1b: bool
     def __init__(self) -> None: ...
 
 class SelectiveRule(Enum):
@@ -389,6 +415,8 @@ class FrameworkProfile(metaclass=_CoreType):
     cached_casts: bool
     cast_before_gather: bool
     cast_parameters: bool
+    moe_dispatcher: Dispatcher
+    moe_router_fp32: bool
     grad_reduce_bytes: float
     main_grad_bytes: float
     grad_accumulate_bytes: float
@@ -581,6 +609,17 @@ def grouped_gemm_time_s(
     dtype: DType,
     groups: float,
     per_group: GemmShape,
+    gemm_pass: GemmPass,
+    output_bytes_per_element: float,
+    kernel: GroupedKernel = ...,
+    clock: Clock = ...,
+) -> float: ...
+def grouped_rows_time_s(
+    device: DeviceSpec,
+    dtype: DType,
+    rows: Sequence[float],
+    out_features: float,
+    in_features: float,
     gemm_pass: GemmPass,
     output_bytes_per_element: float,
     kernel: GroupedKernel = ...,

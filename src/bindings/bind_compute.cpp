@@ -6,6 +6,7 @@
 #include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
 #include "compute/gemm.hpp"
+#include "compute/grouped.hpp"
 #include "compute/memory_bound.hpp"
 #include "compute/optimizer.hpp"
 #include "compute/quantise.hpp"
@@ -86,6 +87,9 @@ void bind_formulas(py::module_& m) {
   m.attr("GROUPED_MULTI_STREAM") = py::cast(dts::kGroupedMultiStream);
   m.def("grouped_gemm_time_s", &dts::grouped_gemm_time_s, "device"_a, "dtype"_a, "groups"_a, "per_group"_a,
         "gemm_pass"_a, "output_bytes_per_element"_a, "kernel"_a = dts::kGroupedSingleLaunch,
+        "clock"_a = Clock::Sustained, Release());
+  m.def("grouped_rows_time_s", &dts::grouped_rows_time_s, "device"_a, "dtype"_a, "rows"_a, "out_features"_a,
+        "in_features"_a, "gemm_pass"_a, "output_bytes_per_element"_a, "kernel"_a = dts::kGroupedSingleLaunch,
         "clock"_a = Clock::Sustained, Release());
   m.def("flash_attention_time_s", &dts::flash_attention_time_s, "device"_a, "dtype"_a, "shape"_a, "backward"_a,
         "causal_skip"_a = true, "clock"_a = Clock::Sustained, Release());

@@ -42,6 +42,25 @@ void bind_strategy(py::module_& m) {
       .value("BLOCKWISE", Fp8Recipe::Blockwise)
       .value("MXFP8", Fp8Recipe::MXFP8)
       .finalize();
+  py::native_enum<Dispatcher>(m, "Dispatcher", "enum.Enum")
+      .value("FRAMEWORK", Dispatcher::Framework)
+      .value("ALLTOALL", Dispatcher::AllToAll)
+      .value("ALLGATHER", Dispatcher::AllGather)
+      .value("DEEPEP", Dispatcher::DeepEP)
+      .finalize();
+  py::native_enum<LoadKind>(m, "LoadKind", "enum.Enum")
+      .value("BALANCED", LoadKind::Balanced)
+      .value("UNIFORM", LoadKind::Uniform)
+      .value("ZIPF", LoadKind::Zipf)
+      .value("POWER_LAW", LoadKind::PowerLaw)
+      .value("HISTOGRAM", LoadKind::Histogram)
+      .finalize();
+  py::class_<ExpertLoad>(m, "ExpertLoad")
+      .def(py::init<>())
+      .def_readwrite("kind", &ExpertLoad::kind)
+      .def_readwrite("exponent", &ExpertLoad::exponent)
+      .def_readwrite("histogram", &ExpertLoad::histogram)
+      .def_readwrite("seed", &ExpertLoad::seed);
   py::class_<Strategy>(m, "Strategy")
       .def(py::init<>())
       .def_readwrite("dp", &Strategy::dp)
@@ -65,7 +84,14 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("overlap_grad_reduce", &Strategy::overlap_grad_reduce)
       .def_readwrite("overlap_param_gather", &Strategy::overlap_param_gather)
       .def_readwrite("rank_order", &Strategy::rank_order)
-      .def_readwrite("layers_per_stage", &Strategy::layers_per_stage);
+      .def_readwrite("layers_per_stage", &Strategy::layers_per_stage)
+      .def_readwrite("moe_dispatcher", &Strategy::moe_dispatcher)
+      .def_readwrite("expert_load", &Strategy::expert_load)
+      .def_readwrite("capacity_factor", &Strategy::capacity_factor)
+      .def_readwrite("pad_to_capacity", &Strategy::pad_to_capacity)
+      .def_readwrite("moe_max_nodes", &Strategy::moe_max_nodes)
+      .def_readwrite("overlap_shared_experts", &Strategy::overlap_shared_experts)
+      .def_readwrite("overlap_moe_1f1b", &Strategy::overlap_moe_1f1b);
 }
 
 void bind_profile(py::module_& m) {
@@ -94,6 +120,8 @@ void bind_profile(py::module_& m) {
       .def_readwrite("cached_casts", &FrameworkProfile::cached_casts)
       .def_readwrite("cast_before_gather", &FrameworkProfile::cast_before_gather)
       .def_readwrite("cast_parameters", &FrameworkProfile::cast_parameters)
+      .def_readwrite("moe_dispatcher", &FrameworkProfile::moe_dispatcher)
+      .def_readwrite("moe_router_fp32", &FrameworkProfile::moe_router_fp32)
       .def_readwrite("grad_reduce_bytes", &FrameworkProfile::grad_reduce_bytes)
       .def_readwrite("main_grad_bytes", &FrameworkProfile::main_grad_bytes)
       .def_readwrite("grad_accumulate_bytes", &FrameworkProfile::grad_accumulate_bytes)

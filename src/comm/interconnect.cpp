@@ -1,5 +1,6 @@
 #include "comm/interconnect.hpp"
 
+#include <map>
 #include <utility>
 
 #include "comm/fabric.hpp"
@@ -24,6 +25,32 @@ class FabricInterconnect final : public Interconnect {
 
   CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const override {
     return fabric_collective(cluster_, kind, bytes, group.span);
+  }
+
+  CollectiveCost exchange(double bytes, const TokenCopies& copies, const RankGroup& group) const override {
+    return token_exchange(cluster_, bytes, copies, group.span);
+  }
+
+  // Over the NIC to the peer of the same place in every other domain; from there, evenly, to each member of the domain.
+  void add_exchange_traffic(double bytes, const TokenCopies& copies, double times, const RankGroup& group,
+                            std::vector<double>& matrix) const override {
+    if (group.ranks.size() < 2) return;
+    const ExchangeBytes moved = exchange_bytes(bytes, copies, group.span);
+    const auto world = static_cast<std::size_t>(device_count());
+    std::map<int, std::vector<int>> domains;
+    for (int rank : group.ranks) domains[rank / domain_devices(cluster_)].push_back(rank);
+    const auto send = [&](int from, int to, double sent) {
+      if (from != to) matrix[static_cast<std::size_t>(from) * world + static_cast<std::size_t>(to)] += times * sent;
+    };
+    const double others = static_cast<double>(domains.size()) - 1;
+    for (const auto& [here, members] : domains) {
+      for (std::size_t place = 0; place < members.size(); ++place) {
+        for (int peer : members) send(members[place], peer, moved.scale_up / static_cast<double>(members.size()));
+        for (const auto& [there, peers] : domains) {
+          if (there != here) send(members[place], peers[place % peers.size()], moved.nic / others);
+        }
+      }
+    }
   }
 
   // Libraries choose rings themselves; rank order stands for theirs. What reduces in a switch or a tree moves no fewer
@@ -79,7 +106,22 @@ class TopologyInterconnect final : public Interconnect {
     for (std::size_t i = 0; i < matrix.size(); ++i) matrix[i] += times * traffic.pair_bytes[i];
   }
 
+  // Without domains every rank is one: what is sent once per rank is an all-to-all of fewer rows.
+  CollectiveCost exchange(double bytes, const TokenCopies& copies, const RankGroup& group) const override {
+    return cost(CollectiveKind::AllToAll, distinct_bytes(bytes, copies, group), group);
+  }
+
+  void add_exchange_traffic(double bytes, const TokenCopies& copies, double times, const RankGroup& group,
+                            std::vector<double>& matrix) const override {
+    add_traffic(CollectiveKind::AllToAll, distinct_bytes(bytes, copies, group), times, group, matrix);
+  }
+
  private:
+  static double distinct_bytes(double bytes, const TokenCopies& copies, const RankGroup& group) {
+    const double ranks = group.span.ranks;
+    return bytes / copies.top_k * distinct_groups(ranks, ranks, copies);
+  }
+
   CommunicationModel model_;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/collective.hpp"
+#include "comm/token_exchange.hpp"
 #include "communication_model.hpp"
 #include "hardware/cluster.hpp"
 
@@ -24,9 +25,13 @@ class Interconnect {
   virtual bool uniform() const = 0;  // whether cost depends on a group's span alone
   virtual RankGroup group(std::vector<int> ranks) const = 0;
   virtual CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const = 0;
+  // Tokens to their experts, each row sent once per domain and rank (comm/token_exchange.hpp).
+  virtual CollectiveCost exchange(double bytes, const TokenCopies& copies, const RankGroup& group) const = 0;
   // Adds `times` such collectives to a row-major matrix of bytes from rank to rank.
   virtual void add_traffic(CollectiveKind kind, double bytes, double times, const RankGroup& group,
                            std::vector<double>& matrix) const = 0;
+  virtual void add_exchange_traffic(double bytes, const TokenCopies& copies, double times, const RankGroup& group,
+                                    std::vector<double>& matrix) const = 0;
 };
 
 std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster);  // throws ConfigError

@@ -1,6 +1,5 @@
 #include "compute/gemm.hpp"
 
-#include "compute/numeric.hpp"
 #include "compute/tiled.hpp"
 
 namespace dts {
@@ -9,20 +8,6 @@ namespace {
 // Weight gradients (transposed operands) run at 0.97 of the forward rate once their output bytes are charged, data
 // gradients at the forward rate: SimuMax tables, A100 and B200.
 constexpr double kWeightGradRate = 0.97;
-
-double gemm_bytes(const GemmShape& s, DType t, double output_bytes_per_element) noexcept {
-  return s.batch * (operand_bytes(t) * (s.m * s.k + s.n * s.k) + output_bytes_per_element * s.m * s.n);
-}
-
-double grouped_rate(const GroupedKernel& k, GemmPass pass) noexcept {
-  if (pass == GemmPass::Forward) return k.forward_rate;
-  return pass == GemmPass::DataGrad ? k.data_grad_rate : k.weight_grad_rate;
-}
-
-double group_s(const GroupedKernel& k, GemmPass pass) noexcept {
-  if (pass == GemmPass::Forward) return k.forward_group_s;
-  return pass == GemmPass::DataGrad ? k.data_grad_group_s : k.weight_grad_group_s;
-}
 
 }  // namespace
 
@@ -34,6 +19,10 @@ GemmShape pass_shape(const GemmShape& f, GemmPass pass) noexcept {
 
 double layout_rate(GemmPass pass) noexcept { return pass == GemmPass::WeightGrad ? kWeightGradRate : 1; }
 
+double product_bytes(const GemmShape& s, DType t, double output_bytes_per_element) noexcept {
+  return s.batch * (operand_bytes(t) * (s.m * s.k + s.n * s.k) + output_bytes_per_element * s.m * s.n);
+}
+
 double operand_bytes(DType t) noexcept {
   return t == DType::FP4 ? 0.5625 : bytes_of(t);  // fp4: one scale byte per 16 elements
 }
@@ -43,20 +32,7 @@ double gemm_time_s(const DeviceSpec& device, DType dtype, const GemmShape& shape
   const DType t = compute_dtype(device, dtype);
   const double flops = matmul_flops(device, t, clock) * layout_rate(pass);
   return tiled_time_s(device, gemm_constants(device, t),
-                      {shape, gemm_bytes(shape, t, output_bytes_per_element), flops, true});
-}
-
-double grouped_gemm_time_s(const DeviceSpec& device, DType dtype, double groups, const GemmShape& per_group,
-                           GemmPass pass, double output_bytes_per_element, const GroupedKernel& kernel,
-                           Clock clock) noexcept {
-  if (!(groups > 0)) return 0;
-  const DType t = compute_dtype(device, dtype);
-  GemmShape all = per_group;
-  all.batch *= groups;
-  const double flops = matmul_flops(device, t, clock) * layout_rate(pass) * grouped_rate(kernel, pass);
-  const double time_s = tiled_time_s(device, gemm_constants(device, t),
-                                     {all, gemm_bytes(all, t, output_bytes_per_element), flops, false});
-  return time_s > 0 ? saturate(time_s + groups * group_s(kernel, pass)) : 0;
+                      {shape, product_bytes(shape, t, output_bytes_per_element), flops, true});
 }
 
 }  // namespace dts

@@ -26,19 +26,4 @@ double operand_bytes(DType t) noexcept;
 double gemm_time_s(const DeviceSpec& device, DType dtype, const GemmShape& shape, GemmPass pass,
                    double output_bytes_per_element, Clock clock = Clock::Sustained) noexcept;
 
-// How a library runs one product per expert: rates are relative to the dense product of the same pass.
-struct GroupedKernel {
-  double forward_rate = 1, data_grad_rate = 1, weight_grad_rate = 1;
-  double forward_group_s = 0, data_grad_group_s = 0, weight_grad_group_s = 0;  // fixed cost per group
-};
-
-inline constexpr GroupedKernel kGroupedSingleLaunch{};  // CUTLASS, DeepGEMM: one launch at the dense rate
-// Transformer Engine: one library call per expert on several streams. SimuMax tables (B200), see the guide.
-inline constexpr GroupedKernel kGroupedMultiStream{0.935, 0.924, 0.773, 3.6e-6, 4.8e-6, 0};
-
-// `groups` products of one shape. With unequal loads pass the mean shape; the slowest rank's load sets a step.
-double grouped_gemm_time_s(const DeviceSpec& device, DType dtype, double groups, const GemmShape& per_group,
-                           GemmPass pass, double output_bytes_per_element,
-                           const GroupedKernel& kernel = kGroupedSingleLaunch, Clock clock = Clock::Sustained) noexcept;
-
 }  // namespace dts

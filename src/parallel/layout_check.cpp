@@ -160,6 +160,7 @@ class LayoutChecker {
       }
     });
     check_.require(s_.ep == 1 || experts > 0, "strategy.ep", std::to_string(s_.ep), "1 for a model without experts", "use ep=1");
+    check_routing(check_, s_, experts);
     if (experts == 0) return;
     check_.require(s_.ep == 1 || s_.tp == 1 || s_.sequence_parallel, "strategy.sequence_parallel", "false",
                    "true when ep > 1 and tp > 1", "use sequence_parallel=True");

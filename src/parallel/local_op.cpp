@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <unordered_map>
+
+#include "parallel/expert_lowering.hpp"
 
 namespace dts {
 
@@ -43,30 +46,42 @@ class BlockLowering {
   explicit BlockLowering(const LocalSizes& sizes) : s_(sizes) {}
 
   LocalOp lower(const Op& op, Layout from) {
-    if (op.top_k > 0) top_k_ = op.top_k;
+    if (op.top_k > 0) enter_experts(op);
     LocalOp local;
     local.op = &op;
     place(op, local);
     if (s_.tp > 1) tensor_parallel(op, from, local);
-    if (op.kind == OpKind::Dispatch || op.kind == OpKind::Combine) expert_parallel(op, local);
+    if (op.kind == OpKind::Dispatch || op.kind == OpKind::Combine) lower_exchange(s_, local);
     if (op.kind == OpKind::Attention && s_.cp > 1) context_parallel(op, local);
     return local;
   }
 
  private:
-  double routed_rows() const {  // balanced routing: every rank receives as many rows as it sends
-    return s_.tokens / s_.token_share() * top_k_ * (own_tokens() ? s_.etp : 1);
+  // Ops between router and combine share one routing; not all of them state it.
+  void enter_experts(const Op& op) {
+    if (op.top_k == top_k_ && op.experts == experts_) return;
+    top_k_ = op.top_k, experts_ = op.experts;
+    if (experts_ > 0) {
+      load_ = routed_load(s_.routing, static_cast<int>(experts_), top_k_, s_.ep, s_.tokens / s_.token_share());
+    }
   }
 
-  // Whether the ranks of an etp group hold different tokens, which experts then gather.
-  bool own_tokens() const { return s_.sequence_parallel || s_.tp == 1; }
+  // A rank receives as many rows as it sends, on average.
+  void place_routed(LocalOp& local) const {
+    const double balanced = s_.tokens / s_.token_share() * top_k_ * s_.gathered_by_experts();
+    local.rows = balanced * load_.kept;
+    local.load = load_.fullest / load_.kept;
+    if (local.op->kind != OpKind::GroupedMatmul) return;
+    for (double load : load_.experts) local.expert_rows.push_back(load * balanced * s_.ep / experts_);
+  }
 
   // Rows, features and weights of this rank.
   void place(const Op& op, LocalOp& local) const {
     const double tp = s_.tp, etp = s_.etp;
     local.in = op.in_features, local.out = op.out_features;
     local.heads = op.heads / tp, local.kv_heads = op.kv_heads / tp;
-    local.rows = op.rows == Rows::Samples ? s_.samples : op.rows == Rows::Routed ? routed_rows() : s_.tokens;
+    local.rows = op.rows == Rows::Samples ? s_.samples : s_.tokens;
+    if (op.rows == Rows::Routed) place_routed(local);
     double weight_share = 1;
     switch (op.sharding) {
       case Sharding::Sequence:
@@ -130,26 +145,6 @@ class BlockLowering {
     }
   }
 
-  void expert_parallel(const Op& op, LocalOp& local) const {
-    const double sent = s_.tokens / s_.token_share() * op.top_k * op.in_features * s_.activation_bytes;
-    const CollectiveCall exchange{Kind::AllToAll, Axis::EP, sent};
-    const CollectiveCall gather{Kind::AllGather, Axis::ETP, sent * s_.etp};
-    const CollectiveCall reduce{own_tokens() ? Kind::ReduceScatter : Kind::AllReduce, Axis::ETP,
-                                own_tokens() ? sent * s_.etp : sent};
-    const bool split = s_.etp > 1;
-    if (op.kind == OpKind::Dispatch) {
-      if (s_.ep > 1) local.forward_after.push_back(exchange);
-      if (split && own_tokens()) local.forward_after.push_back(gather);
-      if (split) local.backward_before.push_back(reduce);
-      if (s_.ep > 1) local.backward_before.push_back(exchange);
-    } else {
-      if (split) local.forward_before.push_back(reduce);
-      if (s_.ep > 1) local.forward_before.push_back(exchange);
-      if (s_.ep > 1) local.backward_after.push_back(exchange);
-      if (split && own_tokens()) local.backward_after.push_back(gather);
-    }
-  }
-
   void context_parallel(const Op& op, LocalOp& local) const {
     const double split = s_.head_split, across = s_.cp / split;
     const double kv_heads = std::max(local.kv_heads, split);  // fewer are sent to several ranks
@@ -189,12 +184,20 @@ class BlockLowering {
   }
 
   const LocalSizes& s_;
-  double top_k_ = 1;  // of the routed region the ops are in
+  double top_k_ = 1, experts_ = 0;  // of the routed region the ops are in
+  RoutedLoad load_;
 };
 
 }  // namespace
 
-LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, double seq_len) {
+bool operator<(const CollectiveCall& a, const CollectiveCall& b) noexcept {
+  const auto key = [](const CollectiveCall& c) {
+    return std::make_tuple(c.kind, c.axis, c.bytes, c.load, c.copies.top_k, c.copies.experts, c.copies.max_domains);
+  };
+  return key(a) < key(b);
+}
+
+LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, const FrameworkProfile& profile, double seq_len) {
   LocalSizes sizes;
   sizes.seq_len = model.tokens_per_sample > 0 ? model.tokens_per_sample : seq_len;
   sizes.samples = s.micro_batch;
@@ -204,6 +207,9 @@ LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, double seq_len
   sizes.gather_keys = s.cp_comm == ContextComm::AllGather;
   sizes.tp = s.tp, sizes.cp = s.cp, sizes.ep = s.ep, sizes.etp = s.etp;
   sizes.sequence_parallel = s.sequence_parallel && s.tp > 1;
+  const Dispatcher dispatcher = s.moe_dispatcher == Dispatcher::Framework ? profile.moe_dispatcher : s.moe_dispatcher;
+  sizes.routing = {dispatcher, s.expert_load, s.capacity_factor, s.pad_to_capacity, s.moe_max_nodes,
+                   s.overlap_shared_experts, s.overlap_moe_1f1b};
   return sizes;
 }
 

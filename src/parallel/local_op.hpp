@@ -5,7 +5,7 @@
 //   layout change (forward)          with sequence parallelism        without
 //   tokens  -> full (column matmul)  all-gather | bwd reduce-scatter  nothing | bwd all-reduce
 //   partial -> tokens (row matmul)   reduce-scatter | bwd all-gather  all-reduce | bwd nothing
-//   tokens  -> routed (dispatch)     all-to-all over ep (+ all-gather over etp); combine is its mirror image
+//   tokens  -> routed (dispatch)     parallel/expert_lowering.hpp; combine is its mirror image
 //
 // Context parallelism touches attention alone. With c ranks that split the sequence, U bytes of keys and values on each:
 //   ring        forward c - 1 transfers of U to the next rank; backward c: U, then 2U (their gradients too), then U
@@ -20,6 +20,9 @@
 #include <vector>
 
 #include "comm/collective.hpp"
+#include "comm/token_exchange.hpp"
+#include "parallel/expert_load.hpp"
+#include "parallel/profile.hpp"
 #include "parallel/rank_grid.hpp"
 #include "parallel/strategy.hpp"
 #include "workload/model.hpp"
@@ -30,7 +33,11 @@ struct CollectiveCall {
   CollectiveKind kind = CollectiveKind::AllReduce;
   Axis axis = Axis::TP;
   double bytes = 0;  // per comm/collective.hpp's size convention; SendRecv: every member sends to the next
+  double load = 1;   // what the busiest member moves over that: it ends the collective
+  TokenCopies copies{};
 };
+
+bool operator<(const CollectiveCall& a, const CollectiveCall& b) noexcept;
 
 struct LocalOp {
   const Op* op = nullptr;
@@ -38,11 +45,16 @@ struct LocalOp {
   double in = 0, out = 0;       // features on this rank
   double heads = 0, kv_heads = 0;
   double local_experts = 1;     // experts whose weights stand here
+  double load = 1;              // rows of the rank with the busiest experts over `rows`; it ends the layer
+  std::vector<double> expert_rows;  // of that rank, per local expert; empty = equal
+  double permuted_rows = 0;     // Dispatch, Combine: rows read and written in memory
   double parameters = 0;        // on this rank
   bool expert_weights = false;  // reduced over edp instead of dp * cp
   double sequence_split = 1;    // context-parallel ranks that share this attention's sequence
   bool gathered_keys = false;   // each holds all keys; otherwise they arrive one rank's at a time
   double cast_share = 1, grad_cast_share = 1;  // of its input and output gradient, cast here before they are gathered
+
+  double busy_rows() const noexcept { return rows * load; }
 
   // Beside ring attention stands one call per step of the ring.
   std::vector<CollectiveCall> forward_before, forward_beside, forward_after;
@@ -62,11 +74,16 @@ struct LocalSizes {
   int head_split = 1;  // of the cp ranks
   bool gather_keys = false;
   bool sequence_parallel = false;
+  Routing routing;
 
   double token_share() const noexcept { return sequence_parallel ? tp : 1; }
+  // Whether the ranks of an etp group hold different tokens, which experts then gather.
+  bool own_tokens() const noexcept { return sequence_parallel || tp == 1; }
+  double gathered_by_experts() const noexcept { return own_tokens() ? etp : 1; }
 };
 
-LocalSizes local_sizes(const ModelSpec& model, const Strategy& strategy, double seq_len);
+LocalSizes local_sizes(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile,
+                       double seq_len);
 
 // The result refers into `block`, which must outlive it.
 std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes);

@@ -29,6 +29,8 @@ void check_profile(const FrameworkProfile& p) {
                 "a factor >= 1");
   check.require(p.tp_overlap != TpOverlap::AsyncTp || p.compiled_blocks, "framework " + p.name + ".tp_overlap", "async_tp",
                 "compiled blocks: the compiler does the splitting", "use compiled_blocks=True or another tp_overlap");
+  check.require(p.moe_dispatcher != Dispatcher::Framework, "framework " + p.name + ".moe_dispatcher", "framework",
+                "alltoall, allgather or deepep");
   check.throw_if_any();
 }
 

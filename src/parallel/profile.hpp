@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "parallel/expert_load.hpp"
+
 namespace dts {
 
 // What "selective" recomputation runs again: core attention (Megatron), or every second matmul and all elementwise
@@ -42,6 +44,9 @@ struct FrameworkProfile {
   bool cached_casts = true;          // weights are cast once a step, inputs kept cast for backward; false: cast at each use
   bool cast_before_gather = false;   // what sequence parallelism gathers for a matmul travels in its narrow type
   bool cast_parameters = false;      // ZeRO gathers matmul weights in the narrow type, cast by their owner
+
+  Dispatcher moe_dispatcher = Dispatcher::AllToAll;  // where the strategy names none
+  bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
   // Data parallel
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hardware/dtype.hpp"
+#include "parallel/expert_load.hpp"
 
 namespace dts {
 
@@ -34,6 +35,15 @@ struct Strategy {
   bool overlap_param_gather = true;
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
+
+  // Experts
+  Dispatcher moe_dispatcher = Dispatcher::Framework;
+  ExpertLoad expert_load;
+  double capacity_factor = 0;           // 0 = dropless
+  bool pad_to_capacity = false;         // every expert computes its whole capacity
+  int moe_max_nodes = 0;                // node-limited routing; 0 = no limit
+  bool overlap_shared_experts = false;  // they run beside dispatch and combine
+  bool overlap_moe_1f1b = false;        // one micro-batch's exchange runs beside the other's compute
 };
 
 // Context-parallel ranks that split attention's heads among them; the others split its sequence.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pricing/expert_overlap.hpp"
 #include "pricing/group_pricer.hpp"
 #include "pricing/op_cost.hpp"
 #include "pricing/op_passes.hpp"
@@ -67,6 +68,11 @@ class BlockPricer {
       add(ops_[i], again_[i]);
       count_parameters(ops_[i]);
     }
+    bool dispatch_again = false;
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      dispatch_again |= ops_[i].op->kind == OpKind::Dispatch && again_[i] > 0;
+    }
+    overlap_exchange(cost_, ops_, c_, dispatch_again);
     apply_host_floor(cost_.forward, forward_kernels_ * c_.profile.host_forward_s_per_op);
     apply_host_floor(cost_.recompute, kernels_again_ * c_.profile.host_forward_s_per_op);
     apply_host_floor(cost_.backward, backward_kernels_ * c_.profile.host_backward_s_per_op);

@@ -31,12 +31,14 @@ GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid) : ne
 CallPrice GroupPricer::price(const CollectiveCall& call) const {
   CallPrice slowest;
   if (call.bytes <= 0) return slowest;
+  const double bytes = call.bytes * call.load;
   for (const RankGroup& group : representatives_[at(call.axis)]) {
     CallPrice price;
     if (call.kind == CollectiveKind::SendRecv) {
-      price = to_next(call.bytes, group.ranks);
+      price = to_next(bytes, group.ranks);
     } else {
-      const CollectiveCost cost = network_.cost(call.kind, call.bytes, group);
+      const CollectiveCost cost = call.copies.deduplicated() ? network_.exchange(bytes, call.copies, group)
+                                                             : network_.cost(call.kind, bytes, group);
       price = {cost.time_s, cost.sms};
     }
     if (price.seconds > slowest.seconds) slowest = price;

@@ -4,6 +4,7 @@
 #include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
 #include "compute/gemm.hpp"
+#include "compute/grouped.hpp"
 #include "compute/memory_bound.hpp"
 #include "compute/quantise.hpp"
 #include "workload/flops.hpp"
@@ -24,8 +25,17 @@ ConvShape conv_shape(const LocalOp& op) {
 double OpTimer::gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const {
   const GemmShape shape = pass_shape(forward, pass);
   if (op.op->kind != OpKind::GroupedMatmul) return gemm_time_s(device, type, shape, pass, output_bytes);
-  return grouped_gemm_time_s(device, type, op.local_experts, shape, pass, output_bytes,
-                             profile.grouped_single_launch ? kGroupedSingleLaunch : kGroupedMultiStream);
+  const GroupedKernel& kernel = profile.grouped_single_launch ? kGroupedSingleLaunch : kGroupedMultiStream;
+  if (!op.expert_rows.empty()) {
+    return grouped_rows_time_s(device, type, op.expert_rows, op.out, op.in, pass, output_bytes, kernel);
+  }
+  return grouped_gemm_time_s(device, type, op.local_experts, shape, pass, output_bytes, kernel);
+}
+
+// 16-bit operands with fp32 results, or fp32 throughout.
+double OpTimer::router_s(const LocalOp& op, GemmPass pass, double output_bytes) const {
+  const bool narrow_operands = !profile.moe_router_fp32 && sizes.activation_bytes < 4;
+  return gemm_s(op, {op.rows, op.op->experts, op.in}, pass, narrow_operands ? DType::BF16 : DType::FP32, output_bytes);
 }
 
 QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe recipe) noexcept {
@@ -57,7 +67,7 @@ double OpTimer::recast_s(const LocalOp& op) const {
 
 // Stated bytes are those of fused kernels on 2-byte activations.
 double OpTimer::pass_bytes(const LocalOp& op, double bytes_per_element) const {
-  return op.rows * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
+  return op.busy_rows() * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
 }
 
 double OpTimer::forward_s(const LocalOp& op) const {
@@ -66,20 +76,19 @@ double OpTimer::forward_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.rows * op.in * op.cast_share, o.trainable && profile.cached_casts ? 2 : 1) +
-             gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
+      return quantise_s(op.busy_rows() * op.in * op.cast_share, o.trainable && profile.cached_casts ? 2 : 1) +
+             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
     case OpKind::Attention: return attention_s(op, false);
     case OpKind::Router:  // fp32 scores
-      return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::Forward, DType::FP32, 4) +
+      return router_s(op, GemmPass::Forward, 4) +
              stream_time_s(device, 8 * op.rows * o.experts);
     case OpKind::CrossEntropy: return stream_time_s(device, profile.cross_entropy_bytes / 2 * op.rows * op.in);
     case OpKind::Embedding: return stream_time_s(device, embedding_forward_bytes(op.rows, op.out, element));
     case OpKind::Dispatch:
-    case OpKind::Combine:  // one read and one write of every routed copy
-      return permute_time_s(device, 2 * element * op.rows * op.in);
+    case OpKind::Combine: return permute_time_s(device, element * op.permuted_rows * op.in);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::Forward, element);
     case OpKind::Custom:
-      return roofline_time_s(device, precision, op.rows * o.flops_per_row, pass_bytes(op, o.forward_bytes_per_element));
+      return roofline_time_s(device, precision, op.busy_rows() * o.flops_per_row, pass_bytes(op, o.forward_bytes_per_element));
     case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
     default: return stream_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
   }
@@ -91,17 +100,17 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.rows * op.out * op.grad_cast_share, o.trainable ? 2 : 1) +
-             gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::DataGrad, precision, element);
+      return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable ? 2 : 1) +
+             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, precision, element);
     case OpKind::Attention: return attention_s(op, true);
-    case OpKind::Router: return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::DataGrad, DType::FP32, 4);
+    case OpKind::Router: return router_s(op, GemmPass::DataGrad, 4);
     case OpKind::CrossEntropy:
     case OpKind::Dispatch:
     case OpKind::Combine: return forward_s(op);
     case OpKind::Embedding: return 0;
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::DataGrad, element);
     case OpKind::Custom:
-      return roofline_time_s(device, precision, op.rows * o.flops_per_row, pass_bytes(op, o.backward_bytes_per_element));
+      return roofline_time_s(device, precision, op.busy_rows() * o.flops_per_row, pass_bytes(op, o.backward_bytes_per_element));
     case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
     default: return stream_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
   }
@@ -115,14 +124,14 @@ double OpTimer::weight_grad_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return gemm_s(op, {op.rows / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, precision, accumulate);
-    case OpKind::Router: return gemm_s(op, {op.rows, o.experts, op.in}, GemmPass::WeightGrad, DType::FP32, accumulate);
+      return gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, precision, accumulate);
+    case OpKind::Router: return router_s(op, GemmPass::WeightGrad, accumulate);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulate);
     case OpKind::Embedding:
       return stream_time_s(device, embedding_backward_bytes(op.rows, op.out, sizes.activation_bytes, op.parameters / op.out,
                                                             profile.grad_accumulate_bytes > 0));
     case OpKind::Custom:
-      return roofline_time_s(device, precision, op.rows * o.flops_per_row, accumulate * op.parameters);
+      return roofline_time_s(device, precision, op.busy_rows() * o.flops_per_row, accumulate * op.parameters);
     default: return stream_time_s(device, accumulate * op.parameters);
   }
 }
@@ -154,7 +163,8 @@ int OpTimer::kernels(const LocalOp& op) const {
     case OpKind::Router: return 5;                                   // scores, softmax, top-k, map, auxiliary loss
     case OpKind::Dispatch:
     case OpKind::Combine: return 4;
-    case OpKind::GroupedMatmul: return 2;
+    case OpKind::GroupedMatmul:  // one launch, or for each expert a product and, of narrow types, a cast
+      return profile.grouped_single_launch ? 2 : 2 + static_cast<int>(op.local_experts) * (narrow(precision) ? 2 : 1);
     case OpKind::CrossEntropy: return 4;
     default: return 1;
   }

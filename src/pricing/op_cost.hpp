@@ -37,6 +37,7 @@ struct OpTimer {
 
  private:
   double gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const;
+  double router_s(const LocalOp& op, GemmPass pass, double output_bytes) const;
   double attention_s(const LocalOp& op, bool backward) const;
   int attention_kernels(const LocalOp& op) const;
   double attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const;

@@ -53,12 +53,25 @@ class StepMemory {
     double kept = 0, transient = 0;  // bytes of one block and micro-batch
   };
 
+  // Experts keep the rows of the fullest rank.
+  SavedContext context_of(const Block& block) const {
+    SavedContext context = context_;
+    for (const Op& op : block.ops) {
+      if (op.kind != OpKind::GroupedMatmul) continue;
+      const LocalSizes& sizes = step_.priced.sizes;
+      context.routed_load = routed_load(sizes.routing, static_cast<int>(op.experts), op.top_k, s_.ep,
+                                        sizes.tokens / sizes.token_share()).fullest;
+    }
+    return context;
+  }
+
   Kept kept(const Block& block) const {
+    const SavedContext context = context_of(block);
     const bool by_output = s_.recompute == Recompute::Selective && p_.selective == SelectiveRule::AlternateMatmuls;
-    const KeptBytes bytes = by_output ? kept_outputs(block.ops, context_, dropped_shares(block))
-                                      : kept_bytes(block.ops, context_, s_.recompute);
+    const KeptBytes bytes = by_output ? kept_outputs(block.ops, context, dropped_shares(block))
+                                      : kept_bytes(block.ops, context, s_.recompute);
     return {tokens_ * bytes.kept,
-            tokens_ * (bytes.recomputed + backward_extra_bytes_per_token(block.ops, context_))};
+            tokens_ * (bytes.recomputed + backward_extra_bytes_per_token(block.ops, context))};
   }
 
   // What is recomputed is not kept; nor is, by a compiler, the last matmul's output, which only the residual adds.
@@ -109,7 +122,10 @@ class StepMemory {
       if (chunks[v].has_stem) sum += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
       if (chunks[v].has_head) r.activations += heads_in_flight() * tokens_ * saved_bytes_per_token(job_.model.head.ops, head_context_);
     }
-    const long long in_flight = chunks_in_flight(s_.schedule, s_.pp, s_.vpp, rank, step_.plan.micro_batches);
+    // A pair of overlapped passes holds one chunk more, as far as there are micro-batches.
+    const long long most = static_cast<long long>(step_.plan.micro_batches) * s_.vpp;
+    const long long in_flight = std::min(most, chunks_in_flight(s_.schedule, s_.pp, s_.vpp, rank, step_.plan.micro_batches) +
+                                                   (s_.overlap_moe_1f1b ? 1 : 0));
     r.activations += sum / s_.vpp * static_cast<double>(in_flight);
   }
 

@@ -39,7 +39,7 @@ class Planner {
 
  private:
   void price(PricedModel& priced) {
-    priced.sizes = local_sizes(job_.model, s_, job_.seq_len);
+    priced.sizes = local_sizes(job_.model, s_, job_.profile, job_.seq_len);
     const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
                                s_.zero, static_cast<double>(job_.micro_batches())};
     const auto add = [&](const Block& block, BlockRole role) {

@@ -2,7 +2,7 @@
 
 #include <map>
 #include <string>
-#include <tuple>
+#include <utility>
 
 #include "error.hpp"
 
@@ -32,14 +32,14 @@ class CallCounts {
   template <class Visit>
   void for_each(Visit visit) const {
     for (const auto& [key, times] : counts_) {
-      visit(std::get<0>(key), CollectiveCall{std::get<1>(key), std::get<2>(key), std::get<3>(key)}, times);
+      visit(key.first, key.second, times);
     }
   }
 
  private:
   void add(std::size_t stage, const std::vector<CollectiveCall>& calls) {
     for (const CollectiveCall& call : calls) {
-      counts_[{static_cast<int>(stage) % pp_, call.kind, call.axis, call.bytes}] += 1;
+      counts_[{static_cast<int>(stage) % pp_, call}] += 1;
     }
   }
 
@@ -63,7 +63,7 @@ class CallCounts {
 
   const StepPlan& plan_;
   int pp_;
-  std::map<std::tuple<int, CollectiveKind, Axis, double>, double> counts_;
+  std::map<std::pair<int, CollectiveCall>, double> counts_;
 };
 
 // Transfers between neighbouring virtual stages, and the tied embedding between first and last.
@@ -109,7 +109,12 @@ std::vector<double> traffic_of_step(const StepPlan& plan, const StepProgram& fol
         }
         continue;
       }
-      network.add_traffic(call.kind, call.bytes, times, network.group(std::move(ranks)), matrix);
+      const RankGroup group = network.group(std::move(ranks));
+      if (call.copies.deduplicated()) {
+        network.add_exchange_traffic(call.bytes, call.copies, times, group, matrix);
+      } else {
+        network.add_traffic(call.kind, call.bytes, times, group, matrix);
+      }
     }
   });
   if (grid.size(Axis::PP) > 1) add_pipeline(plan, folded, grid, network, matrix);

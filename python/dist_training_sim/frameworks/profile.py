@@ -42,6 +42,10 @@ class FrameworkProfile:
     cached_casts, cast_before_gather, cast_parameters
         8- and 4-bit matmuls: weights cast once a step and inputs kept cast for backward, or each at every use;
         activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
+    moe_dispatcher
+        `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
+    moe_router_fp32
+        Expert scores as an fp32 matmul; otherwise 16-bit operands with fp32 results.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
@@ -86,6 +90,8 @@ class FrameworkProfile:
     cached_casts: bool = True
     cast_before_gather: bool = False
     cast_parameters: bool = False
+    moe_dispatcher: str = "alltoall"
+    moe_router_fp32: bool = True
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0
     grad_accumulate_bytes: float = 8.0
@@ -136,6 +142,8 @@ class FrameworkProfile:
             problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
         if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
             problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
+        if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):
+            problems.add(f"framework {self.name}.moe_dispatcher", self.moe_dispatcher, "alltoall, allgather or deepep")
         problems.raise_if_any()
 
     @classmethod

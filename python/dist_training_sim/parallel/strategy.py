@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
 from ..named_enum import NamedEnum
+from .expert_load import Dispatcher, ExpertLoad, LoadKind
 
 __all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
 
@@ -104,6 +106,19 @@ class Strategy:
         Axes from the fastest varying rank to the slowest.
     layers_per_stage
         Layers of each virtual stage in model order; empty = even.
+    moe_dispatcher
+        `"alltoall"`, `"allgather"`, `"deepep"`, or `"framework"` for the profile's choice.
+    expert_load
+        An `ExpertLoad`, the name of a kind, or measured rows per expert.
+    capacity_factor, pad_to_capacity
+        Rows of an expert beyond `ceil(tokens * top_k / experts * capacity_factor)` per sending rank are dropped; 0
+        drops none. With padding every expert computes exactly that many.
+    moe_max_nodes
+        Node-limited routing: nodes on which the experts of one token may lie, 0 = any. It shortens `"deepep"` alone:
+        the others send a row per expert wherever it lies.
+    overlap_shared_experts, overlap_moe_1f1b
+        What runs beside the exchange of tokens: the shared experts, or the compute of the micro-batch whose backward is
+        paired with this one's forward.
 
     Raises
     ------
@@ -141,6 +156,13 @@ class Strategy:
     overlap_param_gather: bool = True
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
+    moe_dispatcher: Dispatcher | str = Dispatcher.FRAMEWORK
+    expert_load: ExpertLoad | LoadKind | str | Sequence[float] = LoadKind.BALANCED
+    capacity_factor: float = 0.0
+    pad_to_capacity: bool = False
+    moe_max_nodes: int = 0
+    overlap_shared_experts: bool = False
+    overlap_moe_1f1b: bool = False
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -150,15 +172,22 @@ class Strategy:
             if getattr(self, name) is not None:
                 problems.count(f"strategy.{name}", getattr(self, name))
         problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
-        for name in ("overlap_grad_reduce", "overlap_param_gather", "sequence_parallel"):
-            value = getattr(self, name)
-            if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
-                problems.add(f"strategy.{name}", value, "true or false")
+        problems.count("strategy.moe_max_nodes", self.moe_max_nodes, minimum=0)
+        problems.non_negative("strategy.capacity_factor", self.capacity_factor)
+        self._check_switches(problems)
+        object.__setattr__(self, "expert_load", ExpertLoad.of(self.expert_load))
         object.__setattr__(self, "layers_per_stage", tuple(self.layers_per_stage))
         for i, count in enumerate(self.layers_per_stage):
             problems.count(f"strategy.layers_per_stage[{i}]", count, minimum=0)
         self._name_enums(problems)
         problems.raise_if_any()
+
+    def _check_switches(self, problems: Problems) -> None:
+        switches = ("overlap_grad_reduce", "overlap_param_gather", "sequence_parallel", "pad_to_capacity")
+        for name in (*switches, "overlap_shared_experts", "overlap_moe_1f1b"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
+                problems.add(f"strategy.{name}", value, "true or false")
 
     def _name_enums(self, problems: Problems) -> None:
         kinds: dict[str, type[NamedEnum]] = {
@@ -168,6 +197,7 @@ class Strategy:
             "precision": Precision,
             "fp8_recipe": Fp8Recipe,
             "cp_comm": ContextComm,
+            "moe_dispatcher": Dispatcher,
         }
         for name, kind in kinds.items():
             value = getattr(self, name)

@@ -1,0 +1,60 @@
+#include "comm/token_exchange.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "comm/fabric.hpp"
+#include "comm/fabric_rates.hpp"
+
+namespace dts {
+namespace {
+
+constexpr double kExchangeSms = 20;  // DeepEP's default in Megatron-LM (fused_a2a.py); HybridEP takes 4 to 16
+
+// Probability that none of `chosen` of `experts` falls on `own` of them.
+double missed(double experts, double own, double chosen) noexcept {
+  double share = 1;
+  for (double j = 0; j < chosen && share > 0; ++j) share *= std::max(experts - own - j, 0.0) / (experts - j);
+  return share;
+}
+
+}  // namespace
+
+double distinct_groups(double groups, double domains, const TokenCopies& copies) noexcept {
+  const double limit = copies.max_domains > 0 ? std::min<double>(copies.max_domains, domains) : domains;
+  const double reachable = copies.experts * limit / domains;
+  const double chosen = std::min(copies.top_k, reachable);
+  return groups * limit / domains * (1 - missed(reachable, copies.experts / groups, chosen));
+}
+
+ExchangeBytes exchange_bytes(double bytes, const TokenCopies& copies, const GroupSpan& span) noexcept {
+  const double rows = bytes / copies.top_k, domains = span.domains;
+  const double met = distinct_groups(domains, domains, copies);
+  return {rows * (met - met / domains), span.ranks_per_domain > 1 ? rows * distinct_groups(span.ranks, domains, copies) : 0};
+}
+
+CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const TokenCopies& copies, const GroupSpan& span) {
+  CollectiveCost cost;
+  if (span.ranks <= 1) return cost;
+  const ScaleUpSpec& up = cluster.node.scale_up;
+  if (up.kind == ScaleUpKind::Torus) {  // no switch to fan out over: one row per rank, as an all-to-all
+    const double rows = bytes / copies.top_k * distinct_groups(span.ranks, span.domains, copies);
+    return fabric_collective(cluster, CollectiveKind::AllToAll, rows, span);
+  }
+  const ExchangeBytes moved = exchange_bytes(bytes, copies, span);
+  const GroupRates r = rates_of(cluster, span);
+  const double inside_s = moved.scale_up > 0 ? moved.scale_up / r.p2p_Bps : 0;
+  const double nic_s = moved.nic > 0 ? moved.nic / (r.nic_rank_Bps * cluster.scale_out.ring_efficiency) : 0;
+  const double remote = r.domains - 1, most = std::max(moved.nic, moved.scale_up);
+  cost.time_s = up.p2p_launch_s + up.p2p_peer_s * (r.members - 1) + std::max(inside_s, nic_s);
+  if (remote > 0) cost.time_s += cluster.scale_out.hop_s + cluster.scale_out.p2p_peer_s * (remote - 1);
+  cost.time_s += (remote > 0 ? cluster.scale_out.p2p_ramp : up.p2p_ramp) * std::sqrt(most);
+  cost.algorithm = remote > 0 ? "hierarchical" : "deduplicated";
+  const double bulk_s = std::max(inside_s, nic_s);
+  cost.bound = bulk_s < cost.time_s / 2 ? "latency" : nic_s >= inside_s ? "nic" : "scale-up";
+  cost.sent_bytes_per_rank = moved.nic + moved.scale_up;
+  cost.sms = kExchangeSms;
+  return cost;
+}
+
+}  // namespace dts
