@@ -222,10 +222,13 @@ class Result:
 
 def strategy_dict(strategy: Any) -> dict[str, Any]:
     """Plain values of a strategy, enums by name."""
-    from dataclasses import fields
+    from dataclasses import fields, is_dataclass
 
     values = {f.name: getattr(strategy, f.name) for f in fields(strategy)}
-    return {name: getattr(value, "value", value) for name, value in values.items()}
+    return {
+        name: strategy_dict(value) if is_dataclass(value) else getattr(value, "value", value)
+        for name, value in values.items()
+    }
 
 
 def _breakdown(core: _core.Breakdown) -> dict[str, float]:

@@ -22,7 +22,12 @@ SAMPLE = Path(__file__).parent / "fixtures" / "runs_sample.jsonl"
 PROFILES = {name: frameworks.load(name) for name in frameworks.names()}
 NO_EFFECT = {"name", "label", "sources", "unvalidated", "defaults"}  # texts; `defaults` has its own test
 FACTS = [f.name for f in dataclasses.fields(FrameworkProfile) if f.name not in NO_EFFECT]
-OTHER = {"selective": "alternate_matmuls", "attention_kernel": "fa2", "main_grad_bytes": 2.0}
+OTHER = {
+    "selective": "alternate_matmuls",
+    "attention_kernel": "fa2",
+    "main_grad_bytes": 2.0,
+    "moe_dispatcher": "allgather",
+}
 GPT = language_model("gpt", [gpt_block(1024, 16)] * 4, 1024, 50_304, positions=1024)
 JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(tp=4, micro_batch=2, global_batch=16, recompute="selective")),

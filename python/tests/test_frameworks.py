@@ -51,6 +51,7 @@ OTHER_VALUES: dict[str, dict[Any, Any]] = {
     "attention_kernel": {"": "fa2"},
     "main_grad_bytes": {4.0: 2.0},
     "tp_overlap": {"bulk": "none"},
+    "moe_dispatcher": {"alltoall": "allgather"},
     "bucket_parameters_per_rank": {0.0: 1e6},
 }
 

@@ -29,9 +29,9 @@ def dense(layers: int = 8, *, tied: bool = False) -> Model:
     return transformer.language_model("dense", [block] * layers, 256, 1024, tied=tied)
 
 
-def routed(layers: int = 4) -> Model:
+def routed(layers: int = 4, shared: transformer.Mlp | None = None) -> Model:
     attention = transformer.Attention(8, 4, 32)
-    block = transformer.pre_norm_block("moe", 256, attention, transformer.Experts(8, 2, 256))
+    block = transformer.pre_norm_block("moe", 256, attention, transformer.Experts(8, 2, 256, shared=shared))
     return transformer.language_model("routed", [block] * layers, 256, 1024)
 
 
@@ -333,6 +333,13 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "micro_batch": ({}, 2),
     "global_batch": ({}, 32),
     "recompute": ({}, "full"),
+    "moe_dispatcher": ({"ep": 4}, "allgather"),
+    "expert_load": ({"ep": 4}, "zipf"),
+    "capacity_factor": ({"ep": 4, "expert_load": "zipf"}, 1.0),
+    "pad_to_capacity": ({"ep": 4, "expert_load": "zipf", "capacity_factor": 2.0}, True),
+    "moe_max_nodes": ({"dp": 16, "ep": 8, "moe_dispatcher": "deepep", "rank_order": "tp-cp-dp-ep-pp"}, 1),
+    "overlap_shared_experts": ({"ep": 4}, True),
+    "overlap_moe_1f1b": ({"ep": 4}, True),
     "fp8_recipe": ({"precision": "fp8"}, "mxfp8"),
     "cp_comm": ({"cp": 2}, "all_gather"),
     "cp_a2a": ({"cp": 4, "cp_comm": "a2a+p2p", "cp_a2a": 2}, 4),
@@ -350,7 +357,8 @@ def outcome(strategy: Strategy) -> tuple[Any, ...]:
     devices = devices_of(strategy.resolved(strategy.dp or 8)) if strategy.dp else 8
     profile = dts.FrameworkProfile.from_catalog("ideal").replace(bucket_parameters=1e5)
     try:
-        result = run(routed(), strategy, cluster=cluster_of(devices), framework=profile)
+        model = routed(shared=transformer.Mlp(256))
+        result = run(model, strategy, cluster=cluster_of(devices), framework=profile)
     except ConfigError as error:
         return (str(error),)
     return result.step_time_s, result.breakdown, result.memory, result.events.columns["start_s"].tobytes()

@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
+from ..parallel.expert_load import Dispatcher, LoadKind
 from ..parallel.strategy import ContextComm, Fp8Recipe, Optimizer, Precision, Recompute, Schedule, Strategy
 from ..result import Result
 from ..simulator.simulate import checked_seq_len
@@ -67,6 +68,13 @@ def simulate(
     fp8_recipe: Annotated[str, _option("Scaling of 8-bit matmuls.", metavar=_choices(Fp8Recipe))] = "tensorwise",
     cp_comm: Annotated[str, _option("Communication of context parallelism.", metavar=_choices(ContextComm))] = "p2p",
     cp_a2a: Annotated[int, _option("Ranks that exchange heads under a2a+p2p.")] = 1,
+    moe_dispatcher: Annotated[str, _option("How tokens reach experts.", metavar=_choices(Dispatcher))] = "framework",
+    expert_load: Annotated[str, _option("Rows over experts.", metavar=_choices(LoadKind))] = "balanced",
+    capacity_factor: Annotated[float, _option("Experts drop rows beyond this share of the mean; 0 = none.")] = 0.0,
+    pad_to_capacity: Annotated[bool, _option("Fill every expert up to its capacity.")] = False,
+    moe_max_nodes: Annotated[int, _option("Nodes that a token's experts may lie on; 0 = any.")] = 0,
+    overlap_shared_experts: Annotated[bool, _option("Shared experts run beside the exchange.")] = False,
+    overlap_moe_1f1b: Annotated[bool, _option("The exchange runs beside another micro-batch's pass.")] = False,
     optimizer: Annotated[str, _option("Weight update.", metavar=_choices(Optimizer))] = "adam",
     schedule: Annotated[str, _option("Order of pipeline passes.", metavar=_choices(Schedule))] = "1f1b",
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,

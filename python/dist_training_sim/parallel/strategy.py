@@ -157,7 +157,7 @@ class Strategy:
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
     moe_dispatcher: Dispatcher | str = Dispatcher.FRAMEWORK
-    expert_load: ExpertLoad | LoadKind | str | Sequence[float] = LoadKind.BALANCED
+    expert_load: ExpertLoad | LoadKind | str | Sequence[float] = ExpertLoad()  # noqa: RUF009 - frozen
     capacity_factor: float = 0.0
     pad_to_capacity: bool = False
     moe_max_nodes: int = 0
