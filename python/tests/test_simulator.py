@@ -326,3 +326,17 @@ def test_too_many_devices_for_events() -> None:
     made.set_model_size(1e6, 1)
     with pytest.raises(ConfigError, match=r"dts.simulate"):
         made.simulate_training_iteration()
+
+
+@pytest.mark.parametrize("bad", [5, None, object()])
+def test_things_of_the_wrong_kind_are_named(bad: Any) -> None:
+    simulator = dts.TrainingSimulator(dts.CommunicationModel(2), dts.ComputeModel(2), dts.MemoryModel(2))
+    for call, name in (
+        (lambda: simulator.set_model(bad), "model"),
+        (lambda: simulator.set_strategy(bad), "strategy"),
+        (lambda: simulator.set_framework(bad), "framework"),
+        (lambda: dts.TrainingSimulator(bad, bad, bad), "memory_model"),
+        (lambda: dts.simulate(bad, bad, dts.Strategy(), framework=bad), "cluster"),
+    ):
+        with pytest.raises(dts.ConfigError, match=name):
+            call()

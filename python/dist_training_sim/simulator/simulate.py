@@ -71,8 +71,11 @@ def simulate(
     model = Model.from_catalog(model) if isinstance(model, str) else model
     cluster = Cluster.from_catalog(cluster) if isinstance(cluster, str) else cluster
     profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
+    strategy = Strategy() if strategy is None else strategy
+    _check_kinds(model=(model, Model), cluster=(cluster, Cluster), strategy=(strategy, Strategy),
+                 framework=(profile, FrameworkProfile))  # fmt: skip
     seq_len = checked_seq_len(model, seq_len)
-    resolved = (strategy or Strategy()).resolved(cluster.device_count)
+    resolved = strategy.resolved(cluster.device_count)
     core_cluster = to_core(cluster)
     device = core_cluster.node.device
     use_attention_kernel(device, cluster.node.device.generation, profile)
@@ -98,6 +101,14 @@ def simulate(
         reserved_factor=profile.reserved_factor,
         _core_result=core,
     )
+
+
+def _check_kinds(**arguments: tuple[object, type]) -> None:
+    problems = Problems()
+    for name, (value, kind) in arguments.items():
+        if not isinstance(value, kind):
+            problems.add(name, value, f"a {kind.__name__}" + ("" if name == "strategy" else " or its name"))
+    problems.raise_if_any()
 
 
 def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | None) -> _core.Interconnect:

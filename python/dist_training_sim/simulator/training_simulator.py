@@ -137,8 +137,13 @@ class TrainingSimulator:
     """
 
     def __init__(self, comm_model: CommunicationModel, compute_model: ComputeModel, memory_model: MemoryModel) -> None:
-        devices = compute_model.num_devices
         problems = Problems()
+        kinds = {"comm_model": CommunicationModel, "compute_model": ComputeModel, "memory_model": MemoryModel}
+        for (name, kind), given in zip(kinds.items(), (comm_model, compute_model, memory_model), strict=True):
+            if not isinstance(given, kind):
+                problems.add(name, given, f"a {kind.__name__}")
+        problems.raise_if_any()
+        devices = compute_model.num_devices
         if memory_model.num_devices != devices:
             problems.add("memory_model.num_devices", memory_model.num_devices, f"compute_model's {devices}")
         nodes, per_node = comm_model.num_nodes, comm_model.devices_per_node
@@ -186,16 +191,20 @@ class TrainingSimulator:
         from .simulate import checked_seq_len
 
         model = Model.from_catalog(model) if isinstance(model, str) else model
+        _check_kind("model", model, Model)
         self._seq_len = checked_seq_len(model, seq_len)
         self._model = model
 
     def set_strategy(self, strategy: Strategy) -> None:
         """Choose the layout; a batch size set by `set_batch_size` fills a `global_batch` that is left out."""
+        _check_kind("strategy", strategy, Strategy)
         self._strategy = strategy
 
     def set_framework(self, framework: FrameworkProfile | str) -> None:
         """Choose the implementation facts; by default kernels and collectives without any host cost."""
-        self._framework = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
+        framework = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
+        _check_kind("framework", framework, FrameworkProfile)
+        self._framework = framework
 
     def simulate_training_iteration(self) -> IterationResult:
         """Simulate one iteration: forward and backward of every micro-batch, gradient reduction, weight update.
@@ -279,3 +288,10 @@ class TrainingSimulator:
             for i in range(compute.num_devices)
         ]
         return compute.device(0), [t / (times[0] * compute.speed(0)) for t in times]
+
+
+def _check_kind(name: str, value: object, kind: type) -> None:
+    problems = Problems()
+    if not isinstance(value, kind):
+        problems.add(name, value, f"a {kind.__name__}")
+    problems.raise_if_any()
