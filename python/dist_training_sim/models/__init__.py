@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import ops, transformer, vision
+from .lora import with_lora
 from .model import Block, LayerRun, Model, layer_runs
 from .op import Op, OpKind, Rows, Sharding
 
@@ -18,4 +19,5 @@ __all__ = [
     "ops",
     "transformer",
     "vision",
+    "with_lora",
 ]

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .rank_grid import RankGrid
-from .strategy import Recompute, Schedule, Strategy
+from .strategy import ContextComm, Fp8Recipe, Recompute, Schedule, Strategy
 
-__all__ = ["RankGrid", "Recompute", "Schedule", "Strategy"]
+__all__ = ["ContextComm", "Fp8Recipe", "RankGrid", "Recompute", "Schedule", "Strategy"]
