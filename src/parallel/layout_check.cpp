@@ -168,7 +168,7 @@ class LayoutChecker {
                    "at most tp=" + std::to_string(s_.tp) + " without sequence parallelism", "use sequence_parallel=True");
   }
 
-  // Transformer Engine's limits; kv heads fewer than the ranks are copied as DeepSpeed-Ulysses does.
+  // Transformer Engine's limits; kv heads fewer than the ranks are copied (NVlabs/Long-RL ulysses_attn.py).
   void context(const Op& op, std::set<std::string>& reported) {
     const int split = head_split(s_);
     const auto heads = static_cast<long long>(op.heads) / s_.tp, kv_heads = static_cast<long long>(op.kv_heads) / s_.tp;

@@ -41,7 +41,8 @@ struct FrameworkProfile {
   TpOverlap tp_overlap = TpOverlap::Bulk;
 
   // 8- and 4-bit matmuls
-  bool cached_casts = true;          // weights are cast once a step, inputs kept cast for backward; false: cast at each use
+  bool cached_casts = true;          // inputs are kept cast for backward and, below ZeRO-3, weights cast once a step;
+                                     // false: both at each use
   bool cast_before_gather = false;   // what sequence parallelism gathers for a matmul travels in its narrow type
   bool cast_parameters = false;      // ZeRO gathers matmul weights in the narrow type, cast by their owner
 

@@ -115,11 +115,14 @@ class BlockPricer {
     return c_.groups.grid().size(op.expert_weights ? Axis::EDP : Axis::DP_CP);
   }
 
+  // Parameters that ZeRO-3 gathers anew have no copy that lasts.
+  bool keeps_casts() const { return c_.profile.cached_casts && c_.zero < 3; }
+
   // Once a step, spread evenly over its micro-batches, or in every forward and again in backward.
   void cast_weights(const LocalOp& op, double again) {
     if (!is_cast(op)) return;
     const double weights = op.parameters / (owners_cast() ? copies(op) : 1);
-    const bool every = !c_.profile.cached_casts || (owners_cast() && c_.zero == 3);
+    const bool every = !keeps_casts();
     const double cast_s = timer_.weight_cast_s(op, weights, every ? 1 : 2) / (every ? 1 : c_.micro_batches);
     add_kernel(cost_.forward, cast_s);
     if (!every) return;
@@ -139,7 +142,7 @@ class BlockPricer {
     const bool narrow_gather = is_cast(op) && owners_cast();
     (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) +=
         op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
-    if (is_cast(op) && c_.profile.cached_casts && !owners_cast()) {
+    if (is_cast(op) && keeps_casts() && !owners_cast()) {
       cost_.cast_bytes += op.parameters * operand_bytes(c_.precision) * stored_directions(timer_.recipe);
     }
   }

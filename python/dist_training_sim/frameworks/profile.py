@@ -40,7 +40,8 @@ class FrameworkProfile:
         `"userbuffers"`: also matmuls cut into chunks, forward and backward (Transformer Engine); `"async_tp"`: matmuls
         cut into chunks by a compiler, nothing else. Both need sequence parallelism within one scale-up domain.
     cached_casts, cast_before_gather, cast_parameters
-        8- and 4-bit matmuls: weights cast once a step and inputs kept cast for backward, or each at every use;
+        8- and 4-bit matmuls: weights cast once a step (ZeRO-3: at every use) and inputs kept cast for
+        backward, or each at every use;
         activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
     moe_dispatcher
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._callable import make_callable
 from . import ops, transformer, vision
+from .lora import with_lora
 from .model import Block, LayerRun, Model, layer_runs
 from .op import Op, OpKind, Rows, Sharding
 
@@ -19,6 +20,7 @@ __all__ = [
     "ops",
     "transformer",
     "vision",
+    "with_lora",
 ]
 
 make_callable(__name__)  # dts.models() lists the catalogue

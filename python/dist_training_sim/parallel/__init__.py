@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from .expert_load import Dispatcher, ExpertLoad, LoadKind
 from .rank_grid import RankGrid
-from .strategy import Recompute, Schedule, Strategy
+from .strategy import ContextComm, Fp8Recipe, Recompute, Schedule, Strategy
 
-__all__ = ["Dispatcher", "ExpertLoad", "LoadKind", "RankGrid", "Recompute", "Schedule", "Strategy"]
+__all__ = [
+    "ContextComm",
+    "Dispatcher",
+    "ExpertLoad",
+    "Fp8Recipe",
+    "LoadKind",
+    "RankGrid",
+    "Recompute",
+    "Schedule",
+    "Strategy",
+]
