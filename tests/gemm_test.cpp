@@ -23,6 +23,37 @@ double time_s(const dts::DeviceSpec& d, const GemmShape& s, GemmPass pass = Gemm
 constexpr double kCompute_s = 2.0 * 128 * 128 * 1280 / 1e12;
 constexpr double kMatrix_s = 2.0 * 1280 * 1280 / 1e12;
 
+TEST(GroupedGemm, EqualRowsAreTheEqualShape) {
+  const dts::DeviceSpec d = dts_test::round_device();
+  for (GemmPass pass : {GemmPass::Forward, GemmPass::DataGrad, GemmPass::WeightGrad}) {
+    for (const dts::GroupedKernel& kernel : {dts::kGroupedSingleLaunch, dts::kGroupedMultiStream}) {
+      const GemmShape shape = dts::pass_shape({640, 768, 1280}, pass);
+      EXPECT_NEAR(dts::grouped_rows_time_s(d, DType::BF16, {640, 640, 640, 640}, 768, 1280, pass, 2, kernel),
+                  dts::grouped_gemm_time_s(d, DType::BF16, 4, shape, pass, 2, kernel), 1e-15);
+    }
+  }
+}
+
+TEST(GroupedGemm, UnequalRowsRoundUpPerExpert) {
+  // Tiles of 128 rows: 1 + 1279 rows need 1 + 10 of them where 2 x 640 need 10; and idle experts cost nothing.
+  dts::DeviceSpec d = dts_test::round_device();
+  const auto rows_s = [&](const std::vector<double>& rows, GemmPass pass) {
+    return dts::grouped_rows_time_s(d, DType::BF16, rows, 1280, 1280, pass, 2);
+  };
+  EXPECT_GT(rows_s({1, 1279}, GemmPass::Forward), rows_s({640, 640}, GemmPass::Forward));
+  EXPECT_EQ(rows_s({0, 1280, 0}, GemmPass::Forward), rows_s({1280}, GemmPass::Forward));
+  EXPECT_EQ(rows_s({0, 0}, GemmPass::Forward), 0);
+  EXPECT_EQ(rows_s({}, GemmPass::Forward), 0);
+}
+
+TEST(GroupedGemm, DeepestWeightGradientEndsTheLaunch) {
+  // Few tiles, 64 and 6400 rows deep, on 100 multiprocessors: a deep one of at least 64 x 64 decides.
+  const dts::DeviceSpec d = dts_test::round_device();
+  const double t = dts::grouped_rows_time_s(d, DType::BF16, {64, 6400}, 128, 128, GemmPass::WeightGrad, 0,
+                                            dts::kGroupedSingleLaunch, Clock::Burst);
+  EXPECT_GE(t, 2 * 64.0 * 64 * 6400 / (100e12 / 100));
+}
+
 }  // namespace
 
 TEST(Gemm, OneWaveByHand) {

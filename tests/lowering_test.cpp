@@ -224,6 +224,66 @@ TEST(Lowering, ExpertTensorParallelismGathersAndScatters) {
   }
 }
 
+TEST(Lowering, AllGatherDispatcherSendsEveryToken) {
+  // 4 x 2 ranks: every token once to each, with a byte map and fp32 weights of all 8 experts; only sums come back.
+  LocalSizes s = sizes(1, false, 1, 4, 2);
+  s.routing.dispatcher = Dispatcher::AllGather;
+  const double row = kHidden * 2, all = kTokens * 4;
+  const auto [forward, backward] = passes(kMoe, s);
+  EXPECT_EQ(forward, (Tally{{{Kind::AllGather, Axis::EP, all * (row + 5 * 8)}, 1},
+                            {{Kind::AllGather, Axis::ETP, 2 * all * (row + 5 * 8)}, 1},
+                            {{Kind::ReduceScatter, Axis::ETP, 2 * all * row}, 1},
+                            {{Kind::ReduceScatter, Axis::EP, all * row}, 1}}));
+  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::EP, all * row}, 1},
+                             {{Kind::AllGather, Axis::ETP, 2 * all * row}, 1},
+                             {{Kind::ReduceScatter, Axis::ETP, 2 * all * (row + 4 * 8)}, 1},
+                             {{Kind::ReduceScatter, Axis::EP, all * (row + 4 * 8)}, 1}}));
+}
+
+TEST(Lowering, DeepEpExchangesWithDeduplicatedRows) {
+  LocalSizes s = sizes(1, false, 1, 4);
+  s.routing.dispatcher = Dispatcher::DeepEP, s.routing.max_nodes = 2;
+  int exchanges = 0;
+  for (const LocalOp& op : lower_block(kMoe, s)) {
+    for (const Calls& calls : {op.forward_before, op.forward_after, op.backward_before, op.backward_after}) {
+      for (const CollectiveCall& call : calls) {
+        ++exchanges;
+        EXPECT_EQ(call.bytes, kTokens * 2 * kHidden * 2);
+        EXPECT_TRUE(call.copies.top_k == 2 && call.copies.experts == 8 && call.copies.max_domains == 2);
+      }
+    }
+  }
+  EXPECT_EQ(exchanges, 4);
+}
+
+TEST(Lowering, FullestRankBoundsExpertsAndExchange) {
+  LocalSizes s = sizes(1, false, 1, 4);
+  s.routing.load.kind = LoadKind::Histogram;
+  s.routing.load.histogram = {3, 1, 1, 0, 1, 1, 1, 0};
+  for (const LocalOp& op : lower_block(kMoe, s)) {
+    if (op.op->kind == OpKind::Dispatch) {
+      EXPECT_EQ(op.forward_after.at(0).load, 2);
+    }
+    if (op.op->kind != OpKind::GroupedMatmul) continue;
+    EXPECT_EQ(op.rows, kTokens * 2);  // the mean; all ranks together compute every routed row
+    EXPECT_EQ(op.busy_rows(), 2 * kTokens * 2);
+    EXPECT_EQ(op.expert_rows, (std::vector<double>{3 * kTokens, kTokens}));
+  }
+}
+
+TEST(Lowering, PaddingToCapacityFillsRows) {
+  LocalSizes s = sizes(1, false, 1, 4);
+  s.routing.capacity_factor = 1.25, s.routing.pad_to_capacity = true;
+  for (const LocalOp& op : lower_block(kMoe, s)) {
+    if (op.op->kind == OpKind::Combine) {
+      EXPECT_EQ(op.forward_before.at(0).bytes, 1.25 * kTokens * 2 * kHidden * 2);
+    }
+    if (op.op->kind == OpKind::GroupedMatmul) {
+      EXPECT_EQ(op.busy_rows(), 1.25 * kTokens * 2);
+    }
+  }
+}
+
 TEST(Lowering, ExpertsSplitLikeAPlainMlpWithoutSequenceParallelism) {
   // Every tp rank holds the same tokens: partial sums are all-reduced, forward after the experts, backward before them.
   const double routed = kTokens * 2 * kHidden * 2;

@@ -28,7 +28,11 @@ class FlatNetwork final : public Interconnect {
     c.time_s = 1e-6 + bytes * 1e-12, c.sms = 13;
     return c;
   }
+  CollectiveCost exchange(double bytes, const TokenCopies&, const RankGroup& group) const override {
+    return cost(CollectiveKind::AllToAll, bytes, group);
+  }
   void add_traffic(CollectiveKind, double, double, const RankGroup&, std::vector<double>&) const override {}
+  void add_exchange_traffic(double, const TokenCopies&, double, const RankGroup&, std::vector<double>&) const override {}
 
  private:
   int domain_;
@@ -54,9 +58,9 @@ struct Case {
     DeviceSpec device = dts_test::round_device();
     device.rates[index_of(DType::FP8)] = {200e12, 1, 0.5};
     device.gemm_fp8 = device.gemm;
-    const BlockContext context{device,      p,           groups, local_sizes({}, s, 8192), s.recompute,
+    const BlockContext context{device,      p,           groups, local_sizes({}, s, p, 8192), s.recompute,
                                s.precision, recipe, s.zero, micro_batches};
-    return price_block(block, context, false);
+    return price_block(block, context, BlockRole::Layer);
   }
 };
 

@@ -222,13 +222,14 @@ class Result:
 
 def strategy_dict(strategy: Any) -> dict[str, Any]:
     """Plain values of a strategy, enums by name."""
-    from dataclasses import fields, is_dataclass
+    from dataclasses import asdict
 
-    values = {f.name: getattr(strategy, f.name) for f in fields(strategy)}
-    return {
-        name: strategy_dict(value) if is_dataclass(value) else getattr(value, "value", value)
-        for name, value in values.items()
-    }
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(item) for name, item in value.items()}
+        return getattr(value, "value", value)
+
+    return {name: plain(value) for name, value in asdict(strategy).items()}
 
 
 def _breakdown(core: _core.Breakdown) -> dict[str, float]:

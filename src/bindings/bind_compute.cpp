@@ -1,6 +1,7 @@
 // Cost formulas of single ops, and the ComputeModel façade.
 #include <pybind11/native_enum.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include "compute/attention.hpp"
 #include "compute/byte_costs.hpp"

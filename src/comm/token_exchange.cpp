@@ -30,10 +30,12 @@ double distinct_groups(double groups, double domains, const TokenCopies& copies)
 ExchangeBytes exchange_bytes(double bytes, const TokenCopies& copies, const GroupSpan& span) noexcept {
   const double rows = bytes / copies.top_k, domains = span.domains;
   const double met = distinct_groups(domains, domains, copies);
-  return {rows * (met - met / domains), span.ranks_per_domain > 1 ? rows * distinct_groups(span.ranks, domains, copies) : 0};
+  return {rows * (met - met / domains),
+          span.ranks_per_domain > 1 ? rows * distinct_groups(span.ranks, domains, copies) : 0};
 }
 
-CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const TokenCopies& copies, const GroupSpan& span) {
+CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const TokenCopies& copies,
+                              const GroupSpan& span) {
   CollectiveCost cost;
   if (span.ranks <= 1) return cost;
   const ScaleUpSpec& up = cluster.node.scale_up;
@@ -43,14 +45,16 @@ CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const To
   }
   const ExchangeBytes moved = exchange_bytes(bytes, copies, span);
   const GroupRates r = rates_of(cluster, span);
-  const double inside_s = moved.scale_up > 0 ? moved.scale_up / r.p2p_Bps : 0;
-  const double nic_s = moved.nic > 0 ? moved.nic / (r.nic_rank_Bps * cluster.scale_out.ring_efficiency) : 0;
-  const double remote = r.domains - 1, most = std::max(moved.nic, moved.scale_up);
-  cost.time_s = up.p2p_launch_s + up.p2p_peer_s * (r.members - 1) + std::max(inside_s, nic_s);
-  if (remote > 0) cost.time_s += cluster.scale_out.hop_s + cluster.scale_out.p2p_peer_s * (remote - 1);
-  cost.time_s += (remote > 0 ? cluster.scale_out.p2p_ramp : up.p2p_ramp) * std::sqrt(most);
+  const ScaleOutSpec& out = cluster.scale_out;
+  const auto link_s = [](double link_bytes, double Bps, double ramp) {
+    return link_bytes > 0 ? link_bytes / Bps + ramp * std::sqrt(link_bytes) : 0;
+  };
+  const double inside_s = link_s(moved.scale_up, r.p2p_Bps, up.p2p_ramp);
+  const double nic_s = link_s(moved.nic, r.nic_rank_Bps * out.ring_efficiency, out.p2p_ramp);
+  const double remote = r.domains - 1, bulk_s = std::max(inside_s, nic_s);
+  cost.time_s = up.p2p_launch_s + up.p2p_peer_s * (r.members - 1) + bulk_s;
+  if (remote > 0) cost.time_s += out.hop_s + out.p2p_peer_s * (remote - 1);
   cost.algorithm = remote > 0 ? "hierarchical" : "deduplicated";
-  const double bulk_s = std::max(inside_s, nic_s);
   cost.bound = bulk_s < cost.time_s / 2 ? "latency" : nic_s >= inside_s ? "nic" : "scale-up";
   cost.sent_bytes_per_rank = moved.nic + moved.scale_up;
   cost.sms = kExchangeSms;

@@ -4,7 +4,7 @@
 //
 //   distinct groups of G equal groups = G (1 - C(E - E/G, k) / C(E, k))        uniform choice of k of E experts
 //   NIC bytes = rows (D_domains - D_domains / domains),  scale-up bytes = rows D_ranks
-//   time = launch, peers and hops + ramp sqrt(bytes) + max(NIC bytes / rate, scale-up bytes / rate)
+//   time = launch, peers and hops + max over both links of bytes / rate + ramp sqrt(bytes)
 //
 // Both links at once explain DeepEP's published rows for 8, 16 and 32 ranks at 0.87 to 0.92 of the NIC (the fabric's
 // ring efficiency) and 0.7 to 0.8 of NVLink (its all-to-all efficiency): docs/guide/experts.md. Left out: low-latency
@@ -35,6 +35,7 @@ struct ExchangeBytes {
 ExchangeBytes exchange_bytes(double bytes, const TokenCopies& copies, const GroupSpan& span) noexcept;
 
 // The cluster must have passed check_cluster and the span come from span_of; bytes are finite and >= 0.
-CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const TokenCopies& copies, const GroupSpan& span);
+CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const TokenCopies& copies,
+                              const GroupSpan& span);
 
 }  // namespace dts

@@ -16,7 +16,8 @@ double group_s(const GroupedKernel& k, GemmPass pass) noexcept {
   return pass == GemmPass::DataGrad ? k.data_grad_group_s : k.weight_grad_group_s;
 }
 
-double grouped_flops(const DeviceSpec& device, DType t, GemmPass pass, const GroupedKernel& kernel, Clock clock) noexcept {
+double grouped_flops(const DeviceSpec& device, DType t, GemmPass pass, const GroupedKernel& kernel,
+                     Clock clock) noexcept {
   return matmul_flops(device, t, clock) * layout_rate(pass) * grouped_rate(kernel, pass);
 }
 

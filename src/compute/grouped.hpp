@@ -1,7 +1,7 @@
-// Time of one product per expert, C_e = A_e B_e, with equal or unequal rows. Experts share the thread blocks of one launch:
-// a tile belongs to one expert, so each expert's rows round up to whole tiles, and the launch ends with its deepest tile
-// (weight gradients, whose depth is an expert's rows). Left out: the order in which tiles are taken, and rows that
-// libraries pad to 16 or 32 for 8-bit types, which is less than a tile.
+// Time of one product per expert, C_e = A_e B_e, with equal or unequal rows. Experts share the thread blocks of one
+// launch: a tile belongs to one expert, so each expert's rows round up to whole tiles, and the launch ends with its
+// deepest tile (weight gradients, whose depth is an expert's rows). Left out: the order in which tiles are taken, and
+// rows that libraries pad to 16 or 32 for 8-bit types, which is less than a tile.
 #pragma once
 
 #include <vector>
@@ -25,8 +25,8 @@ double grouped_gemm_time_s(const DeviceSpec& device, DType dtype, double groups,
                            GemmPass pass, double output_bytes_per_element,
                            const GroupedKernel& kernel = kGroupedSingleLaunch, Clock clock = Clock::Sustained) noexcept;
 
-// One product per entry of `rows`; out_features x in_features is the weight. Experts without rows do nothing forward and
-// in the data gradient; equal rows give the time above.
+// One product per entry of `rows`; out_features x in_features is the weight. Experts without rows do nothing forward
+// and in the data gradient; equal rows give the time above.
 double grouped_rows_time_s(const DeviceSpec& device, DType dtype, const std::vector<double>& rows, double out_features,
                            double in_features, GemmPass pass, double output_bytes_per_element,
                            const GroupedKernel& kernel = kGroupedSingleLaunch, Clock clock = Clock::Sustained);

@@ -25,7 +25,7 @@ double waves(double units, double w) noexcept { return units <= 1 ? 1 : units + 
 // What the tiles of all products come to.
 struct Blocks {
   double count = 0;
-  double depth = 0;    // k of a block with its prologue, mean
+  double depth = 0;  // k of a block with its prologue, mean
   double deepest = 0;
   double results = 0;  // elements of C
 };

@@ -108,8 +108,8 @@ void check_routing(Checker& check, const Strategy& s, double experts) {
   check.require(!(s.overlap_shared_experts && s.overlap_moe_1f1b), "strategy.overlap_shared_experts", "true",
                 "false when overlap_moe_1f1b already hides the exchange");
   const bool recomputes = s.recompute == Recompute::Full, pairs = s.schedule == PipelineSchedule::OneFOneB;
-  const bool plain = s.moe_dispatcher == Dispatcher::Framework && load.kind == LoadKind::Balanced && s.capacity_factor == 0 &&
-                     s.moe_max_nodes == 0 && !s.overlap_shared_experts && !s.overlap_moe_1f1b;
+  const bool plain = s.moe_dispatcher == Dispatcher::Framework && load.kind == LoadKind::Balanced &&
+                     s.capacity_factor == 0 && s.moe_max_nodes == 0 && !s.overlap_shared_experts && !s.overlap_moe_1f1b;
   check.require(experts > 0 || plain, "strategy", "options for experts", "none for a model without experts",
                 "leave out moe_dispatcher, expert_load, capacity_factor, moe_max_nodes and the expert overlaps");
   check.require(s.ep > 1 || !s.overlap_shared_experts, "strategy.overlap_shared_experts", "true",

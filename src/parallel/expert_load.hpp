@@ -8,10 +8,10 @@
 //   power_law   loads drawn from x^-exponent on [1, 0.8 tokens], at the quantiles (i + 1/2) / E
 //   histogram   measured rows per expert, in the order in which experts lie on the ranks
 //
-// A token uses an expert once, so none gets more than a share of 1 / top_k; the excess goes to the others in proportion.
-// Zipf and power-law experts are dealt to ranks in a seeded order. A capacity drops rows beyond
-// ceil(tokens k / E factor) per expert and sending rank; padding fills up to it. Left out: loads that change from layer
-// to layer and step to step, unequal experts inside a rank under uniform routing.
+// A token uses an expert once, so none gets more than a share of 1 / top_k; the excess goes to the others in
+// proportion. Zipf and power-law experts are dealt to ranks in a seeded order. A capacity drops rows beyond ceil(tokens
+// k / E factor) per expert and sending rank; padding fills up to it. Left out: loads that change from layer to layer
+// and step to step, unequal experts inside a rank under uniform routing.
 #pragma once
 
 #include <vector>
@@ -44,7 +44,7 @@ struct Routing {
   ExpertLoad load;
   double capacity_factor = 0;  // 0 = no row is dropped
   bool pad_to_capacity = false;
-  int max_nodes = 0;           // nodes (scale-up domains) that a token's experts may lie on; 0 = any
+  int max_nodes = 0;  // nodes (scale-up domains) that a token's experts may lie on; 0 = any
   bool overlap_shared_experts = false, overlap_pairs = false;  // what hides the exchange: pricing/expert_overlap.hpp
 };
 

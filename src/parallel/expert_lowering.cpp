@@ -7,7 +7,7 @@ using Kind = CollectiveKind;
 using Calls = std::vector<CollectiveCall>;
 
 struct Transfers {
-  Calls out, back;       // forward of dispatch, forward of combine
+  Calls out, back;            // forward of dispatch, forward of combine
   Calls out_grad, back_grad;  // backward of each
 };
 
@@ -66,8 +66,8 @@ double permuted_rows(const LocalSizes& s, const LocalOp& local) {
 void lower_exchange(const LocalSizes& s, LocalOp& local) {
   const Op& op = *local.op;
   const Dispatcher dispatcher = s.routing.dispatcher;
-  Transfers t = dispatcher == Dispatcher::AllGather ? gathered(s, op)
-                                                    : routed(s, op, local, dispatcher == Dispatcher::DeepEP);
+  Transfers t =
+      dispatcher == Dispatcher::AllGather ? gathered(s, op) : routed(s, op, local, dispatcher == Dispatcher::DeepEP);
   local.permuted_rows = permuted_rows(s, local);
   if (op.kind == OpKind::Dispatch) {
     local.forward_after = std::move(t.out);

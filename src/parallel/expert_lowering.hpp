@@ -1,8 +1,8 @@
 // What carries tokens to experts and back. t tokens of this rank, k experts each, rows of h features, N = etp * ep:
 //
-//   all-to-all   t k h over ep; with etp the received rows are gathered over it, and reduce-scattered before the way back
-//   all-gather   t N (h + routing map and weights of every expert), over ep then etp; back a reduce-scatter of t N h
-//   DeepEP       over ep, one copy per domain and rank (comm/token_exchange.hpp); etp as for all-to-all
+//   all-to-all   t k h over ep; with etp the received rows are gathered over it, and reduce-scattered before the way
+//   back all-gather   t N (h + routing map and weights of every expert), over ep then etp; back a reduce-scatter of t N
+//   h DeepEP       over ep, one copy per domain and rank (comm/token_exchange.hpp); etp as for all-to-all
 //
 // Combine is dispatch's mirror image; the backward of either carries gradients the other way. Permutations in memory:
 // before the exchange by expert; after an all-to-all once more, from by-sender to by-expert order, when a rank has

@@ -49,11 +49,12 @@ class SharedExperts {
     auto last = ops_.end() - 1;
     while (last != first && last->op->kind != OpKind::Matmul) --last;
     const Kernels before = kernels(first, last), product = kernels(last, last + 1);
-    const double forward_s = done(dispatch->forward_after, before.forward_s) + done(combine->forward_before, product.forward_s);
+    const double forward_s =
+        done(dispatch->forward_after, before.forward_s) + done(combine->forward_before, product.forward_s);
     hide(cost_.forward, forward_s);
     if (dispatch_again) hide(cost_.recompute, forward_s);
-    hide(cost_.backward, done(combine->backward_after, product.backward_s) +
-                             done(dispatch->backward_before, before.backward_s));
+    hide(cost_.backward,
+         done(combine->backward_after, product.backward_s) + done(dispatch->backward_before, before.backward_s));
   }
 
  private:
@@ -100,7 +101,8 @@ double hidden_s(double exchange_s, double compute_s, double sm_share) noexcept {
   return std::min(compute_s, exchange_s * std::max(0.0, 1 - sm_share));
 }
 
-void overlap_exchange(BlockCost& cost, const std::vector<LocalOp>& ops, const BlockContext& context, bool dispatch_again) {
+void overlap_exchange(BlockCost& cost, const std::vector<LocalOp>& ops, const BlockContext& context,
+                      bool dispatch_again) {
   const Routing& routing = context.sizes.routing;
   if (context.sizes.ep == 1) return;
   if (routing.overlap_shared_experts) SharedExperts(cost, ops, context).run(dispatch_again);

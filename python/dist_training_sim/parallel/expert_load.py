@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
 from ..named_enum import NamedEnum
 
-__all__ = ["Dispatcher", "ExpertLoad", "LoadKind"]
+__all__ = ["BALANCED", "Dispatcher", "ExpertLoad", "LoadKind"]
 
 
 class Dispatcher(NamedEnum):
@@ -46,7 +46,7 @@ class ExpertLoad:
         `"balanced"`; `"uniform"`: tokens choose at random, as when a router is forced to balance; `"zipf"`: the i-th
         busiest expert gets i^-exponent; `"power_law"`: quantiles of x^-exponent on [1, 0.8 tokens]; `"histogram"`.
     exponent
-        Of Zipf and power law, >= 0.
+        Of Zipf and power law, >= 0. A power law is most uneven near 1.75: above, its large values grow rare.
     histogram
         Measured rows per expert, in the order in which experts lie on the ranks.
     seed
@@ -85,10 +85,16 @@ class ExpertLoad:
         problems.raise_if_any()
 
     @classmethod
-    def of(cls, load: ExpertLoad | LoadKind | str | Sequence[float]) -> ExpertLoad:
-        """Return a load given as itself, by its kind, or as rows per expert."""
+    def of(cls, load: ExpertLoad | Mapping[str, Any] | LoadKind | str | Sequence[float]) -> ExpertLoad:
+        """Return a load given as itself, as its fields, by its kind, or as rows per expert."""
         if isinstance(load, ExpertLoad):
             return load
+        if isinstance(load, Mapping):
+            return cls(**load)
         if isinstance(load, (LoadKind, str)):
             return cls(kind=load)
         return cls(kind=LoadKind.HISTOGRAM, histogram=tuple(load))
+
+
+BALANCED = ExpertLoad()
+"""Every expert alike."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from ..errors import Problems
 from ..named_enum import NamedEnum
-from .expert_load import Dispatcher, ExpertLoad, LoadKind
+from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 
 __all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
 
@@ -109,7 +109,7 @@ class Strategy:
     moe_dispatcher
         `"alltoall"`, `"allgather"`, `"deepep"`, or `"framework"` for the profile's choice.
     expert_load
-        An `ExpertLoad`, the name of a kind, or measured rows per expert.
+        An `ExpertLoad` or a mapping of its fields, the name of a kind, or measured rows per expert.
     capacity_factor, pad_to_capacity
         Rows of an expert beyond `ceil(tokens * top_k / experts * capacity_factor)` per sending rank are dropped; 0
         drops none. With padding every expert computes exactly that many.
@@ -157,7 +157,7 @@ class Strategy:
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
     moe_dispatcher: Dispatcher | str = Dispatcher.FRAMEWORK
-    expert_load: ExpertLoad | LoadKind | str | Sequence[float] = ExpertLoad()  # noqa: RUF009 - frozen
+    expert_load: ExpertLoad | Mapping[str, Any] | LoadKind | str | Sequence[float] = BALANCED
     capacity_factor: float = 0.0
     pad_to_capacity: bool = False
     moe_max_nodes: int = 0
