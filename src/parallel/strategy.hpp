@@ -9,7 +9,8 @@
 namespace dts {
 
 enum class Recompute { None, Selective, Full };
-enum class PipelineSchedule { OneFOneB, GPipe };  // 1F1B is interleaved when vpp > 1
+// 1F1B is interleaved when vpp > 1. The rules: src/schedule.
+enum class PipelineSchedule { OneFOneB, GPipe, LoopedBfs, ZbH1, ZbH2, ZbV, VHalf, VMin, DualPipe, DualPipeV, Hanayo };
 enum class Optimizer { SGD, Momentum, Adam };
 
 struct Strategy {
@@ -26,6 +27,10 @@ struct Strategy {
   bool overlap_param_gather = true;
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
+  int micro_batch_group = 0;                  // of interleaved 1F1B: micro-batches per group; 0 = pp
+  // One text per pipeline rank, "F0 F1 B0 W0 F2.1+B1.1": replaces the schedule's order, on its stage placement. Grammar
+  // in schedule/custom_order.hpp.
+  std::vector<std::string> custom_order;
 };
 
 inline long long world_size(const Strategy& s) noexcept {
