@@ -25,6 +25,8 @@ struct StagePlacement {
   int rank_of(int stage) const noexcept { return turned(stage / pp) ? pp - 1 - stage % pp : stage % pp; }
   int next(int stage) const noexcept { return (stage + 1) % length() == 0 ? -1 : stage + 1; }  // -1: the loss
   int previous(int stage) const noexcept { return stage % length() == 0 ? -1 : stage - 1; }    // -1: the input
+  // Whether one rank holds the first and the last stage, so that tied embeddings are one table there.
+  bool ends_meet() const noexcept { return copies() == 2 || rank_of(0) == rank_of(length() - 1); }
   // Micro-batches of a stage: all of them, or with two copies one half each, the first half on copy 0.
   bool visits(int stage, int micro_batch, int micro_batches) const noexcept;
 

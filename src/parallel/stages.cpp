@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "parallel/stage_map.hpp"
+
 namespace dts {
 
 std::vector<int> layers_per_virtual_stage(int layers, const Strategy& strategy) {
@@ -24,6 +26,10 @@ std::vector<ChunkLayers> partition(const ModelSpec& model, const Strategy& strat
   for (std::size_t s = 0; s < counts.size(); ++s) {
     chunks[s] = {first, counts[s], s == 0, s + 1 == counts.size()};
     first += counts[s];
+  }
+  if (placement(strategy).copies() == 2) {
+    const std::vector<ChunkLayers> other = chunks;
+    chunks.insert(chunks.end(), other.begin(), other.end());
   }
   return chunks;
 }

@@ -1,4 +1,4 @@
-// Which layers stand on which pipeline chunk. Virtual stage s (of pp * vpp) runs on pipeline rank s mod pp.
+// Which layers stand on which virtual stage. Where a stage runs: parallel/stage_map.hpp.
 #pragma once
 
 #include <vector>
@@ -16,6 +16,7 @@ struct ChunkLayers {            // layers [first, first + count) of the model, i
 // Layers per virtual stage: `layers_per_stage` if given; else even, and where the division leaves a remainder the
 // stages that hold the head and the stem get the fewer layers first (Llama 3 405B: 126 layers on 16 stages = 7, 8 x 14, 7).
 std::vector<int> layers_per_virtual_stage(int layers, const Strategy& strategy);
+// One entry per virtual stage; a bidirectional pipeline lists both of its copies.
 std::vector<ChunkLayers> partition(const ModelSpec& model, const Strategy& strategy);
 
 }  // namespace dts

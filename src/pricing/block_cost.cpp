@@ -32,8 +32,18 @@ double run_beside(PassCost& cost, const std::vector<CollectiveCall>& calls, doub
 }
 
 struct Passes {
-  PassCost forward, backward;
+  PassCost forward, backward, data_grad, weight_grad;
 };
+
+// The input gradient leaves at once, so its collective has no weight gradient to run beside.
+void price_apart(Passes& p, const LocalOp& op, bool overlap, const BlockContext& c, const OpCost& detail) {
+  PassCost& d = p.data_grad;
+  d.total_s = run_beside(d, op.backward_before, 0, c.groups) +
+              run_beside(d, op.beside_data_grad, overlap ? detail.data_grad_s : 0, c.groups) +
+              run_beside(d, {}, overlap ? 0 : detail.data_grad_s, c.groups) +
+              run_beside(d, op.beside_weight_grad, 0, c.groups) + run_beside(d, op.backward_after, 0, c.groups);
+  p.weight_grad.total_s = run_beside(p.weight_grad, {}, detail.weight_grad_s, c.groups);
+}
 
 Passes price_op(const LocalOp& op, const BlockContext& c, const OpTimer& timer, OpCost& detail) {
   detail = {op.op->name, timer.forward_s(op), timer.data_grad_s(op), timer.weight_grad_s(op)};
@@ -52,6 +62,7 @@ Passes price_op(const LocalOp& op, const BlockContext& c, const OpTimer& timer, 
                  run_beside(b, op.beside_weight_grad, detail.weight_grad_s, c.groups);
   }
   b.total_s += run_beside(b, op.backward_after, 0, c.groups);
+  price_apart(p, op, overlap || op.op->kind == OpKind::Attention, c, detail);
   return p;
 }
 
@@ -99,16 +110,19 @@ BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
   const std::vector<double> again =
       recomputed_shares(block, is_head ? Recompute::None : c.recompute, c.profile);
   BlockCost cost;
-  double kernels = 0, kernels_again = 0;
+  double kernels = 0, kernels_again = 0, weight_kernels = 0;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const LocalOp& op = ops[i];
     const Passes passes = price_op(op, c, timer, cost.ops.emplace_back());
     cost.forward.add(passes.forward);
     cost.backward.add(passes.backward);
+    cost.data_grad.add(passes.data_grad);
+    cost.weight_grad.add(passes.weight_grad);
     const double flops = timer.forward_flops(op);
     cost.forward_flops += flops;
     cost.backward_flops += timer.backward_flops(op);
     kernels += timer.kernels(op);
+    if (cost.ops.back().weight_grad_s > 0) weight_kernels += timer.kernels(op);
     append(cost.forward_calls, forward_calls(op));
     append(cost.backward_calls, backward_calls(op));
     if (again[i] > 0) {
@@ -126,6 +140,9 @@ BlockCost price_block(const Block& block, const BlockContext& c, bool is_head) {
   apply_host_floor(cost.forward, kernels * c.profile.host_forward_s_per_op);
   apply_host_floor(cost.recompute, kernels_again * c.profile.host_forward_s_per_op);
   apply_host_floor(cost.backward, kernels * c.profile.host_backward_s_per_op);
+  // The backward of a matmul is two kernels, one for each gradient.
+  apply_host_floor(cost.data_grad, (kernels - weight_kernels / 2) * c.profile.host_backward_s_per_op);
+  apply_host_floor(cost.weight_grad, weight_kernels / 2 * c.profile.host_backward_s_per_op);
   return cost;
 }
 

@@ -27,7 +27,7 @@ PipelineOrder v_min(int pp, int micro_batches);
 // micro_batches even, micro_batches >= 2 pp. DualPipeV: one copy, folded to a V; micro_batches >= 2 pp.
 PipelineOrder dual_pipe(int pp, int micro_batches);
 PipelineOrder dual_pipe_v(int pp, int micro_batches);
-// Hanayo (Liu et al. arXiv:2308.15762): vpp / 2 waves; micro-batches in units of pp.
+// Hanayo (Liu et al. arXiv:2308.15762): vpp / 2 waves.
 PipelineOrder hanayo(int pp, int vpp, int micro_batches);
 
 // The order of a strategy: `custom_order` if given, else the schedule's.
