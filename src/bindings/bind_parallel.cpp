@@ -22,6 +22,15 @@ void bind_strategy(py::module_& m) {
   py::native_enum<PipelineSchedule>(m, "PipelineSchedule", "enum.Enum")
       .value("ONE_F_ONE_B", PipelineSchedule::OneFOneB)
       .value("GPIPE", PipelineSchedule::GPipe)
+      .value("LOOPED_BFS", PipelineSchedule::LoopedBfs)
+      .value("ZB_H1", PipelineSchedule::ZbH1)
+      .value("ZB_H2", PipelineSchedule::ZbH2)
+      .value("ZB_V", PipelineSchedule::ZbV)
+      .value("V_HALF", PipelineSchedule::VHalf)
+      .value("V_MIN", PipelineSchedule::VMin)
+      .value("DUALPIPE", PipelineSchedule::DualPipe)
+      .value("DUALPIPE_V", PipelineSchedule::DualPipeV)
+      .value("HANAYO", PipelineSchedule::Hanayo)
       .finalize();
   py::native_enum<Optimizer>(m, "Optimizer", "enum.Enum")
       .value("SGD", Optimizer::SGD)
@@ -48,7 +57,9 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("overlap_grad_reduce", &Strategy::overlap_grad_reduce)
       .def_readwrite("overlap_param_gather", &Strategy::overlap_param_gather)
       .def_readwrite("rank_order", &Strategy::rank_order)
-      .def_readwrite("layers_per_stage", &Strategy::layers_per_stage);
+      .def_readwrite("layers_per_stage", &Strategy::layers_per_stage)
+      .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)
+      .def_readwrite("custom_order", &Strategy::custom_order);
 }
 
 void bind_profile(py::module_& m) {

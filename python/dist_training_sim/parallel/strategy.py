@@ -25,11 +25,29 @@ class Recompute(NamedEnum):
 
 
 class Schedule(NamedEnum):
-    """Order of forward and backward passes of a pipeline."""
+    """Order of forward and backward passes of a pipeline, and where its stages stand."""
 
     ONE_F_ONE_B = "1f1b"
     """PipeDream-flush; interleaved when `vpp > 1`."""
     GPIPE = "gpipe"
+    LOOPED_BFS = "looped_bfs"
+    """Breadth first: every micro-batch of a chunk before the next chunk."""
+    ZB_H1 = "zb_h1"
+    """Zero bubble with the memory of 1F1B: weight gradients fill gaps."""
+    ZB_H2 = "zb_h2"
+    """Zero bubble with about twice that memory."""
+    ZB_V = "zb_v"
+    """Two chunks a rank in a V (`vpp=2`), memory of 1F1B."""
+    V_HALF = "v_half"
+    """V with half of 1F1B's memory (`vpp=2`)."""
+    V_MIN = "v_min"
+    """V with a third of 1F1B's memory (`vpp=2`)."""
+    DUALPIPE = "dualpipe"
+    """Two copies of the model run towards each other; expert exchanges hide behind the opposite pass."""
+    DUALPIPE_V = "dualpipe_v"
+    """DualPipe on one copy folded to a V (`vpp=2`)."""
+    HANAYO = "hanayo"
+    """Waves of `vpp / 2`."""
 
 
 class Optimizer(NamedEnum):
@@ -74,6 +92,13 @@ class Strategy:
         Axes from the fastest varying rank to the slowest.
     layers_per_stage
         Layers of each virtual stage in model order; empty = even.
+    micro_batch_group
+        Micro-batches that interleaved 1F1B runs through a chunk before the next; 0 = `pp`.
+    custom_order
+        One text per pipeline rank that replaces the schedule's order on its placement of stages, e.g.
+        `("F0 F1 B0 B1", "F0 B0 W0 F1 B1 W1")`: `F3.1` is the forward of micro-batch 3 on chunk 1, `B` a backward (only
+        its input gradient if a `W` follows), `W` a weight gradient, `F4+B3` two passes run as one. An order that cannot
+        run is refused with the pass that each stuck rank waits for.
 
     Raises
     ------
@@ -108,6 +133,8 @@ class Strategy:
     overlap_param_gather: bool = True
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
+    micro_batch_group: int = 0
+    custom_order: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -117,6 +144,7 @@ class Strategy:
             if getattr(self, name) is not None:
                 problems.count(f"strategy.{name}", getattr(self, name))
         problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
+        problems.count("strategy.micro_batch_group", self.micro_batch_group, minimum=0, maximum=MAX_DEGREE)
         for name in ("overlap_grad_reduce", "overlap_param_gather", "sequence_parallel"):
             value = getattr(self, name)
             if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
@@ -124,6 +152,11 @@ class Strategy:
         object.__setattr__(self, "layers_per_stage", tuple(self.layers_per_stage))
         for i, count in enumerate(self.layers_per_stage):
             problems.count(f"strategy.layers_per_stage[{i}]", count, minimum=0)
+        order = (self.custom_order,) if isinstance(self.custom_order, str) else tuple(self.custom_order)
+        object.__setattr__(self, "custom_order", order)
+        for i, passes in enumerate(order):
+            if not isinstance(passes, str):
+                problems.add(f"strategy.custom_order[{i}]", passes, "a text such as 'F0 B0'")
         self._name_enums(problems)
         problems.raise_if_any()
 
