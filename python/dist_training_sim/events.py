@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 __all__ = ["Event", "EventList"]
 
-_KINDS = ("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer")
-_KINDS += ("backward", "weight_grad", "all_reduce")
+_KINDS = (
+    *("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer"),
+    *("backward", "weight_grad", "all_reduce"),
+)
 _GRAD_REDUCE, _TIED, _SYNC, _OPTIMIZER, _COPIES = 3, 5, 6, 7, 10
 _STREAMS = ("compute", "dp", "pp", "pp")
-_NAMES = ("forward", "backward", "gather parameters", "reduce gradients", "send", "reduce tied embedding", "sync", "update")
-_NAMES += ("input gradient", "weight gradient", "reduce copies")
+_NAMES = (
+    *("forward", "backward", "gather parameters", "reduce gradients", "send", "reduce tied embedding", "sync"),
+    *("update", "input gradient", "weight gradient", "reduce copies"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Event:
     name
         What it does, e.g. `"forward mb3"`.
     kind
-        Category: forward, backward (whole, or its input gradient), weight_grad, optimizer, all_reduce, all_gather, reduce_scatter, send_recv.
+        Category: forward, backward (whole, or its input gradient), weight_grad, optimizer, all_reduce, all_gather,
+        reduce_scatter, send_recv.
     device
         Rank that runs it (the pipeline stage where ranks are folded).
     stream

@@ -1,5 +1,5 @@
 // Pipeline schedules by rule. `pp` ranks, `vpp` chunks a rank; the placement of stages is parallel/stage_map.hpp.
-// Published closed forms of bubble and memory: docs/guide/schedules.md; tests hold them.
+// Published closed forms of bubble and memory: docs/guide/step.md; tests hold them.
 #pragma once
 
 #include "parallel/stage_map.hpp"
