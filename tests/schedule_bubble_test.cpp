@@ -2,6 +2,10 @@
 // zero-bubble schedules print for profiled pass times.
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "schedule/check_order.hpp"
+#include "schedule/zero_bubble_auto.hpp"
 #include "schedule_run.hpp"
 
 namespace {
@@ -115,23 +119,64 @@ TEST(Bubble, RatesOfTheZeroBubblePaper) {
   // (branch arxiv, megatron/core/pipeline_parallel/efficiency.py).
   struct Row {
     int p, m;
+    double hidden, heads;
     PassSeconds s;
-    double one_f_one_b, h1, h2;
+    double one_f_one_b, h1, h2, auto_1p, auto_2p;
   };
-  for (const Row& row : {Row{8, 24, {18522, 18086, 9337, 601}, 0.2431, 0.1585, 0.1083},
-                         Row{8, 64, {18546, 18097, 9321, 762}, 0.1240, 0.0674, 0.0444},
-                         Row{8, 24, {29718, 29444, 19927, 527}, 0.2347, 0.1323, 0.0698},
-                         Row{16, 48, {11347, 11248, 8132, 377}, 0.2552, 0.1397, 0.0672},
-                         Row{16, 128, {11325, 11308, 8109, 378}, 0.1251, 0.0576, 0.0266}}) {
+  for (const Row& row : {Row{8, 24, 2304, 24, {18522, 18086, 9337, 601}, 0.2431, 0.1585, 0.1083, 0.1585, 0.0433},
+                         Row{8, 64, 2304, 24, {18546, 18097, 9321, 762}, 0.1240, 0.0674, 0.0444, 0.0674, 0.0026},
+                         Row{8, 24, 4096, 32, {29718, 29444, 19927, 527}, 0.2347, 0.1323, 0.0698, 0.1323, 0.0029},
+                         Row{16, 48, 5120, 40, {11347, 11248, 8132, 377}, 0.2552, 0.1397, 0.0672, 0.1397, 0.0066},
+                         Row{16, 128, 5120, 40, {11325, 11308, 8109, 378}, 0.1251, 0.0576, 0.0266, 0.0576, 0.0028}}) {
     const double work = row.m * (row.s.forward + row.s.input + row.s.weight);
     const auto rate = [&](const PipelineOrder& order) {
       const double span = bubble_of(order, StageMap::Loop, 1, row.m, row.s).span;
       return span / (work + span);
     };
-    EXPECT_NEAR(rate(one_f_one_b(row.p, row.m)), row.one_f_one_b, 5.1e-5) << row.p << " " << row.m;
-    EXPECT_NEAR(rate(zero_bubble(row.p, row.m, 1)), row.h1, 5.1e-5) << row.p << " " << row.m;
-    EXPECT_NEAR(rate(zero_bubble(row.p, row.m, 2)), row.h2, 5.1e-5) << row.p << " " << row.m;
+    PassTimes times;
+    const auto ranks = static_cast<std::size_t>(row.p);
+    times.forward_s.assign(ranks, row.s.forward), times.input_s.assign(ranks, row.s.input);
+    times.weight_s.assign(ranks, row.s.weight), times.transfer_s = row.s.transfer;
+    times.weight_share = 32 * row.hidden / (34 * row.hidden + 5 * row.heads * 1024);  // of unfused attention, 1,024 tokens
+    const auto where = std::to_string(row.p) + " ranks, " + std::to_string(row.m) + " micro-batches";
+    EXPECT_NEAR(rate(one_f_one_b(row.p, row.m)), row.one_f_one_b, 5.1e-5) << where;
+    EXPECT_NEAR(rate(zero_bubble(row.p, row.m, 1)), row.h1, 5.1e-5) << where;
+    EXPECT_NEAR(rate(zero_bubble(row.p, row.m, 2)), row.h2, 5.1e-5) << where;
+    EXPECT_NEAR(rate(zero_bubble_auto(times, row.m, row.p)), row.auto_1p, 5.1e-5) << where;
+    EXPECT_NEAR(rate(zero_bubble_auto(times, row.m, 2 * row.p)), row.auto_2p, 5.1e-5) << where;
   }
+}
+
+TEST(ZeroBubbleAuto, RunsUnderItsCapForAnyTimes) {
+  int cases = 0;
+  for (int p = 1; p <= 7; ++p) {
+    for (int m : {1, p, 2 * p, 4 * p + 1}) {
+      for (double weight : {0.4, 1.0, 2.0}) {
+        for (double transfer : {0.0, 1.0}) {
+          for (double share : {0.5, 1.0}) {
+            PassTimes times;
+            for (int r = 0; r < p; ++r) {
+              times.forward_s.push_back(1 + 0.1 * (r % 3)), times.input_s.push_back(1.2), times.weight_s.push_back(weight);
+            }
+            times.transfer_s = transfer, times.weight_share = share;
+            for (double cap : {1.0 * p, 2.0 * p}) {
+              const PipelineOrder order = zero_bubble_auto(times, m, cap);
+              ASSERT_NO_THROW(check_order(order, {StageMap::Loop, p, 1}, m));
+              for (const std::vector<Pass>& passes : order) {
+                double held = 0;
+                for (const Pass& pass : passes) {
+                  held += pass.kind == PassKind::Forward ? 1 : pass.kind == PassKind::BackwardInput ? share - 1 : -share;
+                  ASSERT_LE(held, cap + 1e-6);
+                }
+              }
+              ++cases;
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(cases, 7 * 4 * 3 * 2 * 2 * 2);
 }
 
 }  // namespace

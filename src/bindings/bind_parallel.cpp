@@ -25,6 +25,8 @@ void bind_strategy(py::module_& m) {
       .value("LOOPED_BFS", PipelineSchedule::LoopedBfs)
       .value("ZB_H1", PipelineSchedule::ZbH1)
       .value("ZB_H2", PipelineSchedule::ZbH2)
+      .value("ZB_1P", PipelineSchedule::Zb1p)
+      .value("ZB_2P", PipelineSchedule::Zb2p)
       .value("ZB_V", PipelineSchedule::ZbV)
       .value("V_HALF", PipelineSchedule::VHalf)
       .value("V_MIN", PipelineSchedule::VMin)

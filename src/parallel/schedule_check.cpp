@@ -16,6 +16,8 @@ const char* name_of(PipelineSchedule schedule) {
     case PipelineSchedule::LoopedBfs: return "looped_bfs";
     case PipelineSchedule::ZbH1: return "zb_h1";
     case PipelineSchedule::ZbH2: return "zb_h2";
+    case PipelineSchedule::Zb1p: return "zb_1p";
+    case PipelineSchedule::Zb2p: return "zb_2p";
     case PipelineSchedule::ZbV: return "zb_v";
     case PipelineSchedule::VHalf: return "v_half";
     case PipelineSchedule::VMin: return "v_min";

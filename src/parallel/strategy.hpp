@@ -10,7 +10,9 @@ namespace dts {
 
 enum class Recompute { None, Selective, Full };
 // 1F1B is interleaved when vpp > 1. The rules: src/schedule.
-enum class PipelineSchedule { OneFOneB, GPipe, LoopedBfs, ZbH1, ZbH2, ZbV, VHalf, VMin, DualPipe, DualPipeV, Hanayo };
+enum class PipelineSchedule {
+  OneFOneB, GPipe, LoopedBfs, ZbH1, ZbH2, Zb1p, Zb2p, ZbV, VHalf, VMin, DualPipe, DualPipeV, Hanayo
+};
 enum class Optimizer { SGD, Momentum, Adam };
 
 struct Strategy {

@@ -4,7 +4,11 @@
 
 namespace dts {
 
-PipelineOrder pipeline_order(const Strategy& s, int micro_batches) {
+bool needs_pass_times(PipelineSchedule schedule) {
+  return schedule == PipelineSchedule::Zb1p || schedule == PipelineSchedule::Zb2p;
+}
+
+PipelineOrder pipeline_order(const Strategy& s, int micro_batches, const PassTimes& times) {
   if (!s.custom_order.empty()) return parse_order(s.custom_order);
   switch (s.schedule) {
     case PipelineSchedule::OneFOneB: return interleaved(s.pp, s.vpp, micro_batches, s.micro_batch_group);
@@ -12,6 +16,8 @@ PipelineOrder pipeline_order(const Strategy& s, int micro_batches) {
     case PipelineSchedule::LoopedBfs: return looped_bfs(s.pp, s.vpp, micro_batches);
     case PipelineSchedule::ZbH1: return zero_bubble(s.pp, micro_batches, 1);
     case PipelineSchedule::ZbH2: return zero_bubble(s.pp, micro_batches, 2);
+    case PipelineSchedule::Zb1p: return zero_bubble_auto(times, micro_batches, s.pp);
+    case PipelineSchedule::Zb2p: return zero_bubble_auto(times, micro_batches, 2 * s.pp);
     case PipelineSchedule::ZbV: return zero_bubble_v(s.pp, micro_batches);
     case PipelineSchedule::VHalf: return v_half(s.pp, micro_batches);
     case PipelineSchedule::VMin: return v_min(s.pp, micro_batches);

@@ -5,6 +5,7 @@
 #include "parallel/stage_map.hpp"
 #include "parallel/strategy.hpp"
 #include "schedule/pass.hpp"
+#include "schedule/zero_bubble_auto.hpp"
 
 namespace dts {
 
@@ -30,7 +31,10 @@ PipelineOrder dual_pipe_v(int pp, int micro_batches);
 // Hanayo (Liu et al. arXiv:2308.15762): vpp / 2 waves.
 PipelineOrder hanayo(int pp, int vpp, int micro_batches);
 
+// Whether the order depends on how long passes take (ZB-1p and ZB-2p: schedule/zero_bubble_auto.hpp).
+bool needs_pass_times(PipelineSchedule schedule);
+
 // The order of a strategy: `custom_order` if given, else the schedule's.
-PipelineOrder pipeline_order(const Strategy& strategy, int micro_batches);
+PipelineOrder pipeline_order(const Strategy& strategy, int micro_batches, const PassTimes& times = {});
 
 }  // namespace dts

@@ -34,6 +34,15 @@ class StepMemory {
     }
   }
 
+  double weight_share() const {
+    double most = 0;
+    for (int stage = 0; stage < placement_.stages(); ++stage) {
+      const ChunkTape tape = tape_of(stage);
+      if (tape.forward_bytes > 0) most = std::max(most, tape.weight_bytes / tape.forward_bytes);
+    }
+    return std::min(most, 1.0);
+  }
+
   MemoryReport report(int rank) const {
     MemoryReport r;
     states(rank, r);
@@ -184,6 +193,10 @@ class StepMemory {
 };
 
 }  // namespace
+
+double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid) {
+  return StepMemory(job, step, grid).weight_share();
+}
 
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid) {
   const StepMemory memory(job, step, grid);

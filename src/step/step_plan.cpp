@@ -8,6 +8,7 @@
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
 #include "schedule/check_order.hpp"
+#include "step/step_memory.hpp"
 
 namespace dts {
 
@@ -21,9 +22,9 @@ class Planner {
     PlannedStep step;
     price(step.priced);
     place(step);
-    schedule(step.plan);
     for (StageCost& stage : step.plan.stages) step.plan.comm.push_back(stage_comm(stage));
     pipeline_transfers(step.plan);
+    schedule(step);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
     if (job_.model.tied_embeddings && !placement_.ends_meet()) tied_reduce(p);
@@ -70,11 +71,26 @@ class Planner {
     }
   }
 
-  void schedule(StepPlan& plan) const {
+  void schedule(PlannedStep& step) const {
+    StepPlan& plan = step.plan;
     plan.micro_batches = job_.micro_batches();
     plan.stage_map = placement_.map;
-    plan.order = pipeline_order(s_, plan.micro_batches);
+    plan.order = pipeline_order(s_, plan.micro_batches, needs_pass_times(s_.schedule) ? pass_times(step) : PassTimes{});
     if (!s_.custom_order.empty()) check_order(plan.order, placement_, plan.micro_batches);
+  }
+
+  PassTimes pass_times(const PlannedStep& step) const {
+    PassTimes times;
+    for (const StageCost& stage : step.plan.stages) {
+      times.forward_s.push_back(stage.pass_s(PassKind::Forward));
+      times.input_s.push_back(stage.pass_s(PassKind::BackwardInput));
+      times.weight_s.push_back(stage.pass_s(PassKind::BackwardWeight));
+    }
+    for (const StageComm& comm : step.plan.comm) {
+      times.transfer_s = std::max({times.transfer_s, comm.send_forward_s, comm.send_backward_s});
+    }
+    times.weight_share = weight_share(job_, step, groups_.grid());
+    return times;
   }
 
   // Dense weights are replicated over dp * cp, experts over edp: one collective each.
