@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dist_training_sim as dts
+from dist_training_sim import _core
+from dist_training_sim._convert import to_core
 from dist_training_sim.parallel import Schedule
 
 CHUNKS = {"looped_bfs": 2, "zb_v": 2, "v_half": 2, "v_min": 2, "dualpipe_v": 2, "hanayo": 4}
@@ -109,3 +111,35 @@ def test_larger_groups_hold_more() -> None:
     held = [max(use.categories["activations"] for use in r.memory) for r in (small, large)]
     assert held[1] / held[0] == pytest.approx((6 + 8 + 1) / (6 + 4 + 1), rel=0.02)
     assert large.step_time_s != small.step_time_s
+
+
+def layers(total: int = 32, **strategy: object) -> list[int]:
+    chosen = dts.Strategy(pp=4, dp=2, global_batch=16, **strategy).resolved(8)  # type: ignore[arg-type]
+    return _core.layers_per_virtual_stage(total, to_core(chosen))
+
+
+def test_the_ends_of_a_pipeline_can_hold_fewer_layers() -> None:
+    assert layers(first_rank_layers=6, last_rank_layers=6) == [6, 10, 10, 6]
+    assert layers(first_rank_layers=8, last_rank_layers=4, vpp=2) == [4, 5, 5, 2, 4, 5, 5, 2]
+    assert layers(last_rank_layers=5) == [9, 9, 9, 5]
+    # Llama 3 405B: 126 layers and both ends in 16 stages of 8.
+    assert layers(126, embedding_as_layer=True, loss_as_layer=True, vpp=4) == [7, *[8] * 14, 7]
+    light, even = run(pp=4, global_batch=16, last_rank_layers=5), run(pp=4, global_batch=16)
+    assert light.memory[3].categories["weights"] < even.memory[3].categories["weights"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"last_rank_layers": 6}, "the 26 layers left to divide by 3 ranks"),
+        ({"embedding_as_layer": True}, "the 33 layers left to divide by 4 ranks"),
+        ({"first_rank_layers": 5, "last_rank_layers": 5, "loss_as_layer": True}, "nothing beside embedding_as_layer"),
+        ({"last_rank_layers": 5, "layers_per_stage": (8, 8, 8, 8)}, "nothing beside layers_per_stage"),
+        ({"last_rank_layers": 8, "pp": 1}, "pp > 1"),
+        ({"last_rank_layers": 8, "schedule": "zb_v", "vpp": 2}, "first and last stage are on the end ranks"),
+        ({"first_rank_layers": 7, "last_rank_layers": 9, "vpp": 2}, "multiples of vpp = 2"),
+    ],
+)
+def test_sizes_of_the_ends_must_divide(change: dict[str, object], message: str) -> None:
+    with pytest.raises(dts.ConfigError, match=message):
+        run(**{"pp": 4, "global_batch": 16, **change})

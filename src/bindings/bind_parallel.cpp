@@ -60,6 +60,10 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("overlap_param_gather", &Strategy::overlap_param_gather)
       .def_readwrite("rank_order", &Strategy::rank_order)
       .def_readwrite("layers_per_stage", &Strategy::layers_per_stage)
+      .def_readwrite("first_rank_layers", &Strategy::first_rank_layers)
+      .def_readwrite("last_rank_layers", &Strategy::last_rank_layers)
+      .def_readwrite("embedding_as_layer", &Strategy::embedding_as_layer)
+      .def_readwrite("loss_as_layer", &Strategy::loss_as_layer)
       .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)
       .def_readwrite("custom_order", &Strategy::custom_order);
 }

@@ -116,6 +116,7 @@ class LayoutChecker {
     } else {
       explicit_stages(layers, stages);
     }
+    check_stage_sizes(check_, layers, s_);
     check_schedule(check_, s_);
   }
 

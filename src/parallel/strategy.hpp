@@ -29,6 +29,10 @@ struct Strategy {
   bool overlap_param_gather = true;
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
+  // Even otherwise: layers of the first and of the last pipeline rank, all chunks together (0 = as the others); or the
+  // embedding, or the loss, counted as one layer, so that its stage holds one layer less. Megatron-LM's options.
+  int first_rank_layers = 0, last_rank_layers = 0;
+  bool embedding_as_layer = false, loss_as_layer = false;
   int micro_batch_group = 0;                  // of interleaved 1F1B: micro-batches per group; 0 = pp
   // One text per pipeline rank, "F0 F1 B0 W0 F2.1+B1.1": replaces the schedule's order, on its stage placement. Grammar
   // in schedule/custom_order.hpp.

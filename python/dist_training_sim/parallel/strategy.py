@@ -12,6 +12,7 @@ from ..named_enum import NamedEnum
 __all__ = ["Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
 
 MAX_DEGREE = 1 << 24
+_FLAGS = ("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer")
 
 
 class Recompute(NamedEnum):
@@ -96,6 +97,10 @@ class Strategy:
         Axes from the fastest varying rank to the slowest.
     layers_per_stage
         Layers of each virtual stage in model order; empty = even.
+    first_rank_layers, last_rank_layers
+        Layers of the first and of the last pipeline rank, all chunks together; 0 = as the others.
+    embedding_as_layer, loss_as_layer
+        Count the embedding, or the loss, as one layer of an even division: its stage holds one layer less.
     micro_batch_group
         Micro-batches that interleaved 1F1B runs through a chunk before the next; 0 = `pp`.
     custom_order
@@ -137,6 +142,10 @@ class Strategy:
     overlap_param_gather: bool = True
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
+    first_rank_layers: int = 0
+    last_rank_layers: int = 0
+    embedding_as_layer: bool = False
+    loss_as_layer: bool = False
     micro_batch_group: int = 0
     custom_order: tuple[str, ...] = ()
 
@@ -148,8 +157,9 @@ class Strategy:
             if getattr(self, name) is not None:
                 problems.count(f"strategy.{name}", getattr(self, name))
         problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
-        problems.count("strategy.micro_batch_group", self.micro_batch_group, minimum=0, maximum=MAX_DEGREE)
-        for name in ("overlap_grad_reduce", "overlap_param_gather", "sequence_parallel"):
+        for name in ("micro_batch_group", "first_rank_layers", "last_rank_layers"):
+            problems.count(f"strategy.{name}", getattr(self, name), minimum=0, maximum=MAX_DEGREE)
+        for name in (*_FLAGS, "sequence_parallel"):
             value = getattr(self, name)
             if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
                 problems.add(f"strategy.{name}", value, "true or false")
