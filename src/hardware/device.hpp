@@ -80,7 +80,7 @@ struct DeviceSpec {
   QuantiseConstants quantise_fp8_block{3, 0.439, 2.23e-6};       // one scale per 1x128 block: one kernel
   QuantiseConstants quantise_fp4_block{2.5625, 0.491, 4.59e-6};  // one scale per 16 elements
   bool systolic = false;          // matrix unit pads to 128 and has no waves (TPU, Trainium)
-  bool measured_kernels = false;  // false: generic constants, wider interval
+  bool measured_kernels = false;  // false: generic constants, larger errors
 
   const DTypeRate& rate(DType t) const noexcept { return rates[index_of(t)]; }
 };

@@ -62,7 +62,7 @@ class Device:
     systolic
         Whether the matrix unit pads to 128 and has no waves (TPU, Trainium, Gaudi).
     measured_kernels
-        Whether the constants were fitted on this device; otherwise intervals are wider.
+        Whether the constants were fitted on this device; otherwise they are a stand-in and errors are larger.
     vendor, generation, label, clock_hz, announced, link, link_Bps, host_link, sources, notes
         Facts the core does not read: the clock of the peaks, whether the part is only announced, the scale-up profile
         and datasheet rate of a node built from this device, its link to host memory, where the values were read.
@@ -184,7 +184,7 @@ class Device:
         return self.replace(**attention_constants(self.name, self.generation, kernel))
 
     def replace(self, **changes: Any) -> Device:
-        """Copy with some fields changed; a lower power cap, say: `device.replace(power_w=500)`."""
+        """Copy with some fields changed: `device.replace(hbm_Bps="4 TB/s")`. No price depends on power or cache yet."""
         return replace(self, **changes)
 
     def __repr__(self) -> str:
