@@ -20,6 +20,25 @@ def pipeline_timeline() -> None:
     visualizer.save_figure(figure, IMAGES / "pipeline_timeline.png")
 
 
+def pipeline_schedules() -> None:
+    """Llama-3.1-70B, four pipeline stages, eight micro-batches: four orders of the same work."""
+    schedules = {
+        "1f1b": ("1F1B", {}),
+        "interleaved": ("Interleaved 1F1B", {"vpp": 2}),
+        "zb_v": ("ZB-V", {"schedule": "zb_v", "vpp": 2}),
+        "dualpipe": ("DualPipe", {"schedule": "dualpipe"}),
+    }
+    visualizer = Visualizer()
+    for file, (name, choice) in schedules.items():
+        strategy = dts.Strategy(tp=8, pp=4, micro_batch=1, global_batch=8, zero=1, **choice)
+        result = dts.simulate("llama-3.1-70b", "4xdgx-h100", strategy, seq_len=8192)
+        waiting = result.breakdown["pipeline_s"] / result.step_time_s
+        title = f"{name}: step {result.step_time_s:.2f} s, waiting for other stages {waiting:.0%}"
+        figure = visualizer.plot_training_timeline(result.events, title=title)
+        visualizer.save_figure(figure, IMAGES / f"schedule_{file}.png")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     pipeline_timeline()
+    pipeline_schedules()

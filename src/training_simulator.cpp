@@ -25,17 +25,18 @@ double hardware_flops(const StepPlan& plan, double ranks_per_stage) {
       per_rank += block->forward_flops + block->backward_flops + block->recompute_flops;
     }
   }
-  return per_rank * plan.micro_batches * ranks_per_stage;
+  return per_rank * plan.micro_batches_per_stage() * ranks_per_stage;
 }
 
 // Collectives inside passes, plus the busy time of the data-parallel and transfer streams, of the busiest rank.
 double communication_s(const StepPlan& plan, const StepProgram& step, const Timeline& timeline) {
-  const std::size_t pp = plan.order.size();
-  std::vector<double> per_rank(static_cast<std::size_t>(step.ranks), 0), inside(pp, 0);
+  const StagePlacement placement = plan.placement();
+  std::vector<double> per_rank(static_cast<std::size_t>(step.ranks), 0), inside(plan.order.size(), 0);
   for (std::size_t v = 0; v < plan.stages.size(); ++v) {
     for (const BlockCost* block : plan.stages[v].blocks) {
       for (const PassCost* pass : {&block->forward, &block->recompute, &block->backward}) {
-        for (double s : pass->comm_s) inside[v % pp] += s * plan.micro_batches;
+        double& rank_s = inside[static_cast<std::size_t>(placement.rank_of(static_cast<int>(v)))];
+        for (double s : pass->comm_s) rank_s += s * plan.micro_batches_per_stage();
       }
     }
   }

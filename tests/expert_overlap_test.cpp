@@ -5,6 +5,7 @@
 #include "comm/interconnect.hpp"
 #include "memory_blocks.hpp"
 #include "pricing/group_pricer.hpp"
+#include "step/stage_cost.hpp"
 #include "test_device.hpp"
 
 namespace {
@@ -31,10 +32,10 @@ Block block_with_shared_expert() {
   return {"moe", ops};
 }
 
-BlockCost price(const Block& block, bool shared, bool pairs, Recompute recompute = Recompute::None) {
+BlockCost price(const Block& block, bool shared, Recompute recompute = Recompute::None) {
   Strategy s;
   s.dp = s.ep = 8;
-  s.overlap_shared_experts = shared, s.overlap_moe_1f1b = pairs;
+  s.overlap_shared_experts = shared;
   const auto network = make_interconnect(ClusterSpec{});
   const RankGrid grid(s);
   const GroupPricer groups(*network, grid);
@@ -56,9 +57,8 @@ void expect_consistent(const PassCost& pass) {
 
 TEST(ExpertOverlap, ExposesWhatExceedsTheCompute) {
   const Block block = block_with_shared_expert();
-  const BlockCost plain = price(block, false, false), shared = price(block, true, false),
-                  pairs = price(block, false, true);
-  for (const BlockCost* cost : {&plain, &shared, &pairs}) {
+  const BlockCost plain = price(block, false), shared = price(block, true);
+  for (const BlockCost* cost : {&plain, &shared}) {
     expect_consistent(cost->forward);
     expect_consistent(cost->backward);
     EXPECT_EQ(cost->forward.comm_s, plain.forward.comm_s);
@@ -67,20 +67,32 @@ TEST(ExpertOverlap, ExposesWhatExceedsTheCompute) {
   EXPECT_EQ(plain.forward.exposed_s[kEp], plain.forward.comm_s[kEp]);
   EXPECT_LT(shared.forward.exposed_s[kEp], plain.forward.exposed_s[kEp]);
   EXPECT_LT(shared.backward.exposed_s[kEp], plain.backward.exposed_s[kEp]);
-  // Both passes compute far longer than they exchange: only the 24 of 100 multiprocessors taken are felt.
-  EXPECT_NEAR(pairs.forward.exposed_s[kEp], 0.24 * plain.forward.comm_s[kEp], 1e-12);
-  EXPECT_NEAR(pairs.backward.exposed_s[kEp], 0.24 * plain.backward.comm_s[kEp], 1e-12);
+}
+
+TEST(ExpertOverlap, PairedPassesHideExchanges) {
+  const BlockCost plain = price(block_with_shared_expert(), false);
+  EXPECT_NEAR(plain.exchange_sm_share, 0.24, 1e-12);  // 24 of 100 multiprocessors
+  StageCost stage;
+  stage.blocks = {&plain, &plain};
+  // Both passes compute far longer than they exchange: only the multiprocessors taken are felt.
+  EXPECT_NEAR(hidden_exchange(stage, stage, PassKind::Backward), 0.76, 1e-12);
+  BlockCost exchange_bound = plain;
+  const double exchange_s = plain.forward.exposed_s[kEp] + plain.backward.exposed_s[kEp];
+  exchange_bound.forward.total_s = plain.forward.exposed_s[kEp] + 0.1 * exchange_s;
+  exchange_bound.backward.total_s = plain.backward.exposed_s[kEp] + 0.2 * exchange_s;
+  stage.blocks = {&exchange_bound};
+  EXPECT_NEAR(hidden_exchange(stage, stage, PassKind::Backward), 0.3, 1e-12);  // as long as there is compute
 }
 
 TEST(ExpertOverlap, RecomputationOverlapsAsForwardDoes) {
-  const BlockCost cost = price(block_with_shared_expert(), true, false, Recompute::Full);
+  const BlockCost cost = price(block_with_shared_expert(), true, Recompute::Full);
   EXPECT_NEAR(cost.recompute.total_s, cost.forward.total_s, 1e-12);
   EXPECT_NEAR(cost.recompute.exposed_s[kEp], cost.forward.exposed_s[kEp], 1e-12);
 }
 
 TEST(ExpertOverlap, NothingBesideWithoutSharedExperts) {
   const Block block{"moe", test::moe_feed_forward(4096, 2048, 8, 2)};
-  EXPECT_EQ(price(block, true, false).forward.total_s, price(block, false, false).forward.total_s);
+  EXPECT_EQ(price(block, true).forward.total_s, price(block, false).forward.total_s);
 }
 
 }  // namespace

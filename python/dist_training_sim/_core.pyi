@@ -322,6 +322,17 @@ class Recompute(Enum):
 class PipelineSchedule(Enum):
     ONE_F_ONE_B = 0
     GPIPE = 1
+    LOOPED_BFS = 2
+    ZB_H1 = 3
+    ZB_H2 = 4
+    ZB_1P = 5
+    ZB_2P = 6
+    ZB_V = 7
+    V_HALF = 8
+    V_MIN = 9
+    DUALPIPE = 10
+    DUALPIPE_V = 11
+    HANAYO = 12
 
 class Optimizer(Enum):
     SGD = 0
@@ -389,6 +400,12 @@ class Strategy(metaclass=_CoreType):
     moe_max_nodes: int
     overlap_shared_experts: bool
     overlap_moe_1f1b: bool
+    first_rank_layers: int
+    last_rank_layers: int
+    embedding_as_layer: bool
+    loss_as_layer: bool
+    micro_batch_group: int
+    custom_order: list[str]
     def __init__(self) -> None: ...
 
 class SelectiveRule(Enum):
@@ -908,6 +925,9 @@ class TaskKind(Enum):
     TIED_REDUCE = 5
     SYNC = 6
     OPTIMIZER = 7
+    INPUT_GRAD = 8
+    WEIGHT_GRAD = 9
+    COPY_REDUCE = 10
 
 class Interconnect(metaclass=_CoreType):
     @staticmethod

@@ -11,18 +11,15 @@ import numpy.typing as npt
 
 __all__ = ["Event", "EventList"]
 
-_KINDS = ("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer")
-_PARAM_GATHER, _GRAD_REDUCE, _SEND, _TIED, _SYNC, _OPTIMIZER = 2, 3, 4, 5, 6, 7
+_KINDS = (
+    *("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer"),
+    *("backward", "weight_grad", "all_reduce"),
+)
+_GRAD_REDUCE, _TIED, _SYNC, _OPTIMIZER, _COPIES = 3, 5, 6, 7, 10
 _STREAMS = ("compute", "dp", "pp", "pp")
 _NAMES = (
-    "forward",
-    "backward",
-    "gather parameters",
-    "reduce gradients",
-    "send",
-    "reduce tied embedding",
-    "sync",
-    "update",
+    *("forward", "backward", "gather parameters", "reduce gradients", "send", "reduce tied embedding", "sync"),
+    *("update", "input gradient", "weight gradient", "reduce copies"),
 )
 
 
@@ -35,7 +32,8 @@ class Event:
     name
         What it does, e.g. `"forward mb3"`.
     kind
-        Category: forward, backward, optimizer, all_reduce, all_gather, reduce_scatter, send_recv.
+        Category: forward, backward (whole, or its input gradient), weight_grad, optimizer, all_reduce, all_gather,
+        reduce_scatter, send_recv.
     device
         Rank that runs it (the pipeline stage where ranks are folded).
     stream
@@ -105,7 +103,7 @@ class EventList(Sequence[Event]):
         c = self.columns
         kind, micro_batch, piece = int(c["kind"][i]), int(c["micro_batch"][i]), int(c["piece"][i])
         name = _NAMES[kind]
-        if kind not in (_SYNC, _OPTIMIZER, _TIED):
+        if kind not in (_SYNC, _OPTIMIZER, _TIED, _COPIES):
             name += f" mb{micro_batch}" + (f".{piece}" if piece >= 0 else "")
         category = _KINDS[kind] if kind != _GRAD_REDUCE or self._sharded else "all_reduce"
         start = float(c["start_s"][i])

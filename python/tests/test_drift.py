@@ -159,8 +159,8 @@ def test_every_selective_rule_is_accepted() -> None:
 
 def test_every_task_kind_has_a_name() -> None:
     assert len(events._NAMES) == len(events._KINDS) == len(_core.TaskKind)
-    constants = {"PARAM_GATHER", "GRAD_REDUCE", "SYNC", "OPTIMIZER"}
-    assert all(getattr(events, f"_{name}") == _core.TaskKind[name].value for name in constants)
+    constants = {"GRAD_REDUCE": "GRAD_REDUCE", "TIED": "TIED_REDUCE", "SYNC": "SYNC", "OPTIMIZER": "OPTIMIZER", "COPIES": "COPY_REDUCE"}
+    assert all(getattr(events, f"_{name}") == _core.TaskKind[kind].value for name, kind in constants.items())
 
 
 def test_results_show_every_part() -> None:

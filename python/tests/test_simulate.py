@@ -350,6 +350,12 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "overlap_param_gather": ({"zero": 1}, False),
     "rank_order": ({"tp": 2, "dp": 8, "zero": 1}, "dp-tp-cp-ep-pp"),
     "layers_per_stage": ({"pp": 2}, (1, 3)),
+    "first_rank_layers": ({"pp": 2}, 1),
+    "last_rank_layers": ({"pp": 2}, 1),
+    "embedding_as_layer": ({"pp": 2, "loss_as_layer": True, "vpp": 3}, True),
+    "loss_as_layer": ({"pp": 2, "embedding_as_layer": True, "vpp": 3}, True),
+    "micro_batch_group": ({"pp": 2, "vpp": 2, "dp": 4}, 4),
+    "custom_order": ({"pp": 2, "dp": 4, "global_batch": 8}, ("F0 F1 B0 B1", "F0 F1 B1 B0")),
 }
 
 

@@ -24,6 +24,17 @@ void bind_strategy(py::module_& m) {
   py::native_enum<PipelineSchedule>(m, "PipelineSchedule", "enum.Enum")
       .value("ONE_F_ONE_B", PipelineSchedule::OneFOneB)
       .value("GPIPE", PipelineSchedule::GPipe)
+      .value("LOOPED_BFS", PipelineSchedule::LoopedBfs)
+      .value("ZB_H1", PipelineSchedule::ZbH1)
+      .value("ZB_H2", PipelineSchedule::ZbH2)
+      .value("ZB_1P", PipelineSchedule::Zb1p)
+      .value("ZB_2P", PipelineSchedule::Zb2p)
+      .value("ZB_V", PipelineSchedule::ZbV)
+      .value("V_HALF", PipelineSchedule::VHalf)
+      .value("V_MIN", PipelineSchedule::VMin)
+      .value("DUALPIPE", PipelineSchedule::DualPipe)
+      .value("DUALPIPE_V", PipelineSchedule::DualPipeV)
+      .value("HANAYO", PipelineSchedule::Hanayo)
       .finalize();
   py::native_enum<Optimizer>(m, "Optimizer", "enum.Enum")
       .value("SGD", Optimizer::SGD)
@@ -91,7 +102,13 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("pad_to_capacity", &Strategy::pad_to_capacity)
       .def_readwrite("moe_max_nodes", &Strategy::moe_max_nodes)
       .def_readwrite("overlap_shared_experts", &Strategy::overlap_shared_experts)
-      .def_readwrite("overlap_moe_1f1b", &Strategy::overlap_moe_1f1b);
+      .def_readwrite("overlap_moe_1f1b", &Strategy::overlap_moe_1f1b)
+      .def_readwrite("first_rank_layers", &Strategy::first_rank_layers)
+      .def_readwrite("last_rank_layers", &Strategy::last_rank_layers)
+      .def_readwrite("embedding_as_layer", &Strategy::embedding_as_layer)
+      .def_readwrite("loss_as_layer", &Strategy::loss_as_layer)
+      .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)
+      .def_readwrite("custom_order", &Strategy::custom_order);
 }
 
 void bind_profile(py::module_& m) {

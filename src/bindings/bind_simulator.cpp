@@ -112,6 +112,9 @@ void bind_simulator(py::module_& m) {
       .value("TIED_REDUCE", TaskKind::TiedReduce)
       .value("SYNC", TaskKind::Sync)
       .value("OPTIMIZER", TaskKind::Optimizer)
+      .value("INPUT_GRAD", TaskKind::InputGrad)
+      .value("WEIGHT_GRAD", TaskKind::WeightGrad)
+      .value("COPY_REDUCE", TaskKind::CopyReduce)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(

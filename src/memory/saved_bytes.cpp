@@ -158,6 +158,18 @@ std::vector<double> output_bytes_per_token(const std::vector<Op>& ops, const Sav
   return bytes;
 }
 
+double weight_grad_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context) {
+  const std::vector<OpLayout> layouts = layouts_of(ops, context);
+  std::set<int> inputs;
+  double elements = 0;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (!is_matmul(ops[i]) || !ops[i].trainable) continue;
+    elements += layouts[i].output_elements;
+    if (inputs.insert(layouts[i].producer).second) elements += layouts[i].input_elements;
+  }
+  return elements * context.activation_bytes;
+}
+
 double backward_extra_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context) {
   const std::vector<SavedTensor> tensors = saved_tensors(ops, context);
   const std::vector<OpLayout> layouts = layouts_of(ops, context);

@@ -60,6 +60,10 @@ double saved_bytes_per_token(const std::vector<Op>& ops, const SavedContext& con
 double block_input_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context);
 std::vector<double> output_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context);
 
+// Bytes per token that a delayed weight gradient needs of each trainable matmul: its input and its output's gradient
+// (Qi et al. arXiv:2401.10241 table 1: 32 sbh of a layer's 34). A shared input is one storage.
+double weight_grad_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context);
+
 // Bytes per token that the worst moment of the block's backward needs beyond everything the block has saved: at op i,
 // what ops after i had saved is free again; the gradients of i's output and input and of the residual stream are live,
 // unfused attention holds two more score tensors. Never negative.

@@ -107,15 +107,15 @@ void check_routing(Checker& check, const Strategy& s, double experts) {
                 "a capacity_factor above 0", "use capacity_factor=1.0, say");
   check.require(!(s.overlap_shared_experts && s.overlap_moe_1f1b), "strategy.overlap_shared_experts", "true",
                 "false when overlap_moe_1f1b already hides the exchange");
-  const bool recomputes = s.recompute == Recompute::Full, pairs = s.schedule == PipelineSchedule::OneFOneB;
+  const bool recomputes = s.recompute == Recompute::Full;
   const bool plain = s.moe_dispatcher == Dispatcher::Framework && load.kind == LoadKind::Balanced &&
                      s.capacity_factor == 0 && s.moe_max_nodes == 0 && !s.overlap_shared_experts && !s.overlap_moe_1f1b;
   check.require(experts > 0 || plain, "strategy", "options for experts", "none for a model without experts",
                 "leave out moe_dispatcher, expert_load, capacity_factor, moe_max_nodes and the expert overlaps");
   check.require(s.ep > 1 || !s.overlap_shared_experts, "strategy.overlap_shared_experts", "true",
                 "false without expert parallelism, which exchanges nothing");
-  check.require(!s.overlap_moe_1f1b || (s.ep > 1 && !recomputes && pairs && (s.pp == 1 || s.vpp > 1)),
-                "strategy.overlap_moe_1f1b", "true",
+  const bool pairs = s.schedule == PipelineSchedule::OneFOneB && s.custom_order.empty() && (s.pp == 1 || s.vpp > 1);
+  check.require(!s.overlap_moe_1f1b || (s.ep > 1 && !recomputes && pairs), "strategy.overlap_moe_1f1b", "true",
                 "false unless ep > 1, schedule 1f1b, vpp > 1 where pp > 1, and recompute is not full");
   if (load.kind != LoadKind::Histogram) return;
   double sum = 0;

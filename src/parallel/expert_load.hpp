@@ -45,7 +45,7 @@ struct Routing {
   double capacity_factor = 0;  // 0 = no row is dropped
   bool pad_to_capacity = false;
   int max_nodes = 0;  // nodes (scale-up domains) that a token's experts may lie on; 0 = any
-  bool overlap_shared_experts = false, overlap_pairs = false;  // what hides the exchange: pricing/expert_overlap.hpp
+  bool overlap_shared_experts = false;  // they hide the exchange: pricing/expert_overlap.hpp
 };
 
 struct RoutedLoad {

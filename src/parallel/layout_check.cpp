@@ -8,6 +8,7 @@
 
 #include "error.hpp"
 #include "parallel/rank_grid.hpp"
+#include "parallel/schedule_check.hpp"
 #include "parallel/stages.hpp"
 
 namespace dts {
@@ -111,15 +112,8 @@ class LayoutChecker {
     } else {
       explicit_stages(layers, stages);
     }
-    if (s_.vpp > 1) {
-      check_.require(s_.pp > 1, "strategy.vpp", std::to_string(s_.vpp), "1 without pipeline parallelism", "use vpp=1 or pp>1");
-      check_.require(s_.schedule == PipelineSchedule::OneFOneB, "strategy.vpp", std::to_string(s_.vpp), "1 with gpipe");
-      const long long replica = static_cast<long long>(s_.dp) * s_.micro_batch;
-      const long long micro_batches = s_.global_batch / replica;
-      check_.require(s_.global_batch % replica != 0 || micro_batches % s_.pp == 0, "micro-batches",
-                     std::to_string(micro_batches), "a multiple of pp=" + std::to_string(s_.pp) + " when vpp > 1",
-                     "use global_batch " + std::to_string((micro_batches / s_.pp + 1) * s_.pp * replica));
-    }
+    check_stage_sizes(check_, layers, s_);
+    check_schedule(check_, s_);
   }
 
   void explicit_stages(int layers, long long stages) {

@@ -10,7 +10,10 @@
 namespace dts {
 
 enum class Recompute { None, Selective, Full };
-enum class PipelineSchedule { OneFOneB, GPipe };  // 1F1B is interleaved when vpp > 1
+// 1F1B is interleaved when vpp > 1. The rules: src/schedule.
+enum class PipelineSchedule {
+  OneFOneB, GPipe, LoopedBfs, ZbH1, ZbH2, Zb1p, Zb2p, ZbV, VHalf, VMin, DualPipe, DualPipeV, Hanayo
+};
 enum class Optimizer { SGD, Momentum, Adam };
 // How attention sees keys and values of the other context-parallel ranks: a ring of transfers, gathered before it, heads
 // exchanged for sequence (Ulysses), or heads exchanged within groups of `cp_a2a` ranks and a ring across them.
@@ -44,6 +47,14 @@ struct Strategy {
   int moe_max_nodes = 0;                // node-limited routing; 0 = no limit
   bool overlap_shared_experts = false;  // they run beside dispatch and combine
   bool overlap_moe_1f1b = false;        // one micro-batch's exchange runs beside the other's compute
+  // Even otherwise: layers of the first and of the last pipeline rank, all chunks together (0 = as the others); or the
+  // embedding, or the loss, counted as one layer, so that its stage holds one layer less. Megatron-LM's options.
+  int first_rank_layers = 0, last_rank_layers = 0;
+  bool embedding_as_layer = false, loss_as_layer = false;
+  int micro_batch_group = 0;                  // of interleaved 1F1B: micro-batches per group; 0 = pp
+  // One text per pipeline rank, "F0 F1 B0 W0 F2.1+B1.1": replaces the schedule's order, on its stage placement. Grammar
+  // in schedule/custom_order.hpp.
+  std::vector<std::string> custom_order;
 };
 
 // Context-parallel ranks that split attention's heads among them; the others split its sequence.

@@ -75,7 +75,12 @@ class BlockPricer {
     overlap_exchange(cost_, ops_, c_, dispatch_again);
     apply_host_floor(cost_.forward, forward_kernels_ * c_.profile.host_forward_s_per_op);
     apply_host_floor(cost_.recompute, kernels_again_ * c_.profile.host_forward_s_per_op);
-    apply_host_floor(cost_.backward, backward_kernels_ * c_.profile.host_backward_s_per_op);
+    const double launch_s = c_.profile.host_backward_s_per_op;
+    apply_host_floor(cost_.backward, backward_kernels_ * launch_s);
+    if (c_.split_backward) {  // the backward of a matmul is two kernels, one for each gradient
+      apply_host_floor(cost_.data_grad, (backward_kernels_ - weight_kernels_ / 2) * launch_s);
+      apply_host_floor(cost_.weight_grad, weight_kernels_ / 2 * launch_s);
+    }
     return std::move(cost_);
   }
 
@@ -87,11 +92,14 @@ class BlockPricer {
                          attention ? passes.backward.compute_s : timer_.data_grad_s(op), timer_.weight_grad_s(op)});
     cost_.forward.add(passes.forward);
     cost_.backward.add(passes.backward);
+    cost_.data_grad.add(passes.data_grad);
+    cost_.weight_grad.add(passes.weight_grad);
     const double flops = timer_.forward_flops(op);
     cost_.forward_flops += flops;
     cost_.backward_flops += timer_.backward_flops(op);
     forward_kernels_ += timer_.kernels(op) + passes.more_forward_kernels;
     backward_kernels_ += timer_.kernels(op) + passes.more_backward_kernels;
+    if (cost_.ops.back().weight_grad_s > 0) weight_kernels_ += timer_.kernels(op);
     append(cost_.forward_calls, forward_calls(op));
     append(cost_.backward_calls, backward_calls(op));
     cast_weights(op, again);
@@ -127,6 +135,7 @@ class BlockPricer {
     add_kernel(cost_.forward, cast_s);
     if (!every) return;
     add_kernel(cost_.backward, cast_s);
+    if (c_.split_backward) add_kernel(cost_.data_grad, cast_s);
     add_kernel(cost_.recompute, again * cast_s);
   }
 
@@ -154,7 +163,7 @@ class BlockPricer {
   std::vector<double> again_;
   std::vector<LocalOp> ops_;
   BlockCost cost_;
-  double forward_kernels_ = 0, backward_kernels_ = 0, kernels_again_ = 0;
+  double forward_kernels_ = 0, backward_kernels_ = 0, weight_kernels_ = 0, kernels_again_ = 0;
 };
 
 }  // namespace

@@ -34,10 +34,14 @@ struct BlockCost {
   PassCost forward;
   PassCost recompute;  // run again before backward
   PassCost backward;   // data and weight gradients
+  // The same apart, for schedules that delay weight gradients: a collective that ran beside a weight gradient is exposed.
+  // Empty unless the context splits backward.
+  PassCost data_grad, weight_grad;
   double forward_flops = 0, backward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
   double dense_parameters = 0, expert_parameters = 0;  // on this rank
   double dense_trainable = 0, expert_trainable = 0;    // those with gradients and optimizer states
   double dense_gathered_bytes = 0, expert_gathered_bytes = 0;  // of all its parameters, as ZeRO gathers them
+  double exchange_sm_share = 0;                        // multiprocessors that an expert exchange holds
   double cast_bytes = 0;                               // of the narrow copies of weights kept beside them
   std::vector<OpCost> ops;
   std::vector<CollectiveCall> forward_calls, recompute_calls, backward_calls;  // what the passes send
@@ -53,6 +57,7 @@ struct BlockContext {
   Fp8Recipe fp8_recipe = Fp8Recipe::Tensorwise;
   int zero = 0;
   double micro_batches = 1;
+  bool split_backward = false;  // a schedule runs the halves of backward apart
 };
 
 // Only layers are recomputed; the LM head and loss stay in 16 bits under fp8.

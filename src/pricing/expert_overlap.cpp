@@ -29,7 +29,7 @@ CallPrice exchange_of(const std::vector<CollectiveCall>& calls, const GroupPrice
 }
 
 struct Kernels {
-  double forward_s = 0, backward_s = 0;
+  double forward_s = 0, data_grad_s = 0, backward_s = 0;
 };
 
 class SharedExperts {
@@ -55,6 +55,8 @@ class SharedExperts {
     if (dispatch_again) hide(cost_.recompute, forward_s);
     hide(cost_.backward,
          done(combine->backward_after, product.backward_s) + done(dispatch->backward_before, before.backward_s));
+    hide(cost_.data_grad,
+         done(combine->backward_after, product.data_grad_s) + done(dispatch->backward_before, before.data_grad_s));
   }
 
  private:
@@ -65,6 +67,7 @@ class SharedExperts {
     for (; begin != end; ++begin) {
       const OpCost& op = cost_.ops[static_cast<std::size_t>(begin - ops_.begin())];
       sum.forward_s += op.forward_s;
+      sum.data_grad_s += op.data_grad_s;
       sum.backward_s += op.data_grad_s + op.weight_grad_s;
     }
     return sum;
@@ -80,21 +83,6 @@ class SharedExperts {
   const BlockContext& c_;
 };
 
-void overlap_pair(BlockCost& cost, const BlockContext& c) {
-  PassCost& f = cost.forward;
-  PassCost& b = cost.backward;
-  const double exposed = f.exposed_s[kEp] + b.exposed_s[kEp];
-  if (exposed <= 0) return;
-  double sms = 0;
-  for (const auto* calls : {&cost.forward_calls, &cost.backward_calls}) {
-    sms = std::max(sms, exchange_of(*calls, c.groups).sms);
-  }
-  const double other_s = f.total_s + b.total_s - exposed;
-  const double share = hidden_s(exposed, other_s, sms / c.device.sm_count) / exposed;
-  hide(f, share * f.exposed_s[kEp]);
-  hide(b, share * b.exposed_s[kEp]);
-}
-
 }  // namespace
 
 double hidden_s(double exchange_s, double compute_s, double sm_share) noexcept {
@@ -105,8 +93,11 @@ void overlap_exchange(BlockCost& cost, const std::vector<LocalOp>& ops, const Bl
                       bool dispatch_again) {
   const Routing& routing = context.sizes.routing;
   if (context.sizes.ep == 1) return;
+  for (const auto* calls : {&cost.forward_calls, &cost.backward_calls}) {
+    const double share = exchange_of(*calls, context.groups).sms / std::max(context.device.sm_count, 1);
+    cost.exchange_sm_share = std::max(cost.exchange_sm_share, share);
+  }
   if (routing.overlap_shared_experts) SharedExperts(cost, ops, context).run(dispatch_again);
-  if (routing.overlap_pairs) overlap_pair(cost, context);
 }
 
 }  // namespace dts

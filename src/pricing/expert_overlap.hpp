@@ -4,11 +4,10 @@
 //
 //   shared experts    all but their last product beside dispatch, that product beside combine; the same backward
 //                     (Megatron-Core shared_experts.py, moe_shared_expert_overlap)
-//   1F1B pairs        the exchanges of a forward beside the backward it is paired with and the other way round
-//                     (Megatron-Core combined_1f1b.py, overlap_moe_expert_parallel_comm): four exchanges beside the
-//                     compute of both passes, a bound that its schedule nearly meets
+//   pairs of passes   the exchanges of a forward beside the backward it is paired with and the other way round: the
+//                     order pairs them (schedule/pass.hpp), the timeline hides them (step/stage_cost.hpp)
 //
-// Left out: passes that a pipeline's start and end leave without a partner, memory bandwidth taken by the exchange.
+// Left out: memory bandwidth taken by the exchange.
 #pragma once
 
 #include <vector>

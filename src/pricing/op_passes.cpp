@@ -33,7 +33,9 @@ class OpPricer {
 
   OpPasses run() {
     forward();
-    backward();
+    gradients(out_.backward, out_.backward, out_.more_backward_kernels);
+    int again = 0;  // the same launches
+    if (c_.split_backward) gradients(out_.data_grad, out_.weight_grad, again);
     return out_;
   }
 
@@ -57,33 +59,33 @@ class OpPricer {
     }
   }
 
-  void backward() {
-    PassCost& b = out_.backward;
+  // `d` and `w` are one pass, or apart where a schedule delays weight gradients: the input gradient leaves at once then,
+  // and its collective has no weight gradient to run beside.
+  void gradients(PassCost& d, PassCost& w, int& more_kernels) const {
+    const bool apart = &d != &w;
     const double data_s = timer_.data_grad_s(op_), weight_s = timer_.weight_grad_s(op_);
-    beside(b, {}, timer_.recast_s(op_));
+    beside(w, {}, timer_.recast_s(op_));
     if (is(op_.backward_before, Kind::AllGather)) {
-      exchange(b, op_.backward_before.front(), timer_.data_grad_s(piece(c_.sizes.tp)), out_.more_backward_kernels);
-      beside(b, {}, weight_s);
-      return blocking(b, op_.backward_after);
+      exchange(d, op_.backward_before.front(), timer_.data_grad_s(piece(c_.sizes.tp)), more_kernels);
+      beside(w, {}, weight_s);
+      return blocking(d, op_.backward_after);
     }
-    blocking(b, op_.backward_before);
+    blocking(d, op_.backward_before);
     if (ring()) {
-      along_ring(b, op_.beside_data_grad, timer_.ring_kernels_s(op_, true));
+      along_ring(d, op_.beside_data_grad, timer_.ring_kernels_s(op_, true));
     } else if (mode_ == TpOverlap::AsyncTp && is(op_.beside_weight_grad, Kind::ReduceScatter)) {
       // The matmul that sums over gathered tokens cannot be cut along them: its gather blocks.
-      blocking(b, op_.beside_data_grad);
-      exchange(b, op_.beside_weight_grad.front(), timer_.data_grad_s(piece(c_.sizes.tp)), out_.more_backward_kernels);
-      beside(b, {}, weight_s);
-    } else if (mode_ == TpOverlap::Bulk || mode_ == TpOverlap::Userbuffers) {
-      beside(b, op_.beside_data_grad, data_s);
-      beside(b, op_.beside_weight_grad, weight_s);
+      blocking(d, op_.beside_data_grad);
+      exchange(d, op_.beside_weight_grad.front(), timer_.data_grad_s(piece(c_.sizes.tp)), more_kernels);
+      beside(w, {}, weight_s);
     } else {
-      blocking(b, op_.beside_data_grad);
-      beside(b, {}, data_s);
-      blocking(b, op_.beside_weight_grad);
-      beside(b, {}, weight_s);
+      const bool bulk = mode_ == TpOverlap::Bulk || mode_ == TpOverlap::Userbuffers;
+      beside(d, op_.beside_data_grad, bulk ? data_s : 0);
+      beside(d, {}, bulk ? 0 : data_s);
+      beside(d, op_.beside_weight_grad, bulk && !apart ? weight_s : 0);
+      beside(w, {}, bulk && !apart ? 0 : weight_s);
     }
-    blocking(b, op_.backward_after);
+    blocking(d, op_.backward_after);
   }
 
   bool ring() const { return op_.op->kind == OpKind::Attention && op_.sequence_split > 1 && !op_.gathered_keys; }

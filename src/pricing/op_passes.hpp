@@ -10,6 +10,7 @@ namespace dts {
 
 struct OpPasses {
   PassCost forward, backward;
+  PassCost data_grad, weight_grad;  // backward as two passes; left empty unless the context splits it
   int more_forward_kernels = 0, more_backward_kernels = 0;  // launches that chunks add
 };
 

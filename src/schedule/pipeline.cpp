@@ -1,47 +1,42 @@
 #include "schedule/pipeline.hpp"
 
-#include <algorithm>
-#include <cstddef>
+#include "schedule/custom_order.hpp"
 
 namespace dts {
 
-PipelineOrder gpipe(int pp, int micro_batches) {
-  std::vector<Pass> order;
-  for (int i = 0; i < micro_batches; ++i) order.push_back({PassKind::Forward, 0, i});
-  for (int i = 0; i < micro_batches; ++i) order.push_back({PassKind::Backward, 0, i});
-  return PipelineOrder(static_cast<std::size_t>(pp), order);
+bool needs_pass_times(PipelineSchedule schedule) {
+  return schedule == PipelineSchedule::Zb1p || schedule == PipelineSchedule::Zb2p;
 }
 
-PipelineOrder one_f_one_b(int pp, int micro_batches) { return interleaved(pp, 1, micro_batches); }
-
-PipelineOrder interleaved(int pp, int vpp, int micro_batches) {
-  const int slots = micro_batches * vpp;
-  // Slot k runs micro-batches in groups of pp, chunk by chunk within a group.
-  const auto pass = [&](PassKind kind, int slot) {
-    const int group = slot / (pp * vpp), inside = slot % (pp * vpp);
-    const int members = std::min(pp, micro_batches - group * pp);
-    const int chunk = inside / members;
-    return Pass{kind, kind == PassKind::Forward ? chunk : vpp - 1 - chunk, group * pp + inside % members};
-  };
-  PipelineOrder order(static_cast<std::size_t>(pp));
-  for (int rank = 0; rank < pp; ++rank) {
-    const int warm_up = vpp == 1 ? pp - 1 - rank : 2 * (pp - 1 - rank) + (vpp - 1) * pp;
-    const int first = std::min(warm_up, slots);
-    auto& passes = order[static_cast<std::size_t>(rank)];
-    passes.reserve(static_cast<std::size_t>(2 * slots));
-    for (int k = 0; k < first; ++k) passes.push_back(pass(PassKind::Forward, k));
-    for (int k = first; k < slots; ++k) {
-      passes.push_back(pass(PassKind::Forward, k));
-      passes.push_back(pass(PassKind::Backward, k - first));
-    }
-    for (int k = slots - first; k < slots; ++k) passes.push_back(pass(PassKind::Backward, k));
+bool splits_backward(const Strategy& s) {
+  if (!s.custom_order.empty()) return true;
+  switch (s.schedule) {
+    case PipelineSchedule::OneFOneB:
+    case PipelineSchedule::GPipe:
+    case PipelineSchedule::LoopedBfs:
+    case PipelineSchedule::Hanayo: return false;
+    default: return true;
   }
-  return order;
 }
 
-PipelineOrder pipeline_order(const Strategy& strategy, int micro_batches) {
-  if (strategy.schedule == PipelineSchedule::GPipe) return gpipe(strategy.pp, micro_batches);
-  return interleaved(strategy.pp, strategy.vpp, micro_batches);
+PipelineOrder pipeline_order(const Strategy& s, int micro_batches, const PassTimes& times) {
+  if (!s.custom_order.empty()) return parse_order(s.custom_order);
+  switch (s.schedule) {
+    case PipelineSchedule::OneFOneB: return interleaved(s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b);
+    case PipelineSchedule::GPipe: return gpipe(s.pp, micro_batches);
+    case PipelineSchedule::LoopedBfs: return looped_bfs(s.pp, s.vpp, micro_batches);
+    case PipelineSchedule::ZbH1: return zero_bubble(s.pp, micro_batches, 1);
+    case PipelineSchedule::ZbH2: return zero_bubble(s.pp, micro_batches, 2);
+    case PipelineSchedule::Zb1p: return zero_bubble_auto(times, micro_batches, s.pp);
+    case PipelineSchedule::Zb2p: return zero_bubble_auto(times, micro_batches, 2 * s.pp);
+    case PipelineSchedule::ZbV: return zero_bubble_v(s.pp, micro_batches);
+    case PipelineSchedule::VHalf: return v_half(s.pp, micro_batches);
+    case PipelineSchedule::VMin: return v_min(s.pp, micro_batches);
+    case PipelineSchedule::DualPipe: return dual_pipe(s.pp, micro_batches);
+    case PipelineSchedule::DualPipeV: return dual_pipe_v(s.pp, micro_batches);
+    case PipelineSchedule::Hanayo: return hanayo(s.pp, s.vpp, micro_batches);
+  }
+  return {};
 }
 
 }  // namespace dts

@@ -8,11 +8,11 @@ namespace {
 
 double exposed(const PassCost& cost, Axis axis) { return cost.exposed_s[static_cast<std::size_t>(axis)]; }
 
-void add_pass(Breakdown& b, const PassCost& cost, double& kernel_s) {
+void add_pass(Breakdown& b, const PassCost& cost, double hidden, double& kernel_s) {
   kernel_s += cost.compute_s;
   b.exposed_tp_s += exposed(cost, Axis::TP);
   b.exposed_cp_s += exposed(cost, Axis::CP);
-  b.exposed_ep_s += exposed(cost, Axis::EP) + exposed(cost, Axis::ETP);
+  b.exposed_ep_s += (1 - hidden) * (exposed(cost, Axis::EP) + exposed(cost, Axis::ETP));
   b.host_s += cost.host_s;
 }
 
@@ -28,19 +28,16 @@ void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info) {
     end = comm.units[piece].end;
   }
   for (std::size_t i = first; i < end; ++i) {
-    const BlockCost& block = *stage.blocks[i];
-    if (info.kind == TaskKind::Forward) {
-      add_pass(b, block.forward, b.forward_s);
-    } else {
-      add_pass(b, block.recompute, b.recompute_s);
-      add_pass(b, block.backward, b.backward_s);
-    }
+    const PassParts parts = parts_of(*stage.blocks[i], pass_of(info.kind));
+    if (parts.again) add_pass(b, *parts.again, info.hidden, b.recompute_s);
+    add_pass(b, *parts.cost, info.hidden, info.kind == TaskKind::Forward ? b.forward_s : b.backward_s);
   }
 }
 
 // A wait belongs to the data-parallel axis if a collective of that axis ended it, to the pipeline otherwise.
 void add_wait(Breakdown& b, TaskKind cause, double seconds) {
-  const bool data_parallel = cause == TaskKind::ParamGather || cause == TaskKind::GradReduce || cause == TaskKind::TiedReduce;
+  const bool data_parallel = cause == TaskKind::ParamGather || cause == TaskKind::GradReduce || cause == TaskKind::TiedReduce ||
+                             cause == TaskKind::CopyReduce;
   (data_parallel ? b.exposed_dp_s : b.pipeline_s) += seconds;
 }
 
@@ -69,6 +66,7 @@ void Breakdown::add(const Breakdown& o, double weight) {
 }
 
 std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& timeline, double fixed_s) {
+  const StagePlacement placement = plan.placement();
   const std::size_t pp = plan.order.size();
   std::vector<Breakdown> stages(pp);
   std::vector<std::int32_t> first_rank(pp, -1);  // the representative whose compute stream is followed
@@ -80,7 +78,7 @@ std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step,
       meet(stages, busy_until, timeline.end_s[task]);
       continue;
     }
-    const auto s = static_cast<std::size_t>(info.stage) % pp;
+    const auto s = static_cast<std::size_t>(placement.rank_of(info.stage));
     if (first_rank[s] < 0) first_rank[s] = info.rank;
     if (info.rank != first_rank[s]) continue;
     const double wait = timeline.start_s[task] - busy_until[s];

@@ -14,7 +14,14 @@ struct Piece {
   int index = -1;                       // of the stage's unit (StageComm::units), -1 = all blocks
 };
 
+// What is particular about a pass: the first forward of its stage gathers sharded parameters, the last weight gradient
+// reduces them; a pair hides a share of its expert exchanges.
+struct PassPlace {
+  bool first_forward = false, last_gradient = false;
+  double hidden = 0;
+};
+
 // In execution order.
-std::vector<Piece> pieces_of(const StepPlan& plan, const Pass& pass, int stage);
+std::vector<Piece> pieces_of(const StepPlan& plan, const Pass& pass, int stage, const PassPlace& place);
 
 }  // namespace dts

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "compute/gemm.hpp"
-#include "memory/in_flight.hpp"
 #include "memory/recompute_bytes.hpp"
 #include "memory/saved_bytes.hpp"
 #include "memory/static_bytes.hpp"
 #include "memory/temporaries.hpp"
 #include "parallel/stages.hpp"
 #include "pricing/recompute.hpp"
+#include "schedule/tape.hpp"
 
 namespace dts {
 
@@ -18,7 +18,8 @@ namespace {
 class StepMemory {
  public:
   StepMemory(const Job& job, const PlannedStep& step, const RankGrid& grid)
-      : job_(job), s_(job.strategy), p_(job.profile), step_(step), grid_(grid) {
+      : job_(job), s_(job.strategy), p_(job.profile), step_(step), grid_(grid), placement_(placement(s_)),
+        chunks_(partition(job.model, s_)) {
     const LocalSizes& sizes = step.priced.sizes;
     tokens_ = sizes.tokens;
     context_.seq_len = sizes.seq_len;
@@ -38,6 +39,15 @@ class StepMemory {
     }
   }
 
+  double weight_share() const {
+    double most = 0;
+    for (int stage = 0; stage < placement_.stages(); ++stage) {
+      const ChunkTape tape = tape_of(stage);
+      if (tape.forward_bytes > 0) most = std::max(most, tape.weight_bytes / tape.forward_bytes);
+    }
+    return std::min(most, 1.0);
+  }
+
   MemoryReport report(int rank) const {
     MemoryReport r;
     states(rank, r);
@@ -50,7 +60,7 @@ class StepMemory {
 
  private:
   struct Kept {
-    double kept = 0, transient = 0;  // bytes of one block and micro-batch
+    double kept = 0, transient = 0, for_weights = 0;  // bytes of one block and micro-batch
   };
 
   // Experts keep the rows of the fullest rank.
@@ -71,7 +81,8 @@ class StepMemory {
     const KeptBytes bytes = by_output ? kept_outputs(block.ops, context, dropped_shares(block))
                                       : kept_bytes(block.ops, context, s_.recompute);
     return {tokens_ * bytes.kept,
-            tokens_ * (bytes.recomputed + backward_extra_bytes_per_token(block.ops, context))};
+            tokens_ * (bytes.recomputed + backward_extra_bytes_per_token(block.ops, context)),
+            tokens_ * weight_grad_bytes_per_token(block.ops, context)};
   }
 
   // What is recomputed is not kept; nor is, by a compiler, the last matmul's output, which only the residual adds.
@@ -87,8 +98,9 @@ class StepMemory {
 
   template <class Visit>
   void for_blocks(int rank, Visit visit) const {
-    for (std::size_t v = static_cast<std::size_t>(rank); v < step_.plan.stages.size(); v += static_cast<std::size_t>(s_.pp)) {
-      for (const BlockCost* block : step_.plan.stages[v].blocks) visit(*block);
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, chunk));
+      for (const BlockCost* block : step_.plan.stages[stage].blocks) visit(*block);
     }
   }
 
@@ -111,43 +123,47 @@ class StepMemory {
     r.optimizer = owned.optimizer;
   }
 
-  // Passes in flight x what one chunk keeps; the head's tape and the stem's stand once.
+  // The fullest moment of the rank's own order of passes.
   void activations(int rank, MemoryReport& r) const {
-    const std::vector<ChunkLayers> chunks = partition(job_.model, s_);
-    double sum = 0;
-    for (std::size_t v = static_cast<std::size_t>(rank); v < chunks.size(); v += static_cast<std::size_t>(s_.pp)) {
-      for (int layer = chunks[v].first; layer < chunks[v].first + chunks[v].count; ++layer) {
-        sum += runs_[run_of_layer_[static_cast<std::size_t>(layer)]].kept;
-      }
-      if (chunks[v].has_stem) sum += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
-      if (chunks[v].has_head) r.activations += heads_in_flight() * tokens_ * saved_bytes_per_token(job_.model.head.ops, head_context_);
+    std::vector<ChunkTape> tapes;
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) tapes.push_back(tape_of(placement_.stage_of(rank, chunk)));
+    r.activations = peak_tape_bytes(step_.plan.order[static_cast<std::size_t>(rank)], tapes);
+  }
+
+  ChunkTape tape_of(int stage) const {
+    const ChunkLayers& chunk = chunks_[static_cast<std::size_t>(stage)];
+    ChunkTape tape;
+    for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
+      const Kept& kept = runs_[run_of_layer_[static_cast<std::size_t>(layer)]];
+      tape.forward_bytes += kept.kept, tape.weight_bytes += kept.for_weights;
     }
-    // A pair of overlapped passes holds one chunk more, as far as there are micro-batches.
-    const long long most = static_cast<long long>(step_.plan.micro_batches) * s_.vpp;
-    const long long in_flight = std::min(most, chunks_in_flight(s_.schedule, s_.pp, s_.vpp, rank, step_.plan.micro_batches) +
-                                                   (s_.overlap_moe_1f1b ? 1 : 0));
-    r.activations += sum / s_.vpp * static_cast<double>(in_flight);
+    if (chunk.has_stem) tape.forward_bytes += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
+    if (chunk.has_head) {
+      tape.forward_bytes += tokens_ * saved_bytes_per_token(job_.model.head.ops, head_context_);
+      tape.weight_bytes += tokens_ * weight_grad_bytes_per_token(job_.model.head.ops, head_context_);
+    }
+    return tape;
   }
 
   void temporaries(int rank, MemoryReport& r) const {
-    const std::vector<ChunkLayers> chunks = partition(job_.model, s_);
     const double width = context_.activation_bytes;
     std::vector<Op> ops;
     double largest_block = 0, root = 0;
-    for (std::size_t v = static_cast<std::size_t>(rank); v < chunks.size(); v += static_cast<std::size_t>(s_.pp)) {
-      for (int layer = chunks[v].first; layer < chunks[v].first + chunks[v].count; ++layer) {
+    for (int c = 0; c < placement_.chunks; ++c) {
+      const ChunkLayers& chunk = chunks_[static_cast<std::size_t>(placement_.stage_of(rank, c))];
+      for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
         const std::size_t run = run_of_layer_[static_cast<std::size_t>(layer)];
         r.temporaries = std::max(r.temporaries, runs_[run].transient);
         const BlockCost& cost = *step_.priced.blocks[run + 1];
         largest_block = std::max(largest_block, cost.dense_parameters + cost.expert_parameters);
-        const bool first_of_run = layer == chunks[v].first || run != run_of_layer_[static_cast<std::size_t>(layer) - 1];
+        const bool first_of_run = layer == chunk.first || run != run_of_layer_[static_cast<std::size_t>(layer) - 1];
         const std::vector<Op>& own = job_.model.layers[run].block.ops;
         if (first_of_run && p_.dummy_weight_gradients) ops.insert(ops.end(), own.begin(), own.end());
       }
-      if (chunks[v].has_stem) root += step_.priced.blocks.front()->dense_parameters;
-      if (chunks[v].has_head) {
+      if (chunk.has_stem) root += step_.priced.blocks.front()->dense_parameters;
+      if (chunk.has_head) {
         root += step_.priced.blocks.back()->dense_parameters;
-        r.temporaries = std::max(r.temporaries, head_bytes());
+        r.temporaries = std::max(r.temporaries, head_bytes(rank, c));
       }
     }
     if (!ops.empty()) r.temporaries += dummy_gradient_bytes(ops, context_, s_.ep);
@@ -169,16 +185,15 @@ class StepMemory {
   }
 
   // 1F1B runs backward right after the head's forward; GPipe keeps the logits of every micro-batch.
-  double heads_in_flight() const {
-    return s_.schedule == PipelineSchedule::GPipe ? step_.plan.micro_batches : 1;
-  }
-
-  double head_bytes() const {
+  double head_bytes(int rank, int head_chunk) const {
+    std::vector<ChunkTape> tapes(static_cast<std::size_t>(placement_.chunks));
+    tapes[static_cast<std::size_t>(head_chunk)].forward_bytes = 1;
+    const double in_flight = peak_tape_bytes(step_.plan.order[static_cast<std::size_t>(rank)], tapes);
     double vocabulary = 0;
     for (const Op& op : job_.model.head.ops) {
       if (op.kind == OpKind::CrossEntropy) vocabulary = op.in_features;
     }
-    return heads_in_flight() * logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
+    return in_flight * logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
            head_backward_bytes(tokens_, job_.model.hidden, vocabulary, s_.tp, context_.sequence_parallel,
                                context_.activation_bytes);
   }
@@ -188,6 +203,8 @@ class StepMemory {
   const FrameworkProfile& p_;
   const PlannedStep& step_;
   const RankGrid& grid_;
+  StagePlacement placement_;
+  std::vector<ChunkLayers> chunks_;  // per virtual stage
   double tokens_ = 0;
   SavedContext context_, head_context_;
   std::vector<Kept> runs_;
@@ -195,6 +212,10 @@ class StepMemory {
 };
 
 }  // namespace
+
+double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid) {
+  return StepMemory(job, step, grid).weight_share();
+}
 
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid) {
   const StepMemory memory(job, step, grid);

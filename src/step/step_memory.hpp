@@ -10,6 +10,9 @@
 
 namespace dts {
 
+// What a delayed weight gradient keeps of a stage's activations, of the stage that keeps most; at most 1. Needs no order.
+double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid);
+
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
 }  // namespace dts

@@ -7,6 +7,8 @@
 #include "compute/optimizer.hpp"
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
+#include "schedule/check_order.hpp"
+#include "step/step_memory.hpp"
 
 namespace dts {
 
@@ -14,7 +16,7 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), groups_(job.network, grid) {}
+  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid) {}
 
   PlannedStep plan() {
     PlannedStep step;
@@ -22,11 +24,11 @@ class Planner {
     place(step);
     for (StageCost& stage : step.plan.stages) step.plan.comm.push_back(stage_comm(stage));
     pipeline_transfers(step.plan);
+    schedule(step);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
-    if (job_.model.tied_embeddings && s_.pp > 1) tied_reduce(p);
-    p.micro_batches = job_.micro_batches();
-    p.order = pipeline_order(s_, p.micro_batches);
+    if (job_.model.tied_embeddings && !placement_.ends_meet()) tied_reduce(p);
+    if (placement_.copies() == 2) copy_reduce(p);
     p.zero = s_.zero;
     p.overlap_grad_reduce = s_.overlap_grad_reduce;
     p.overlap_param_gather = s_.overlap_param_gather;
@@ -41,14 +43,14 @@ class Planner {
   void price(PricedModel& priced) {
     priced.sizes = local_sizes(job_.model, s_, job_.profile, job_.seq_len);
     const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
-                               s_.zero, static_cast<double>(job_.micro_batches())};
+                               s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_)};
     const auto add = [&](const Block& block, BlockRole role) {
       priced.blocks.push_back(std::make_unique<BlockCost>(price_block(block, context, role)));
     };
     add(job_.model.stem, BlockRole::Stem);
     for (const LayerRun& run : job_.model.layers) add(run.block, BlockRole::Layer);
     add(job_.model.head, BlockRole::Head);
-    if (job_.model.tied_embeddings && s_.pp == 1) {  // one table serves both ends
+    if (job_.model.tied_embeddings && placement_.ends_meet()) {  // one table serves both ends
       priced.blocks.back()->dense_parameters -= embedding_parameters();
       priced.blocks.back()->dense_trainable -= embedding_parameters();
       priced.blocks.back()->dense_gathered_bytes -= embedding_parameters() * priced.sizes.activation_bytes;
@@ -69,6 +71,28 @@ class Planner {
       if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced.blocks.back().get());
       step.plan.stages.push_back(std::move(stage));
     }
+  }
+
+  void schedule(PlannedStep& step) const {
+    StepPlan& plan = step.plan;
+    plan.micro_batches = job_.micro_batches();
+    plan.stage_map = placement_.map;
+    plan.order = pipeline_order(s_, plan.micro_batches, needs_pass_times(s_.schedule) ? pass_times(step) : PassTimes{});
+    if (!s_.custom_order.empty()) check_order(plan.order, placement_, plan.micro_batches);
+  }
+
+  PassTimes pass_times(const PlannedStep& step) const {
+    PassTimes times;
+    for (const StageCost& stage : step.plan.stages) {
+      times.forward_s.push_back(stage.pass_s(PassKind::Forward));
+      times.input_s.push_back(stage.pass_s(PassKind::BackwardInput));
+      times.weight_s.push_back(stage.pass_s(PassKind::BackwardWeight));
+    }
+    for (const StageComm& comm : step.plan.comm) {
+      times.transfer_s = std::max({times.transfer_s, comm.send_forward_s, comm.send_backward_s});
+    }
+    times.weight_share = weight_share(job_, step, groups_.grid());
+    return times;
   }
 
   // Dense weights are replicated over dp * cp, experts over edp: one collective each.
@@ -123,22 +147,25 @@ class Planner {
     const std::vector<std::vector<int>> pipelines = groups_.grid().groups(Axis::PP);
     plan.send_bytes = sizes_.tokens / sizes_.token_share() * job_.model.hidden * sizes_.activation_bytes;
     std::map<std::pair<std::size_t, std::size_t>, double> known;
-    const auto hop_s = [&](std::size_t from, std::size_t to) {
-      const auto pp = static_cast<std::size_t>(s_.pp);
-      const auto [hop, is_new] = known.try_emplace({from % pp, to % pp}, 0);
-      if (is_new) hop->second = groups_.slowest_hop_s(plan.send_bytes, pipelines, from % pp, to % pp);
+    const auto hop_s = [&](int stage, int next) {
+      const auto from = static_cast<std::size_t>(placement_.rank_of(stage)), to = static_cast<std::size_t>(placement_.rank_of(next));
+      if (from == to) return 0.0;
+      const auto [hop, is_new] = known.try_emplace({from, to}, 0);
+      if (is_new) hop->second = groups_.slowest_hop_s(plan.send_bytes, pipelines, from, to);
       return hop->second;
     };
-    for (std::size_t v = 0; v + 1 < plan.stages.size(); ++v) {
-      plan.comm[v].send_forward_s = hop_s(v, v + 1);
-      plan.comm[v + 1].send_backward_s = hop_s(v + 1, v);
+    for (int stage = 0; stage < placement_.stages(); ++stage) {
+      const int next = placement_.next(stage);
+      if (next < 0) continue;
+      plan.comm[static_cast<std::size_t>(stage)].send_forward_s = hop_s(stage, next);
+      plan.comm[static_cast<std::size_t>(next)].send_backward_s = hop_s(next, stage);
     }
   }
 
-  double optimizer_s(const StepPlan& plan, int rank) const {
+  double updated_parameters(const StepPlan& plan, int rank) const {  // whose gradients this rank holds in the end
     double dense = 0, expert = 0;
-    for (std::size_t v = static_cast<std::size_t>(rank); v < plan.stages.size(); v += static_cast<std::size_t>(s_.pp)) {
-      for (const BlockCost* block : plan.stages[v].blocks) {
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      for (const BlockCost* block : plan.stages[static_cast<std::size_t>(placement_.stage_of(rank, chunk))].blocks) {
         dense += block->dense_trainable;
         expert += block->expert_trainable;
       }
@@ -147,9 +174,14 @@ class Planner {
       dense /= s_.dp * s_.cp;
       expert /= groups_.grid().size(Axis::EDP);
     }
+    return dense + expert;
+  }
+
+  double optimizer_s(const StepPlan& plan, int rank) const {
+    const double parameters = updated_parameters(plan, rank);
     // The profile's bytes are Adam's; each fp32 state that another rule lacks saves a read and a write.
     const int missing = s_.optimizer == Optimizer::Adam ? 0 : s_.optimizer == Optimizer::Momentum ? 1 : 2;
-    return optimizer_time_s(job_.device, dense + expert, std::max(0.0, job_.profile.optimizer_bytes - 8.0 * missing));
+    return optimizer_time_s(job_.device, parameters, std::max(0.0, job_.profile.optimizer_bytes - 8.0 * missing));
   }
 
   double embedding_parameters() const {  // of the table alone, on one rank
@@ -165,8 +197,19 @@ class Planner {
     plan.tied_reduce_s = groups_.seconds(CollectiveKind::AllReduce, plan.tied_reduce_bytes, {ranks.front(), ranks.back()});
   }
 
+  // Ranks r and pp-1-r hold the same two stages, one of each copy: they reduce what data parallelism left of them.
+  void copy_reduce(StepPlan& plan) const {
+    const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      const double bytes = updated_parameters(plan, static_cast<int>(r)) * job_.profile.grad_reduce_bytes;
+      plan.copy_reduce_bytes.push_back(bytes);
+      plan.copy_reduce_s.push_back(groups_.seconds(CollectiveKind::AllReduce, bytes, {ranks[r], ranks[ranks.size() - 1 - r]}));
+    }
+  }
+
   const Job& job_;
   const Strategy& s_;
+  StagePlacement placement_;
   GroupPricer groups_;
   LocalSizes sizes_;
 };

@@ -12,12 +12,17 @@
 
 #include "engine/program.hpp"
 #include "parallel/rank_grid.hpp"
+#include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
 #include "step/stage_cost.hpp"
 
 namespace dts {
 
-enum class TaskKind : std::uint8_t { Forward, Backward, ParamGather, GradReduce, PipelineSend, TiedReduce, Sync, Optimizer };
+enum class TaskKind : std::uint8_t {
+  Forward, Backward, ParamGather, GradReduce, PipelineSend, TiedReduce, Sync, Optimizer,
+  InputGrad, WeightGrad,  // the halves of a backward that a schedule runs apart
+  CopyReduce,             // gradients of the two copies that a bidirectional pipeline keeps of the model
+};
 enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward };
 inline constexpr std::uint32_t kStreamsPerRank = 4;
 
@@ -28,7 +33,11 @@ struct TaskInfo {
   std::int32_t stage = 0;        // virtual stage
   std::int32_t micro_batch = 0;
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
+  double hidden = 0;             // share of its exposed expert exchanges that runs behind the pass it is paired with
 };
+
+TaskKind task_of(PassKind kind);
+PassKind pass_of(TaskKind kind);  // of a task that computes a pass
 
 // The data-parallel and pipeline work of one virtual stage.
 struct StageComm {
@@ -46,11 +55,14 @@ struct StageComm {
 struct StepPlan {
   int micro_batches = 1;
   PipelineOrder order;
+  StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;   // per virtual stage
   std::vector<StageComm> comm;     // per virtual stage
   double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
   double send_bytes = 0;           // one boundary tensor, one rank
   double tied_reduce_bytes = 0;
+  // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
+  std::vector<double> copy_reduce_s, copy_reduce_bytes;
   std::vector<double> optimizer_s; // per pipeline rank
   std::vector<double> slowdown;    // per rank, used when expanded; empty = 1 for all
   int zero = 0;
@@ -58,6 +70,12 @@ struct StepPlan {
   bool reduce_every_micro_batch = false;
   bool gather_before_reduce = true;  // ZeRO-3 backward: the next block's gather is issued before this one's reduction
   bool gather_once = false;  // ZeRO-3: parameters stay gathered from the first micro-batch to the last
+
+  StagePlacement placement() const {
+    const int pp = static_cast<int>(order.size());
+    return {stage_map, pp, static_cast<int>(stages.size()) / pp};
+  }
+  int micro_batches_per_stage() const { return micro_batches / placement().copies(); }
 };
 
 struct StepProgram {

@@ -13,15 +13,15 @@ namespace {
 // How often each distinct call is made on each pipeline rank.
 class CallCounts {
  public:
-  explicit CallCounts(const StepPlan& plan) : plan_(plan), pp_(static_cast<int>(plan.order.size())) {}
+  explicit CallCounts(const StepPlan& plan) : plan_(plan), placement_(plan.placement()) {}
 
   void add_task(const TaskInfo& info) {
     const auto v = static_cast<std::size_t>(info.stage);
     const StageComm& comm = plan_.comm[v];
-    const bool forward = info.kind == TaskKind::Forward;
     switch (info.kind) {
       case TaskKind::Forward:
-      case TaskKind::Backward: add_blocks(v, info.piece, forward); break;
+      case TaskKind::Backward:
+      case TaskKind::InputGrad: add_blocks(v, info.piece, info.kind == TaskKind::Forward); break;
       case TaskKind::ParamGather: add(v, comm.units[static_cast<std::size_t>(info.piece)].gather); break;
       case TaskKind::GradReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].reduce); break;
       default: break;
@@ -39,7 +39,7 @@ class CallCounts {
  private:
   void add(std::size_t stage, const std::vector<CollectiveCall>& calls) {
     for (const CollectiveCall& call : calls) {
-      counts_[{static_cast<int>(stage) % pp_, call}] += 1;
+      counts_[{placement_.rank_of(static_cast<int>(stage)), call}] += 1;
     }
   }
 
@@ -62,24 +62,28 @@ class CallCounts {
   }
 
   const StepPlan& plan_;
-  int pp_;
+  StagePlacement placement_;
   std::map<std::pair<int, CollectiveCall>, double> counts_;
 };
 
 // Transfers between neighbouring virtual stages, and the tied embedding between first and last.
 void add_pipeline(const StepPlan& plan, const StepProgram& folded, const RankGrid& grid, const Interconnect& network,
                   std::vector<double>& matrix) {
-  const int pp = grid.size(Axis::PP);
+  const StagePlacement placement = plan.placement();
   std::map<std::pair<int, int>, double> hops;  // (from, to) pipeline rank -> transfers
   for (const TaskInfo& info : folded.tasks) {
     if (info.kind != TaskKind::PipelineSend) continue;
-    const int to = info.stream == StreamKind::SendForward ? info.stage + 1 : info.stage - 1;
-    hops[{info.stage % pp, to % pp}] += 1;
+    const int to = info.stream == StreamKind::SendForward ? placement.next(info.stage) : placement.previous(info.stage);
+    hops[{placement.rank_of(info.stage), placement.rank_of(to)}] += 1;
   }
   for (const std::vector<int>& ranks : grid.groups(Axis::PP)) {
     for (const auto& [hop, times] : hops) {
       const RankGroup pair = network.group({ranks[static_cast<std::size_t>(hop.first)], ranks[static_cast<std::size_t>(hop.second)]});
       network.add_traffic(CollectiveKind::SendRecv, plan.send_bytes, times, pair, matrix);
+    }
+    for (std::size_t r = 0; r < plan.copy_reduce_bytes.size() / 2; ++r) {
+      const RankGroup pair = network.group({ranks[r], ranks[ranks.size() - 1 - r]});
+      network.add_traffic(CollectiveKind::AllReduce, plan.copy_reduce_bytes[r], 1, pair, matrix);
     }
     if (plan.tied_reduce_bytes > 0) {
       network.add_traffic(CollectiveKind::AllReduce, plan.tied_reduce_bytes, 1, network.group({ranks.front(), ranks.back()}), matrix);

@@ -82,6 +82,12 @@ def simulate(
     overlap_param_gather: Annotated[bool, _option("Gather weights during the first forward.")] = True,
     rank_order: Annotated[str, _option("Axes from the fastest varying rank to the slowest.")] = "tp-cp-ep-dp-pp",
     layers_per_stage: Annotated[str, _option("Layers of each virtual stage, as 3,4,4,3.", "even")] = "",
+    first_rank_layers: Annotated[int, _option("Layers of the first pipeline rank; 0 = as the others.")] = 0,
+    last_rank_layers: Annotated[int, _option("Layers of the last pipeline rank; 0 = as the others.")] = 0,
+    embedding_as_layer: Annotated[bool, _option("Count the embedding as a layer when stages are cut.")] = False,
+    loss_as_layer: Annotated[bool, _option("Count the loss as a layer when stages are cut.")] = False,
+    micro_batch_group: Annotated[int, _option("Micro-batches of a chunk before the next chunk; 0 = pp.")] = 0,
+    custom_order: Annotated[str, _option("Passes per pipeline rank, as 'F0 F1 B0 B1; F0 B0 F1 B1'.", "schedule")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
     as_json: Json = False,
     out: Out = None,
@@ -106,6 +112,7 @@ def _read(
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""
     stages = layout.pop("layers_per_stage")
+    layout["custom_order"] = tuple(part.strip() for part in layout["custom_order"].split(";")) if layout["custom_order"] else ()
     described, hardware, even, profile, layers = gather(
         lambda: model_of(model),
         lambda: cluster_of(cluster),

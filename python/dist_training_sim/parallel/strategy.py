@@ -14,6 +14,10 @@ from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 __all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
 
 MAX_DEGREE = 1 << 24
+_SWITCHES = (
+    *("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer", "sequence_parallel"),
+    *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b"),
+)
 
 
 class Recompute(NamedEnum):
@@ -27,11 +31,33 @@ class Recompute(NamedEnum):
 
 
 class Schedule(NamedEnum):
-    """Order of forward and backward passes of a pipeline."""
+    """Order of forward and backward passes of a pipeline, and where its stages stand."""
 
     ONE_F_ONE_B = "1f1b"
     """PipeDream-flush; interleaved when `vpp > 1`."""
     GPIPE = "gpipe"
+    LOOPED_BFS = "looped_bfs"
+    """Breadth first: every micro-batch of a chunk before the next chunk."""
+    ZB_H1 = "zb_h1"
+    """Zero bubble with the memory of 1F1B: weight gradients fill gaps."""
+    ZB_H2 = "zb_h2"
+    """Zero bubble with about twice that memory."""
+    ZB_1P = "zb_1p"
+    """Zero bubble fitted to the stages' own pass times, activations of at most `pp` micro-batches."""
+    ZB_2P = "zb_2p"
+    """The same with at most `2 * pp`."""
+    ZB_V = "zb_v"
+    """Two chunks a rank in a V (`vpp=2`), memory of 1F1B."""
+    V_HALF = "v_half"
+    """V with half of 1F1B's memory (`vpp=2`)."""
+    V_MIN = "v_min"
+    """V with a third of 1F1B's memory (`vpp=2`)."""
+    DUALPIPE = "dualpipe"
+    """Two copies of the model run towards each other; expert exchanges hide behind the opposite pass."""
+    DUALPIPE_V = "dualpipe_v"
+    """DualPipe on one copy folded to a V (`vpp=2`)."""
+    HANAYO = "hanayo"
+    """Waves of `vpp / 2`."""
 
 
 class Optimizer(NamedEnum):
@@ -119,6 +145,17 @@ class Strategy:
     overlap_shared_experts, overlap_moe_1f1b
         What runs beside the exchange of tokens: the shared experts, or the compute of the micro-batch whose backward is
         paired with this one's forward.
+    first_rank_layers, last_rank_layers
+        Layers of the first and of the last pipeline rank, all chunks together; 0 = as the others.
+    embedding_as_layer, loss_as_layer
+        Count the embedding, or the loss, as one layer of an even division: its stage holds one layer less.
+    micro_batch_group
+        Micro-batches that interleaved 1F1B runs through a chunk before the next; 0 = `pp`.
+    custom_order
+        One text per pipeline rank that replaces the schedule's order on its placement of stages, e.g.
+        `("F0 F1 B0 B1", "F0 B0 W0 F1 B1 W1")`: `F3.1` is the forward of micro-batch 3 on chunk 1, `B` a backward (only
+        its input gradient if a `W` follows), `W` a weight gradient, `F4+B3` two passes run as one. An order that cannot
+        run is refused with the pass that each stuck rank waits for.
 
     Raises
     ------
@@ -163,6 +200,12 @@ class Strategy:
     moe_max_nodes: int = 0
     overlap_shared_experts: bool = False
     overlap_moe_1f1b: bool = False
+    first_rank_layers: int = 0
+    last_rank_layers: int = 0
+    embedding_as_layer: bool = False
+    loss_as_layer: bool = False
+    micro_batch_group: int = 0
+    custom_order: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -176,15 +219,21 @@ class Strategy:
         problems.non_negative("strategy.capacity_factor", self.capacity_factor)
         self._check_switches(problems)
         object.__setattr__(self, "expert_load", ExpertLoad.of(self.expert_load))
+        for name in ("micro_batch_group", "first_rank_layers", "last_rank_layers"):
+            problems.count(f"strategy.{name}", getattr(self, name), minimum=0, maximum=MAX_DEGREE)
         object.__setattr__(self, "layers_per_stage", tuple(self.layers_per_stage))
         for i, count in enumerate(self.layers_per_stage):
             problems.count(f"strategy.layers_per_stage[{i}]", count, minimum=0)
+        order = (self.custom_order,) if isinstance(self.custom_order, str) else tuple(self.custom_order)
+        object.__setattr__(self, "custom_order", order)
+        for i, passes in enumerate(order):
+            if not isinstance(passes, str):
+                problems.add(f"strategy.custom_order[{i}]", passes, "a text such as 'F0 B0'")
         self._name_enums(problems)
         problems.raise_if_any()
 
     def _check_switches(self, problems: Problems) -> None:
-        switches = ("overlap_grad_reduce", "overlap_param_gather", "sequence_parallel", "pad_to_capacity")
-        for name in (*switches, "overlap_shared_experts", "overlap_moe_1f1b"):
+        for name in _SWITCHES:
             value = getattr(self, name)
             if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
                 problems.add(f"strategy.{name}", value, "true or false")

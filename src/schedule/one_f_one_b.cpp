@@ -1,0 +1,44 @@
+// GPipe, 1F1B and its interleaved form: orders of whole passes.
+#include <algorithm>
+#include <cstddef>
+
+#include "schedule/pipeline.hpp"
+
+namespace dts {
+
+PipelineOrder gpipe(int pp, int micro_batches) {
+  std::vector<Pass> order;
+  for (int i = 0; i < micro_batches; ++i) order.push_back({PassKind::Forward, 0, i});
+  for (int i = 0; i < micro_batches; ++i) order.push_back({PassKind::Backward, 0, i});
+  return PipelineOrder(static_cast<std::size_t>(pp), order);
+}
+
+PipelineOrder one_f_one_b(int pp, int micro_batches) { return interleaved(pp, 1, micro_batches); }
+
+PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pairs) {
+  const int slots = micro_batches * vpp, width = group == 0 ? pp : group;
+  // Slot k runs micro-batches in groups, chunk by chunk within a group; the last group may be shorter.
+  const auto pass = [&](PassKind kind, int slot) {
+    const int first = slot / (width * vpp) * width, inside = slot % (width * vpp);
+    const int members = std::min(width, micro_batches - first);
+    const int chunk = inside / members;
+    return Pass{kind, kind == PassKind::Forward ? chunk : vpp - 1 - chunk, first + inside % members};
+  };
+  PipelineOrder order(static_cast<std::size_t>(pp));
+  for (int rank = 0; rank < pp; ++rank) {
+    const int warm_up = (vpp == 1 ? pp - 1 - rank : 2 * (pp - 1 - rank) + (vpp - 1) * width) + (pairs ? 1 : 0);
+    const int first = std::min(warm_up, slots);
+    auto& passes = order[static_cast<std::size_t>(rank)];
+    passes.reserve(static_cast<std::size_t>(2 * slots));
+    for (int k = 0; k < first; ++k) passes.push_back(pass(PassKind::Forward, k));
+    for (int k = first; k < slots; ++k) {
+      passes.push_back(pass(PassKind::Forward, k));
+      passes.back().with_next = pairs;
+      passes.push_back(pass(PassKind::Backward, k - first));
+    }
+    for (int k = slots - first; k < slots; ++k) passes.push_back(pass(PassKind::Backward, k));
+  }
+  return order;
+}
+
+}  // namespace dts
