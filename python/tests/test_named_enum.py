@@ -41,7 +41,7 @@ def test_member_of_another_enum_stands_for_its_name() -> None:
         (_core.DType, "bf15", "where: got 'bf15', expected a DType or its name; did you mean bf16"),
         (_core.DType, None, "where: got None, .*known: fp64, fp32"),
         (_core.DType, 4, "where: got 4,"),  # positions are no names
-        (Schedule, "backwards", "known: 1f1b, gpipe, looped_bfs"),
+        (Schedule, "backwards", "known: 1f1b, dualpipe"),
     ],
 )
 def test_one_error_for_everything_else(kind: type[Enum], value: object, message: str) -> None:
