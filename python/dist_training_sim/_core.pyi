@@ -339,6 +339,11 @@ class Optimizer(Enum):
     MOMENTUM = 1
     ADAM = 2
 
+class PipelineTransfers(Enum):
+    FRAMEWORK = 0
+    OVERLAPPED = 1
+    BLOCKING = 2
+
 class ContextComm(Enum):
     P2P = 0
     ALL_GATHER = 1
@@ -404,6 +409,7 @@ class Strategy(metaclass=_CoreType):
     last_rank_layers: int
     embedding_as_layer: bool
     loss_as_layer: bool
+    p2p: PipelineTransfers
     micro_batch_group: int
     custom_order: list[str]
     def __init__(self) -> None: ...
@@ -443,6 +449,10 @@ class FrameworkProfile(metaclass=_CoreType):
     reshard_after_forward: bool
     fsdp_gather_before_reduce: bool
     fsdp_keeps_under_pp: bool
+    p2p_blocking: bool
+    p2p_blocking_interleaved: bool
+    p2p_sliced_over_tp: bool
+    p2p_metadata_messages: int
     optimizer_bytes: float
     host_forward_s_per_op: float
     host_backward_s_per_op: float

@@ -354,6 +354,7 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "last_rank_layers": ({"pp": 2}, 1),
     "embedding_as_layer": ({"pp": 2, "loss_as_layer": True, "vpp": 3}, True),
     "loss_as_layer": ({"pp": 2, "embedding_as_layer": True, "vpp": 3}, True),
+    "p2p": ({"pp": 2}, "blocking"),
     "micro_batch_group": ({"pp": 2, "vpp": 2, "dp": 4}, 4),
     "custom_order": ({"pp": 2, "dp": 4, "global_batch": 8}, ("F0 F1 B0 B1", "F0 F1 B1 B0")),
 }

@@ -41,6 +41,11 @@ void bind_strategy(py::module_& m) {
       .value("MOMENTUM", Optimizer::Momentum)
       .value("ADAM", Optimizer::Adam)
       .finalize();
+  py::native_enum<PipelineTransfers>(m, "PipelineTransfers", "enum.Enum")
+      .value("FRAMEWORK", PipelineTransfers::Framework)
+      .value("OVERLAPPED", PipelineTransfers::Overlapped)
+      .value("BLOCKING", PipelineTransfers::Blocking)
+      .finalize();
   py::native_enum<ContextComm>(m, "ContextComm", "enum.Enum")
       .value("P2P", ContextComm::P2P)
       .value("ALL_GATHER", ContextComm::AllGather)
@@ -107,6 +112,7 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("last_rank_layers", &Strategy::last_rank_layers)
       .def_readwrite("embedding_as_layer", &Strategy::embedding_as_layer)
       .def_readwrite("loss_as_layer", &Strategy::loss_as_layer)
+      .def_readwrite("p2p", &Strategy::p2p)
       .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)
       .def_readwrite("custom_order", &Strategy::custom_order);
 }
@@ -148,6 +154,10 @@ void bind_profile(py::module_& m) {
       .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
       .def_readwrite("fsdp_gather_before_reduce", &FrameworkProfile::fsdp_gather_before_reduce)
       .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
+      .def_readwrite("p2p_blocking", &FrameworkProfile::p2p_blocking)
+      .def_readwrite("p2p_blocking_interleaved", &FrameworkProfile::p2p_blocking_interleaved)
+      .def_readwrite("p2p_sliced_over_tp", &FrameworkProfile::p2p_sliced_over_tp)
+      .def_readwrite("p2p_metadata_messages", &FrameworkProfile::p2p_metadata_messages)
       .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)
       .def_readwrite("host_forward_s_per_op", &FrameworkProfile::host_forward_s_per_op)
       .def_readwrite("host_backward_s_per_op", &FrameworkProfile::host_backward_s_per_op)

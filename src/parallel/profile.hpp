@@ -60,6 +60,12 @@ struct FrameworkProfile {
   bool fsdp_gather_before_reduce = true;  // backward prefetch; false: the gather waits behind the reduction
   bool fsdp_keeps_under_pp = false;    // with pipeline stages FSDP gathers once and reduces once a step
 
+  // Pipeline transfers
+  bool p2p_blocking = false;              // ranks wait for them, one chunk a rank (1F1B, GPipe)
+  bool p2p_blocking_interleaved = false;  // the same with several chunks a rank
+  bool p2p_sliced_over_tp = false;        // without sequence parallelism each tensor-parallel rank sends a slice, gathered on arrival
+  int p2p_metadata_messages = 0;          // small messages before each tensor
+
   // Optimizer
   double optimizer_bytes = 34;         // bytes moved per owned parameter by the update
 

@@ -18,6 +18,8 @@ enum class Optimizer { SGD, Momentum, Adam };
 // How attention sees keys and values of the other context-parallel ranks: a ring of transfers, gathered before it, heads
 // exchanged for sequence (Ulysses), or heads exchanged within groups of `cp_a2a` ranks and a ring across them.
 enum class ContextComm { P2P, AllGather, A2A, A2AP2P };
+// Whether pipeline ranks wait for transfers, or go on beside them; Framework: as the profile says for its own schedules.
+enum class PipelineTransfers { Framework, Overlapped, Blocking };
 // Scaling of 8-bit matmuls: per tensor from its current or from past maxima, per 1x128 or per 1x32 block.
 enum class Fp8Recipe { Tensorwise, Delayed, Blockwise, MXFP8 };
 
@@ -51,6 +53,7 @@ struct Strategy {
   // embedding, or the loss, counted as one layer, so that its stage holds one layer less. Megatron-LM's options.
   int first_rank_layers = 0, last_rank_layers = 0;
   bool embedding_as_layer = false, loss_as_layer = false;
+  PipelineTransfers p2p = PipelineTransfers::Framework;
   int micro_batch_group = 0;                  // of interleaved 1F1B: micro-batches per group; 0 = pp
   // One text per pipeline rank, "F0 F1 B0 W0 F2.1+B1.1": replaces the schedule's order, on its stage placement. Grammar
   // in schedule/custom_order.hpp.

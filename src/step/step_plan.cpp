@@ -14,6 +14,8 @@ namespace dts {
 
 namespace {
 
+constexpr double kMetadataBytes = 64;  // shape and type of a tensor
+
 class Planner {
  public:
   Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid) {}
@@ -142,16 +144,31 @@ class Planner {
     return comm;
   }
 
+  bool blocking() const {
+    if (s_.p2p != PipelineTransfers::Framework) return s_.p2p == PipelineTransfers::Blocking;
+    const bool own = s_.custom_order.empty() && (s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe);
+    return own && (s_.vpp > 1 ? job_.profile.p2p_blocking_interleaved : job_.profile.p2p_blocking);
+  }
+
   void pipeline_transfers(StepPlan& plan) const {
+    plan.blocking_p2p = blocking() && s_.pp > 1;
     if (s_.pp == 1) return;
     const std::vector<std::vector<int>> pipelines = groups_.grid().groups(Axis::PP);
     plan.send_bytes = sizes_.tokens / sizes_.token_share() * job_.model.hidden * sizes_.activation_bytes;
+    if (job_.profile.p2p_sliced_over_tp && s_.tp > 1 && !sizes_.sequence_parallel) {
+      plan.send_gather_bytes = plan.send_bytes;
+      plan.send_bytes /= s_.tp;
+    }
+    const double gather_s = plan.send_gather_bytes > 0 ? groups_.seconds({CollectiveKind::AllGather, Axis::TP, plan.send_gather_bytes}) : 0;
     std::map<std::pair<std::size_t, std::size_t>, double> known;
     const auto hop_s = [&](int stage, int next) {
       const auto from = static_cast<std::size_t>(placement_.rank_of(stage)), to = static_cast<std::size_t>(placement_.rank_of(next));
       if (from == to) return 0.0;
       const auto [hop, is_new] = known.try_emplace({from, to}, 0);
-      if (is_new) hop->second = groups_.slowest_hop_s(plan.send_bytes, pipelines, from, to);
+      if (is_new) {
+        hop->second = groups_.slowest_hop_s(plan.send_bytes, pipelines, from, to) + gather_s +
+                      job_.profile.p2p_metadata_messages * groups_.slowest_hop_s(kMetadataBytes, pipelines, from, to);
+      }
       return hop->second;
     };
     for (int stage = 0; stage < placement_.stages(); ++stage) {

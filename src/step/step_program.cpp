@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "schedule/blocking_walk.hpp"
 #include "schedule/check_order.hpp"
 #include "schedule/walk.hpp"
 #include "step/pieces.hpp"
@@ -21,14 +22,21 @@ class StepBuilder {
     forward_in_.resize(slots), backward_in_.resize(slots);
     const auto ranks = static_cast<std::size_t>(pp_);
     recent_.resize(ranks), reductions_.resize(ranks), blocking_.resize(ranks), open_.resize(ranks);
+    exchanged_.assign(ranks, std::vector<Tasks>(tasks_.units(0).size()));
     first_forward_.assign(plan.stages.size(), -1), last_gradient_.assign(plan.stages.size(), -1);
     for (int rank = 0; rank < pp_; ++rank) mark_ends(rank);
   }
 
   StepProgram build() && {
-    OrderWalk walk(plan_.order, placement_, plan_.micro_batches);
-    const bool done = walk.run([this](int rank, int stage, const Pass& pass) { emit(pass, rank, stage); });
-    if (!done) check_order(plan_.order, placement_, plan_.micro_batches);  // names the deadlock
+    const auto visit = [this](int rank, int stage, const Pass& pass) { emit(pass, rank, stage); };
+    if (plan_.blocking_p2p) {
+      BlockingWalk walk(plan_.order, placement_, plan_.micro_batches);
+      walk.run(visit, [this](const Transfer& transfer) { meet(transfer); },
+               [this](int rank, const std::vector<Transfer>& group) { finish_exchange(rank, group); });
+    } else {
+      OrderWalk walk(plan_.order, placement_, plan_.micro_batches);
+      if (!walk.run(visit)) check_order(plan_.order, placement_, plan_.micro_batches);  // names the deadlock
+    }
     emit_tail();
     return std::move(tasks_).finish();
   }
@@ -73,6 +81,7 @@ class StepBuilder {
     open.reset();
     if (pass.kind == PassKind::Forward) send(true, rank, stage, pass.micro_batch, recent_[r].back());
     if (gives_input_gradient(pass.kind)) send(false, rank, stage, pass.micro_batch, recent_[r].back());
+    if (plan_.blocking_p2p) exchanged_[r] = recent_[r].back();
     if (recent_[r].size() > 4) recent_[r].erase(recent_[r].begin(), recent_[r].end() - 2);
   }
 
@@ -119,6 +128,7 @@ class StepBuilder {
       Tasks& blocking = blocking_[static_cast<std::size_t>(rank)];
       if (!blocking.empty()) append(deps, tasks_.lanes_of(units[u], blocking));
       if (first) append_inputs(deps, pass, stage, u);
+      if (first && plan_.blocking_p2p) append(deps, exchanged_[static_cast<std::size_t>(rank)][u]);
       if (partner) append_inputs(deps, *partner, placement_.stage_of(rank, partner->chunk), u);
       const TaskInfo info{task_of(pass.kind), StreamKind::Compute, units[u].front(), stage, pass.micro_batch, piece.index, hidden};
       done[u] = {tasks_.add(info, piece.seconds * tasks_.slowdown(units[u]), units[u], deps)};
@@ -135,18 +145,46 @@ class StepBuilder {
     const int to = forward ? placement_.next(stage) : placement_.previous(stage);
     if (to < 0) return;
     const bool stays = placement_.rank_of(to) == rank;  // the turn of a wave
-    const StageComm& comm = plan_.comm[static_cast<std::size_t>(stage)];
-    const StreamKind stream = forward ? StreamKind::SendForward : StreamKind::SendBackward;
-    const auto& units = tasks_.units(rank);
-    for (std::size_t u = 0; u < units.size(); ++u) {
+    for (std::size_t u = 0; u < tasks_.units(rank).size(); ++u) {
       Tasks& in = arrivals(forward ? forward_in_ : backward_in_, to, micro_batch, u);
-      if (stays) append(in, done[u]);
-      for (std::size_t i = 0; !stays && i < units[u].size(); ++i) {
-        const int member = units[u][i];
-        in.push_back(tasks_.add({TaskKind::PipelineSend, stream, member, stage, micro_batch, -1},
-                                forward ? comm.send_forward_s : comm.send_backward_s, {member}, done[u]));
+      if (stays) {
+        append(in, done[u]);
+      } else if (!plan_.blocking_p2p) {
+        transfer(in, {forward, stage, to, micro_batch}, u, done[u]);
       }
     }
+  }
+
+  // From each member of a unit to its peer.
+  void transfer(Tasks& in, const Transfer& t, std::size_t unit, const Tasks& after) {
+    const StageComm& comm = plan_.comm[static_cast<std::size_t>(t.from)];
+    const StreamKind stream = t.forward ? StreamKind::SendForward : StreamKind::SendBackward;
+    for (int member : tasks_.units(placement_.rank_of(t.from))[unit]) {
+      in.push_back(tasks_.add({TaskKind::PipelineSend, stream, member, t.from, t.micro_batch, -1},
+                              t.forward ? comm.send_forward_s : comm.send_backward_s, {member}, after));
+    }
+  }
+
+  // A blocking transfer starts when both ranks have come to it.
+  void meet(const Transfer& t) {
+    const auto from = static_cast<std::size_t>(placement_.rank_of(t.from)), to = static_cast<std::size_t>(placement_.rank_of(t.to));
+    for (std::size_t u = 0; u < tasks_.units(static_cast<int>(from)).size(); ++u) {
+      Tasks after;
+      for (const std::size_t rank : {from, to}) {
+        append(after, exchanged_[rank][u]);
+      }
+      transfer(arrivals(t.forward ? forward_in_ : backward_in_, t.to, t.micro_batch, u), t, u, after);
+    }
+  }
+
+  void finish_exchange(int rank, const std::vector<Transfer>& group) {
+    std::vector<Tasks> done(tasks_.units(rank).size());
+    for (const Transfer& t : group) {
+      for (std::size_t u = 0; u < done.size(); ++u) {
+        append(done[u], arrivals(t.forward ? forward_in_ : backward_in_, t.to, t.micro_batch, u));
+      }
+    }
+    exchanged_[static_cast<std::size_t>(rank)] = std::move(done);
   }
 
   // After the last pass: reductions that did not overlap, tied embeddings, the norm's global meeting, the update.
@@ -222,6 +260,7 @@ class StepBuilder {
   std::vector<Tasks> reductions_;                        // per pipeline rank
   std::vector<Tasks> blocking_;                          // reductions that the next pass waits for, per pipeline rank
   std::vector<std::optional<OpenForward>> open_;         // per pipeline rank
+  std::vector<std::vector<Tasks>> exchanged_;            // blocking transfers: what the next step waits for, [rank][unit]
 };
 
 }  // namespace

@@ -60,6 +60,8 @@ struct StepPlan {
   std::vector<StageComm> comm;     // per virtual stage
   double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
   double send_bytes = 0;           // one boundary tensor, one rank
+  double send_gather_bytes = 0;    // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
+  bool blocking_p2p = false;       // ranks wait for their transfers (schedule/blocking_walk.hpp)
   double tied_reduce_bytes = 0;
   // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
   std::vector<double> copy_reduce_s, copy_reduce_bytes;

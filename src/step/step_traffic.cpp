@@ -23,6 +23,9 @@ class CallCounts {
       case TaskKind::Backward:
       case TaskKind::InputGrad: add_blocks(v, info.piece, info.kind == TaskKind::Forward); break;
       case TaskKind::ParamGather: add(v, comm.units[static_cast<std::size_t>(info.piece)].gather); break;
+      case TaskKind::PipelineSend:
+        if (plan_.send_gather_bytes > 0) add(receiver(info), {{CollectiveKind::AllGather, Axis::TP, plan_.send_gather_bytes}});
+        break;
       case TaskKind::GradReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].reduce); break;
       default: break;
     }
@@ -41,6 +44,11 @@ class CallCounts {
     for (const CollectiveCall& call : calls) {
       counts_[{placement_.rank_of(static_cast<int>(stage)), call}] += 1;
     }
+  }
+
+  std::size_t receiver(const TaskInfo& send) const {
+    const bool forward = send.stream == StreamKind::SendForward;
+    return static_cast<std::size_t>(forward ? placement_.next(send.stage) : placement_.previous(send.stage));
   }
 
   void add_blocks(std::size_t v, int piece, bool forward) {

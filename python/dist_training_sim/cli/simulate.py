@@ -15,7 +15,16 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel.expert_load import Dispatcher, LoadKind
-from ..parallel.strategy import ContextComm, Fp8Recipe, Optimizer, Precision, Recompute, Schedule, Strategy
+from ..parallel.strategy import (
+    ContextComm,
+    Fp8Recipe,
+    Optimizer,
+    PipelineTransfers,
+    Precision,
+    Recompute,
+    Schedule,
+    Strategy,
+)
 from ..result import Result
 from ..simulator.simulate import checked_seq_len
 from ..simulator.simulate import simulate as run
@@ -86,6 +95,7 @@ def simulate(
     last_rank_layers: Annotated[int, _option("Layers of the last pipeline rank; 0 = as the others.")] = 0,
     embedding_as_layer: Annotated[bool, _option("Count the embedding as a layer when stages are cut.")] = False,
     loss_as_layer: Annotated[bool, _option("Count the loss as a layer when stages are cut.")] = False,
+    p2p: Annotated[str, _option("Pipeline transfers.", metavar=_choices(PipelineTransfers))] = "framework",
     micro_batch_group: Annotated[int, _option("Micro-batches of a chunk before the next chunk; 0 = pp.")] = 0,
     custom_order: Annotated[str, _option("Passes per pipeline rank, as 'F0 F1 B0 B1; F0 B0 F1 B1'.", "schedule")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,

@@ -54,6 +54,9 @@ class FrameworkProfile:
     fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_gather_before_reduce, fsdp_keeps_under_pp
         FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; gather the next block before
         this one's gradients are reduced; with pipeline stages, gather and reduce once a step.
+    p2p_blocking, p2p_blocking_interleaved, p2p_sliced_over_tp, p2p_metadata_messages
+        Pipeline ranks wait for transfers (one chunk a rank, several chunks); without sequence parallelism every
+        tensor-parallel rank sends a slice, gathered on arrival; small messages before each tensor.
     optimizer_bytes
         Bytes moved per owned parameter by an Adam update.
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
@@ -102,6 +105,10 @@ class FrameworkProfile:
     reshard_after_forward: bool = True
     fsdp_gather_before_reduce: bool = True
     fsdp_keeps_under_pp: bool = False
+    p2p_blocking: bool = False
+    p2p_blocking_interleaved: bool = False
+    p2p_sliced_over_tp: bool = False
+    p2p_metadata_messages: int = 0
     optimizer_bytes: float = 34.0
     host_forward_s_per_op: float = 10e-6
     host_backward_s_per_op: float = 20e-6

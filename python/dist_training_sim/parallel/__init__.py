@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .expert_load import Dispatcher, ExpertLoad, LoadKind
 from .rank_grid import RankGrid
-from .strategy import ContextComm, Fp8Recipe, Recompute, Schedule, Strategy
+from .strategy import ContextComm, Fp8Recipe, PipelineTransfers, Recompute, Schedule, Strategy
 
 __all__ = [
     "ContextComm",
@@ -13,6 +13,7 @@ __all__ = [
     "Fp8Recipe",
     "LoadKind",
     "RankGrid",
+    "PipelineTransfers",
     "Recompute",
     "Schedule",
     "Strategy",

@@ -11,7 +11,7 @@ from ..errors import Problems
 from ..named_enum import NamedEnum
 from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 
-__all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "Precision", "Recompute", "Schedule", "Strategy"]
+__all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "PipelineTransfers", "Precision", "Recompute", "Schedule", "Strategy"]
 
 MAX_DEGREE = 1 << 24
 _SWITCHES = (
@@ -105,6 +105,17 @@ class ContextComm(NamedEnum):
     """Heads within groups of `cp_a2a` neighbouring ranks, a ring across the groups."""
 
 
+class PipelineTransfers(NamedEnum):
+    """Whether pipeline ranks wait for the transfers between stages."""
+
+    FRAMEWORK = "framework"
+    """As the framework's profile says for 1F1B and GPipe; overlapped under other schedules."""
+    OVERLAPPED = "overlapped"
+    """Transfers run beside the passes; a pass waits for its input alone."""
+    BLOCKING = "blocking"
+    """A rank goes on when both sides of a transfer have met and it is done; some orders deadlock, which is refused."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
     """A layout of one training job.
@@ -149,6 +160,8 @@ class Strategy:
         Layers of the first and of the last pipeline rank, all chunks together; 0 = as the others.
     embedding_as_layer, loss_as_layer
         Count the embedding, or the loss, as one layer of an even division: its stage holds one layer less.
+    p2p
+        `"framework"`, `"overlapped"` or `"blocking"`: pipeline transfers.
     micro_batch_group
         Micro-batches that interleaved 1F1B runs through a chunk before the next; 0 = `pp`.
     custom_order
@@ -204,6 +217,7 @@ class Strategy:
     last_rank_layers: int = 0
     embedding_as_layer: bool = False
     loss_as_layer: bool = False
+    p2p: PipelineTransfers | str = PipelineTransfers.FRAMEWORK
     micro_batch_group: int = 0
     custom_order: tuple[str, ...] = ()
 
@@ -246,6 +260,7 @@ class Strategy:
             "precision": Precision,
             "fp8_recipe": Fp8Recipe,
             "cp_comm": ContextComm,
+            "p2p": PipelineTransfers,
             "moe_dispatcher": Dispatcher,
         }
         for name, kind in kinds.items():
