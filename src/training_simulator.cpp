@@ -107,7 +107,7 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
   Timeline timeline = execute(step.program);
 
   StepResult r;
-  r.step_time_s = timeline.makespan_s + job.profile.step_cost_s;
+  r.step_time_s = step_period_s(plan, step, timeline) + job.profile.step_cost_s;
   fill_rates(r, job, plan);
   r.stages = break_down(plan, step, timeline, job.profile.step_cost_s);
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));

@@ -410,6 +410,7 @@ class Strategy(metaclass=_CoreType):
     embedding_as_layer: bool
     loss_as_layer: bool
     p2p: PipelineTransfers
+    optimizer_post_validation: bool
     micro_batch_group: int
     custom_order: list[str]
     def __init__(self) -> None: ...

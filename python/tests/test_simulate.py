@@ -355,6 +355,7 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "embedding_as_layer": ({"pp": 2, "loss_as_layer": True, "vpp": 3}, True),
     "loss_as_layer": ({"pp": 2, "embedding_as_layer": True, "vpp": 3}, True),
     "p2p": ({"pp": 2}, "blocking"),
+    "optimizer_post_validation": ({"pp": 2}, True),
     "micro_batch_group": ({"pp": 2, "vpp": 2, "dp": 4}, 4),
     "custom_order": ({"pp": 2, "dp": 4, "global_batch": 8}, ("F0 F1 B0 B1", "F0 F1 B1 B0")),
 }

@@ -113,6 +113,7 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("embedding_as_layer", &Strategy::embedding_as_layer)
       .def_readwrite("loss_as_layer", &Strategy::loss_as_layer)
       .def_readwrite("p2p", &Strategy::p2p)
+      .def_readwrite("optimizer_post_validation", &Strategy::optimizer_post_validation)
       .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)
       .def_readwrite("custom_order", &Strategy::custom_order);
 }

@@ -54,6 +54,9 @@ struct Strategy {
   int first_rank_layers = 0, last_rank_layers = 0;
   bool embedding_as_layer = false, loss_as_layer = false;
   PipelineTransfers p2p = PipelineTransfers::Framework;
+  // Pipeline ranks update without meeting for the gradient norm, which follows and is validated a step later (Qi et al.
+  // arXiv:2401.10241 §4): each starts its next step as soon as it is done.
+  bool optimizer_post_validation = false;
   int micro_batch_group = 0;                  // of interleaved 1F1B: micro-batches per group; 0 = pp
   // One text per pipeline rank, "F0 F1 B0 W0 F2.1+B1.1": replaces the schedule's order, on its stage placement. Grammar
   // in schedule/custom_order.hpp.

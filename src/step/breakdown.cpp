@@ -70,7 +70,8 @@ std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step,
   const std::size_t pp = plan.order.size();
   std::vector<Breakdown> stages(pp);
   std::vector<std::int32_t> first_rank(pp, -1);  // the representative whose compute stream is followed
-  std::vector<double> busy_until(pp, 0);
+  std::vector<double> busy_until(pp, 0), began(pp, 0);
+  const double period_s = step_period_s(plan, step, timeline);
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
     const TaskInfo& info = step.tasks[task];
     if (info.stream != StreamKind::Compute) continue;
@@ -79,7 +80,10 @@ std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step,
       continue;
     }
     const auto s = static_cast<std::size_t>(placement.rank_of(info.stage));
-    if (first_rank[s] < 0) first_rank[s] = info.rank;
+    if (first_rank[s] < 0) {
+      first_rank[s] = info.rank;
+      if (!plan.ranks_meet) began[s] = busy_until[s] = timeline.start_s[task];  // it was still in the step before
+    }
     if (info.rank != first_rank[s]) continue;
     const double wait = timeline.start_s[task] - busy_until[s];
     if (wait > 0) add_wait(stages[s], step.tasks[timeline.cause[task]].kind, wait);
@@ -94,7 +98,7 @@ std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step,
     }
   }
   for (std::size_t s = 0; s < pp; ++s) {  // after the update: parameters gathered, or a slower stage's update
-    const double wait = timeline.makespan_s - busy_until[s];
+    const double wait = period_s - (busy_until[s] - began[s]);
     if (wait > 0) add_wait(stages[s], step.tasks[timeline.last].kind, wait);
     stages[s].fixed_s = fixed_s;
   }

@@ -31,6 +31,7 @@ class Planner {
     StepPlan& p = step.plan;
     if (job_.model.tied_embeddings && !placement_.ends_meet()) tied_reduce(p);
     if (placement_.copies() == 2) copy_reduce(p);
+    p.ranks_meet = !s_.optimizer_post_validation;
     p.zero = s_.zero;
     p.overlap_grad_reduce = s_.overlap_grad_reduce;
     p.overlap_param_gather = s_.overlap_param_gather;

@@ -200,8 +200,8 @@ class StepBuilder {
       reduce_between(TaskKind::CopyReduce, plan_.copy_reduce_s[static_cast<std::size_t>(rank)], rank, pp_ - 1 - rank);
     }
     if (plan_.tied_reduce_s > 0 && pp_ > 1) reduce_between(TaskKind::TiedReduce, plan_.tied_reduce_s, 0, pp_ - 1);
-    const TaskId meeting = sync();
-    for (int rank = 0; rank < pp_; ++rank) update(rank, meeting);
+    const TaskId meeting = plan_.ranks_meet ? sync() : kNoTask;
+    for (int rank = 0; rank < pp_; ++rank) update(rank, meeting == kNoTask ? reductions_[static_cast<std::size_t>(rank)] : Tasks{meeting});
   }
 
   template <class Visit>
@@ -236,13 +236,13 @@ class StepBuilder {
     return tasks_.add({TaskKind::Sync, StreamKind::Compute, 0, 0, plan_.micro_batches - 1, -1}, 0, everyone, deps);
   }
 
-  void update(int rank, TaskId meeting) {
+  void update(int rank, const Tasks& after) {
     const auto r = static_cast<std::size_t>(rank);
     const auto& units = tasks_.units(rank);
     std::vector<Tasks> done(units.size());
     for (std::size_t u = 0; u < units.size(); ++u) {
       done[u] = {tasks_.add({TaskKind::Optimizer, StreamKind::Compute, units[u].front(), rank, plan_.micro_batches - 1, -1},
-                            plan_.optimizer_s[r] * tasks_.slowdown(units[u]), units[u], {meeting})};
+                            plan_.optimizer_s[r] * tasks_.slowdown(units[u]), units[u], after)};
     }
     if (plan_.overlap_param_gather || plan_.zero == 0 || plan_.zero == 3) return;
     for_units(rank, [&](int stage, int index, const StageComm::Unit& unit) {
@@ -264,6 +264,21 @@ class StepBuilder {
 };
 
 }  // namespace
+
+double step_period_s(const StepPlan& plan, const StepProgram& step, const Timeline& timeline) {
+  if (plan.ranks_meet) return timeline.makespan_s;
+  std::vector<double> first(static_cast<std::size_t>(step.ranks), -1);
+  double longest = 0;
+  for (TaskId task = 0; task < step.tasks.size(); ++task) {
+    step.program.for_streams(task, [&](StreamId stream) {
+      double& began = first[stream / kStreamsPerRank];
+      if (began < 0) began = timeline.start_s[task];  // a rank's tasks stand in its own order
+      began = std::min(began, timeline.start_s[task]);
+      longest = std::max(longest, timeline.end_s[task] - began);
+    });
+  }
+  return longest;
+}
 
 StepProgram build_folded(const StepPlan& plan) {
   return StepBuilder(plan, RankView::folded(static_cast<int>(plan.order.size()))).build();

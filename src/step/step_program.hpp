@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/program.hpp"
+#include "engine/timeline.hpp"
 #include "parallel/rank_grid.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
@@ -61,6 +61,7 @@ struct StepPlan {
   double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
   double send_bytes = 0;           // one boundary tensor, one rank
   double send_gather_bytes = 0;    // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
+  bool ranks_meet = true;          // for the gradient norm, before the update
   bool blocking_p2p = false;       // ranks wait for their transfers (schedule/blocking_walk.hpp)
   double tied_reduce_bytes = 0;
   // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
@@ -85,6 +86,10 @@ struct StepProgram {
   std::vector<TaskInfo> tasks;
   int ranks = 0;  // ranks that have streams: pp when folded, the world when expanded
 };
+
+// Seconds from one step to the next: the makespan where ranks meet; the longest rank, from its first task to its last,
+// where each goes on alone.
+double step_period_s(const StepPlan& plan, const StepProgram& step, const Timeline& timeline);
 
 StepProgram build_folded(const StepPlan& plan);
 StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid);

@@ -96,6 +96,7 @@ def simulate(
     embedding_as_layer: Annotated[bool, _option("Count the embedding as a layer when stages are cut.")] = False,
     loss_as_layer: Annotated[bool, _option("Count the loss as a layer when stages are cut.")] = False,
     p2p: Annotated[str, _option("Pipeline transfers.", metavar=_choices(PipelineTransfers))] = "framework",
+    optimizer_post_validation: Annotated[bool, _option("Update before the global norm is known.")] = False,
     micro_batch_group: Annotated[int, _option("Micro-batches of a chunk before the next chunk; 0 = pp.")] = 0,
     custom_order: Annotated[str, _option("Passes per pipeline rank, as 'F0 F1 B0 B1; F0 B0 F1 B1'.", "schedule")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,

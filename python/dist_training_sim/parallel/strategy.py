@@ -16,7 +16,7 @@ __all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "PipelineTransfers", "Precis
 MAX_DEGREE = 1 << 24
 _SWITCHES = (
     *("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer", "sequence_parallel"),
-    *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b"),
+    *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b", "optimizer_post_validation"),
 )
 
 
@@ -162,6 +162,9 @@ class Strategy:
         Count the embedding, or the loss, as one layer of an even division: its stage holds one layer less.
     p2p
         `"framework"`, `"overlapped"` or `"blocking"`: pipeline transfers.
+    optimizer_post_validation
+        Pipeline ranks update without waiting for the global gradient norm, which is checked afterwards; each starts its
+        next step as soon as it is done, so a step takes as long as the longest rank.
     micro_batch_group
         Micro-batches that interleaved 1F1B runs through a chunk before the next; 0 = `pp`.
     custom_order
@@ -218,6 +221,7 @@ class Strategy:
     embedding_as_layer: bool = False
     loss_as_layer: bool = False
     p2p: PipelineTransfers | str = PipelineTransfers.FRAMEWORK
+    optimizer_post_validation: bool = False
     micro_batch_group: int = 0
     custom_order: tuple[str, ...] = ()
 

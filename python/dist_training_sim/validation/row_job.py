@@ -26,7 +26,6 @@ _PRECISIONS = {
     "mxfp8": "fp8",
     "nvfp4": "fp4",
 }
-_SCHEDULES = {"gpipe": "gpipe", "zb_1p": "zb-h1", "zb_2p": "zb-h2", "zb_h1": "zb-h1", "zb_h2": "zb-h2", "zb_v": "zb-v"}
 _CORES_PER_DEVICE = {"TPU-v7": 2}  # its rows count axes in TensorCores; a device is the chip
 
 
@@ -76,6 +75,7 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
     reduce, gather = _overlaps(row, defaults, zero)
     sequence = row.flag("parallel.sp")
     vpp = stages_of(row, model.layer_count, pp, defaults)
+    ends = "first_and_last_stage_one_layer_fewer" in row.words("features")
     return Strategy(
         dp=dp,
         tp=degrees["tp"],
@@ -94,6 +94,9 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         overlap_grad_reduce=reduce,
         overlap_param_gather=gather,
         rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",
+        optimizer_post_validation="optimizer_post_validation" in row.words("features"),
+        embedding_as_layer=ends,
+        loss_as_layer=ends,
         layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
     )
 
@@ -150,9 +153,9 @@ def _schedule(row: Row) -> Schedule:
             continue
         name = word.removeprefix("schedule=")
         known = {str(item.value): item for item in Schedule}
-        if _SCHEDULES.get(name) not in known:
+        if name not in known:
             raise ConfigError(f"schedule: got {name}, expected one of {', '.join(known)}")
-        return known[_SCHEDULES[name]]
+        return known[name]
     return Schedule.ONE_F_ONE_B
 
 
