@@ -7,6 +7,7 @@ raises `TypeError`, so the two sides cannot drift apart unnoticed.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
@@ -16,7 +17,7 @@ from . import _core
 from .errors import MissingDataError
 from .named_enum import member
 
-__all__ = ["DTYPES", "CoreSpec", "to_core"]
+__all__ = ["DTYPES", "CoreSpec", "core_of", "to_core"]
 
 DTYPES = tuple(dtype.name.lower() for dtype in _core.DType)
 """Number formats in the order of the core's `DType`."""
@@ -73,6 +74,20 @@ def to_core(description: Any, struct: type[Any] | None = None) -> Any:
         if f.name not in spec.python_only:
             _assign(target, f.name, getattr(description, f.name), spec, description)
     return target
+
+
+_converted_before: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+
+def core_of(description: Any) -> Any:
+    """`to_core(description)`, converted once per object: descriptions are frozen. The struct must not be changed."""
+    key = id(description)
+    known = _converted_before.get(key)
+    if known is not None and known[0]() is description:
+        return known[1]
+    core = to_core(description)
+    _converted_before[key] = (weakref.ref(description, lambda _: _converted_before.pop(key, None)), core)
+    return core
 
 
 def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> None:

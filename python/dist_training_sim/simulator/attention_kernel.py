@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from .. import _core
-from .._convert import to_core
+from .._convert import core_of, to_core
 from ..catalog.constants import attention_constants
 from ..errors import ConfigError, MissingDataError
 from ..frameworks.profile import FrameworkProfile
+from ..hardware.device import Device
 
-__all__ = ["generation_of", "use_attention_kernel"]
+__all__ = ["device_core", "generation_of", "use_attention_kernel"]
 
 
 def generation_of(device: str) -> str:
     """Generation of a catalogue device; empty for a device that the catalogue does not know."""
-    from ..hardware.device import Device
-
     try:
         return Device.from_catalog(device).generation
     except (ConfigError, MissingDataError):
         return ""
+
+
+def device_core(device: Device, profile: FrameworkProfile) -> _core.DeviceSpec:
+    """Core description of a device under a framework's attention kernel."""
+    if not profile.attention_kernel:
+        spec: _core.DeviceSpec = core_of(device)
+        return spec
+    spec = to_core(device)
+    use_attention_kernel(spec, device.generation, profile)
+    return spec
 
 
 def use_attention_kernel(spec: _core.DeviceSpec, generation: str, profile: FrameworkProfile) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _core
-from .._convert import to_core
+from .._convert import core_of, to_core
 from ..errors import Problems
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
 from ..parallel.strategy import Strategy
 from ..result import Result
-from .attention_kernel import use_attention_kernel
+from .attention_kernel import device_core
 
 if TYPE_CHECKING:
     from ..communication import CommunicationModel
@@ -76,16 +76,14 @@ def simulate(
                  framework=(profile, FrameworkProfile))  # fmt: skip
     seq_len = checked_seq_len(model, seq_len)
     resolved = strategy.resolved(cluster.device_count)
-    core_cluster = to_core(cluster)
-    device = core_cluster.node.device
-    use_attention_kernel(device, cluster.node.device.generation, profile)
-    interconnect = _interconnect(core_cluster, network)
+    device = device_core(cluster.node.device, profile)
+    interconnect = _interconnect(core_of(cluster), network)
     core = _core.simulate(
-        to_core(model),
+        core_of(model),
         device,
         interconnect,
         to_core(resolved),
-        to_core(profile),
+        core_of(profile),
         float(seq_len),
         expand,
         keep_events,
