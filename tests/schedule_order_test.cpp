@@ -131,4 +131,21 @@ TEST(CheckOrder, EveryMovedPassIsCaught) {
   }
 }
 
+TEST(Orders, DelayedWeightGradientsFollowTheirInputGradients) {
+  EXPECT_EQ(text_of(delay_weight_gradients(one_f_one_b(2, 2))[0]), "F0 F1 B0 W0 B1 W1");
+  const PipelineOrder pairs = delay_weight_gradients(interleaved(1, 1, 3, 0, true));
+  EXPECT_EQ(text_of(pairs[0]), "F0 F1+B0 W0 F2+B1 W1 B2 W2");
+}
+
+TEST(Orders, PairsTakeOneForwardMoreBeforeTheFirstBackward) {
+  EXPECT_EQ(text_of(interleaved(1, 1, 3, 0, true)[0]), "F0 F1+B0 F2+B1 B2");
+  EXPECT_EQ(text_of(interleaved(2, 1, 3, 0, true)[0]), "F0 F1 F2+B0 B1 B2");
+  for (int p = 1; p <= 4; ++p) {
+    for (int v : {1, 2, 3}) {
+      if (p == 1 && v > 1) continue;
+      for (int m = p; m <= 4 * p; m += p) EXPECT_NO_THROW(check_order(interleaved(p, v, m, 0, true), {StageMap::Loop, p, v}, m));
+    }
+  }
+}
+
 }  // namespace

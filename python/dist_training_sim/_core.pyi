@@ -409,6 +409,7 @@ class Strategy(metaclass=_CoreType):
     last_rank_layers: int
     embedding_as_layer: bool
     loss_as_layer: bool
+    delay_weight_grad: bool
     p2p: PipelineTransfers
     optimizer_post_validation: bool
     micro_batch_group: int

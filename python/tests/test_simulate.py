@@ -354,6 +354,7 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "last_rank_layers": ({"pp": 2}, 1),
     "embedding_as_layer": ({"pp": 2, "loss_as_layer": True, "vpp": 3}, True),
     "loss_as_layer": ({"pp": 2, "embedding_as_layer": True, "vpp": 3}, True),
+    "delay_weight_grad": ({"pp": 2}, True),
     "p2p": ({"pp": 2}, "blocking"),
     "optimizer_post_validation": ({"pp": 2}, True),
     "micro_batch_group": ({"pp": 2, "vpp": 2, "dp": 4}, 4),

@@ -112,6 +112,7 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("last_rank_layers", &Strategy::last_rank_layers)
       .def_readwrite("embedding_as_layer", &Strategy::embedding_as_layer)
       .def_readwrite("loss_as_layer", &Strategy::loss_as_layer)
+      .def_readwrite("delay_weight_grad", &Strategy::delay_weight_grad)
       .def_readwrite("p2p", &Strategy::p2p)
       .def_readwrite("optimizer_post_validation", &Strategy::optimizer_post_validation)
       .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)

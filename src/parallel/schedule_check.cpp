@@ -43,6 +43,10 @@ class ScheduleChecker {
       check_.require(lists == s_.pp, "strategy.custom_order", std::to_string(lists) + " lists",
                      "one per pipeline rank, pp = " + std::to_string(s_.pp));
     }
+    const bool whole = s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe ||
+                       s_.schedule == PipelineSchedule::LoopedBfs || s_.schedule == PipelineSchedule::Hanayo;
+    check_.require(!s_.delay_weight_grad || (whole && s_.custom_order.empty()), "strategy.delay_weight_grad", "true",
+                   "false with " + std::string(s_.custom_order.empty() ? name_ : "custom_order") + ", which places weight gradients itself");
     const bool grouped = s_.schedule == PipelineSchedule::OneFOneB && s_.vpp > 1 && s_.custom_order.empty();
     check_.require(s_.micro_batch_group == 0 || grouped, "strategy.micro_batch_group", std::to_string(s_.micro_batch_group),
                    "0 unless 1f1b is interleaved (vpp > 1)");

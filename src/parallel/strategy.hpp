@@ -53,6 +53,7 @@ struct Strategy {
   // embedding, or the loss, counted as one layer, so that its stage holds one layer less. Megatron-LM's options.
   int first_rank_layers = 0, last_rank_layers = 0;
   bool embedding_as_layer = false, loss_as_layer = false;
+  bool delay_weight_grad = false;  // schedules of whole passes: the input gradient leaves before the weight gradient runs
   PipelineTransfers p2p = PipelineTransfers::Framework;
   // Pipeline ranks update without meeting for the gradient norm, which follows and is validated a step later (Qi et al.
   // arXiv:2401.10241 §4): each starts its next step as soon as it is done.

@@ -1,5 +1,7 @@
 #include "schedule/pipeline.hpp"
 
+#include <utility>
+
 #include "schedule/custom_order.hpp"
 
 namespace dts {
@@ -9,7 +11,7 @@ bool needs_pass_times(PipelineSchedule schedule) {
 }
 
 bool splits_backward(const Strategy& s) {
-  if (!s.custom_order.empty()) return true;
+  if (!s.custom_order.empty() || s.delay_weight_grad) return true;
   switch (s.schedule) {
     case PipelineSchedule::OneFOneB:
     case PipelineSchedule::GPipe:
@@ -19,8 +21,24 @@ bool splits_backward(const Strategy& s) {
   }
 }
 
-PipelineOrder pipeline_order(const Strategy& s, int micro_batches, const PassTimes& times) {
-  if (!s.custom_order.empty()) return parse_order(s.custom_order);
+PipelineOrder delay_weight_gradients(PipelineOrder order) {
+  for (std::vector<Pass>& passes : order) {
+    std::vector<Pass> split;
+    split.reserve(passes.size() * 3 / 2);
+    for (const Pass& pass : passes) {
+      split.push_back(pass);
+      if (pass.kind != PassKind::Backward) continue;
+      split.back().kind = PassKind::BackwardInput;
+      split.push_back({PassKind::BackwardWeight, pass.chunk, pass.micro_batch});
+    }
+    passes = std::move(split);
+  }
+  return order;
+}
+
+namespace {
+
+PipelineOrder scheduled(const Strategy& s, int micro_batches, const PassTimes& times) {
   switch (s.schedule) {
     case PipelineSchedule::OneFOneB: return interleaved(s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b);
     case PipelineSchedule::GPipe: return gpipe(s.pp, micro_batches);
@@ -37,6 +55,14 @@ PipelineOrder pipeline_order(const Strategy& s, int micro_batches, const PassTim
     case PipelineSchedule::Hanayo: return hanayo(s.pp, s.vpp, micro_batches);
   }
   return {};
+}
+
+}  // namespace
+
+PipelineOrder pipeline_order(const Strategy& s, int micro_batches, const PassTimes& times) {
+  if (!s.custom_order.empty()) return parse_order(s.custom_order);
+  PipelineOrder order = scheduled(s, micro_batches, times);
+  return s.delay_weight_grad ? delay_weight_gradients(std::move(order)) : order;
 }
 
 }  // namespace dts

@@ -33,6 +33,10 @@ PipelineOrder dual_pipe_v(int pp, int micro_batches);
 // Hanayo (Liu et al. arXiv:2308.15762): vpp / 2 waves.
 PipelineOrder hanayo(int pp, int vpp, int micro_batches);
 
+// Every whole backward in its two halves, one after the other: the input gradient leaves between them (Megatron-Core
+// delay_wgrad_compute).
+PipelineOrder delay_weight_gradients(PipelineOrder order);
+
 // Whether the order depends on how long passes take (ZB-1p and ZB-2p: schedule/zero_bubble_auto.hpp).
 bool needs_pass_times(PipelineSchedule schedule);
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import MissingDataError, suggest
 from ..hardware.constants import AttentionConstants, GemmConstants, MemoryConstants, QuantiseConstants
 from ._yaml import packaged_entry
+from .fitted import Fitted
 
 __all__ = ["FILE", "attention_constants", "constants_key", "constants_source", "device_constants"]
 
@@ -53,7 +54,8 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
         given = [layer[name] for layer in layers if name in layer]
         values.update({name: given[-1]} if given else {})
     values["measured_kernels"] = bool(layers[-1].get("measured", False))
-    values["shares"] = _shares(layers)
+    factor = Fitted.packaged().sustained_of(device, bool(values.get("systolic", False)))
+    values["shares"] = {t: (burst, min(1.0, clock * factor)) for t, (burst, clock) in _shares(layers).items()}
     choice = next((layer["attention"] for layer in reversed(layers) if "attention" in layer), None)
     if choice:
         values |= _attention(choice["kernel"], choice["like"])

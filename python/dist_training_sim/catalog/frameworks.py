@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ConfigError, suggest
 from ..frameworks import FrameworkDefaults, FrameworkProfile
 from ._yaml import packaged_entry
+from .fitted import Fitted
 
 __all__ = ["load", "names"]
 
@@ -30,4 +31,10 @@ def load(name: str) -> FrameworkProfile:
         raise ConfigError(f"framework: got {name!r}, expected a known profile; {suggest(name, entries)}")
     facts = dict(entries[name])
     defaults = FrameworkDefaults(**facts.pop("defaults", {}))
-    return FrameworkProfile(name=name, defaults=defaults, **facts)
+    profile = FrameworkProfile(name=name, defaults=defaults, **facts)
+    fitted = Fitted.packaged()
+    return profile.replace(
+        host_forward_s_per_op=profile.host_forward_s_per_op * fitted.host_of(name),
+        host_backward_s_per_op=profile.host_backward_s_per_op * fitted.host_of(name),
+        step_cost_s=profile.step_cost_s * fitted.step_of(name),
+    )

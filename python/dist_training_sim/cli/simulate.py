@@ -95,6 +95,7 @@ def simulate(
     last_rank_layers: Annotated[int, _option("Layers of the last pipeline rank; 0 = as the others.")] = 0,
     embedding_as_layer: Annotated[bool, _option("Count the embedding as a layer when stages are cut.")] = False,
     loss_as_layer: Annotated[bool, _option("Count the loss as a layer when stages are cut.")] = False,
+    delay_weight_grad: Annotated[bool, _option("Input gradients leave before weight gradients run.")] = False,
     p2p: Annotated[str, _option("Pipeline transfers.", metavar=_choices(PipelineTransfers))] = "framework",
     optimizer_post_validation: Annotated[bool, _option("Update before the global norm is known.")] = False,
     micro_batch_group: Annotated[int, _option("Micro-batches of a chunk before the next chunk; 0 = pp.")] = 0,
@@ -123,7 +124,8 @@ def _read(
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""
     stages = layout.pop("layers_per_stage")
-    layout["custom_order"] = tuple(part.strip() for part in layout["custom_order"].split(";")) if layout["custom_order"] else ()
+    order = layout["custom_order"]
+    layout["custom_order"] = tuple(part.strip() for part in order.split(";")) if order else ()
     described, hardware, even, profile, layers = gather(
         lambda: model_of(model),
         lambda: cluster_of(cluster),

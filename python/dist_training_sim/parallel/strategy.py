@@ -11,12 +11,22 @@ from ..errors import Problems
 from ..named_enum import NamedEnum
 from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 
-__all__ = ["ContextComm", "Fp8Recipe", "Optimizer", "PipelineTransfers", "Precision", "Recompute", "Schedule", "Strategy"]
+__all__ = [
+    "ContextComm",
+    "Fp8Recipe",
+    "Optimizer",
+    "PipelineTransfers",
+    "Precision",
+    "Recompute",
+    "Schedule",
+    "Strategy",
+]
 
 MAX_DEGREE = 1 << 24
 _SWITCHES = (
     *("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer", "sequence_parallel"),
     *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b", "optimizer_post_validation"),
+    "delay_weight_grad",
 )
 
 
@@ -160,6 +170,8 @@ class Strategy:
         Layers of the first and of the last pipeline rank, all chunks together; 0 = as the others.
     embedding_as_layer, loss_as_layer
         Count the embedding, or the loss, as one layer of an even division: its stage holds one layer less.
+    delay_weight_grad
+        Schedules of whole passes: the input gradient leaves before the weight gradient is computed.
     p2p
         `"framework"`, `"overlapped"` or `"blocking"`: pipeline transfers.
     optimizer_post_validation
@@ -220,6 +232,7 @@ class Strategy:
     last_rank_layers: int = 0
     embedding_as_layer: bool = False
     loss_as_layer: bool = False
+    delay_weight_grad: bool = False
     p2p: PipelineTransfers | str = PipelineTransfers.FRAMEWORK
     optimizer_post_validation: bool = False
     micro_batch_group: int = 0
