@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..intervals import Interval
 from .corpus import Row, packaged_corpus, read_rows
-from .interval import Interval
 from .labels import FIELDS
 from .results import USES, RowResult, ValidationReport
 from .row_job import Job, job_of

@@ -87,7 +87,7 @@ def _back_to_back(price: Callable[[_core.DeviceSpec, _core.Clock], float]) -> Pr
 
     def blended(device: _core.DeviceSpec) -> float:
         burst, sustained = price(device, Clock.BURST), price(device, Clock.SUSTAINED)
-        return burst + (sustained - burst) / (1 + (_CONTROLLER_S / burst) ** 1.7)
+        return float(burst + (sustained - burst) / (1 + (_CONTROLLER_S / burst) ** 1.7))
 
     return blended
 
@@ -109,9 +109,7 @@ def _training_gemm(row: Row) -> Kernel:
         raise MissingDataError("shape.layout: expected TN, NN or NT")
     out = (4.0 if row.text("shape.out_dtype") == "fp32" else 2.0) * (1 + _is_true(row, "shape.accumulate"))
     shape = _core.GemmShape(m, n, k, batch)
-    return Kernel(
-        2 * batch * m * n * k, lambda d: _core.gemm_time_s(d, DType.BF16, shape, kind, out, Clock.SUSTAINED)
-    )
+    return Kernel(2 * batch * m * n * k, lambda d: _core.gemm_time_s(d, DType.BF16, shape, kind, out, Clock.SUSTAINED))
 
 
 def _is_true(row: Row, path: str) -> bool:

@@ -10,6 +10,7 @@ from .. import _core
 from .._convert import to_core
 from ..errors import DtsError
 from ..hardware import Device
+from ..intervals import interval_of, kernel_situation
 from .corpus import Row
 from .kernel_prices import Kernel, kernel_of
 from .results import RowResult, skipped
@@ -56,9 +57,17 @@ def predict_kernel(row: Row, labels: Mapping[str, str]) -> RowResult:
         return skipped(row.id, "kernels", _stated_s(row), str(problem), labels)
     if not measured:
         return skipped(row.id, "kernels", None, "no measured time", labels)
+    situation = kernel_situation(family=labels["kind"], generation=_generation(labels["accelerator"]))
     return RowResult(
-        *(row.id, "kernels", predicted, measured, predicted / measured - 1, not kernel.apart, kernel.apart, labels)
+        *(row.id, "kernels", predicted, measured, predicted / measured - 1, not kernel.apart, kernel.apart, labels),
+        interval=interval_of(situation, predicted, without=labels["source"]),
+        situation=situation,
     )
+
+
+@lru_cache(maxsize=64)
+def _generation(name: str) -> str:
+    return Device.from_catalog(name).generation
 
 
 @lru_cache(maxsize=64)

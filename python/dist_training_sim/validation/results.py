@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .interval import Interval
+from ..intervals import Interval, Situation
 
 if TYPE_CHECKING:
     from .summary import Group
@@ -39,6 +39,8 @@ class RowResult:
     interval
         Where the truth should lie, from the errors of sources that the row's source is not among; None where the use
         has none.
+    situation
+        Where the prediction stands among measured ones; None where the use has no intervals.
     """
 
     id: str
@@ -51,9 +53,10 @@ class RowResult:
     labels: Mapping[str, str]
     breakdown: Mapping[str, float] = field(default_factory=dict)
     interval: Interval | None = None
+    situation: Situation | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, without labels and breakdown."""
+        """Plain data, without labels, breakdown and situation."""
         names = ("id", "use", "predicted", "measured", "error", "interval", "included", "reason")
         plain = {name: getattr(self, name) for name in names}
         return plain | {"interval": self.interval.to_dict() if self.interval else None}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import DtsError
+from ..intervals import Situation, interval_of, memory_situation, step_situation
 from ..result import Result
 from ..simulator import simulate
 from .corpus import Row
 from .results import RowResult, skipped
-from .row_job import job_of
+from .row_gaps import filled
+from .row_job import Job, job_of
 
 __all__ = ["predict_run", "reported_memory", "run_uses"]
 
@@ -31,35 +33,56 @@ def predict_run(row: Row, uses: tuple[str, ...], labels: Mapping[str, str]) -> l
     """Compare one run by each of the uses; it is simulated once."""
     measured = {"step_time": row.number("measured.step_time_s"), "memory": _measured_bytes(row)}
     reasons = {use: _unusable(row, use, measured[use]) for use in uses}
-    outcome = _simulated(row) if not all(reasons.values()) else None
+    if all(reasons.values()):
+        return [skipped(row.id, use, measured[use], reasons[use], labels) for use in uses]
+    try:
+        job = job_of(row if not reasons.get("step_time", "no step time asked for") else filled(row))
+        result = simulate(
+            job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile, keep_events=False
+        )
+    except DtsError as problem:
+        return [skipped(row.id, use, measured[use], reasons[use] or str(problem), labels) for use in uses]
     return [
-        skipped(row.id, use, measured[use], reasons[use] or str(outcome), labels)
-        if reasons[use] or not isinstance(outcome, Result)
-        else _compared(row, use, outcome, measured[use], labels)
+        skipped(row.id, use, measured[use], reasons[use], labels)
+        if reasons[use]
+        else _compared(row, use, job, result, measured[use] or 0.0, labels)
         for use in uses
     ]
 
 
-def _simulated(row: Row) -> Result | DtsError:
-    try:
-        job = job_of(row)
-        return simulate(
-            job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile, keep_events=False
-        )
-    except DtsError as problem:
-        return problem
-
-
-def _compared(row: Row, use: str, result: Result, measured: float | None, labels: Mapping[str, str]) -> RowResult:
+def _compared(row: Row, use: str, job: Job, result: Result, measured: float, labels: Mapping[str, str]) -> RowResult:
     apart = next((_APART[flag] for flag in row.words("flags") if flag in _APART), "")
+    breakdown: Mapping[str, float] = {}
     if use == "memory":
-        kind = row.text("measured.peak_mem_kind")
-        predicted, breakdown = reported_memory(result, kind), {}
+        predicted = reported_memory(result, row.text("measured.peak_mem_kind"))
         apart = apart if apart != _APART["degraded_fabric"] else ""  # the network has no part in what a rank holds
     else:
         predicted, breakdown = result.step_time_s, result.breakdown
-    error = predicted / measured - 1 if measured else None
-    return RowResult(row.id, use, predicted, measured, error, not apart, apart, labels, breakdown)
+        apart = apart or _apart_by_framework(job)
+    situation = _situation(row, use, job, predicted)
+    return RowResult(
+        *(row.id, use, predicted, measured, predicted / measured - 1, not apart, apart, labels, breakdown),
+        interval=interval_of(situation, predicted, without=labels["source"]),
+        situation=situation,
+    )
+
+
+def _apart_by_framework(job: Job) -> str:
+    """Why the step times of a kind of jobs are shown but not scored; empty for all others."""
+    if job.profile.name == "megatron-core-ci":
+        return "step time of a test suite on shared hosts: reported, not scored"
+    if job.profile.name == "nanotron" and job.strategy.tp > job.cluster.node.devices:
+        return "nanotron with tensor parallelism across nodes: reported, not scored"
+    return ""
+
+
+def _situation(row: Row, use: str, job: Job, predicted: float) -> Situation:
+    axes = {axis: getattr(job.strategy, axis) for axis in ("tp", "pp", "cp")}
+    kind = row.text("model.kind")
+    if use == "memory":
+        return memory_situation(kind=kind, framework=job.profile.name, **axes)
+    devices, generation = job.cluster.device_count, job.cluster.node.device.generation
+    return step_situation(predicted, kind=kind, generation=generation, devices=devices, **axes)
 
 
 def reported_memory(result: Result, kind: str) -> float:

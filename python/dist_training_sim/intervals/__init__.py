@@ -1,0 +1,9 @@
+"""How far a prediction may be off: intervals from the errors of published measurements."""
+
+from __future__ import annotations
+
+from .interval import Interval
+from .lookup import interval_of
+from .situation import Situation, kernel_situation, memory_situation, step_situation
+
+__all__ = ["Interval", "Situation", "interval_of", "kernel_situation", "memory_situation", "step_situation"]
