@@ -468,7 +468,7 @@ def test_job_problems() -> None:
 
 # ---- validate --------------------------------------------------------------------------------------------------------
 
-REPORT = validate(SAMPLE)
+REPORT = validate(SAMPLE, use="step_time")
 REASONS = {
     "mbridge-273": "ep * etp",  # 64 expert ranks of 32
     "grpo": "hardware.gpus",  # one device, tp = 4
@@ -507,23 +507,29 @@ def test_sample_is_predicted_without_gross_errors() -> None:
 
 def test_plain_data_and_groups() -> None:
     data = json.loads(json.dumps(REPORT.to_dict()))
-    assert set(data["rows"][0]) == {"id", "use", "predicted", "measured", "error", "included", "reason"}
+    assert set(data["rows"][0]) == {"id", "use", "predicted", "measured", "error", "interval", "included", "reason"}
     total, *groups = REPORT.summary
-    assert total.key == {}
+    assert total.key == {"use": "step_time"}
+    assert sum(total.reasons.values()) == total.skipped
     assert total.n == sum(group.n for group in groups) == sum(row.included for row in REPORT.rows)
     assert total.skipped == sum(group.skipped for group in groups)
     assert total.n + total.skipped == len(REPORT.rows)
-    assert all(set(group.key) == {"source", "accelerator"} for group in groups)
+    assert all(set(group.key) == {"use", "source", "accelerator"} for group in groups)
     assert len(total.worst) == 5
-    assert validate(SAMPLE).to_dict() == REPORT.to_dict()
+    assert validate(SAMPLE, use="step_time").to_dict() == REPORT.to_dict()
 
 
 def test_choice_and_grouping() -> None:
-    report = validate(SAMPLE, where={"accelerator": "GB300", "kind": "moe"}, by=("profile",))
+    report = validate(SAMPLE, use="step_time", where={"accelerator": "GB300", "kind": "moe"}, by=("profile",))
     assert report.rows
     assert {row.labels["accelerator"] for row in report.rows} == {"GB300"}
-    assert [group.key for group in report.summary[1:]] == [{"profile": "megatron-bridge-26.06"}]
-    assert len(validate(SAMPLE, where={"id": "no such"}, by=()).summary) == 1
+    assert [group.key for group in report.summary[1:]] == [{"use": "step_time", "profile": "megatron-bridge-26.06"}]
+    with pytest.raises(ConfigError, match=r"where accelerator: got 'H100', expected a value that occurs.*H100-SXM"):
+        validate(SAMPLE, where={"accelerator": "H100"})
+    with pytest.raises(ConfigError, match="no row to compare for kernels"):
+        validate(SAMPLE, use="kernels")
+    with pytest.raises(ConfigError, match=r"use: got 'times', expected all, or one of step_time, .*did you mean"):
+        validate(SAMPLE, use="times")
     with pytest.raises(ConfigError, match="where: got 'acc'"):
         validate(SAMPLE, where={"acc": "GB300"})
     with pytest.raises(ConfigError, match="by: got 'vendor'"):

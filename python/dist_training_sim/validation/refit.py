@@ -83,7 +83,7 @@ def _widening(table: Table, rows: Sequence[RowResult]) -> tuple[tuple[float, flo
 
 def _smallest(needed: Sequence[float], share: float, before: float) -> float:
     if len(needed) < FEWEST_TO_WIDEN:
-        return before
+        return max(1.0, before)
     ordered = sorted(needed)
     factor = ordered[min(len(ordered) - 1, math.ceil(share * (len(ordered) + 1)) - 1)]
     return round(min(WIDEST, max(before, factor)), 2)

@@ -103,10 +103,15 @@ def _explain_emptiness(rows: Sequence[Row], uses: tuple[str, ...], where: Mappin
     for name, value in where.items():
         known = USES if name == "use" else {labels_of(row)[name] for row in rows}
         if value not in known:
-            problems.add(f"where {name}", value, "a value that occurs in the corpus", suggest(value, sorted(known)))
+            problems.add(f"where {name}", value, "a value that occurs in the corpus", _nearest(value, sorted(known)))
     problems.raise_if_any()
     if not where:
         raise ConfigError(f"use: the corpus has no row to compare for {', '.join(uses) or 'nothing'}")
+
+
+def _nearest(value: str, known: Sequence[str]) -> str:
+    parts = [name for name in known if value.lower() in name.lower()] if value else []
+    return f"did you mean {' or '.join(parts[:4])}?" if parts else suggest(value, known)
 
 
 def _uses_of(row: Row, asked: tuple[str, ...]) -> tuple[str, ...]:
