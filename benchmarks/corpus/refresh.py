@@ -34,14 +34,14 @@ def main(check: bool) -> None:
     """Predict all rows, print the coverage with each source left out, and write."""
     rows = validate(workers=None).rows
     tables = refitted(rows)
-    budget = {"groups": budget_of(rows), "coverage": [vars(line) for line in coverage_of(rows, tables)]}
+    budget = rounded({"groups": budget_of(rows), "coverage": [vars(line) for line in coverage_of(rows, tables)]})
     print(page.tables_of(budget))
     for use, table in tables.items():
         factors = "; ".join(f"{low:g}, {high:g}" for low, high in table.widening)
         print(f"widening of {use} (50 %, 90 %) by coordinates given up: {factors}")
     if not check:
         write_table(tables, FILE)
-        BUDGET.write_text(f"{json.dumps(rounded(budget), indent=1)}\n", encoding="utf-8")
+        BUDGET.write_text(f"{json.dumps(budget, indent=1)}\n", encoding="utf-8")
         page.write(budget, rows)
 
 

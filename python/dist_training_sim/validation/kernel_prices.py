@@ -78,6 +78,10 @@ def _sizes(row: Row, *names: str) -> list[float]:
     return [float(value or 0) for value in found.values()]
 
 
+def _size_or(row: Row, name: str, default: float) -> float:
+    return default if row.number(f"shape.{name}") is None else _sizes(row, name)[0]
+
+
 def _dtype(row: Row) -> _core.DType:
     return _DTYPES.get(re.split(r"[ /]", row.text("dtype"))[0], DType.BF16)
 
@@ -94,7 +98,7 @@ def _back_to_back(price: Callable[[_core.DeviceSpec, _core.Clock], float]) -> Pr
 
 def _gemm(row: Row, apart: str = "") -> Kernel:
     m, n, k = _sizes(row, "m", "n", "k")
-    batch, dtype = row.number("shape.b") or 1.0, _dtype(row)
+    batch, dtype = _size_or(row, "b", 1.0), _dtype(row)
     shape, out = _core.GemmShape(m, n, k, batch), 4.0 if dtype is DType.FP32 else 2.0
     price = _back_to_back(lambda d, clock: _core.gemm_time_s(d, dtype, shape, Pass.FORWARD, out, clock))
     apart = SIMT if dtype is DType.FP32 else apart
@@ -104,7 +108,7 @@ def _gemm(row: Row, apart: str = "") -> Kernel:
 def _training_gemm(row: Row) -> Kernel:
     """Loops of a training library's matmul by layout; weight gradients may add to an fp32 sum."""
     m, n, k = _sizes(row, "m", "n", "k")
-    batch, kind = row.number("shape.b") or 1.0, _SIMUMAX_LAYOUT.get(row.text("shape.layout"))
+    batch, kind = _size_or(row, "b", 1.0), _SIMUMAX_LAYOUT.get(row.text("shape.layout"))
     if kind is None:
         raise MissingDataError("shape.layout: expected TN, NN or NT")
     out = (4.0 if row.text("shape.out_dtype") == "fp32" else 2.0) * (1 + _is_true(row, "shape.accumulate"))
@@ -167,7 +171,7 @@ def _grouped(row: Row, groups: float, forward: _core.GemmShape, passes: tuple[_c
 def _attention_shape(row: Row) -> _core.AttentionShape:
     batch, heads, length, dim = _sizes(row, "batch", "heads", "seqlen", "head_dim")
     shape = _core.AttentionShape()
-    shape.batch, shape.heads, shape.kv_heads = batch, heads, row.number("shape.kv_heads") or heads
+    shape.batch, shape.heads, shape.kv_heads = batch, heads, _size_or(row, "kv_heads", heads)
     shape.q_len = shape.kv_len = length
     shape.qk_dim = shape.v_dim = dim
     shape.causal = row.flag("shape.causal") is not False
@@ -211,7 +215,7 @@ def _training_attention(row: Row) -> Kernel:
     batch, length, heads, qk, v = _sizes(row, "batch", "seq_len", "head_num", "qk_head_dim", "v_head_dim")
     backward = row.text("kernel").endswith("bwd")
     shape = _core.AttentionShape()
-    shape.batch, shape.heads, shape.kv_heads = batch, heads, row.number("shape.kv_head_num") or heads
+    shape.batch, shape.heads, shape.kv_heads = batch, heads, _size_or(row, "kv_head_num", heads)
     shape.q_len = shape.kv_len = length
     shape.qk_dim, shape.v_dim, shape.causal = qk, v, True
     return Kernel(

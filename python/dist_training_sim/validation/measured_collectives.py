@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -15,11 +16,11 @@ _HOME = "dist_training_sim.validation.collectives"
 
 
 def predict_collective_rows(rows: Sequence[Row], labels: Mapping[str, str]) -> list[RowResult]:
-    """Results of `collectives.predict_collectives`, or a reason for each row where that room is not built."""
+    """Results of `collectives.predict_collectives(rows)`, a `RowResult` a row; a reason where that is not there."""
     if find_spec(_HOME) is None:
         return [skipped(row.id, "collectives", _measured_s(row), "not available in this build", labels) for row in rows]
     results: list[RowResult] = import_module(_HOME).predict_collectives(rows)
-    return results
+    return [replace(result, labels=labels) for result in results]
 
 
 def _measured_s(row: Row) -> float | None:
