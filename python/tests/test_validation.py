@@ -417,6 +417,61 @@ def test_overlaps() -> None:
     assert overlaps("no_overlap: all", framework="megatron") == (False, False)
 
 
+EXPERTS = {"name": "moe", "kind": "moe", "experts": 64, "topk": 8, "moe_ffn": 2048}
+
+
+@pytest.mark.parametrize(
+    ("features", "changes", "expected"),
+    [
+        ([], {}, ("framework", False, 0.0)),
+        ([], {"framework": "megatron-bridge", "accelerator": "GB200"}, ("deepep", False, 0.0)),
+        (["moe_token_dispatcher_type=alltoall"], {"framework": "megatron-bridge", "accelerator": "GB200"},
+         ("alltoall", False, 0.0)),
+        (["moe-token-dispatcher-type=flex", "moe_flex_dispatcher_backend=hybridep"], {}, ("deepep", False, 0.0)),
+        (["overlap_moe_expert_parallel_comm=True"], {}, ("framework", True, 0.0)),
+        (["overlap_moe_expert_parallel_comm=False"], {}, ("framework", False, 0.0)),
+        (["moe_a2a_overlap=True"], {"parallel": {"ep": 2, "pp": 2, "vpp": 1}}, ("framework", False, 0.0)),
+        (["moe_a2a_overlap=True"], {"parallel": {"ep": 2, "pp": 2, "vpp": 2}}, ("framework", True, 0.0)),
+        (["moe_a2a_overlap=True"], {"recompute_kind": "full"}, ("framework", False, 0.0)),
+        (["moe_capacity_factor_1_padded"], {}, ("framework", False, 1.0)),
+        (["moe_a2a_overlap=True"], {"parallel": {"ep": 1, "pp": 1}}, ("framework", False, 0.0)),
+    ],
+)  # fmt: skip
+def test_experts(features: list[str], changes: dict[str, Any], expected: tuple[str, bool, float]) -> None:
+    layout = {"tp": 1, "pp": 1, "ep": 2, **changes.pop("parallel", {})}
+    strategy = job_of(row(model={**LLAMA_8B, **EXPERTS}, parallel=layout, features=features, **changes)).strategy
+    assert (strategy.moe_dispatcher.value, strategy.overlap_moe_1f1b, strategy.capacity_factor) == expected
+    assert strategy.pad_to_capacity == (expected[2] > 0)
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (["tp_comm_overlap_userbuffers"], "userbuffers"),
+        (["tp_comm_overlap_cfg=userbuffers_fp8_b200_h8192_tp2_mbs1_seqlen8192"], "userbuffers"),
+        (["comm_overlap=CommOverlapConfig(tp_comm_overlap=True)"], "userbuffers"),
+        (["comm_overlap=CommOverlapConfig(tp_comm_overlap=False)"], "none"),
+        (["no_overlap: all TP/grad/p2p overlap disabled"], "none"),
+        ([], "bulk"),
+    ],
+)
+def test_tensor_parallel_overlap(features: list[str], expected: str) -> None:
+    assert profile_of(row(framework="megatron-bridge", features=features)).tp_overlap == expected
+
+
+@pytest.mark.parametrize("graph", ["full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph"])
+def test_captured_graphs_have_no_host_cost(graph: str) -> None:
+    eager, captured = (profile_of(row(framework="nemo", software="NeMo 24.07", features=f)) for f in ([], [graph]))
+    assert eager.host_forward_s_per_op > captured.host_forward_s_per_op == 0
+    assert captured.host_backward_s_per_op == 0
+
+
+def test_platforms_share_their_network() -> None:
+    """No source gives the cards of an MI325X node; its platform is that of MI300X, 8 cards of 400 Gb/s."""
+    node = cluster_of(row(accelerator="MI325X", hardware={"gpus": 16, "interconnect": "Ethernet (RoCEv2)"})).node
+    assert (node.nics, node.nic_Bps) == (8, 50e9)
+
+
 def test_micro_batches() -> None:
     titan = find("titan-h100-t5-0")
     s = job_of(titan).strategy

@@ -11,6 +11,7 @@ from ..models import Model
 from ..parallel import Schedule, Strategy
 from .corpus import Row
 from .row_cluster import cluster_of
+from .row_experts import expert_options
 from .row_framework import profile_of
 from .row_model import model_of
 from .row_stages import layers_by_cost, stages_of
@@ -76,6 +77,7 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
     reduce, gather = _overlaps(row, defaults, zero)
     sequence = row.flag("parallel.sp")
     vpp = stages_of(row, model.layer_count, pp, defaults)
+    recompute = _recompute(row, defaults)
     return Strategy(
         dp=dp,
         tp=degrees["tp"],
@@ -88,13 +90,14 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         zero=zero,
         micro_batch=_micro_batch(row, batch, dp, pp, defaults),
         global_batch=batch,
-        recompute=_recompute(row, defaults),
+        recompute=recompute,
         schedule=_schedule(row),
         precision=_precision(row, defaults),
         overlap_grad_reduce=reduce,
         overlap_param_gather=gather,
         rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",
         layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
+        **expert_options(row, degrees["ep"], pp, vpp, recompute),
     )
 
 
