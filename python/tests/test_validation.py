@@ -257,7 +257,7 @@ def test_cluster_problems() -> None:
     with pytest.raises(ConfigError):
         cluster_of(row(accelerator="no such chip"))
     with pytest.raises(MissingDataError, match="nics"):
-        cluster_of(row(accelerator="MI325X", hardware={"gpus": 16}))
+        cluster_of(row(accelerator="H100-PCIe-80GB", hardware={"gpus": 16}))
 
 
 # ---- model -----------------------------------------------------------------------------------------------------------
