@@ -466,6 +466,15 @@ def test_captured_graphs_have_no_host_cost(graph: str) -> None:
     assert captured.host_backward_s_per_op == 0
 
 
+def test_unfused_attention_is_stated() -> None:
+    """Megatron's dropout of 0.1 saves masks beside the scores; Llama-like models train without it."""
+    told = {"features": ["attention-backend=unfused"]}
+    gpt, llama = profile_of(row(model={**LLAMA_8B, "gated": False}, **told)), profile_of(row(**told))
+    assert (gpt.flash_attention, gpt.attention_dropout) == (False, 0.1)
+    assert (llama.flash_attention, llama.attention_dropout) == (False, 0.0)
+    assert profile_of(row(features=["attention-backend=flash"])).flash_attention
+
+
 def test_platforms_share_their_network() -> None:
     """No source gives the cards of an MI325X node; its platform is that of MI300X, 8 cards of 400 Gb/s."""
     node = cluster_of(row(accelerator="MI325X", hardware={"gpus": 16, "interconnect": "Ethernet (RoCEv2)"})).node

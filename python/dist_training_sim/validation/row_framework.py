@@ -20,6 +20,8 @@ _BY_NAME = {
 }
 _RELEASE = re.compile(r"\b(2[3-9])[.](0[1-9]|1[0-2])\b")
 _GRAPHS = ("full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph")
+# Megatron's own attention; its dropout is 0.1 unless a model turns it off.
+_UNFUSED = ("attention_backend=unfused", "attention_backend=local")
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 
@@ -30,6 +32,8 @@ def profile_of(row: Row) -> FrameworkProfile:
     changes: dict[str, object] = {}
     if any(word in features for word in _GRAPHS):  # the host launches one graph per step, or one per layer
         changes |= {"host_forward_s_per_op": 0.0, "host_backward_s_per_op": 0.0}
+    if any(word in features for word in _UNFUSED):
+        changes |= {"flash_attention": False, "attention_dropout": 0.0 if row.flag("model.gated") else 0.1}
     if overlap := _tp_overlap(features):
         changes["tp_overlap"] = overlap
     if "bf16_grad_sync" in features:
