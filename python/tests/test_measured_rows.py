@@ -107,6 +107,8 @@ def test_gaps_of_a_memory_row(tmp_path: Path) -> None:
     """Without devices and batch: one node of 8 for tp * pp = 4, so dp = 2, and a micro-batch per replica and stage."""
     bare = {key: value for key, value in RUN.items() if key not in ("hardware", "global_batch")}
     bare |= {"use": {"step_time": "C", "memory": "B"}}
+    assert filled(Row("sharded", bare)).count("hardware.gpus") is None  # ZeRO-1 shards over an unknown number
+    bare["parallel"] = {"tp": 2, "pp": 2, "zero": "0"}
     full = filled(Row("bare", bare))
     assert full.count("hardware.gpus") == 8
     assert full.count("global_batch") == 2 * 1 * 2

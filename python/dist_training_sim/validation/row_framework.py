@@ -21,7 +21,7 @@ _BY_NAME = {
 _RELEASE = re.compile(r"\b(2[3-9])[.](0[1-9]|1[0-2])\b")
 _GRAPHS = ("full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph")
 # Megatron's own attention; its dropout is 0.1 unless a model turns it off.
-_UNFUSED = ("attention_backend=unfused", "attention_backend=local")
+_UNFUSED = ("attention_backend=unfused", "attention_backend=local", "transformer_impl=local")
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 

@@ -14,15 +14,19 @@ _NODE_DEVICES = 8
 def filled(row: Row) -> Row:
     """Copy of a row with the devices and the batch that are not stated.
 
-    The devices of the fewest nodes of 8 that hold the layout, as test suites and benchmarks run on; one micro-batch per
-    replica and pipeline stage.
+    The devices of the fewest nodes of 8 that hold the layout, as test suites and benchmarks run on, unless optimizer
+    state is sharded over them: then they stay unknown. One micro-batch per replica and pipeline stage.
     """
     parallel = dict(row.section("parallel") or {})
     ranks = 1
     for axis in ("tp", "pp", "cp"):
         ranks *= row.count(f"parallel.{axis}") or 1
     hardware = dict(row.section("hardware") or {})
-    devices = row.count("hardware.gpus") or -(-ranks // _NODE_DEVICES) * _NODE_DEVICES
+    devices = row.count("hardware.gpus")
+    if not devices and row.text("parallel.zero") in ("", "0"):
+        devices = -(-ranks // _NODE_DEVICES) * _NODE_DEVICES
+    if not devices:
+        return row
     hardware["gpus"] = devices
     data: dict[str, Any] = {**row.data, "hardware": hardware, "parallel": parallel}
     if not row.count("global_batch"):
