@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import dist_training_sim as dts
 import pytest
 from dist_training_sim.intervals import (
     Interval,
     Situation,
     interval_of,
+    interval_of_step,
     kernel_situation,
     lookup,
     memory_situation,
+    situation_of_step,
     step_situation,
 )
 from dist_training_sim.intervals.lookup import Errors, Table, bounds_of, interval_from, pool_of
@@ -115,6 +118,15 @@ def test_situations() -> None:
     assert memory_situation(kind="dense", framework="nanotron").coordinates == ("dense", "nanotron", "data")
     for situation in (step, memory_situation(kind="d", framework="f"), kernel_situation(family="f", generation="g")):
         assert len(BADGES[situation.use]) == len(situation.coordinates) + 1
+
+
+@pytest.mark.parametrize(("name", "kind"), [("llama-3.1-8b", "dense"), ("deepseek-v3", "moe"), ("resnet-50", "vision")])
+def test_situation_of_a_step(name: str, kind: str) -> None:
+    model, cluster = dts.Model.from_catalog(name), dts.Cluster.from_catalog("4xdgx-h100")
+    situation = situation_of_step(2.0, model, cluster, dts.Strategy(tp=8, pp=2))
+    assert situation.coordinates == (kind, "long step", "hopper", "pipeline", "up to 64 devices")
+    found = interval_of_step(2.0, model, cluster, dts.Strategy(tp=8, pp=2))
+    assert found == interval_of(situation, 2.0)
 
 
 def test_packaged_intervals() -> None:

@@ -105,7 +105,10 @@ def _tables(report: ValidationReport) -> Iterator[RenderableType]:
     for use in USES:
         groups = [group for group in report.summary if group.key["use"] == use]
         if groups:
-            yield headed(_title(groups[0]), _group_table(groups, use))
+            shown = [group for group in groups[: _SHOWN_GROUPS + 1] if group.n or group is groups[0]]
+            rest = len(groups) - len(shown)
+            note = f"{rest} more groups, without compared rows or small: --json lists them" if rest else ""
+            yield headed(_title(groups[0]), _group_table(shown, use), note)
             yield from _notes(groups[0], rows, use)
 
 
@@ -118,7 +121,7 @@ def _group_table(groups: list[Group], use: str) -> Any:
     fields = [name for name in (groups[1].key if len(groups) > 1 else {}) if name != "use"]
     figures = ("wrong", "bias") if use == "fit" else ("median", "MAPE", "p90", "bias", "in 90 %")
     table = new_table((*(fields or ["group"]), "rows", "skipped", *figures), left=fields)
-    for group in groups[: _SHOWN_GROUPS + 1]:
+    for group in groups:
         names = [group.key[name] for name in fields] if group is not groups[0] else ["all"]
         names += [""] * (max(1, len(fields)) - len(names))
         table.add_row(*names, str(group.n), str(group.skipped or ""), *_figures(group, use))
