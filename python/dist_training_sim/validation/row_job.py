@@ -77,27 +77,26 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
     reduce, gather = _overlaps(row, defaults, zero)
     sequence = row.flag("parallel.sp")
     vpp = stages_of(row, model.layer_count, pp, defaults)
-    recompute = _recompute(row, defaults)
     return Strategy(
         dp=dp,
         tp=degrees["tp"],
         pp=pp,
         cp=degrees["cp"],
         ep=degrees["ep"],
+        **expert_options(row, degrees["ep"], pp, vpp, _recompute(row, defaults)),
         vpp=vpp,
         etp=row.count("parallel.etp"),
         sequence_parallel=sequence if sequence is not None else defaults.sequence_parallel,
         zero=zero,
         micro_batch=_micro_batch(row, batch, dp, pp, defaults),
         global_batch=batch,
-        recompute=recompute,
+        recompute=_recompute(row, defaults),
         schedule=_schedule(row),
         precision=_precision(row, defaults),
         overlap_grad_reduce=reduce,
         overlap_param_gather=gather,
         rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",
         layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
-        **expert_options(row, degrees["ep"], pp, vpp, recompute),
     )
 
 
