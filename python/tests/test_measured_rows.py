@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from dist_training_sim import _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.errors import ConfigError, MissingDataError
 from dist_training_sim.hardware import Device
-from dist_training_sim.validation import Row, RowResult, packaged_corpus, read_rows, validate
+from dist_training_sim.validation import Row, RowResult, measured_collectives, packaged_corpus, read_rows, validate
 from dist_training_sim.validation.kernel_prices import BEST_SHAPE, PREFILL, SIMT, family_of, kernel_of
 from dist_training_sim.validation.kernels import device_label
 from dist_training_sim.validation.pool import available_cores, over_cores
@@ -302,6 +305,29 @@ def test_families() -> None:
 def test_no_kernel_row_raises(tmp_path_factory: pytest.TempPathFactory, name: str, shape: Any, time_us: Any) -> None:
     (row,) = results(tmp_path_factory.mktemp("rows"), kernel(name, shape, time_us=time_us))
     assert (row.predicted is None) <= bool(row.reason)
+
+
+# ---- collectives -----------------------------------------------------------------------------------------------------
+
+COLLECTIVE = {"id": "c", "source": "Us/repo: file", "gpu": "H100-SXM-80GB", "gpus": 8, "collective": "all_reduce",
+              "size_bytes": 1e6, "time_us": 50.0, "flags": []}  # fmt: skip
+
+
+def test_collectives_come_from_their_own_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict_collectives(rows: Any) -> list[RowResult]:
+        return [RowResult(row.id, "collectives", 1e-4, 5e-5, 1.0, True, "", {}) for row in rows]
+
+    module = ModuleType(measured_collectives._HOME)
+    module.__spec__ = ModuleSpec(measured_collectives._HOME, None)
+    module.predict_collectives = predict_collectives  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, measured_collectives._HOME, module)
+    (row,) = results(tmp_path, COLLECTIVE)
+    assert (row.predicted, row.error, row.included) == (1e-4, 1.0, True)
+    assert (row.labels["source"], row.labels["kind"]) == ("Us/repo", "all_reduce")
+    monkeypatch.setattr(measured_collectives, "_HOME", "dist_training_sim.validation.no_such_room")
+    (row,) = results(tmp_path, COLLECTIVE)
+    assert row.measured == pytest.approx(50e-6)
+    assert row.reason == "not available in this build"
 
 
 # ---- the corpus of the package, processes ----------------------------------------------------------------------------
