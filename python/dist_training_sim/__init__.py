@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
-    from .validation.runner import ValidationReport, validate
+    from .validation.results import ValidationReport
+    from .validation.runner import validate
     from .verbs.collective import CollectiveEstimate, collective
     from .verbs.hardware import hardware
     from .verbs.models import models

@@ -257,7 +257,7 @@ def test_cluster_problems() -> None:
     with pytest.raises(ConfigError):
         cluster_of(row(accelerator="no such chip"))
     with pytest.raises(MissingDataError, match="nics"):
-        cluster_of(row(accelerator="MI325X", hardware={"gpus": 16}))
+        cluster_of(row(accelerator="H100-PCIe-80GB", hardware={"gpus": 16}))
 
 
 # ---- model -----------------------------------------------------------------------------------------------------------
@@ -417,6 +417,70 @@ def test_overlaps() -> None:
     assert overlaps("no_overlap: all", framework="megatron") == (False, False)
 
 
+EXPERTS = {"name": "moe", "kind": "moe", "experts": 64, "topk": 8, "moe_ffn": 2048}
+
+
+@pytest.mark.parametrize(
+    ("features", "changes", "expected"),
+    [
+        ([], {}, ("framework", False, 0.0)),
+        ([], {"framework": "megatron-bridge", "accelerator": "GB200"}, ("deepep", False, 0.0)),
+        (["moe_token_dispatcher_type=alltoall"], {"framework": "megatron-bridge", "accelerator": "GB200"},
+         ("alltoall", False, 0.0)),
+        (["moe-token-dispatcher-type=flex", "moe_flex_dispatcher_backend=hybridep"], {}, ("deepep", False, 0.0)),
+        (["overlap_moe_expert_parallel_comm=True"], {}, ("framework", True, 0.0)),
+        (["overlap_moe_expert_parallel_comm=False"], {}, ("framework", False, 0.0)),
+        (["moe_a2a_overlap=True"], {"parallel": {"ep": 2, "pp": 2, "vpp": 1}}, ("framework", False, 0.0)),
+        (["moe_a2a_overlap=True"], {"parallel": {"ep": 2, "pp": 2, "vpp": 2}}, ("framework", True, 0.0)),
+        (["moe_a2a_overlap=True"], {"recompute_kind": "full"}, ("framework", False, 0.0)),
+        (["moe_capacity_factor_1_padded"], {}, ("framework", False, 1.0)),
+        (["moe_a2a_overlap=True"], {"parallel": {"ep": 1, "pp": 1}}, ("framework", False, 0.0)),
+    ],
+)  # fmt: skip
+def test_experts(features: list[str], changes: dict[str, Any], expected: tuple[str, bool, float]) -> None:
+    layout = {"tp": 1, "pp": 1, "ep": 2, **changes.pop("parallel", {})}
+    strategy = job_of(row(model={**LLAMA_8B, **EXPERTS}, parallel=layout, features=features, **changes)).strategy
+    assert (strategy.moe_dispatcher.value, strategy.overlap_moe_1f1b, strategy.capacity_factor) == expected
+    assert strategy.pad_to_capacity == (expected[2] > 0)
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (["tp_comm_overlap_userbuffers"], "userbuffers"),
+        (["tp_comm_overlap_cfg=userbuffers_fp8_b200_h8192_tp2_mbs1_seqlen8192"], "userbuffers"),
+        (["comm_overlap=CommOverlapConfig(tp_comm_overlap=True)"], "userbuffers"),
+        (["comm_overlap=CommOverlapConfig(tp_comm_overlap=False)"], "none"),
+        (["no_overlap: all TP/grad/p2p overlap disabled"], "none"),
+        ([], "bulk"),
+    ],
+)
+def test_tensor_parallel_overlap(features: list[str], expected: str) -> None:
+    assert profile_of(row(framework="megatron-bridge", features=features)).tp_overlap == expected
+
+
+@pytest.mark.parametrize("graph", ["full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph"])
+def test_captured_graphs_have_no_host_cost(graph: str) -> None:
+    eager, captured = (profile_of(row(framework="nemo", software="NeMo 24.07", features=f)) for f in ([], [graph]))
+    assert eager.host_forward_s_per_op > captured.host_forward_s_per_op == 0
+    assert captured.host_backward_s_per_op == 0
+
+
+def test_unfused_attention_is_stated() -> None:
+    """Megatron's dropout of 0.1 saves masks beside the scores; Llama-like models train without it."""
+    told = {"features": ["attention-backend=unfused"]}
+    gpt, llama = profile_of(row(model={**LLAMA_8B, "gated": False}, **told)), profile_of(row(**told))
+    assert (gpt.flash_attention, gpt.attention_dropout) == (False, 0.1)
+    assert (llama.flash_attention, llama.attention_dropout) == (False, 0.0)
+    assert profile_of(row(features=["attention-backend=flash"])).flash_attention
+
+
+def test_platforms_share_their_network() -> None:
+    """No source gives the cards of an MI325X node; its platform is that of MI300X, 8 cards of 400 Gb/s."""
+    node = cluster_of(row(accelerator="MI325X", hardware={"gpus": 16, "interconnect": "Ethernet (RoCEv2)"})).node
+    assert (node.nics, node.nic_Bps) == (8, 50e9)
+
+
 def test_micro_batches() -> None:
     titan = find("titan-h100-t5-0")
     s = job_of(titan).strategy
@@ -468,7 +532,7 @@ def test_job_problems() -> None:
 
 # ---- validate --------------------------------------------------------------------------------------------------------
 
-REPORT = validate(SAMPLE)
+REPORT = validate(SAMPLE, use="step_time")
 REASONS = {
     "mbridge-273": "ep * etp",  # 64 expert ranks of 32
     "grpo": "hardware.gpus",  # one device, tp = 4
@@ -507,23 +571,29 @@ def test_sample_is_predicted_without_gross_errors() -> None:
 
 def test_plain_data_and_groups() -> None:
     data = json.loads(json.dumps(REPORT.to_dict()))
-    assert set(data["rows"][0]) == {"id", "use", "predicted", "measured", "error", "included", "reason"}
+    assert set(data["rows"][0]) == {"id", "use", "predicted", "measured", "error", "interval", "included", "reason"}
     total, *groups = REPORT.summary
-    assert total.key == {}
+    assert total.key == {"use": "step_time"}
+    assert sum(total.reasons.values()) == total.skipped
     assert total.n == sum(group.n for group in groups) == sum(row.included for row in REPORT.rows)
     assert total.skipped == sum(group.skipped for group in groups)
     assert total.n + total.skipped == len(REPORT.rows)
-    assert all(set(group.key) == {"source", "accelerator"} for group in groups)
+    assert all(set(group.key) == {"use", "source", "accelerator"} for group in groups)
     assert len(total.worst) == 5
-    assert validate(SAMPLE).to_dict() == REPORT.to_dict()
+    assert validate(SAMPLE, use="step_time").to_dict() == REPORT.to_dict()
 
 
 def test_choice_and_grouping() -> None:
-    report = validate(SAMPLE, where={"accelerator": "GB300", "kind": "moe"}, by=("profile",))
+    report = validate(SAMPLE, use="step_time", where={"accelerator": "GB300", "kind": "moe"}, by=("profile",))
     assert report.rows
     assert {row.labels["accelerator"] for row in report.rows} == {"GB300"}
-    assert [group.key for group in report.summary[1:]] == [{"profile": "megatron-bridge-26.06"}]
-    assert len(validate(SAMPLE, where={"id": "no such"}, by=()).summary) == 1
+    assert [group.key for group in report.summary[1:]] == [{"use": "step_time", "profile": "megatron-bridge-26.06"}]
+    with pytest.raises(ConfigError, match=r"where accelerator: got 'H100', expected a value that occurs.*H100-SXM"):
+        validate(SAMPLE, where={"accelerator": "H100"})
+    with pytest.raises(ConfigError, match="no row to compare for kernels"):
+        validate(SAMPLE, use="kernels")
+    with pytest.raises(ConfigError, match=r"use: got 'times', expected all, or one of step_time, .*did you mean"):
+        validate(SAMPLE, use="times")
     with pytest.raises(ConfigError, match="where: got 'acc'"):
         validate(SAMPLE, where={"acc": "GB300"})
     with pytest.raises(ConfigError, match="by: got 'vendor'"):

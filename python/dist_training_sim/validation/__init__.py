@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from .corpus import Row, read_rows
+from ..intervals import Interval
+from .corpus import Row, packaged_corpus, read_rows
+from .labels import FIELDS
+from .results import USES, RowResult, ValidationReport
 from .row_job import Job, job_of
-from .runner import RowResult, ValidationReport, validate
+from .runner import validate
 from .summary import Group
 
-__all__ = ["Group", "Job", "Row", "RowResult", "ValidationReport", "job_of", "read_rows", "validate"]
+__all__ = [
+    "FIELDS",
+    "USES",
+    "Group",
+    "Interval",
+    "Job",
+    "Row",
+    "RowResult",
+    "ValidationReport",
+    "job_of",
+    "packaged_corpus",
+    "read_rows",
+    "validate",
+]

@@ -1,4 +1,4 @@
-"""Reader of measured runs: one JSON object a line, in the schema of docs/guide/frameworks.md.
+"""Reader of measured runs: one JSON object a line, in the schema of docs/guide/accuracy.md.
 
 A line that is no JSON object becomes a row with a reason instead of an error, and a field of the wrong type counts as
 unknown: one bad row must not hide the others. File, lines and rows are bounded.
@@ -9,18 +9,26 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import FormatError, MissingDataError
 
-__all__ = ["MAX_LINE_BYTES", "MAX_ROWS", "Row", "read_rows"]
+__all__ = ["MAX_LINE_BYTES", "MAX_ROWS", "Row", "packaged_corpus", "read_rows"]
 
 MAX_LINE_BYTES = 2**18
 MAX_ROWS = 100_000
 MAX_COUNT = 2**31 - 1
+_DATA = Path(__file__).parent / "data"
+_FILES = {
+    "step_time": "runs",
+    "memory": "runs",
+    "fit": "fit_or_oom",
+    "collectives": "collectives",
+    "kernels": "kernels",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,14 @@ class Row:
 
     @property
     def source(self) -> str:
-        """Title of the source without its subtitle, and the table where one source has several."""
+        """Title of the source without its subtitle, and the table where one source has several.
+
+        Sources that are one text, as those of kernels, are named by their repository.
+        """
+        if isinstance(self.data.get("source"), str):
+            return self.text("source").split(" ")[0].split(":")[0]
+        if self.flag("fits") is not None and not self.text("source.title"):
+            return "nanotron scaling sweep"
         title = self.text("source.title").split(" results,")[0]
         table = self.text("source.url_or_repo_path").split(" ")[-1]
         return f"{title} {Path(table).stem}" if table.endswith(".csv") else title
@@ -93,6 +108,11 @@ class Row:
     def grade(self) -> str:
         """How complete the row is for its step time: A, B or C."""
         return self.text("use.step_time")
+
+
+def packaged_corpus(uses: Iterable[str]) -> list[Path]:
+    """Files of the published measurements that come with the package, for some uses."""
+    return [_DATA / f"{name}.jsonl.gz" for name in dict.fromkeys(_FILES[use] for use in uses)]
 
 
 def read_rows(path: str | Path) -> list[Row]:

@@ -46,6 +46,8 @@ _NODES = {
     "Trainium1": "trn1-32xlarge",
     "Trainium2": "trn2-48xlarge",
 }
+# Accelerators whose node has no published network of its own: they share the platform of these.
+_NETWORK_OF = {"MI325X": "mi300x-8x", "MI350X": "mi355x-8x"}
 # The first that occurs in the text of the network decides.
 _FABRICS = (
     ("omni-path", "omni-path"),
@@ -135,6 +137,9 @@ def _segmented(node: Node, devices: int) -> Node:
 def _node(row: Row) -> Node:
     name = row.text("accelerator")
     node = Node.from_catalog(_NODES[name]) if name in _NODES else Node.of(Device.from_catalog(name))
+    if name in _NETWORK_OF and not node.nics:
+        like = Node.from_catalog(_NETWORK_OF[name])
+        node = node.replace(nics=like.nics, nic_Bps=like.nic_Bps)
     per_node = row.count("hardware.gpus_per_node") or node.devices
     network = network_of(row.text("hardware.interconnect"), per_node)
     changes: dict[str, Any] = {}

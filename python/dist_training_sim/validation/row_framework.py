@@ -19,6 +19,9 @@ _BY_NAME = {
     "fms-fsdp": "fms-fsdp",
 }
 _RELEASE = re.compile(r"\b(2[3-9])[.](0[1-9]|1[0-2])\b")
+_GRAPHS = ("full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph")
+# Megatron's own attention; its dropout is 0.1 unless a model turns it off.
+_UNFUSED = ("attention_backend=unfused", "attention_backend=local", "transformer_impl=local")
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 
@@ -27,11 +30,25 @@ def profile_of(row: Row) -> FrameworkProfile:
     profile = FrameworkProfile.from_catalog(framework_of(row))
     features = row.words("features")
     changes: dict[str, object] = {}
-    if "full_iteration_cuda_graph" in features:  # the host launches one graph per step
+    if any(word in features for word in _GRAPHS):  # the host launches one graph per step, or one per layer
         changes |= {"host_forward_s_per_op": 0.0, "host_backward_s_per_op": 0.0}
+    if any(word in features for word in _UNFUSED):
+        changes |= {"flash_attention": False, "attention_dropout": 0.0 if row.flag("model.gated") else 0.1}
+    if overlap := _tp_overlap(features):
+        changes["tp_overlap"] = overlap
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
     return profile.replace(**changes) if changes else profile
+
+
+def _tp_overlap(features: tuple[str, ...]) -> str:
+    """How tensor-parallel collectives overlap, where a row says so."""
+    for word in features:
+        if word.startswith("no_overlap") or "tp_comm_overlap=false" in word:
+            return "none"
+        if word.startswith("tp_comm_overlap") or "tp_comm_overlap=true" in word:
+            return "userbuffers"
+    return ""
 
 
 def framework_of(row: Row) -> str:

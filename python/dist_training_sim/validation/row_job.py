@@ -11,6 +11,7 @@ from ..models import Model
 from ..parallel import Schedule, Strategy
 from .corpus import Row
 from .row_cluster import cluster_of
+from .row_experts import expert_options
 from .row_framework import profile_of
 from .row_model import model_of
 from .row_stages import layers_by_cost, stages_of
@@ -82,6 +83,7 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         pp=pp,
         cp=degrees["cp"],
         ep=degrees["ep"],
+        **expert_options(row, degrees["ep"], pp, vpp, _recompute(row, defaults)),
         vpp=vpp,
         etp=row.count("parallel.etp"),
         sequence_parallel=sequence if sequence is not None else defaults.sequence_parallel,

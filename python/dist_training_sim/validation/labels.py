@@ -1,0 +1,29 @@
+"""What rows are named, chosen and grouped by."""
+
+from __future__ import annotations
+
+from .corpus import Row
+from .kernel_prices import family_of
+from .kernels import device_label
+from .row_framework import framework_of
+
+__all__ = ["FIELDS", "labels_of"]
+
+FIELDS = ("id", "source", "accelerator", "framework", "kind", "model", "grade", "profile", "use")
+
+
+def labels_of(row: Row) -> dict[str, str]:
+    """Values of `FIELDS` but for `use`, which differs between the results of one row."""
+    kernel = row.text("kernel")
+    return {
+        "id": row.id,
+        "source": row.source,
+        "accelerator": row.text("accelerator") or device_label(row.text("gpu")),
+        "framework": row.text("framework")
+        or row.text("library")
+        or ("nanotron" if row.flag("fits") is not None else ""),
+        "kind": row.text("model.kind") or row.text("collective") or (family_of(kernel) if kernel else ""),
+        "model": row.text("model.name") or kernel or row.text("system"),
+        "grade": row.grade,
+        "profile": framework_of(row) if row.section("model") else "",
+    }

@@ -1,0 +1,120 @@
+"""A measured run beside its simulation: step time, and peak memory where the row gives one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import DtsError
+from ..intervals import Situation, interval_of, memory_situation, step_situation
+from ..result import Result
+from ..simulator import simulate
+from .corpus import Row
+from .results import RowResult, skipped
+from .row_gaps import filled
+from .row_job import Job, job_of
+
+__all__ = ["predict_run", "reported_memory", "run_uses"]
+
+_APART = {
+    "layout_inconsistent": "the printed layout contradicts itself",
+    "degraded_fabric": "degraded fabric: reported, not scored",
+    "defect": "defective measurement: reported, not scored",
+}
+GIB = 2**30
+_LAST_RANK = ("megatron-core-ci",)  # the golden values of Megatron's tests are those of the last rank, which logs
+
+
+def run_uses(row: Row) -> tuple[str, ...]:
+    """What a run can be compared for: memory only where a peak was measured."""
+    return ("step_time", "memory") if row.text("use.memory") else ("step_time",)
+
+
+def predict_run(row: Row, uses: tuple[str, ...], labels: Mapping[str, str]) -> list[RowResult]:
+    """Compare one run by each of the uses; it is simulated once."""
+    measured = {"step_time": row.number("measured.step_time_s"), "memory": _measured_bytes(row)}
+    reasons = {use: _unusable(row, use, measured[use]) for use in uses}
+    if all(reasons.values()):
+        return [skipped(row.id, use, measured[use], reasons[use], labels) for use in uses]
+    try:
+        job = job_of(row if not reasons.get("step_time", "no step time asked for") else filled(row))
+        result = simulate(
+            job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile, keep_events=False
+        )
+    except DtsError as problem:
+        return [skipped(row.id, use, measured[use], reasons[use] or str(problem), labels) for use in uses]
+    return [
+        skipped(row.id, use, measured[use], reasons[use], labels)
+        if reasons[use]
+        else _compared(row, use, job, result, measured[use] or 0.0, labels)
+        for use in uses
+    ]
+
+
+def _compared(row: Row, use: str, job: Job, result: Result, measured: float, labels: Mapping[str, str]) -> RowResult:
+    apart = next((_APART[flag] for flag in row.words("flags") if flag in _APART), "")
+    breakdown: Mapping[str, float] = {}
+    if use == "memory":
+        predicted = reported_memory(result, row.text("measured.peak_mem_kind"))
+        apart = apart if apart != _APART["degraded_fabric"] else ""  # the network has no part in what a rank holds
+    else:
+        predicted, breakdown = result.step_time_s, result.breakdown
+        apart = apart or _apart_by_framework(job)
+    situation = _situation(row, use, job, predicted)
+    return RowResult(
+        *(row.id, use, predicted, measured, predicted / measured - 1, not apart, apart, labels, breakdown),
+        interval=interval_of(situation, predicted, without=labels["source"]),
+        situation=situation,
+    )
+
+
+def _apart_by_framework(job: Job) -> str:
+    """Why the step times of a kind of jobs are shown but not scored; empty for all others."""
+    if job.profile.name == "megatron-core-ci":
+        return "step time of a test suite on shared hosts: reported, not scored"
+    if job.profile.name == "nanotron" and job.strategy.tp > job.cluster.node.devices:
+        return "nanotron with tensor parallelism across nodes: reported, not scored"
+    return ""
+
+
+def _situation(row: Row, use: str, job: Job, predicted: float) -> Situation:
+    axes = {axis: getattr(job.strategy, axis) for axis in ("tp", "pp", "cp")}
+    kind = row.text("model.kind")
+    if use == "memory":
+        return memory_situation(kind=kind, framework=job.profile.name, **axes)
+    devices, generation = job.cluster.device_count, job.cluster.node.device.generation
+    return step_situation(predicted, kind=kind, generation=generation, devices=devices, **axes)
+
+
+def reported_memory(result: Result, kind: str) -> float:
+    """Bytes that a framework reports as its peak: of the stage that needs most, or of the last one where that logs.
+
+    Parameters
+    ----------
+    kind
+        `allocated`; `device`: everything on the device; anything else: reserved by the allocator.
+    """
+    stages = result.memory[-1:] if result.framework in _LAST_RANK else result.memory
+    if kind == "allocated":
+        return max(use.allocated_bytes for use in stages)
+    return max(use.reserved_bytes + (use.context_bytes if kind == "device" else 0.0) for use in stages)
+
+
+def _measured_bytes(row: Row) -> float | None:
+    """Bytes as stated; a figure in "GB" of unknown unit is read as GiB, which PyTorch's own reports print."""
+    exact = row.number("measured.peak_mem_bytes")
+    if exact is not None:
+        return exact
+    printed = row.number("measured.peak_mem_gb")
+    return printed * GIB if printed is not None else None
+
+
+def _unusable(row: Row, use: str, measured: float | None) -> str:
+    """Why a row is not predicted at all; empty where it is."""
+    if row.problem:
+        return row.problem
+    grade = row.text(f"use.{use}")
+    if grade not in ("A", "B"):
+        return f"{use.replace('_', ' ')} of grade {grade or 'none'}: layout, batch or shape not fully known"
+    if not measured or measured <= 0:
+        return f"no measured {use.replace('_', ' ')}"
+    return ""
