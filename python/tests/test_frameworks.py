@@ -33,6 +33,7 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_llama(), Strategy(zero=1, global_batch=16)),
     (_routed(), Strategy(tp=2, ep=2, global_batch=8)),
     (_llama(), Strategy(tp=2, zero=1, global_batch=8, precision="fp8", recompute="full")),
+    (_llama(), Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=8)),
 ]
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),

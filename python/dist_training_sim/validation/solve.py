@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Problem", "solve", "solve_linear"]
+__all__ = ["Array", "Problem", "Rows", "solve", "solve_linear"]
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 _HUBER = 0.08  # residuals beyond it (8 %) pull with constant force, so that a broken row does not bend the rest
 _STEP = 0.03  # finite difference, in log units
 _LONGEST = 0.4  # a parameter moves no further in one iteration
@@ -32,7 +33,7 @@ class Problem:
         Of the priors, per parameter.
     """
 
-    residuals: Callable[[Array, Array], Array]
+    residuals: Callable[[Array, Rows], Array]
     touches: npt.NDArray[np.bool_]
     weights: Array
     centre: Array
@@ -55,7 +56,7 @@ def _jacobian(problem: Problem, x: Array, at: Array) -> Array:
     return slopes
 
 
-def solve_linear(problem: Problem, x: Array, at: Array, slopes: Array, rows: Array, iterations: int = 30) -> Array:
+def solve_linear(problem: Problem, x: Array, at: Array, slopes: Array, rows: Rows, iterations: int = 30) -> Array:
     """Parameters that fit `rows` where residuals are linear around `x`: `at + slopes @ (new - x)`."""
     new = x.copy()
     prior = 1 / problem.spread**2

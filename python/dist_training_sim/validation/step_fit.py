@@ -21,7 +21,7 @@ from ..hardware import DTypeRate
 from ..simulator import simulate
 from .corpus import Row, read_rows
 from .row_job import Job, job_of
-from .solve import Array, Problem, solve, solve_linear
+from .solve import Array, Problem, Rows, solve, solve_linear
 
 __all__ = ["LEAST_ROWS", "StepFit", "fit_steps"]
 
@@ -76,8 +76,8 @@ def fit_steps(corpus: str | Path, progress: Callable[[str], None] = lambda _: No
     knobs = _knobs(jobs)
     present = Fitted.packaged()
 
-    def residuals(x: Array, which: Array) -> Array:
-        return np.array([_residual(jobs[i], measured[i], knobs, x, present) for i in which.astype(int)])
+    def residuals(x: Array, which: Rows) -> Array:
+        return np.array([_residual(jobs[i], measured[i], knobs, x, present) for i in which])
 
     problem = Problem(
         residuals=residuals,
@@ -106,7 +106,9 @@ def _jobs(corpus: str | Path) -> tuple[list[Row], list[Job], list[float]]:
             _step_time_s(job)
         except DtsError:
             continue
-        rows.append(row), jobs.append(job), measured.append(seconds)
+        rows.append(row)
+        jobs.append(job)
+        measured.append(seconds)
     return rows, jobs, measured
 
 
@@ -165,7 +167,7 @@ def _leave_one_source_out(
     at: Array,
     slopes: Array,
     sources: Sequence[str],
-    residuals: Callable[[Array, Array], Array],
+    residuals: Callable[[Array, Rows], Array],
     progress: Callable[[str], None],
 ) -> Array:
     left_out = at.copy()
