@@ -451,6 +451,7 @@ class FrameworkProfile(metaclass=_CoreType):
     reshard_after_forward: bool
     fsdp_gather_before_reduce: bool
     fsdp_keeps_under_pp: bool
+    recompute_stops_early: bool
     p2p_blocking: bool
     p2p_blocking_interleaved: bool
     p2p_sliced_over_tp: bool

@@ -156,6 +156,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
       .def_readwrite("fsdp_gather_before_reduce", &FrameworkProfile::fsdp_gather_before_reduce)
       .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
+      .def_readwrite("recompute_stops_early", &FrameworkProfile::recompute_stops_early)
       .def_readwrite("p2p_blocking", &FrameworkProfile::p2p_blocking)
       .def_readwrite("p2p_blocking_interleaved", &FrameworkProfile::p2p_blocking_interleaved)
       .def_readwrite("p2p_sliced_over_tp", &FrameworkProfile::p2p_sliced_over_tp)

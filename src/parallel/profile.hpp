@@ -27,6 +27,7 @@ enum class TpOverlap {
 struct FrameworkProfile {
   std::string name = "generic";
   SelectiveRule selective = SelectiveRule::CoreAttention;
+  bool recompute_stops_early = false;  // full recomputation leaves out what no saved tensor depends on
 
   // Kernels
   bool flash_attention = true;         // false: unfused batched matmuls and softmax

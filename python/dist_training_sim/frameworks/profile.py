@@ -23,6 +23,8 @@ class FrameworkProfile:
     ----------
     selective
         What `recompute="selective"` runs again: `"core_attention"` or `"alternate_matmuls"`.
+    recompute_stops_early
+        `recompute="full"` leaves out a block's last matmul and the sums after it, on which no saved tensor depends.
     attention_kernel
         `"fa2"`, `"fa3"`, `"cudnn"`: the flash kernel, on devices where it was measured; `""` = the device's best.
     flash_attention, causal_skip, attention_dropout
@@ -105,6 +107,7 @@ class FrameworkProfile:
     reshard_after_forward: bool = True
     fsdp_gather_before_reduce: bool = True
     fsdp_keeps_under_pp: bool = False
+    recompute_stops_early: bool = False
     p2p_blocking: bool = False
     p2p_blocking_interleaved: bool = False
     p2p_sliced_over_tp: bool = False

@@ -67,6 +67,8 @@ def framework_of(row: Row) -> str:
         return "deepspeed" if "deepspeed_zero3" in features else "megatron-deepspeed"
     if name == "nemo" or (not name and "MLPerf" in software and "deepspeed_pipeline" not in features):
         return "nemo-25" if _mlperf_round(software) >= 5 or _release(software) >= (25, 1) else "nemo-24"
+    if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
+        return "llm-foundry-2023-06"
     return _BY_NAME.get(name, "megatron-core")
 
 
