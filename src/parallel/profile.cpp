@@ -24,6 +24,8 @@ void check_profile(const FrameworkProfile& p) {
   field("workspace_bytes", p.workspace_bytes);
   field("context_bytes", p.context_bytes);
   field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
+  check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple", number_text(p.vocabulary_multiple),
+                "a number >= 1");
   check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");

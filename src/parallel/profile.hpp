@@ -24,6 +24,10 @@ enum class TpOverlap {
                 // memory)
 };
 
+// Key and value heads fewer than the tensor-parallel ranks: an error; copied with their weights to the ranks that share
+// them; or split all the same and gathered, with the queries beside them, after the projection (Megatron-Core attention.py).
+enum class KvHeads { Refuse, Replicate, Gather };
+
 struct FrameworkProfile {
   std::string name = "generic";
   SelectiveRule selective = SelectiveRule::CoreAttention;
@@ -39,6 +43,8 @@ struct FrameworkProfile {
 
   // Tensor and expert parallel
   TpOverlap tp_overlap = TpOverlap::Bulk;
+  KvHeads kv_heads_below_tp = KvHeads::Replicate;
+  double vocabulary_multiple = 1;      // the vocabulary is padded to a multiple of this times tp
 
   // 8- and 4-bit matmuls
   bool cached_casts = true;          // inputs are kept cast for backward and, below ZeRO-3, weights cast once a step;

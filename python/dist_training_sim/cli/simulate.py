@@ -15,7 +15,18 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel.expert_load import Dispatcher, LoadKind
-from ..parallel.strategy import ContextComm, Fp8Recipe, Optimizer, Precision, Recompute, Schedule, Strategy
+from ..parallel.strategy import (
+    ContextComm,
+    Fp8Recipe,
+    Int8Recipe,
+    MuonTp,
+    Optimizer,
+    OptimizerKernels,
+    Precision,
+    Recompute,
+    Schedule,
+    Strategy,
+)
 from ..result import Result
 from ..simulator.simulate import checked_seq_len
 from ..simulator.simulate import simulate as run
@@ -66,6 +77,7 @@ def simulate(
     recompute: Annotated[str, _option("Activations computed again.", metavar=_choices(Recompute))] = "none",
     precision: Annotated[str, _option("Number format of the matmuls.", metavar=_choices(Precision))] = "bf16",
     fp8_recipe: Annotated[str, _option("Scaling of 8-bit matmuls.", metavar=_choices(Fp8Recipe))] = "tensorwise",
+    int8_recipe: Annotated[str, _option("Products in 8-bit integers.", metavar=_choices(Int8Recipe))] = "rowwise",
     cp_comm: Annotated[str, _option("Communication of context parallelism.", metavar=_choices(ContextComm))] = "p2p",
     cp_a2a: Annotated[int, _option("Ranks that exchange heads under a2a+p2p.")] = 1,
     moe_dispatcher: Annotated[str, _option("How tokens reach experts.", metavar=_choices(Dispatcher))] = "framework",
@@ -76,6 +88,8 @@ def simulate(
     overlap_shared_experts: Annotated[bool, _option("Shared experts run beside the exchange.")] = False,
     overlap_moe_1f1b: Annotated[bool, _option("The exchange runs beside another micro-batch's pass.")] = False,
     optimizer: Annotated[str, _option("Weight update.", metavar=_choices(Optimizer))] = "adam",
+    optimizer_kernels: Annotated[str, _option("Kernels of Adam.", metavar=_choices(OptimizerKernels))] = "framework",
+    muon_tp: Annotated[str, _option("Muon on split matrices.", metavar=_choices(MuonTp))] = "blockwise",
     schedule: Annotated[str, _option("Order of pipeline passes.", metavar=_choices(Schedule))] = "1f1b",
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,
     overlap_grad_reduce: Annotated[bool, _option("Reduce gradients during the last backward.")] = True,

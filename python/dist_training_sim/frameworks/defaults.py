@@ -42,8 +42,6 @@ class FrameworkDefaults:
         What an unstated precision or recomputation means.
     dropout
         Hidden and attention dropout are on.
-    vocabulary_multiple
-        The vocabulary is padded to a multiple of this times `tp`; 1 = not padded.
     """
 
     overlap_grad_reduce: bool = True
@@ -58,7 +56,6 @@ class FrameworkDefaults:
     precision: str = "bf16"
     recompute: str = "none"
     dropout: bool = False
-    vocabulary_multiple: int = 1
 
     def __post_init__(self) -> None:
         problems = Problems()

@@ -39,6 +39,11 @@ class FrameworkProfile:
         What runs beside tensor-parallel collectives: `"none"`; `"bulk"`: the gradient matmuls of column weights;
         `"userbuffers"`: also matmuls cut into chunks, forward and backward (Transformer Engine); `"async_tp"`: matmuls
         cut into chunks by a compiler, nothing else. Both need sequence parallelism within one scale-up domain.
+    kv_heads_below_tp
+        Key and value heads fewer than `tp`: `"refuse"`; `"replicate"`: copied with the weights that make them;
+        `"gather"`: the projection stays split and its output is gathered (Megatron-Core).
+    vocabulary_multiple
+        The vocabulary is padded to a multiple of this times `tp`.
     cached_casts, cast_before_gather, cast_parameters
         8- and 4-bit matmuls: weights cast once a step (ZeRO-3: at every use) and inputs kept cast for
         backward, or each at every use;
@@ -88,6 +93,8 @@ class FrameworkProfile:
     logits_peak_bytes: float = 6.0
     grouped_single_launch: bool = True
     tp_overlap: str = "bulk"
+    kv_heads_below_tp: str = "replicate"
+    vocabulary_multiple: float = 1.0
     cached_casts: bool = True
     cast_before_gather: bool = False
     cast_parameters: bool = False
@@ -141,6 +148,8 @@ class FrameworkProfile:
         if self.attention_kernel not in ATTENTION_KERNELS:
             known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
             problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
+        if self.kv_heads_below_tp not in ("refuse", "replicate", "gather"):
+            problems.add(f"framework {self.name}.kv_heads_below_tp", self.kv_heads_below_tp, "refuse, replicate or gather")
         if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
             problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
         if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):

@@ -51,7 +51,7 @@ def job_of(row: Row) -> Job:
     """
     profile = profile_of(row)
     degrees = _degrees(row)
-    model = model_of(row, profile.defaults, degrees["tp"])
+    model = model_of(row, profile.defaults)
     cluster = cluster_of(row)
     strategy = _strategy(row, model, cluster.device_count, degrees, profile.defaults)
     return Job(model, cluster, strategy, profile, None if model.tokens_per_sample else row.count("seq"))
