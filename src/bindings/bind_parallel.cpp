@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "parallel/layout_check.hpp"
+#include "parallel/placed_model.hpp"
 #include "parallel/profile.hpp"
 #include "parallel/rank_grid.hpp"
 #include "parallel/stages.hpp"
@@ -214,6 +215,7 @@ void bind_parallel(py::module_& m) {
       .def("coordinate", &RankGrid::coordinate, "rank"_a, "axis"_a)
       .def("group", &RankGrid::group, "rank"_a, "axis"_a)
       .def("groups", &RankGrid::groups, "axis"_a, Release());
+  m.def("placed_model", &placed_model, "model"_a, "strategy"_a, "profile"_a, Release());
   m.def("check_layout", &check_layout, "model"_a, "strategy"_a, "devices"_a, "seq_len"_a, Release());
   m.def("layers_per_virtual_stage", &layers_per_virtual_stage, "layers"_a, "strategy"_a);
 }

@@ -80,7 +80,8 @@ void bind_op(py::module_& m) {
       .def_readwrite("kernel_area", &Op::kernel_area)
       .def_readwrite("input_positions", &Op::input_positions)
       .def_readwrite("groups", &Op::groups)
-      .def_readwrite("flops_per_row", &Op::flops_per_row);
+      .def_readwrite("flops_per_row", &Op::flops_per_row)
+      .def_readwrite("gathers_output", &Op::gathers_output);
 }
 
 }  // namespace

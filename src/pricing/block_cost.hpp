@@ -63,10 +63,10 @@ struct BlockContext {
   Recompute recompute = Recompute::None;
   DType precision = DType::BF16;
   Fp8Recipe fp8_recipe = Fp8Recipe::Tensorwise;
-  Int8Recipe int8_recipe = Int8Recipe::Rowwise;
   int zero = 0;
   double micro_batches = 1;
   bool split_backward = false;  // a schedule runs the halves of backward apart
+  Int8Recipe int8_recipe = Int8Recipe::Rowwise;
 };
 
 // Layers and encoders are recomputed; encoders, the LM head and loss stay in 16 bits under 8- and 4-bit recipes.

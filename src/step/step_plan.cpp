@@ -55,7 +55,7 @@ class Planner {
   void price(PricedModel& priced) {
     priced.sizes = local_sizes(job_.model, s_, job_.profile, job_.seq_len);
     BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
-                         s_.int8_recipe, s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_)};
+                         s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_), s_.int8_recipe};
     const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
     priced.blocks.push_back(price(job_.model.stem, BlockRole::Stem));
     for (const LayerRun& run : job_.model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));

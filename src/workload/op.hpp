@@ -83,8 +83,7 @@ struct Op {
   // Custom, Scan: per row, forward; backward FLOPs are 2x (data grad + weight grad) when it has weights, 1x otherwise.
   double flops_per_row = 0;
 
-  // Set by placed_model: its split output is gathered over the tensor-parallel ranks.
-  bool gathers_output = false;
+  bool gathers_output = false;  // a split output is gathered over the tensor-parallel ranks (parallel/placed_model.hpp)
 };
 
 // Weights held by the whole (unsharded) op, all experts counted.

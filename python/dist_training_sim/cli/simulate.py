@@ -126,7 +126,8 @@ def _read(
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""
     stages = layout.pop("layers_per_stage")
-    layout["custom_order"] = tuple(part.strip() for part in layout["custom_order"].split(";")) if layout["custom_order"] else ()
+    order = layout["custom_order"]
+    layout["custom_order"] = tuple(part.strip() for part in order.split(";")) if order else ()
     described, hardware, even, profile, layers = gather(
         lambda: model_of(model),
         lambda: cluster_of(cluster),
@@ -136,7 +137,7 @@ def _read(
     )
     strategy = even.replace(layers_per_stage=layers)
     if seq_len is None:
-        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy))
+        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy, profile))
     return described, hardware, strategy, profile
 
 
@@ -147,11 +148,12 @@ def _stages(text: str) -> tuple[int, ...]:
         raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
 
 
-def _check_layout(model: Model, cluster: Cluster, strategy: Strategy) -> None:
+def _check_layout(model: Model, cluster: Cluster, strategy: Strategy, profile: FrameworkProfile) -> None:
     """Say what else is wrong while `seq_len` is missing: a length that suits every layout stands for it."""
     resolved = strategy.resolved(cluster.device_count)
     seq_len = float(model.tokens_per_sample or 2 * resolved.cp * resolved.tp)
-    _core.check_layout(to_core(model), to_core(resolved), cluster.device_count, seq_len)
+    placed = _core.placed_model(to_core(model), to_core(resolved), to_core(profile))
+    _core.check_layout(placed, to_core(resolved), cluster.device_count, seq_len)
 
 
 def _warn_about(cluster: Cluster) -> None:

@@ -11,7 +11,14 @@ from .defaults import FrameworkDefaults
 
 __all__ = ["FrameworkProfile"]
 
-ATTENTION_KERNELS = ("", "fa2", "fa3", "cudnn")
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "selective": ("core_attention", "alternate_matmuls"),
+    "main_grad_bytes": (2, 4),  # 16-bit or fp32
+    "attention_kernel": ("", "fa2", "fa3", "cudnn"),
+    "kv_heads_below_tp": ("refuse", "replicate", "gather"),
+    "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
+    "moe_dispatcher": ("alltoall", "allgather", "deepep"),
+}
 MIB, GIB = 1024.0**2, 1024.0**3
 
 
@@ -141,19 +148,10 @@ class FrameworkProfile:
                 problems.non_negative(where, value)
         if not isinstance(self.defaults, FrameworkDefaults):
             problems.add(f"framework {self.name}.defaults", self.defaults, "a FrameworkDefaults")
-        if self.selective not in ("core_attention", "alternate_matmuls"):
-            problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
-        if self.main_grad_bytes not in (2, 4):
-            problems.add(f"framework {self.name}.main_grad_bytes", self.main_grad_bytes, "2 (16-bit) or 4 (fp32)")
-        if self.attention_kernel not in ATTENTION_KERNELS:
-            known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
-            problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
-        if self.kv_heads_below_tp not in ("refuse", "replicate", "gather"):
-            problems.add(f"framework {self.name}.kv_heads_below_tp", self.kv_heads_below_tp, "refuse, replicate or gather")
-        if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
-            problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
-        if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):
-            problems.add(f"framework {self.name}.moe_dispatcher", self.moe_dispatcher, "alltoall, allgather or deepep")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                expected = ", ".join(repr(choice) for choice in known)
+                problems.add(f"framework {self.name}.{name}", getattr(self, name), f"one of {expected}")
         problems.raise_if_any()
 
     @classmethod
@@ -167,6 +165,18 @@ class FrameworkProfile:
     def title(self) -> str:
         """Label that says whether measured runs stand behind the profile."""
         return f"{self.label or self.name}{' (unvalidated)' if self.unvalidated else ''}"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain data: `name`, `label`, `unvalidated`, `facts` by name as the simulator reads them, and `sources`."""
+        texts = ("name", "label", "unvalidated", "sources", "defaults")
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in texts}
+        return {
+            "name": self.name,
+            "label": self.label,
+            "unvalidated": self.unvalidated,
+            "facts": facts,
+            "sources": list(self.sources),
+        }
 
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""

@@ -145,11 +145,16 @@ class Model:
         problems.raise_if_any()
 
     @classmethod
-    def from_hf(cls, config: str | PathLike[str] | Mapping[str, Any], name: str = "") -> Model:
-        """Read a Hugging Face `config.json` (a path, its folder, or the parsed dict); see `io.hf_config`."""
+    def from_hf(
+        cls, config: str | PathLike[str] | Mapping[str, Any], name: str = "", *, image_tokens: int = 0, images: int = 1
+    ) -> Model:
+        """Read a Hugging Face `config.json` (a path, its folder, or the parsed dict); see `io.hf_config`.
+
+        `image_tokens` of a sample, from `images` pictures, put the vision tower of a multimodal config in front.
+        """
         from ..io.hf_config import read_hf_model
 
-        return read_hf_model(config, name)
+        return read_hf_model(config, name, image_tokens=image_tokens, images=images)
 
     @classmethod
     def from_catalog(cls, name: str) -> Model:

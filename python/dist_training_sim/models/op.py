@@ -106,6 +106,8 @@ class Op:
         Sliding attention window in tokens, and chunks outside of which a token sees nothing; 0 = all.
     flops_per_row
         Custom and scan ops: forward FLOP per row.
+    gathers_output
+        An output split over tp is gathered on every rank after the op.
 
     Raises
     ------
@@ -147,6 +149,7 @@ class Op:
     input_positions: float = 0
     groups: float = 1
     flops_per_row: float = 0
+    gathers_output: bool = False
 
     def __post_init__(self) -> None:
         problems = Problems()

@@ -1,7 +1,7 @@
 """Mixers whose state does not grow with the sequence: Mamba-2, Mamba-1 and gated delta networks, as parts of blocks.
 
 Their recurrences are computed chunk by chunk with matrix products. Symbols of the FLOP counts, per token and forward:
-H heads, P features of a head's values, N features of its state, G groups that share keys and queries, Q tokens of a chunk.
+H heads, P features of a head's values, N of its state, G groups that share keys and queries, Q tokens of a chunk.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def scan(
 
 
 def _conv(name: str, channels: float, kernel: int) -> Op:
-    """Short causal convolution of each channel with its SiLU: 4 B forward, 6 B backward, `kernel` weights and a bias."""
+    """Short causal convolution of each channel and its SiLU: 4 B forward, 6 B backward, `kernel` weights and a bias."""
     return ops.elementwise(
         name,
         channels,
@@ -67,9 +67,9 @@ def _conv(name: str, channels: float, kernel: int) -> Op:
 class Mamba2:
     """State-space duality layer (Dao & Gu 2024, arXiv:2405.21060) with grouped B and C and a gated norm.
 
-    FLOPs (§6, algorithm of listing 1): C B' within chunks 2 Q N G, their product with x 2 Q P H, both on the causal half;
-    states of chunks 2 N P H and outputs from states 2 N P H. Bytes (mamba_ssm `ssd_combined.py`): x, B, C and dt read by
-    two kernels, y written; fp32 states of each chunk written, read and written by the passing, read; C B' in fp32
+    FLOPs (§6, algorithm of listing 1): C B' within chunks 2 Q N G, their product with x 2 Q P H, both on the causal
+    half; states of chunks 2 N P H and outputs from states 2 N P H. Bytes (mamba_ssm `ssd_combined.py`): x, B, C and dt
+    read by two kernels, y written; fp32 states of each chunk written, read and written by the passing, read; C B' in fp32
     written and read.
     """
 
@@ -125,7 +125,9 @@ class Mamba1:
         d, n, r = self.inner, self.state, self.dt_rank
         normed = [ops.norm("dt_norm", r, input="x_proj")] if self.norms else []
         norms = [ops.norm("state_norm", 2 * n, input="x_proj")] if self.norms else []
-        recurrence = scan("scan", d, 1, n, d, flops_per_row=9 * d * n, bytes_per_row=2 * 4 * d + 2 * 2 * n, in_features=d)
+        recurrence = scan(
+            "scan", d, 1, n, d, flops_per_row=9 * d * n, bytes_per_row=2 * 4 * d + 2 * 2 * n, in_features=d
+        )
         return [
             ops.matmul("in_proj", hidden, 2 * d, Sharding.COLUMN, input=reads),
             _conv("conv", d, self.conv),
@@ -140,7 +142,7 @@ class Mamba1:
 
 @dataclass(frozen=True)
 class GatedDelta:
-    """Gated delta network (Yang et al. 2024, arXiv:2412.06464) as in Qwen3-Next: q and k of `key_heads`, v of `heads`.
+    """Gated delta network (Yang et al. 2024, arXiv:2412.06464) as in Qwen3-Next: q, k of `key_heads`, v of `heads`.
 
     FLOPs of the chunked form (arXiv:2406.06484 §3, K key and V value features): K K' and its inverse 2 Q K + Q^2, the
     two products with it 2 Q (K + V), the state read for values and queries and updated 6 K V, Q K' and its product with

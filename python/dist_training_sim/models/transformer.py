@@ -19,10 +19,10 @@ __all__ = [
     "NormKind",
     "Part",
     "gpt_block",
-    "mixer_block",
     "language_head",
     "language_model",
     "llama_block",
+    "mixer_block",
     "post_norm_block",
     "pre_norm_block",
 ]

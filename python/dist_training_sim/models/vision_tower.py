@@ -1,13 +1,15 @@
 """Vision encoders in front of a decoder: a transformer over image patches and a projector to the decoder's width.
 
-They run on the first pipeline stage with tokens of their own (`Block.tokens_per_sample`). The decoder's `seq_len` counts
-the image tokens that come out of the projector as well as the text.
+They run on the first pipeline stage with tokens of their own (`Block.tokens_per_sample`). The decoder's `seq_len`
+counts the image tokens that come out of the projector as well as the text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 from ..errors import Problems, suggest
 from . import ops
@@ -87,10 +89,10 @@ class VisionTower:
         joined = self.hidden * self.merge
         listed: list[Op] = []
         if self.projector_norm:
-            norm = ops.norm("projector_norm", joined, self.projector_norm.kind, bias=self.projector_norm.bias, groups=self.merge)
-            listed.append(norm)
+            kind, bias = self.projector_norm.kind, self.projector_norm.bias
+            listed.append(ops.norm("projector_norm", joined, kind, bias=bias, groups=self.merge))
         widths = (joined, *self.projector, width)
-        for i, (before, after) in enumerate(zip(widths, widths[1:])):
+        for i, (before, after) in enumerate(pairwise(widths)):
             if i:
                 listed.append(ops.activation(f"projector_act{i}", before, "gelu", _region(i - 1)))
             sharding = Sharding.SEQUENCE if len(widths) == 2 else Sharding.COLUMN if i % 2 == 0 else Sharding.ROW
@@ -141,11 +143,15 @@ def frozen(model: Model, parts: Collection[str]) -> Model:
     for part in sorted(set(parts) - set(PARTS)):
         problems.add("parts", part, f"some of {', '.join(PARTS)}", suggest(part, PARTS))
     problems.raise_if_any()
-    changes = {}
+    changes: dict[str, Any] = {}
     for part in parts:
         value = getattr(model, part)
-        changes[part] = _frozen(value) if isinstance(value, Block) else tuple(LayerRun(_frozen(run.block), run.repeat) for run in value)
+        changes[part] = _frozen(value) if isinstance(value, Block) else tuple(_frozen_run(run) for run in value)
     return replace(model, **changes)
+
+
+def _frozen_run(run: LayerRun) -> LayerRun:
+    return LayerRun(_frozen(run.block), run.repeat)
 
 
 def _frozen(block: Block) -> Block:
