@@ -465,9 +465,11 @@ class FrameworkProfile(metaclass=_CoreType):
     kv_heads_below_tp: KvHeads
     vocabulary_multiple: float
     cached_casts: bool
+    fused_casts: bool
     cast_before_gather: bool
     cast_parameters: bool
     moe_dispatcher: Dispatcher
+    permute_passes: float
     moe_router_fp32: bool
     grad_reduce_bytes: float
     main_grad_bytes: float

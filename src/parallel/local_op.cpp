@@ -244,13 +244,15 @@ std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes) {
   BlockLowering lowering(sizes);
   std::vector<LocalOp> ops;
   ops.reserve(block.ops.size());
-  std::unordered_map<std::string, Layout> layouts;
-  Layout previous = Layout::Tokens;
+  std::unordered_map<std::string, const Op*> earlier;
+  const Op* previous = nullptr;
   for (const Op& op : block.ops) {
-    const Layout from = op.input.empty() ? previous : op.input == kBlockInput ? Layout::Tokens : layouts.at(op.input);
-    ops.push_back(lowering.lower(op, from));
-    previous = produced(op);
-    layouts.emplace(op.name, previous);
+    const Op* source = op.input.empty() ? previous : op.input == kBlockInput ? nullptr : earlier.at(op.input);
+    ops.push_back(lowering.lower(op, source ? produced(*source) : Layout::Tokens));
+    const bool written = source && (source->kind == OpKind::Norm || source->kind == OpKind::Activation);
+    ops.back().fresh_input = written && (ops.back().forward_before.empty() || sizes.cast_bytes > 0);
+    earlier.emplace(op.name, &op);
+    previous = &op;
   }
   return ops;
 }

@@ -53,6 +53,7 @@ struct LocalOp {
   bool expert_weights = false;  // reduced over edp instead of dp * cp
   double sequence_split = 1;    // context-parallel ranks that share this attention's sequence
   bool gathered_keys = false;   // each holds all keys; otherwise they arrive one rank's at a time
+  bool fresh_input = false;     // written by a norm or an activation just before
   double cast_share = 1, grad_cast_share = 1;  // of its input and output gradient, cast here before they are gathered
 
   double busy_rows() const noexcept { return rows * load; }

@@ -13,6 +13,7 @@ void check_profile(const FrameworkProfile& p) {
   field("memory_pass_factor", p.memory_pass_factor);
   field("cross_entropy_bytes", p.cross_entropy_bytes);
   field("logits_peak_bytes", p.logits_peak_bytes);
+  field("permute_passes", p.permute_passes);
   field("grad_reduce_bytes", p.grad_reduce_bytes);
   check.require(p.main_grad_bytes == 2 || p.main_grad_bytes == 4, "framework " + p.name + ".main_grad_bytes",
                 number_text(p.main_grad_bytes), "2 (16-bit gradients) or 4 (an fp32 buffer)");

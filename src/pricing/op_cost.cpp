@@ -53,8 +53,13 @@ QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) 
   }
 }
 
-double OpTimer::quantise_s(double elements, int directions) const {
-  return narrow(precision) ? quantise_time_s(device, recipe, elements, directions) : 0;
+// A cast that the producer makes is what it writes more.
+double OpTimer::quantise_s(double elements, int directions, bool fresh) const {
+  if (!narrow(precision)) return 0;
+  const bool known_scale = recipe == QuantiseRecipe::Fp8Delayed || recipe == QuantiseRecipe::Mxfp8;
+  if (!fresh || !profile.fused_casts || !known_scale) return quantise_time_s(device, recipe, elements, directions);
+  const int copies = std::min(directions, stored_directions(recipe));
+  return elements * copies * operand_bytes(precision) / (device.memory.stream_efficiency * device.hbm_Bps);
 }
 
 bool OpTimer::casts(const LocalOp& op) const {
@@ -89,7 +94,8 @@ double OpTimer::forward_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.busy_rows() * op.in * op.cast_share, o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1) +
+      return quantise_s(op.busy_rows() * op.in * op.cast_share,
+                        o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input) +
              gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
     case OpKind::Attention: return attention_s(op, false);
     case OpKind::Router:  // fp32 scores
@@ -98,7 +104,7 @@ double OpTimer::forward_s(const LocalOp& op) const {
     case OpKind::CrossEntropy: return stream_time_s(device, profile.cross_entropy_bytes / 2 * op.rows * op.in);
     case OpKind::Embedding: return stream_time_s(device, embedding_forward_bytes(op.rows, op.out, element));
     case OpKind::Dispatch:
-    case OpKind::Combine: return permute_time_s(device, element * op.permuted_rows * op.in);
+    case OpKind::Combine: return permute_time_s(device, profile.permute_passes * element * op.permuted_rows * op.in);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::Forward, element);
     case OpKind::Custom:
       return roofline_time_s(device, precision, custom_flops(op), pass_bytes(op, o.forward_bytes_per_element));

@@ -45,7 +45,7 @@ struct OpTimer {
   double attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const;
   double gathered_attention_s(const LocalOp& op, bool backward) const;
   double exchange_copies_s(const LocalOp& op) const;
-  double quantise_s(double elements, int directions) const;
+  double quantise_s(double elements, int directions, bool fresh = false) const;
   bool casts(const LocalOp& op) const;
   double pass_bytes(const LocalOp& op, double bytes_per_element) const;
 };

@@ -51,12 +51,17 @@ class FrameworkProfile:
         `"gather"`: the projection stays split and its output is gathered (Megatron-Core).
     vocabulary_multiple
         The vocabulary is padded to a multiple of this times `tp`.
+    fused_casts
+        Norms and activations write the 8-bit copy of their output themselves, where its scale is known before: delayed
+        scaling and MXFP8.
     cached_casts, cast_before_gather, cast_parameters
         8- and 4-bit matmuls: weights cast once a step (ZeRO-3: at every use) and inputs kept cast for
         backward, or each at every use;
         activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
     moe_dispatcher
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
+    permute_passes
+        Bytes moved to order rows by expert, over those of one pass each way; 0 = inside the exchange.
     moe_router_fp32
         Expert scores as an fp32 matmul; otherwise 16-bit operands with fp32 results.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
@@ -103,9 +108,11 @@ class FrameworkProfile:
     kv_heads_below_tp: str = "replicate"
     vocabulary_multiple: float = 1.0
     cached_casts: bool = True
+    fused_casts: bool = False
     cast_before_gather: bool = False
     cast_parameters: bool = False
     moe_dispatcher: str = "alltoall"
+    permute_passes: float = 1.0
     moe_router_fp32: bool = True
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0
