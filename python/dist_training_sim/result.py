@@ -96,6 +96,11 @@ class Result:
     _core_result: Any = field(repr=False)
 
     @property
+    def reserved_factor(self) -> float:
+        """Reserved over allocated bytes: the framework's measured factor."""
+        return self.profile.reserved_factor
+
+    @property
     def framework_facts(self) -> dict[str, Any]:
         """The profile that was applied: `label`, whether it is `unvalidated`, every fact by name and its `sources`."""
         return self.profile.facts()
@@ -180,7 +185,7 @@ class Result:
         return MemoryUse(
             categories={name: float(getattr(report, name)) for name in _MEMORY},
             allocated_bytes=allocated,
-            reserved_bytes=allocated * self.profile.reserved_factor,
+            reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
             capacity_bytes=self.capacity_bytes,
         )
