@@ -31,7 +31,7 @@ def test_narrower_matmuls_are_faster() -> None:
 
 
 def test_recipes_of_eight_bits_order_by_their_casts() -> None:
-    """Delayed scaling saves the pass for the maximum that tensorwise makes; block scales are cast along both dimensions."""
+    """Delayed scaling saves the pass for the maximum that tensorwise makes; MXFP8 writes more scales than blocks."""
     times = {r: compute_s(precision="fp8", fp8_recipe=r) for r in ("tensorwise", "delayed", "blockwise", "mxfp8")}
     assert times["delayed"] < times["tensorwise"]
     assert times["blockwise"] < times["mxfp8"]  # a scale byte per 32 elements
@@ -82,3 +82,16 @@ def test_every_precision_runs_every_layout(precision: str) -> None:
     for layout in ({"tp": 4}, {"pp": 2}, {"zero": 3}, {"recompute": "full"}):
         result = run(precision=precision, **layout)
         assert 0 < result.mfu < 1
+
+
+def test_frozen_weights_are_cast_once_for_all() -> None:
+    """Where casts are kept a step casts trained weights alone; ZeRO-3 casts whatever it gathers."""
+    layout = {"precision": "fp8", "global_batch": 8}
+    still = dts.models.frozen(MODEL, ("layers",))
+    for zero, kept in ((1, True), (3, False)):
+        trained = run(zero=zero, **layout).breakdown["forward_s"]
+        frozen = dts.simulate(
+            still, dts.Cluster.from_catalog("dgx-h100"), Strategy(zero=zero, **layout), seq_len=SEQ, framework=IDEAL
+        ).breakdown["forward_s"]
+        weights = 2 * (HIDDEN * 6144 + HIDDEN * HIDDEN + 3 * HIDDEN * FFN)
+        assert (trained - frozen > 0.5 * 5 * weights / 3.35e12) is kept

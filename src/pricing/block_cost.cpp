@@ -127,9 +127,10 @@ class BlockPricer {
   // Parameters that ZeRO-3 gathers anew have no copy that lasts.
   bool keeps_casts() const { return c_.profile.cached_casts && c_.zero < 3; }
 
-  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward.
+  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward; frozen weights that are
+  // kept cast once for all.
   void cast_weights(const LocalOp& op, double again) {
-    if (!is_cast(op)) return;
+    if (!is_cast(op) || (keeps_casts() && !op.op->trainable)) return;
     const double weights = op.parameters / (owners_cast() ? copies(op) : 1);
     const bool every = !keeps_casts();
     const double cast_s = timer_.weight_cast_s(op, weights, every ? 1 : 2) / (every ? 1 : c_.micro_batches);

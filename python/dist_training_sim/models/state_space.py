@@ -69,8 +69,8 @@ class Mamba2:
 
     FLOPs (§6, algorithm of listing 1): C B' within chunks 2 Q N G, their product with x 2 Q P H, both on the causal
     half; states of chunks 2 N P H and outputs from states 2 N P H. Bytes (mamba_ssm `ssd_combined.py`): x, B, C and dt
-    read by two kernels, y written; fp32 states of each chunk written, read and written by the passing, read; C B' in fp32
-    written and read.
+    read by two kernels, y written; fp32 states of each chunk written, read and written by the passing, read; C B' in
+    fp32 written and read.
     """
 
     heads: int
