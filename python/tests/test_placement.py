@@ -15,8 +15,8 @@ NODE = dts.Cluster.from_catalog("dgx-h100")
 IDEAL = FrameworkProfile.from_catalog("ideal").replace(gather_buffers=0)
 
 
-def model(vocabulary: int = 8192, kv_heads: int = KV, *, qk_norm: bool = False) -> Model:
-    mixer = transformer.Attention(HEADS, kv_heads, HEAD_DIM, qk_norm=qk_norm)
+def model(vocabulary: int = 8192, kv_heads: int = KV, *, qk_norm: bool = False, gate: bool = False) -> Model:
+    mixer = transformer.Attention(HEADS, kv_heads, HEAD_DIM, qk_norm=qk_norm, output_gate=gate)
     block = transformer.pre_norm_block("layer", HIDDEN, mixer, transformer.Mlp(FFN))
     return transformer.language_model("grouped", [block] * LAYERS, HIDDEN, vocabulary)
 
@@ -36,9 +36,10 @@ def test_more_ranks_than_kv_heads_can_be_refused() -> None:
     assert run(model(kv_heads=8), "refuse").step_time_s > 0
 
 
-def test_replicated_heads_come_with_their_weights() -> None:
+@pytest.mark.parametrize("gate", [False, True])
+def test_replicated_heads_come_with_their_weights(gate: bool) -> None:
     """Every rank holds one key and one value head: the layout of a model with as many heads as ranks."""
-    copied, plain = run(model()), run(model(kv_heads=8))
+    copied, plain = run(model(gate=gate)), run(model(kv_heads=8, gate=gate))
     assert copied.step_time_s == plain.step_time_s
     assert copied.peak_memory.categories == plain.peak_memory.categories
     assert copied.mfu < plain.mfu  # the copies do no work that counts

@@ -20,7 +20,8 @@ void copy_heads(std::vector<Op>& ops, std::size_t at, int tp, KvHeads way) {
   const double more_k = tp * attention.qk_head_dim - k, more = more_k + tp * attention.v_head_dim - v;
   for (std::size_t i = 0; i < at; ++i) {
     Op& op = ops[i];
-    if (op.kind == OpKind::Matmul && op.sharding == Sharding::Column && op.out_features == q + k + v) {
+    const bool projection = op.out_features == q + k + v || op.out_features == 2 * q + k + v;  // with an output gate
+    if (op.kind == OpKind::Matmul && op.sharding == Sharding::Column && projection) {
       if (way == KvHeads::Gather) {
         op.gathers_output = true;
       } else {
