@@ -88,7 +88,11 @@ void bind_op(py::module_& m) {
 
 void bind_workload(py::module_& m) {
   bind_op(m);
-  py::class_<Block>(m, "Block").def(py::init<>()).def_readwrite("name", &Block::name).def_readwrite("ops", &Block::ops).def_readwrite("tokens_per_sample", &Block::tokens_per_sample);
+  py::class_<Block>(m, "Block")
+      .def(py::init<>())
+      .def_readwrite("name", &Block::name)
+      .def_readwrite("ops", &Block::ops)
+      .def_readwrite("tokens_per_sample", &Block::tokens_per_sample);
   py::class_<LayerRun>(m, "LayerRun")
       .def(py::init<>())
       .def_readwrite("block", &LayerRun::block)
