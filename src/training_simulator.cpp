@@ -4,6 +4,7 @@
 #include <string>
 
 #include "error.hpp"
+#include "parallel/placed_model.hpp"
 #include "step/step_plan.hpp"
 #include "step/step_traffic.hpp"
 #include "workload/flops.hpp"
@@ -97,7 +98,9 @@ double StepResult::mfu() const noexcept { return over_time(*this, model_flops); 
 double StepResult::mfu_full() const noexcept { return over_time(*this, model_flops_full); }
 double StepResult::hfu() const noexcept { return over_time(*this, hardware_flops); }
 
-StepResult simulate(const Job& job, const SimulateOptions& options) {
+StepResult simulate(const Job& asked, const SimulateOptions& options) {
+  const ModelSpec placed = placed_model(asked.model, asked.strategy, asked.profile);
+  const Job job{placed, asked.device, asked.network, asked.strategy, asked.profile, asked.seq_len};
   check_job(job);
   const RankGrid grid(job.strategy);
   PlannedStep planned = plan_step(job, grid);
@@ -108,7 +111,7 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
 
   StepResult r;
   r.step_time_s = step_period_s(plan, step, timeline) + job.profile.step_cost_s;
-  fill_rates(r, job, plan);
+  fill_rates(r, asked, plan);
   r.stages = break_down(plan, step, timeline, job.profile.step_cost_s);
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
   r.memory = memory_of_step(job, planned, grid);

@@ -230,7 +230,8 @@ class OpKind(Enum):
     DISPATCH = 10
     COMBINE = 11
     CONV2D = 12
-    CUSTOM = 13
+    SCAN = 13
+    CUSTOM = 14
 
 class Sharding(Enum):
     REPLICATED = 0
@@ -258,6 +259,7 @@ class Op(metaclass=_CoreType):
     out_features: float
     bias: bool
     trainable: bool
+    shared: bool
     extra_parameters: float
     heads: float
     kv_heads: float
@@ -265,6 +267,7 @@ class Op(metaclass=_CoreType):
     v_head_dim: float
     causal: bool
     window: float
+    chunk: float
     experts: float
     top_k: float
     forward_bytes_per_element: float
@@ -279,11 +282,13 @@ class Op(metaclass=_CoreType):
     input_positions: float
     groups: float
     flops_per_row: float
+    gathers_output: bool
     def __init__(self) -> None: ...
 
 class Block(metaclass=_CoreType):
     name: str
     ops: list[Op]
+    tokens_per_sample: float
     def __init__(self) -> None: ...
 
 class LayerRun(metaclass=_CoreType):
@@ -296,6 +301,8 @@ class ModelSpec(metaclass=_CoreType):
     stem: Block
     layers: list[LayerRun]
     head: Block
+    encoder: list[LayerRun]
+    prediction: list[LayerRun]
     hidden: float
     tokens_per_sample: float
     tied_embeddings: bool
@@ -338,6 +345,9 @@ class Optimizer(Enum):
     SGD = 0
     MOMENTUM = 1
     ADAM = 2
+    ADAM_8BIT = 3
+    ADAFACTOR = 4
+    MUON = 5
 
 class PipelineTransfers(Enum):
     FRAMEWORK = 0
@@ -350,11 +360,31 @@ class ContextComm(Enum):
     A2A = 2
     A2A_P2P = 3
 
+class OptimizerKernels(Enum):
+    FRAMEWORK = 0
+    FUSED = 1
+    FOREACH = 2
+
+class MuonTp(Enum):
+    BLOCKWISE = 0
+    DUPLICATED = 1
+    DISTRIBUTED = 2
+
+class Int8Recipe(Enum):
+    ROWWISE = 0
+    SWITCHBACK = 1
+
+class KvHeads(Enum):
+    REFUSE = 0
+    REPLICATE = 1
+    GATHER = 2
+
 class Fp8Recipe(Enum):
     TENSORWISE = 0
     DELAYED = 1
     BLOCKWISE = 2
     MXFP8 = 3
+
 class Dispatcher(Enum):
     FRAMEWORK = 0
     ALLTOALL = 1
@@ -390,8 +420,11 @@ class Strategy(metaclass=_CoreType):
     recompute: Recompute
     schedule: PipelineSchedule
     optimizer: Optimizer
+    optimizer_kernels: OptimizerKernels
+    muon_tp: MuonTp
     precision: DType
     fp8_recipe: Fp8Recipe
+    int8_recipe: Int8Recipe
     cp_comm: ContextComm
     cp_a2a: int
     overlap_grad_reduce: bool
@@ -437,10 +470,14 @@ class FrameworkProfile(metaclass=_CoreType):
     logits_peak_bytes: float
     grouped_single_launch: bool
     tp_overlap: TpOverlap
+    kv_heads_below_tp: KvHeads
+    vocabulary_multiple: float
     cached_casts: bool
+    fused_casts: bool
     cast_before_gather: bool
     cast_parameters: bool
     moe_dispatcher: Dispatcher
+    permute_passes: float
     moe_router_fp32: bool
     grad_reduce_bytes: float
     main_grad_bytes: float
@@ -492,6 +529,7 @@ class RankGrid(metaclass=_CoreType):
     def group(self, rank: int, axis: Axis) -> list[int]: ...
     def groups(self, axis: Axis) -> list[list[int]]: ...
 
+def placed_model(model: ModelSpec, strategy: Strategy, profile: FrameworkProfile) -> ModelSpec: ...
 def check_layout(model: ModelSpec, strategy: Strategy, devices: int, seq_len: float) -> None: ...
 def layers_per_virtual_stage(layers: int, strategy: Strategy) -> list[int]: ...
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _core
 from .events import EventList
+from .frameworks.profile import FrameworkProfile
 from .units import format_bytes, format_seconds
 
 __all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result"]
@@ -78,6 +79,8 @@ class Result:
         One step: all micro-batches, gradient reduction, update, fixed costs.
     model, cluster, strategy, framework
         What was simulated, as text.
+    profile
+        The framework's facts that were applied.
     seq_len
         Tokens per sample.
     """
@@ -89,8 +92,18 @@ class Result:
     framework: str
     seq_len: float
     capacity_bytes: float
-    reserved_factor: float
+    profile: FrameworkProfile
     _core_result: Any = field(repr=False)
+
+    @property
+    def reserved_factor(self) -> float:
+        """Reserved over allocated bytes: the framework's measured factor."""
+        return self.profile.reserved_factor
+
+    @property
+    def framework_facts(self) -> dict[str, Any]:
+        """The profile that was applied: `label`, whether it is `unvalidated`, every fact by name and its `sources`."""
+        return self.profile.facts()
 
     @property
     def devices(self) -> int:
@@ -184,6 +197,7 @@ class Result:
             "model": self.model,
             "cluster": self.cluster,
             "framework": self.framework,
+            "framework_facts": self.framework_facts,
             "strategy": strategy_dict(self.strategy),
             "seq_len": self.seq_len,
             "devices": self.devices,

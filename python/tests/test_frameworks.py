@@ -16,8 +16,8 @@ DESCRIPTIVE = ("name", "label", "sources", "unvalidated", "defaults")  # read by
 FACTS = [f for f in fields(FrameworkProfile) if f.name not in DESCRIPTIVE]
 
 
-def _llama(layers: int = 4) -> Model:
-    return transformer.language_model("small", [transformer.llama_block(256, 8, 4, 512)] * layers, 256, 1024)
+def _llama(layers: int = 4, kv_heads: int = 4) -> Model:
+    return transformer.language_model("small", [transformer.llama_block(256, 8, kv_heads, 512)] * layers, 256, 1024)
 
 
 def _routed() -> Model:
@@ -34,6 +34,8 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_routed(), Strategy(tp=2, ep=2, global_batch=8)),
     (_llama(), Strategy(tp=2, zero=1, global_batch=8, precision="fp8", recompute="full")),
     (_llama(), Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=8)),
+    (_llama(), Strategy(zero=1, global_batch=16, precision="fp8", fp8_recipe="mxfp8")),
+    (_llama(kv_heads=2), Strategy(tp=4, global_batch=8)),
 ]
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),
@@ -54,6 +56,8 @@ OTHER_VALUES: dict[str, dict[Any, Any]] = {
     "tp_overlap": {"bulk": "none"},
     "moe_dispatcher": {"alltoall": "allgather"},
     "bucket_parameters_per_rank": {0.0: 1e6},
+    "kv_heads_below_tp": {"replicate": "gather"},
+    "vocabulary_multiple": {1.0: 1000.0},
 }
 
 

@@ -345,6 +345,9 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "cp_a2a": ({"cp": 4, "cp_comm": "a2a+p2p", "cp_a2a": 2}, 4),
     "schedule": ({"pp": 2}, "gpipe"),
     "optimizer": ({}, "sgd"),
+    "optimizer_kernels": ({}, "foreach"),
+    "muon_tp": ({"optimizer": "muon", "tp": 2}, "duplicated"),
+    "int8_recipe": ({"precision": "int8"}, "switchback"),
     "precision": ({}, "fp32"),
     "overlap_grad_reduce": ({}, False),
     "overlap_param_gather": ({"zero": 1}, False),
@@ -400,6 +403,16 @@ def test_result_as_plain_data() -> None:
     assert again["strategy"]["recompute"] == "none"
     assert len(again["stages"]) == len(again["memory"]["stages"]) == 2
     assert again["fits"] is all(stage["fits"] for stage in again["memory"]["stages"])
+
+
+def test_results_state_the_facts_they_applied() -> None:
+    profile = dts.FrameworkProfile.from_catalog("torchtitan-2026").replace(step_cost_s=0.125)
+    facts = run(dense(), Strategy(global_batch=8), framework=profile).framework_facts
+    assert (facts["name"], facts["unvalidated"]) == ("torchtitan-2026", True)
+    assert facts["facts"]["step_cost_s"] == 0.125
+    assert facts["facts"]["tp_overlap"] == "none"
+    assert facts["sources"] == list(profile.sources)
+    assert run(dense(), Strategy(global_batch=8)).to_dict()["framework_facts"]["facts"]
 
 
 def test_fits_is_reserved_and_context_within_capacity() -> None:

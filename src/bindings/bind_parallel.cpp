@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "parallel/layout_check.hpp"
+#include "parallel/placed_model.hpp"
 #include "parallel/profile.hpp"
 #include "parallel/rank_grid.hpp"
 #include "parallel/stages.hpp"
@@ -40,6 +41,23 @@ void bind_strategy(py::module_& m) {
       .value("SGD", Optimizer::SGD)
       .value("MOMENTUM", Optimizer::Momentum)
       .value("ADAM", Optimizer::Adam)
+      .value("ADAM_8BIT", Optimizer::Adam8bit)
+      .value("ADAFACTOR", Optimizer::Adafactor)
+      .value("MUON", Optimizer::Muon)
+      .finalize();
+  py::native_enum<OptimizerKernels>(m, "OptimizerKernels", "enum.Enum")
+      .value("FRAMEWORK", OptimizerKernels::Framework)
+      .value("FUSED", OptimizerKernels::Fused)
+      .value("FOREACH", OptimizerKernels::Foreach)
+      .finalize();
+  py::native_enum<MuonTp>(m, "MuonTp", "enum.Enum")
+      .value("BLOCKWISE", MuonTp::Blockwise)
+      .value("DUPLICATED", MuonTp::Duplicated)
+      .value("DISTRIBUTED", MuonTp::Distributed)
+      .finalize();
+  py::native_enum<Int8Recipe>(m, "Int8Recipe", "enum.Enum")
+      .value("ROWWISE", Int8Recipe::Rowwise)
+      .value("SWITCHBACK", Int8Recipe::SwitchBack)
       .finalize();
   py::native_enum<PipelineTransfers>(m, "PipelineTransfers", "enum.Enum")
       .value("FRAMEWORK", PipelineTransfers::Framework)
@@ -93,8 +111,11 @@ void bind_strategy(py::module_& m) {
       .def_readwrite("recompute", &Strategy::recompute)
       .def_readwrite("schedule", &Strategy::schedule)
       .def_readwrite("optimizer", &Strategy::optimizer)
+      .def_readwrite("optimizer_kernels", &Strategy::optimizer_kernels)
+      .def_readwrite("muon_tp", &Strategy::muon_tp)
       .def_readwrite("precision", &Strategy::precision)
       .def_readwrite("fp8_recipe", &Strategy::fp8_recipe)
+      .def_readwrite("int8_recipe", &Strategy::int8_recipe)
       .def_readwrite("cp_comm", &Strategy::cp_comm)
       .def_readwrite("cp_a2a", &Strategy::cp_a2a)
       .def_readwrite("overlap_grad_reduce", &Strategy::overlap_grad_reduce)
@@ -130,6 +151,11 @@ void bind_profile(py::module_& m) {
       .value("USERBUFFERS", TpOverlap::Userbuffers)
       .value("ASYNC_TP", TpOverlap::AsyncTp)
       .finalize();
+  py::native_enum<KvHeads>(m, "KvHeads", "enum.Enum")
+      .value("REFUSE", KvHeads::Refuse)
+      .value("REPLICATE", KvHeads::Replicate)
+      .value("GATHER", KvHeads::Gather)
+      .finalize();
   py::class_<FrameworkProfile>(m, "FrameworkProfile")
       .def(py::init<>())
       .def_readwrite("name", &FrameworkProfile::name)
@@ -142,10 +168,14 @@ void bind_profile(py::module_& m) {
       .def_readwrite("logits_peak_bytes", &FrameworkProfile::logits_peak_bytes)
       .def_readwrite("grouped_single_launch", &FrameworkProfile::grouped_single_launch)
       .def_readwrite("tp_overlap", &FrameworkProfile::tp_overlap)
+      .def_readwrite("kv_heads_below_tp", &FrameworkProfile::kv_heads_below_tp)
+      .def_readwrite("vocabulary_multiple", &FrameworkProfile::vocabulary_multiple)
       .def_readwrite("cached_casts", &FrameworkProfile::cached_casts)
+      .def_readwrite("fused_casts", &FrameworkProfile::fused_casts)
       .def_readwrite("cast_before_gather", &FrameworkProfile::cast_before_gather)
       .def_readwrite("cast_parameters", &FrameworkProfile::cast_parameters)
       .def_readwrite("moe_dispatcher", &FrameworkProfile::moe_dispatcher)
+      .def_readwrite("permute_passes", &FrameworkProfile::permute_passes)
       .def_readwrite("moe_router_fp32", &FrameworkProfile::moe_router_fp32)
       .def_readwrite("grad_reduce_bytes", &FrameworkProfile::grad_reduce_bytes)
       .def_readwrite("main_grad_bytes", &FrameworkProfile::main_grad_bytes)
@@ -200,6 +230,7 @@ void bind_parallel(py::module_& m) {
       .def("coordinate", &RankGrid::coordinate, "rank"_a, "axis"_a)
       .def("group", &RankGrid::group, "rank"_a, "axis"_a)
       .def("groups", &RankGrid::groups, "axis"_a, Release());
+  m.def("placed_model", &placed_model, "model"_a, "strategy"_a, "profile"_a, Release());
   m.def("check_layout", &check_layout, "model"_a, "strategy"_a, "devices"_a, "seq_len"_a, Release());
   m.def("layers_per_virtual_stage", &layers_per_virtual_stage, "layers"_a, "strategy"_a);
 }

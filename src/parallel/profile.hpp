@@ -24,6 +24,10 @@ enum class TpOverlap {
                 // memory)
 };
 
+// Key and value heads fewer than the tensor-parallel ranks: an error; copied with their weights to the ranks that share
+// them; or split all the same and gathered, with the queries beside them, after the projection (Megatron-Core attention.py).
+enum class KvHeads { Refuse, Replicate, Gather };
+
 struct FrameworkProfile {
   std::string name = "generic";
   SelectiveRule selective = SelectiveRule::CoreAttention;
@@ -40,14 +44,19 @@ struct FrameworkProfile {
 
   // Tensor and expert parallel
   TpOverlap tp_overlap = TpOverlap::Bulk;
+  KvHeads kv_heads_below_tp = KvHeads::Replicate;
+  double vocabulary_multiple = 1;      // the vocabulary is padded to a multiple of this times tp
 
   // 8- and 4-bit matmuls
   bool cached_casts = true;          // inputs are kept cast for backward and, below ZeRO-3, weights cast once a step;
                                      // false: both at each use
+  bool fused_casts = false;          // norms and activations write the narrow copy themselves, where the scale is known
+                                     // before all of a tensor is (not Tensorwise, Blockwise and 4-bit)
   bool cast_before_gather = false;   // what sequence parallelism gathers for a matmul travels in its narrow type
   bool cast_parameters = false;      // ZeRO gathers matmul weights in the narrow type, cast by their owner
 
   Dispatcher moe_dispatcher = Dispatcher::AllToAll;  // where the strategy names none
+  double permute_passes = 1;           // bytes moved to order rows by expert over those of one pass each way
   bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
   // Data parallel

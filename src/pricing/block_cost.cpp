@@ -55,10 +55,11 @@ namespace {
 class BlockPricer {
  public:
   BlockPricer(const Block& block, const BlockContext& context, BlockRole role)
-      : c_(context), is_head_(role == BlockRole::Head), narrow_(bytes_of(context.precision) < 2 && !is_head_), sizes_(context.sizes),
-        timer_{c_.device, c_.profile, sizes_, is_head_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
-               quantise_recipe(c_.precision, c_.fp8_recipe)},
-        again_(recomputed_shares(block, role == BlockRole::Layer ? c_.recompute : Recompute::None, c_.profile)) {
+      : c_(context), is_head_(role == BlockRole::Head), is_layer_(role == BlockRole::Layer),
+        narrow_(bytes_of(context.precision) < 2 && !is_head_ && role != BlockRole::Encoder), sizes_(context.sizes),
+        timer_{c_.device, c_.profile, sizes_, !narrow_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
+               quantise_recipe(c_.precision, c_.fp8_recipe, c_.int8_recipe)},
+        again_(recomputed_shares(block, is_layer_ || role == BlockRole::Encoder ? c_.recompute : Recompute::None, c_.profile)) {
     if (narrow_ && c_.profile.cast_before_gather) sizes_.cast_bytes = operand_bytes(c_.precision);
     ops_ = lower_block(block, sizes_);
   }
@@ -126,9 +127,10 @@ class BlockPricer {
   // Parameters that ZeRO-3 gathers anew have no copy that lasts.
   bool keeps_casts() const { return c_.profile.cached_casts && c_.zero < 3; }
 
-  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward.
+  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward; frozen weights that are
+  // kept cast once for all.
   void cast_weights(const LocalOp& op, double again) {
-    if (!is_cast(op)) return;
+    if (!is_cast(op) || (keeps_casts() && !op.op->trainable)) return;
     const double weights = op.parameters / (owners_cast() ? copies(op) : 1);
     const bool every = !keeps_casts();
     const double cast_s = timer_.weight_cast_s(op, weights, every ? 1 : 2) / (every ? 1 : c_.micro_batches);
@@ -147,6 +149,7 @@ class BlockPricer {
   void count_parameters(const LocalOp& op) {
     (op.expert_weights ? cost_.expert_parameters : cost_.dense_parameters) += op.parameters;
     if (op.op->trainable) (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += op.parameters;
+    if (is_layer_ && op.op->trainable && op.parameters > 0) note_matrix(op);
     if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
     const bool narrow_gather = is_cast(op) && owners_cast();
     (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) +=
@@ -156,8 +159,16 @@ class BlockPricer {
     }
   }
 
+  void note_matrix(const LocalOp& op) {
+    if (op.op->kind != OpKind::Matmul && op.op->kind != OpKind::GroupedMatmul) return;
+    const Sharding s = op.op->sharding;
+    const bool row = s == Sharding::Row || s == Sharding::ExpertRow, column = s == Sharding::Column || s == Sharding::ExpertColumn;
+    const double split = row || column ? (op.expert_weights ? sizes_.etp : sizes_.tp) : 1;
+    cost_.matrices.push_back({row ? op.out : op.in, row ? op.in : op.out, split, op.local_experts, op.expert_weights});
+  }
+
   const BlockContext& c_;
-  bool is_head_, narrow_;
+  bool is_head_, is_layer_, narrow_;
   LocalSizes sizes_;
   OpTimer timer_;
   std::vector<double> again_;

@@ -37,6 +37,8 @@ class StepMemory {
       runs_.push_back(kept(run.block));
       for (int i = 0; i < run.repeat; ++i) run_of_layer_.push_back(runs_.size() - 1);
     }
+    for (const LayerRun& run : job.model.prediction) prediction_.push_back(kept(run.block));
+    for (const LayerRun& run : job.model.encoder) encoder_.push_back(kept_by_encoder(run.block));
   }
 
   double weight_share() const {
@@ -85,6 +87,18 @@ class StepMemory {
             tokens_ * weight_grad_bytes_per_token(block.ops, context)};
   }
 
+  // Encoder blocks that no gradient reaches keep nothing.
+  Kept kept_by_encoder(const Block& block) {
+    if (step_.priced.encoder[encoder_.size()]->backward.total_s <= 0) return {};
+    const SavedContext outer = context_;
+    const double tokens = tokens_;
+    const LocalSizes sizes = encoder_sizes(job_.model, block, s_, p_, job_.seq_len);
+    context_.seq_len = sizes.seq_len, context_.cp = 1, context_.matmul_input_bytes = 0, tokens_ = sizes.tokens;
+    const Kept bytes = kept(block);
+    context_ = outer, tokens_ = tokens;
+    return bytes;
+  }
+
   // What is recomputed is not kept; nor is, by a compiler, the last matmul's output, which only the residual adds.
   std::vector<double> dropped_shares(const Block& block) const {
     std::vector<double> shares = recomputed_shares(block, s_.recompute, p_);
@@ -115,12 +129,26 @@ class StepMemory {
     StateFacts facts;
     facts.gradients = p_.main_grad_bytes >= 4 ? GradientStorage::Fp32 : GradientStorage::Working;
     facts.fp32_shards = s_.zero == 3 && p_.fp32_shards;
-    const StateRecipe recipe = state_recipe(s_.precision, s_.optimizer, facts);
+    const Optimizer rule = s_.optimizer == Optimizer::Muon ? Optimizer::Adam : s_.optimizer;
+    const StateRecipe recipe = state_recipe(s_.precision, rule, facts);
     const StateBytes held = state_bytes(all, recipe, s_.zero), owned = state_bytes(trained, recipe, s_.zero);
     r.weights = held.weights;
     for_blocks(rank, [&](const BlockCost& block) { r.weights += block.cast_bytes; });
     r.gradients = owned.gradients + owned.buckets;
     r.optimizer = owned.optimizer;
+    if (s_.optimizer == Optimizer::Muon) r.optimizer -= unkept_moments(rank, trained);
+  }
+
+  // What Adam would keep of the matrices that Muon updates: a second moment.
+  double unkept_moments(int rank, const LocalParameters& shards) const {
+    double bytes = 0;
+    for_blocks(rank, [&](const BlockCost& block) {
+      for (const WeightMatrix& m : block.matrices) {
+        const double ranks = s_.zero > 0 ? (m.expert ? shards.expert_shards : shards.dense_shards) : 1;
+        bytes += m.count * m.gram * m.summed / ranks * (moment_bytes(Optimizer::Adam) - moment_bytes(Optimizer::Muon));
+      }
+    });
+    return bytes;
   }
 
   // The fullest moment of the rank's own order of passes.
@@ -137,12 +165,29 @@ class StepMemory {
       const Kept& kept = runs_[run_of_layer_[static_cast<std::size_t>(layer)]];
       tape.forward_bytes += kept.kept, tape.weight_bytes += kept.for_weights;
     }
+    if (chunk.has_stem) add(tape, job_.model.encoder, encoder_);
+    if (chunk.has_head) add(tape, job_.model.prediction, prediction_);
     if (chunk.has_stem) tape.forward_bytes += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
     if (chunk.has_head) {
       tape.forward_bytes += tokens_ * saved_bytes_per_token(job_.model.head.ops, head_context_);
       tape.weight_bytes += tokens_ * weight_grad_bytes_per_token(job_.model.head.ops, head_context_);
     }
     return tape;
+  }
+
+  static void add(ChunkTape& tape, const std::vector<LayerRun>& runs, const std::vector<Kept>& kept) {
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      tape.forward_bytes += runs[i].repeat * kept[i].kept, tape.weight_bytes += runs[i].repeat * kept[i].for_weights;
+    }
+  }
+
+  // The largest block and the fullest moment among the extra blocks of one end.
+  static void widen(MemoryReport& r, double& largest, const std::vector<std::unique_ptr<BlockCost>>& blocks,
+                    const std::vector<Kept>& kept) {
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      r.temporaries = std::max(r.temporaries, kept[i].transient);
+      largest = std::max(largest, blocks[i]->dense_parameters + blocks[i]->expert_parameters);
+    }
   }
 
   void temporaries(int rank, MemoryReport& r) const {
@@ -160,6 +205,8 @@ class StepMemory {
         const std::vector<Op>& own = job_.model.layers[run].block.ops;
         if (first_of_run && p_.dummy_weight_gradients) ops.insert(ops.end(), own.begin(), own.end());
       }
+      if (chunk.has_stem) widen(r, largest_block, step_.priced.encoder, encoder_);
+      if (chunk.has_head) widen(r, largest_block, step_.priced.prediction, prediction_);
       if (chunk.has_stem) root += step_.priced.blocks.front()->dense_parameters;
       if (chunk.has_head) {
         root += step_.priced.blocks.back()->dense_parameters;
@@ -189,11 +236,14 @@ class StepMemory {
     std::vector<ChunkTape> tapes(static_cast<std::size_t>(placement_.chunks));
     tapes[static_cast<std::size_t>(head_chunk)].forward_bytes = 1;
     const double in_flight = peak_tape_bytes(step_.plan.order[static_cast<std::size_t>(rank)], tapes);
-    double vocabulary = 0;
+    double vocabulary = 0, losses = 1;
     for (const Op& op : job_.model.head.ops) {
       if (op.kind == OpKind::CrossEntropy) vocabulary = op.in_features;
     }
-    return in_flight * logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
+    for (const LayerRun& run : job_.model.prediction) {  // their logits wait for backward beside the head's
+      for (const Op& op : run.block.ops) losses += op.kind == OpKind::CrossEntropy ? run.repeat : 0;
+    }
+    return in_flight * losses * logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
            head_backward_bytes(tokens_, job_.model.hidden, vocabulary, s_.tp, context_.sequence_parallel,
                                context_.activation_bytes);
   }
@@ -207,7 +257,7 @@ class StepMemory {
   std::vector<ChunkLayers> chunks_;  // per virtual stage
   double tokens_ = 0;
   SavedContext context_, head_context_;
-  std::vector<Kept> runs_;
+  std::vector<Kept> runs_, encoder_, prediction_;
   std::vector<std::size_t> run_of_layer_;
 };
 

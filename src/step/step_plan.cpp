@@ -4,17 +4,29 @@
 #include <map>
 #include <utility>
 
-#include "compute/optimizer.hpp"
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
 #include "schedule/check_order.hpp"
 #include "step/step_memory.hpp"
+#include "step/update_cost.hpp"
 
 namespace dts {
 
 namespace {
 
 constexpr double kMetadataBytes = 64;  // shape and type of a tensor
+
+bool predicts(const Block& block) {
+  return std::any_of(block.ops.begin(), block.ops.end(), [](const Op& op) { return op.kind == OpKind::CrossEntropy; });
+}
+
+bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.ops.end(), trains_weights); }
+
+void drop_backward(BlockCost& cost) {
+  cost.recompute = cost.backward = cost.data_grad = cost.weight_grad = {};
+  cost.recompute_calls.clear(), cost.backward_calls.clear();
+  cost.backward_flops = cost.recompute_flops = 0;
+}
 
 class Planner {
  public:
@@ -29,7 +41,7 @@ class Planner {
     schedule(step);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
-    if (job_.model.tied_embeddings && !placement_.ends_meet()) tied_reduce(p);
+    if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
     if (placement_.copies() == 2) copy_reduce(p);
     p.ranks_meet = !s_.optimizer_post_validation;
     p.zero = s_.zero;
@@ -45,14 +57,27 @@ class Planner {
  private:
   void price(PricedModel& priced) {
     priced.sizes = local_sizes(job_.model, s_, job_.profile, job_.seq_len);
-    const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
-                               s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_)};
-    const auto add = [&](const Block& block, BlockRole role) {
-      priced.blocks.push_back(std::make_unique<BlockCost>(price_block(block, context, role)));
-    };
-    add(job_.model.stem, BlockRole::Stem);
-    for (const LayerRun& run : job_.model.layers) add(run.block, BlockRole::Layer);
-    add(job_.model.head, BlockRole::Head);
+    BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
+                         s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_), s_.int8_recipe};
+    const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
+    priced.blocks.push_back(price(job_.model.stem, BlockRole::Stem));
+    for (const LayerRun& run : job_.model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));
+    priced.blocks.push_back(price(job_.model.head, BlockRole::Head));
+    for (const LayerRun& run : job_.model.prediction) {
+      priced.prediction.push_back(price(run.block, predicts(run.block) ? BlockRole::Head : BlockRole::Layer));
+    }
+    bool trained = false;  // gradients flow back to the first trained weight of an encoder
+    for (const LayerRun& run : job_.model.encoder) {
+      context.sizes = encoder_sizes(job_.model, run.block, s_, job_.profile, job_.seq_len);
+      priced.encoder.push_back(price(run.block, BlockRole::Encoder));
+      trained |= trains(run.block);
+      if (!trained) drop_backward(*priced.encoder.back());
+    }
+    if (!job_.model.prediction.empty() && !job_.model.tied_embeddings && !placement_.ends_meet()) {  // its copy of the table
+      priced.prediction.front()->dense_parameters += embedding_parameters();
+      priced.prediction.front()->dense_trainable += embedding_parameters();
+      priced.prediction.front()->dense_gathered_bytes += embedding_parameters() * priced.sizes.activation_bytes;
+    }
     if (job_.model.tied_embeddings && placement_.ends_meet()) {  // one table serves both ends
       priced.blocks.back()->dense_parameters -= embedding_parameters();
       priced.blocks.back()->dense_trainable -= embedding_parameters();
@@ -68,11 +93,19 @@ class Planner {
     }
     for (const ChunkLayers& chunk : partition(job_.model, s_)) {
       StageCost stage;
+      if (chunk.has_stem) append(stage, job_.model.encoder, step.priced.encoder);
       if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step.priced.blocks.front().get());
       const auto first = layers.begin() + chunk.first;
       stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
+      if (chunk.has_head) append(stage, job_.model.prediction, step.priced.prediction);
       if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced.blocks.back().get());
       step.plan.stages.push_back(std::move(stage));
+    }
+  }
+
+  static void append(StageCost& stage, const std::vector<LayerRun>& runs, const std::vector<std::unique_ptr<BlockCost>>& prices) {
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
     }
   }
 
@@ -112,6 +145,9 @@ class Planner {
     return total;
   }
 
+  // Gradients of 4-byte weights are reduced as they are.
+  double reduce_bytes() const { return sizes_.activation_bytes > 2 ? 4 : job_.profile.grad_reduce_bytes; }
+
   StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
     StageComm::Unit u;
     u.end = end;
@@ -119,7 +155,7 @@ class Planner {
       u.gather = calls(CollectiveKind::AllGather, 1, sums.dense_gathered_bytes, sums.expert_gathered_bytes);
     }
     u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
-                     job_.profile.grad_reduce_bytes, sums.dense_trainable, sums.expert_trainable);
+                     reduce_bytes(), sums.dense_trainable, sums.expert_trainable);
     u.gather_s = seconds(u.gather);
     u.reduce_s = seconds(u.reduce);
     return u;
@@ -196,10 +232,12 @@ class Planner {
   }
 
   double optimizer_s(const StepPlan& plan, int rank) const {
-    const double parameters = updated_parameters(plan, rank);
-    // The profile's bytes are Adam's; each fp32 state that another rule lacks saves a read and a write.
-    const int missing = s_.optimizer == Optimizer::Adam ? 0 : s_.optimizer == Optimizer::Momentum ? 1 : 2;
-    return optimizer_time_s(job_.device, parameters, std::max(0.0, job_.profile.optimizer_bytes - 8.0 * missing));
+    std::vector<const BlockCost*> blocks;
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      const std::vector<const BlockCost*>& more = plan.stages[static_cast<std::size_t>(placement_.stage_of(rank, chunk))].blocks;
+      blocks.insert(blocks.end(), more.begin(), more.end());
+    }
+    return update_s(job_, groups_, blocks);
   }
 
   double embedding_parameters() const {  // of the table alone, on one rank
@@ -211,7 +249,7 @@ class Planner {
 
   void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
-    plan.tied_reduce_bytes = embedding_parameters() * job_.profile.grad_reduce_bytes;
+    plan.tied_reduce_bytes = embedding_parameters() * reduce_bytes();
     plan.tied_reduce_s = groups_.seconds(CollectiveKind::AllReduce, plan.tied_reduce_bytes, {ranks.front(), ranks.back()});
   }
 
@@ -219,7 +257,7 @@ class Planner {
   void copy_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
     for (std::size_t r = 0; r < ranks.size(); ++r) {
-      const double bytes = updated_parameters(plan, static_cast<int>(r)) * job_.profile.grad_reduce_bytes;
+      const double bytes = updated_parameters(plan, static_cast<int>(r)) * reduce_bytes();
       plan.copy_reduce_bytes.push_back(bytes);
       plan.copy_reduce_s.push_back(groups_.seconds(CollectiveKind::AllReduce, bytes, {ranks[r], ranks[ranks.size() - 1 - r]}));
     }

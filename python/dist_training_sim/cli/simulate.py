@@ -18,7 +18,10 @@ from ..parallel.expert_load import Dispatcher, LoadKind
 from ..parallel.strategy import (
     ContextComm,
     Fp8Recipe,
+    Int8Recipe,
+    MuonTp,
     Optimizer,
+    OptimizerKernels,
     PipelineTransfers,
     Precision,
     Recompute,
@@ -75,6 +78,7 @@ def simulate(
     recompute: Annotated[str, _option("Activations computed again.", metavar=_choices(Recompute))] = "none",
     precision: Annotated[str, _option("Number format of the matmuls.", metavar=_choices(Precision))] = "bf16",
     fp8_recipe: Annotated[str, _option("Scaling of 8-bit matmuls.", metavar=_choices(Fp8Recipe))] = "tensorwise",
+    int8_recipe: Annotated[str, _option("Products in 8-bit integers.", metavar=_choices(Int8Recipe))] = "rowwise",
     cp_comm: Annotated[str, _option("Communication of context parallelism.", metavar=_choices(ContextComm))] = "p2p",
     cp_a2a: Annotated[int, _option("Ranks that exchange heads under a2a+p2p.")] = 1,
     moe_dispatcher: Annotated[str, _option("How tokens reach experts.", metavar=_choices(Dispatcher))] = "framework",
@@ -85,6 +89,8 @@ def simulate(
     overlap_shared_experts: Annotated[bool, _option("Shared experts run beside the exchange.")] = False,
     overlap_moe_1f1b: Annotated[bool, _option("The exchange runs beside another micro-batch's pass.")] = False,
     optimizer: Annotated[str, _option("Weight update.", metavar=_choices(Optimizer))] = "adam",
+    optimizer_kernels: Annotated[str, _option("Kernels of Adam.", metavar=_choices(OptimizerKernels))] = "framework",
+    muon_tp: Annotated[str, _option("Muon on split matrices.", metavar=_choices(MuonTp))] = "blockwise",
     schedule: Annotated[str, _option("Order of pipeline passes.", metavar=_choices(Schedule))] = "1f1b",
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,
     overlap_grad_reduce: Annotated[bool, _option("Reduce gradients during the last backward.")] = True,
@@ -135,7 +141,7 @@ def _read(
     )
     strategy = even.replace(layers_per_stage=layers)
     if seq_len is None:
-        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy))
+        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy, profile))
     return described, hardware, strategy, profile
 
 
@@ -146,11 +152,12 @@ def _stages(text: str) -> tuple[int, ...]:
         raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
 
 
-def _check_layout(model: Model, cluster: Cluster, strategy: Strategy) -> None:
+def _check_layout(model: Model, cluster: Cluster, strategy: Strategy, profile: FrameworkProfile) -> None:
     """Say what else is wrong while `seq_len` is missing: a length that suits every layout stands for it."""
     resolved = strategy.resolved(cluster.device_count)
     seq_len = float(model.tokens_per_sample or 2 * resolved.cp * resolved.tp)
-    _core.check_layout(to_core(model), to_core(resolved), cluster.device_count, seq_len)
+    placed = _core.placed_model(to_core(model), to_core(resolved), to_core(profile))
+    _core.check_layout(placed, to_core(resolved), cluster.device_count, seq_len)
 
 
 def _warn_about(cluster: Cluster) -> None:

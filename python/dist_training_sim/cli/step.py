@@ -66,10 +66,14 @@ def layout_text(result: Result) -> str:
     tokens = f", {result.seq_len:,.0f} tokens per sample" if result.seq_len > 1 else ""
     return (
         f"{result.devices:,} device{'' if result.devices == 1 else 's'} ({layout}), {batches}{tokens}, "
-        f"{s.precision.value}, recompute {s.recompute.value}, {result.framework}. "
+        f"{s.precision.value}, recompute {s.recompute.value}, {_profile_name(result)}. "
         f"MFU with full attention {result.mfu_full_attention:.1%}, HFU {result.hfu:.1%}, "
         f"{result.model_tflops_per_device:,.0f} model TFLOP/s per device."
     )
+
+
+def _profile_name(result: Result) -> str:
+    return f"{result.framework}{' (unvalidated)' if result.profile.unvalidated else ''}"
 
 
 def breakdown_table(result: Result) -> Group:

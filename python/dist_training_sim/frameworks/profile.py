@@ -11,7 +11,14 @@ from .defaults import FrameworkDefaults
 
 __all__ = ["FrameworkProfile"]
 
-ATTENTION_KERNELS = ("", "fa2", "fa3", "cudnn")
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "selective": ("core_attention", "alternate_matmuls"),
+    "main_grad_bytes": (2, 4),  # 16-bit or fp32
+    "attention_kernel": ("", "fa2", "fa3", "cudnn"),
+    "kv_heads_below_tp": ("refuse", "replicate", "gather"),
+    "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
+    "moe_dispatcher": ("alltoall", "allgather", "deepep"),
+}
 MIB, GIB = 1024.0**2, 1024.0**3
 
 
@@ -41,12 +48,22 @@ class FrameworkProfile:
         What runs beside tensor-parallel collectives: `"none"`; `"bulk"`: the gradient matmuls of column weights;
         `"userbuffers"`: also matmuls cut into chunks, forward and backward (Transformer Engine); `"async_tp"`: matmuls
         cut into chunks by a compiler, nothing else. Both need sequence parallelism within one scale-up domain.
+    kv_heads_below_tp
+        Key and value heads fewer than `tp`: `"refuse"`; `"replicate"`: copied with the weights that make them;
+        `"gather"`: the projection stays split and its output is gathered (Megatron-Core).
+    vocabulary_multiple
+        The vocabulary is padded to a multiple of this times `tp`.
+    fused_casts
+        Norms and activations write the 8-bit copy of their output themselves, where its scale is known before: delayed
+        scaling and MXFP8.
     cached_casts, cast_before_gather, cast_parameters
         8- and 4-bit matmuls: weights cast once a step (ZeRO-3: at every use) and inputs kept cast for
         backward, or each at every use;
         activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
     moe_dispatcher
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
+    permute_passes
+        Bytes moved to order rows by expert, over those of one pass each way; 0 = inside the exchange.
     moe_router_fp32
         Expert scores as an fp32 matmul; otherwise 16-bit operands with fp32 results.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
@@ -93,10 +110,14 @@ class FrameworkProfile:
     logits_peak_bytes: float = 6.0
     grouped_single_launch: bool = True
     tp_overlap: str = "bulk"
+    kv_heads_below_tp: str = "replicate"
+    vocabulary_multiple: float = 1.0
     cached_casts: bool = True
+    fused_casts: bool = False
     cast_before_gather: bool = False
     cast_parameters: bool = False
     moe_dispatcher: str = "alltoall"
+    permute_passes: float = 1.0
     moe_router_fp32: bool = True
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0
@@ -144,17 +165,10 @@ class FrameworkProfile:
                 problems.non_negative(where, value)
         if not isinstance(self.defaults, FrameworkDefaults):
             problems.add(f"framework {self.name}.defaults", self.defaults, "a FrameworkDefaults")
-        if self.selective not in ("core_attention", "alternate_matmuls"):
-            problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
-        if self.main_grad_bytes not in (2, 4):
-            problems.add(f"framework {self.name}.main_grad_bytes", self.main_grad_bytes, "2 (16-bit) or 4 (fp32)")
-        if self.attention_kernel not in ATTENTION_KERNELS:
-            known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
-            problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
-        if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
-            problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
-        if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):
-            problems.add(f"framework {self.name}.moe_dispatcher", self.moe_dispatcher, "alltoall, allgather or deepep")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                expected = ", ".join(repr(choice) for choice in known)
+                problems.add(f"framework {self.name}.{name}", getattr(self, name), f"one of {expected}")
         problems.raise_if_any()
 
     @classmethod
@@ -168,6 +182,18 @@ class FrameworkProfile:
     def title(self) -> str:
         """Label that says whether measured runs stand behind the profile."""
         return f"{self.label or self.name}{' (unvalidated)' if self.unvalidated else ''}"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain data: `name`, `label`, `unvalidated`, `facts` by name as the simulator reads them, and `sources`."""
+        texts = ("name", "label", "unvalidated", "sources", "defaults")
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in texts}
+        return {
+            "name": self.name,
+            "label": self.label,
+            "unvalidated": self.unvalidated,
+            "facts": facts,
+            "sources": list(self.sources),
+        }
 
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""

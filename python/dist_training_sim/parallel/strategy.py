@@ -14,7 +14,10 @@ from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 __all__ = [
     "ContextComm",
     "Fp8Recipe",
+    "Int8Recipe",
+    "MuonTp",
     "Optimizer",
+    "OptimizerKernels",
     "PipelineTransfers",
     "Precision",
     "Recompute",
@@ -76,6 +79,35 @@ class Optimizer(NamedEnum):
     SGD = "sgd"
     MOMENTUM = "momentum"
     ADAM = "adam"
+    """Adam and AdamW: two fp32 moments."""
+    ADAM_8BIT = "adam_8bit"
+    """Moments in 8 bits with an fp32 maximum per block of 256 (bitsandbytes)."""
+    ADAFACTOR = "adafactor"
+    """Second moment factored into rows and columns, no first one; PyTorch's foreach passes."""
+    MUON = "muon"
+    """Matrices of the layers: one fp32 momentum and five Newton-Schulz iterations; all else follows Adam."""
+
+
+class OptimizerKernels(NamedEnum):
+    """How Adam's update is computed."""
+
+    FRAMEWORK = "framework"
+    """As the framework does, `FrameworkProfile.optimizer_bytes`."""
+    FUSED = "fused"
+    """One pass over weights, gradients and moments."""
+    FOREACH = "foreach"
+    """PyTorch's foreach: 19 passes."""
+
+
+class MuonTp(NamedEnum):
+    """Muon on matrices that tensor parallelism splits (Megatron-Core's `muon_tp_mode`)."""
+
+    BLOCKWISE = "blockwise"
+    """Each rank orthogonalises its part: no communication."""
+    DUPLICATED = "duplicated"
+    """The matrix is gathered and every rank does all of it."""
+    DISTRIBUTED = "distributed"
+    """Products are summed over the ranks in every iteration."""
 
 
 class Precision(NamedEnum):
@@ -87,6 +119,7 @@ class Precision(NamedEnum):
     BF16 = "bf16"
     FP8 = "fp8"
     FP4 = "fp4"
+    INT8 = "int8"
 
 
 class Fp8Recipe(NamedEnum):
@@ -100,6 +133,15 @@ class Fp8Recipe(NamedEnum):
     """One scale per 1x128 block; operands of two matmuls are cast along both dimensions."""
     MXFP8 = "mxfp8"
     """One scale per 32 elements; operands of two matmuls are cast along both dimensions."""
+
+
+class Int8Recipe(NamedEnum):
+    """Which products of a matmul run in 8-bit integers; operands get one scale per row of the summed dimension."""
+
+    ROWWISE = "rowwise"
+    """All three (torchao's int8 mixed-precision training)."""
+    SWITCHBACK = "switchback"
+    """Forward and input gradient; the weight gradient stays in 16 bits (arXiv:2304.13013)."""
 
 
 class ContextComm(NamedEnum):
@@ -143,7 +185,9 @@ class Strategy:
         Samples per micro-batch and replica; samples per step. `global_batch=None` is one micro-batch per replica.
     recompute, schedule, optimizer, precision
         The enums of this module or their names.
-    fp8_recipe
+    optimizer_kernels, muon_tp
+        Kernels of Adam's update; how Muon treats matrices that tensor parallelism splits.
+    fp8_recipe, int8_recipe
         How 8-bit matmuls are scaled; `precision="fp4"` is NVFP4, one scale per 16 elements.
     cp_comm, cp_a2a
         Communication of context parallelism, and the ranks that exchange heads under `"a2a+p2p"`.
@@ -213,8 +257,11 @@ class Strategy:
     recompute: Recompute | str = Recompute.NONE
     schedule: Schedule | str = Schedule.ONE_F_ONE_B
     optimizer: Optimizer | str = Optimizer.ADAM
+    optimizer_kernels: OptimizerKernels | str = OptimizerKernels.FRAMEWORK
+    muon_tp: MuonTp | str = MuonTp.BLOCKWISE
     precision: Precision | str = Precision.BF16
     fp8_recipe: Fp8Recipe | str = Fp8Recipe.TENSORWISE
+    int8_recipe: Int8Recipe | str = Int8Recipe.ROWWISE
     cp_comm: ContextComm | str = ContextComm.P2P
     cp_a2a: int = 1
     overlap_grad_reduce: bool = True
@@ -274,6 +321,9 @@ class Strategy:
             "recompute": Recompute,
             "schedule": Schedule,
             "optimizer": Optimizer,
+            "optimizer_kernels": OptimizerKernels,
+            "muon_tp": MuonTp,
+            "int8_recipe": Int8Recipe,
             "precision": Precision,
             "fp8_recipe": Fp8Recipe,
             "cp_comm": ContextComm,

@@ -96,7 +96,7 @@ def simulate(
         framework=profile.name,
         seq_len=seq_len,
         capacity_bytes=device.hbm_bytes,
-        reserved_factor=profile.reserved_factor,
+        profile=profile,
         _core_result=core,
     )
 

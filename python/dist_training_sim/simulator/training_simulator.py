@@ -230,7 +230,7 @@ class TrainingSimulator:
                 framework=self._framework.name,
                 seq_len=self._seq_len,
                 capacity_bytes=float(self._memory.usage(0, MemoryTier.HBM).capacity_bytes),
-                reserved_factor=self._framework.reserved_factor,
+                profile=self._framework,
                 _core_result=core,
             )
         )

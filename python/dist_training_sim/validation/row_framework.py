@@ -56,6 +56,8 @@ def framework_of(row: Row) -> str:
     name, software, features = row.text("framework"), row.text("software"), row.words("features")
     if name == "torchtitan":
         compiled = "torch_compile" in features or "float8_tensorwise" in features or software.startswith("torchao")
+        if "async_tp" in features:
+            return "torchtitan-async-tp"
         return "torchtitan" if compiled else "torchtitan-eager"
     if name == "maxtext":
         return "maxtext" if row.text("accelerator").startswith("TPU") else "maxtext-gpu"
