@@ -26,6 +26,7 @@ struct Send {
   int from = 0, to = 0;
   double bytes = 0;
   bool reduces = false;  // the receiver combines what arrives with its own data
+  int lane = 0;          // of a pipelined round: its trees, each with a part of the data of its own
 };
 
 struct Round {
