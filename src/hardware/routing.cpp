@@ -82,6 +82,13 @@ void Router::search_route(int from, int to) {
     path_.push_back(direct);
     return;
   }
+  // Over one vertex in between the search would find the lowest: no need for a tree.
+  for (int id = topology_.first_link(from); id < topology_.first_link(from + 1); ++id) {
+    const int second = topology_.find_link(topology_.links()[static_cast<std::size_t>(id)].to, to);
+    if (second < 0) continue;
+    path_.insert(path_.end(), {id, second});
+    return;
+  }
   const std::vector<int>& arrived_by = search(from);
   const std::size_t start = path_.size();
   for (int v = to; v != from; v = topology_.links()[static_cast<std::size_t>(path_.back())].from) {
