@@ -41,9 +41,10 @@ void check_paths(const Topology& topology, const PathOptions& options) {
   check.require(options.routing != Routing::RailAligned || rails, "routing", name_of(options.routing),
                 "shortest, ecmp or adaptive: only RAIL_OPTIMIZED with several devices per node has rails");
   for (std::size_t i = 0; i < options.dead_links.size() && check.violations().size() < 20; ++i) {
-    const auto [from, to] = options.dead_links[i];
-    check.require(topology.find_link(from, to) >= 0, "dead_links[" + std::to_string(i) + "]",
-                  std::to_string(from) + " -> " + std::to_string(to), "a link of the topology",
+    const auto [a, b] = options.dead_links[i];
+    check.require(topology.find_link(a, b) >= 0 || topology.find_link(b, a) >= 0,
+                  "dead_links[" + std::to_string(i) + "]", std::to_string(a) + " - " + std::to_string(b),
+                  "the ends of a link of the topology",
                   "topology_links() lists them");
   }
   check.throw_if_any();
@@ -52,8 +53,10 @@ void check_paths(const Topology& topology, const PathOptions& options) {
 PathFinder::PathFinder(const Topology& topology, PathOptions options)
     : topology_(topology), options_(std::move(options)), router_(topology) {
   if (!options_.dead_links.empty()) dead_.assign(topology_.links().size(), false);
-  for (const auto& [from, to] : options_.dead_links) {
-    dead_[static_cast<std::size_t>(topology_.find_link(from, to))] = true;
+  for (const auto& [a, b] : options_.dead_links) {
+    for (int link : {topology_.find_link(a, b), topology_.find_link(b, a)}) {
+      if (link >= 0) dead_[static_cast<std::size_t>(link)] = true;
+    }
   }
 }
 

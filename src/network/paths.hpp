@@ -22,8 +22,8 @@ std::string name_of(Routing routing);
 
 struct PathOptions {
   Routing routing = Routing::Shortest;
-  std::uint64_t seed = 0;                      // of the ECMP hash
-  std::vector<std::pair<int, int>> dead_links; // directed: from, to
+  std::uint64_t seed = 0;                       // of the ECMP hash
+  std::vector<std::pair<int, int>> dead_links; // ends of cables: both directions are dead
 };
 
 // Throws ConfigError naming unknown dead links and a routing that the topology does not have.
