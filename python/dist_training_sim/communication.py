@@ -51,7 +51,8 @@ class CommunicationModel:
     """Collectives among devices joined by a network, priced link by link.
 
     A message takes the latencies of its route plus its transfer over the busiest link of the route; what shares a link
-    waits for each other. Several collectives at once, other jobs' traffic, dead links: `FlowNetwork`. Algorithms are the textbook ones, so times are those of an ideal library on these links.
+    waits for each other. Algorithms are the textbook ones, so times are those of an ideal library on these links.
+    Several collectives at once, other jobs' traffic and dead links: `FlowNetwork`.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ def astra_compat(
     """Nanoseconds that ASTRA-sim 2's congestion-unaware analytical backend answers for a collective.
 
     A closed form with the conventions of that simulator, under the names of its input files: GiB/s called GB/s, whole
-    nanoseconds, latency per hop (two hops over a switch), three bytes of memory traffic per reduced byte, links that are
-    never shared. Within 0.5 % of its published answers; see docs/guide/network.md.
+    nanoseconds, latency per hop (two hops over a switch), three bytes of memory traffic per reduced byte, links that
+    are never shared. Within 0.5 % of its published answers; see docs/guide/network.md.
 
     Parameters
     ----------

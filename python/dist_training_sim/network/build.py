@@ -25,13 +25,22 @@ class ProgramBuilder:
         The network, which also plans collectives.
     works
         The list; `names` are those of its entries afterwards.
+
+    Raises
+    ------
+    ConfigError
+        If something in the list is no work.
     """
 
     def __init__(self, model: CommunicationModel, works: Sequence[Work]) -> None:
+        strange = [work for work in works if not isinstance(work, Work)]
+        if strange:
+            raise ConfigError(f"works: got a {type(strange[0]).__name__}, expected Sends, Collectives and Computes")
         self._model = model
         self._works = works
         self.names = [work.name or str(i) for i, work in enumerate(works)]
-        self._queues = {queue: i for i, queue in enumerate(dict.fromkeys(w.queue for w in works if w.queue is not None))}
+        queues = dict.fromkeys(work.queue for work in works if work.queue is not None)
+        self._queues = {queue: i for i, queue in enumerate(queues)}
         self._patterns: dict[tuple[object, ...], int] = {}
         self._groups: dict[tuple[int, ...], int] = {}
         self._program = _core.FlowProgram(len(self._queues))
@@ -87,8 +96,6 @@ class ProgramBuilder:
             self._program.compute(work.rank, parse_seconds(work.duration, "duration"), queues, start_s)
         elif isinstance(work, Collective):
             self._add_collective(work, queues, start_s)
-        else:
-            raise ConfigError(f"got a {type(work).__name__}, expected a Send, a Collective or a Compute")
 
     def _add_collective(self, work: Collective, queues: list[int], start_s: float) -> None:
         kind = member(_core.CollectiveKind, work.kind, "kind")

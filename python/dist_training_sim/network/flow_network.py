@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
+from typing import Any
 
 from .. import _core
 from ..communication import CommunicationModel
@@ -76,7 +78,7 @@ class FlowNetwork:
         dead_links: Iterable[tuple[int, int]] = (),
         background: Iterable[Background] = (),
     ) -> None:
-        self._model = model
+        self._model = copy(model)
         self._routing = Routing(routing)
         problems = Problems()
         problems.count("seed", seed, 0)
@@ -84,6 +86,7 @@ class FlowNetwork:
         flows = list(background)
         ends = [_integers(problems, f"background[{i}]", flow[:2], 2) for i, flow in enumerate(flows)]
         problems.raise_if_any()
+        self._options = {"routing": self._routing, "seed": seed, "dead_links": dead, "background": flows}
         demands = [parse_bandwidth(flow[2], f"background[{i}]") for i, flow in enumerate(flows)]
         self._core = _core.FlowNetwork(
             model._core, getattr(_core.Routing, self._routing.name), seed, [(a, b) for a, b in dead],
@@ -109,17 +112,30 @@ class FlowNetwork:
         Raises
         ------
         ConfigError
-            Naming every piece of work with a bad rank, size, time or dependency, and the ranks that are stuck where work
-            waits in a circle.
+            Naming every piece of work with a bad rank, size, time or dependency, and the ranks that are stuck where
+            work waits in a circle.
         InfeasibleError
             If dead links leave a message no path.
         """
+        import numpy as np
+
         problems = Problems()
         problems.count("intervals", intervals, 0, 1 << 20)
         problems.raise_if_any()
         builder = ProgramBuilder(self._model, list(works))
-        result = self._core.run(builder.build(), intervals, True)
-        return FlowResult(tuple(builder.names), self._links, self._model.num_devices, result)
+        done = self._core.run(builder.build(), intervals, True)
+        pairs = np.array(done.pair_bytes, dtype=np.float64).reshape(-1, 3)
+        return FlowResult(
+            tuple(builder.names), self._links, self._model.num_devices, done.flows, done.start_s, done.finish_s,
+            done.link_bytes, pairs, done.interval_s, done.bytes_over_time,
+        )  # fmt: skip
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self._model, self._options)
+
+
+def _rebuilt(model: CommunicationModel, options: dict[str, Any]) -> FlowNetwork:
+    return FlowNetwork(model, **options)
 
 
 def _integers(problems: Problems, where: str, values: Sequence[object], count: int) -> tuple[int, ...]:

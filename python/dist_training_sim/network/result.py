@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .. import _core
 from ..errors import ConfigError, suggest
 from ..topology import TopologyLink
 from ..units import format_seconds
@@ -39,7 +38,7 @@ class Timing:
         return self.end_s - self.start_s
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class FlowResult:
     """What a run on a flow network says; `result["name"]` or `result[0]` is the `Timing` of one piece of work.
 
@@ -51,34 +50,47 @@ class FlowResult:
         Of the network, in the order of `link_bytes`.
     num_devices : int
         Ranks of the network.
+    messages : int
+        That arrived; a fused ring counts one per neighbour pair.
+    start_s, end_s : array, one value per piece of work
+        Seconds. A message ends when its last byte has arrived.
+    link_bytes : array, one value per link
+        Bytes, background traffic left out.
+    pair_bytes : array, pairs x 3
+        Sender, receiver, bytes.
+    interval_s : float
+        Length of the intervals of `bytes_over_time`; 0 if the run did not follow links over time.
+    bytes_over_time : array, links x intervals
+        Bytes in each interval, background traffic left out.
     """
 
     names: tuple[str, ...]
     links: tuple[TopologyLink, ...]
     num_devices: int
-    _core: _core.FlowResult = field(compare=False)
+    messages: int
+    start_s: npt.NDArray[np.float64]
+    end_s: npt.NDArray[np.float64]
+    link_bytes: npt.NDArray[np.float64]
+    pair_bytes: npt.NDArray[np.float64]
+    interval_s: float
+    bytes_over_time: npt.NDArray[np.float64]
 
     @property
     def time_s(self) -> float:
         """Seconds until the last work has ended."""
-        return self._core.end_s
-
-    @property
-    def messages(self) -> int:
-        """Messages that arrived; a fused ring counts one per neighbour pair."""
-        return self._core.flows
+        return float(self.end_s.max(initial=0.0))
 
     @property
     def timings(self) -> list[Timing]:
         """Of every piece of work, in the order given."""
-        times = zip(self.names, self._core.start_s.tolist(), self._core.finish_s.tolist(), strict=True)
+        times = zip(self.names, self.start_s.tolist(), self.end_s.tolist(), strict=True)
         return [Timing(name, start_s, end_s) for name, start_s, end_s in times]
 
     def __getitem__(self, name: str | int) -> Timing:
         place = name if isinstance(name, int) else self.names.index(name) if name in self.names else None
         if place is None or not -len(self.names) <= place < len(self.names):
             raise ConfigError(f"work: got {name!r}, expected work of the run; {suggest(str(name), self.names)}")
-        return Timing(self.names[place], float(self._core.start_s[place]), float(self._core.finish_s[place]))
+        return Timing(self.names[place], float(self.start_s[place]), float(self.end_s[place]))
 
     def traffic_matrix(self) -> npt.NDArray[np.float64]:
         """Bytes from each rank (row) to each rank (column), background traffic left out.
@@ -93,15 +105,8 @@ class FlowResult:
         if self.num_devices > 8192:
             raise ConfigError(f"num_devices: got {self.num_devices}, expected at most 8192 in a traffic matrix")
         matrix = np.zeros((self.num_devices, self.num_devices))
-        pairs = self._core.pair_bytes
-        if pairs:
-            src, dst, size = (np.array(column) for column in zip(*pairs, strict=True))
-            matrix[src, dst] = size
+        matrix[self.pair_bytes[:, 0].astype(int), self.pair_bytes[:, 1].astype(int)] = self.pair_bytes[:, 2]
         return matrix
-
-    def link_bytes(self) -> npt.NDArray[np.float64]:
-        """Bytes on each link, background traffic left out."""
-        return self._core.link_bytes.copy()
 
     def link_utilization(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """How busy each link was over time: mean share of its bandwidth, background traffic left out.
@@ -120,10 +125,10 @@ class FlowResult:
         """
         import numpy as np
 
-        if self._core.interval_s == 0:
+        if self.interval_s == 0:
             raise ConfigError("intervals: got 0, expected run(..., intervals=50), say, to follow links over time")
-        moved = self._core.bytes_over_time
-        edges_s = np.minimum(np.arange(moved.shape[1] + 1) * self._core.interval_s, self.time_s)
+        moved = self.bytes_over_time
+        edges_s = np.minimum(np.arange(moved.shape[1] + 1) * self.interval_s, self.time_s)
         rates = np.array([link.bandwidth_Bps for link in self.links])
         return edges_s, moved / (rates[:, None] * np.diff(edges_s))
 
