@@ -62,6 +62,7 @@ void FairShare::leave(FlowId id) {
   Flow& flow = flows_[id];
   if (!flow.on_links) return;
   flow.on_links = false;
+  if (flow.bound_by != kNone) level_Bps_ = std::min(level_Bps_, flow.rate_Bps * (1 - 4 * kTie));
   for (std::uint32_t at = flow.first_hop; at < flow.first_hop + flow.hops; ++at) {
     const Hop& hop = hops_[at];
     LinkState& link = links_[hop.link];
@@ -86,7 +87,7 @@ void FairShare::release(FlowId id) {
 
 void FairShare::take_flow(FlowId id) {
   Flow& flow = flows_[id];
-  if (flow.mark == epoch_ || !flow.on_links) return;
+  if (flow.mark == epoch_ || !flow.on_links || below_level(flow)) return;
   flow.mark = epoch_;
   flow.next_bound = kNone;
   set_.push_back(id);
@@ -110,6 +111,17 @@ void FairShare::take_link(std::uint32_t id) {
   if (link.whole == epoch_) return;
   link.whole = epoch_;
   for (std::uint32_t at = link.head; at != kNone; at = hops_[at].after) take_flow(hops_[at].flow);
+}
+
+// No link of a new flow fills below its capacity over its flows; none of one that left was full below its rate.
+void FairShare::lower_level() {
+  for (FlowId id : added_) {
+    const Flow& flow = flows_[id];
+    for (std::uint32_t at = flow.first_hop; flow.on_links && at < flow.first_hop + flow.hops; ++at) {
+      const LinkState& link = links_[hops_[at].link];
+      level_Bps_ = std::min(level_Bps_, link.capacity_Bps / link.count * (1 - 4 * kTie));
+    }
+  }
 }
 
 // The set that a change can reach: new flows and all flows of freed, binding or wrongly left out links.
@@ -165,7 +177,8 @@ bool FairShare::solve_alone() {
     flow.next_bound = hops_[at].link;
   }
   flow.next_Bps = rate;
-  if (links_[flow.next_bound].count > 1) widen_.push_back(flow.next_bound);
+  const LinkState& tightest = links_[flow.next_bound];
+  if (tightest.count > 1 && tightest.whole != epoch_) widen_.push_back(flow.next_bound);
   return true;
 }
 
@@ -192,7 +205,7 @@ void FairShare::fill() {
     bool whole = true;
     for (std::uint32_t at = link.head; at != kNone; at = hops_[at].after) {
       const FlowId id = hops_[at].flow;
-      if (flows_[id].mark != epoch_) whole = false;
+      if (flows_[id].mark != epoch_) whole = whole && below_level(flows_[id]);
       else if (flows_[id].next_bound == kNone) fix(id, top.link, share), --left;
     }
     if (!whole) widen_.push_back(top.link);
@@ -218,8 +231,12 @@ void FairShare::commit() {
 
 const std::vector<FairShare::FlowId>& FairShare::solve() {
   changed_.clear();
-  if (added_.empty() && dirty_.empty()) return changed_;
+  if (added_.empty() && dirty_.empty()) {
+    level_Bps_ = kInfinite;
+    return changed_;
+  }
   widen_.clear();
+  lower_level();
   // A link outside the set that turns out to bind a flow inside couples its other flows: take it in and solve again.
   for (std::size_t known = 0;; known = widen_.size()) {
     gather();
@@ -229,6 +246,7 @@ const std::vector<FairShare::FlowId>& FairShare::solve() {
   commit();
   added_.clear();
   dirty_.clear();
+  level_Bps_ = kInfinite;
   return changed_;
 }
 

@@ -1,11 +1,13 @@
 // Max-min fair rates of flows over links with capacities (bytes/s): no flow can gain without a slower or equal one on a
 // full link losing (Bertsekas, Gallager, Data Networks, 1992, section 6.5.2). Solved by progressive filling, and only
-// where something changed: a flow is bound by one full link, and a change spreads only over links that bind a flow.
+// where something changed: a flow is bound by one full link, and a change spreads only over links that bind a flow and
+// to flows not slower than the slowest that came or left (filling is the same up to that level).
 // Left out: round-trip times, protocol headers, queues; rates settle at once.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace dts {
@@ -65,6 +67,8 @@ class FairShare {
   std::uint32_t take_hops(std::uint32_t count);
   void take_flow(FlowId flow);
   void take_link(std::uint32_t link);
+  bool below_level(const Flow& flow) const noexcept { return flow.bound_by != kNone && flow.rate_Bps < level_Bps_; }
+  void lower_level();
   void gather();
   void fill();
   void fix(FlowId flow, std::uint32_t link, double rate_Bps);
@@ -83,6 +87,7 @@ class FairShare {
   std::vector<std::uint32_t> touched_, widen_, to_take_;
   std::vector<Candidate> heap_;
   std::uint32_t epoch_ = 0;
+  double level_Bps_ = std::numeric_limits<double>::infinity();  // flows slower than this keep their rates
   std::uint64_t flows_solved_ = 0;
 };
 
