@@ -176,6 +176,12 @@ TEST(FlowNetwork, RefusesWhatDoesNotExist) {
   } catch (const dts::ConfigError& error) {
     EXPECT_EQ(error.violations().size(), 3u);
   }
+  FlowProgram endless;
+  endless.send(0, 1, 1e308);
+  endless.send(0, 1, 1e308);
+  dts::TopologySpec slow = spec_of(TopologyKind::Ring, 4);
+  slow.inter.bandwidth_Bps = 0.5;
+  EXPECT_THROW(network_of(slow).run(endless), dts::ConfigError);
   options = {};
   options.paths.routing = Routing::RailAligned;
   EXPECT_THROW(network_of(spec_of(TopologyKind::Ring, 4), options), dts::ConfigError);

@@ -12,6 +12,7 @@ namespace {
 // sets small. Rates deviate from exact ones by less than this.
 constexpr double kTie = 1e-10;
 
+constexpr double kLeast = 1e-15;
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -197,7 +198,8 @@ void FairShare::fill() {
     heap_.pop_back();
     LinkState& link = links_[top.link];
     if (link.open == 0) continue;
-    const double share = std::max(link.left_Bps, 0.0) / link.open;
+    // Rounding may leave less than nothing, but no flow may stand still for ever.
+    const double share = std::max(link.left_Bps, link.capacity_Bps * kLeast) / link.open;
     if (share * (1 - 2 * kTie) > top.share_Bps) {
       push(top.link);
       continue;

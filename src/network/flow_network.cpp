@@ -1,5 +1,7 @@
 #include "network/flow_network.hpp"
 
+#include <cmath>
+
 #include "error.hpp"
 #include "network/flow_engine.hpp"
 
@@ -64,7 +66,11 @@ FlowResult FlowNetwork::run(const FlowProgram& program, const FlowRunOptions& op
                 "at most " + number_text(kMaxLogCells / 2) + " over all " +
                     std::to_string(topology_.links().size()) + " links", "take fewer");
   check.throw_if_any();
-  return FlowEngine(*this, program, options).run();
+  FlowResult result = FlowEngine(*this, program, options).run();
+  check.require(std::isfinite(result.end_s), "size", "an end beyond the largest finite number",
+                "a time that is a finite number", "raise the bandwidth or shrink the messages");
+  check.throw_if_any();
+  return result;
 }
 
 }  // namespace dts
