@@ -144,11 +144,16 @@ void FairShare::gather() {
   flows_solved_ += set_.size();
 }
 
+// Rounding may leave less than nothing, but no flow may stand still for ever.
+double FairShare::share_Bps(const LinkState& link) noexcept {
+  return std::max(link.left_Bps, link.capacity_Bps * kLeast) / link.open;
+}
+
 void FairShare::push(std::uint32_t id) {
   const LinkState& link = links_[id];
   const bool whole = link.open == link.count;
   const double lean = 1 + kTie * (whole ? 1 - 1 / (1.0 + link.count) : 1);
-  heap_.push_back({link.left_Bps / link.open * lean, id});
+  heap_.push_back({share_Bps(link) * lean, id});
   std::push_heap(heap_.begin(), heap_.end(), [](const Candidate& a, const Candidate& b) {
     return a.share_Bps != b.share_Bps ? a.share_Bps > b.share_Bps : a.link > b.link;
   });
@@ -198,8 +203,7 @@ void FairShare::fill() {
     heap_.pop_back();
     LinkState& link = links_[top.link];
     if (link.open == 0) continue;
-    // Rounding may leave less than nothing, but no flow may stand still for ever.
-    const double share = std::max(link.left_Bps, link.capacity_Bps * kLeast) / link.open;
+    const double share = share_Bps(link);
     if (share * (1 - 2 * kTie) > top.share_Bps) {
       push(top.link);
       continue;

@@ -73,6 +73,7 @@ class FairShare {
   void fill();
   void fix(FlowId flow, std::uint32_t link, double rate_Bps);
   bool solve_alone();
+  static double share_Bps(const LinkState& link) noexcept;
   void push(std::uint32_t link);
   void commit();
 
