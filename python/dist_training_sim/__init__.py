@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .hardware import Cluster, Device, Link, Node
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
+    from .network import FlowNetwork, FlowResult
     from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Strategy
     from .result import Result
     from .simulator.simulate import simulate
@@ -45,6 +46,7 @@ _HOMES = {
     "hardware": ("Cluster", "Device", "Link", "Node"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
+    "network": ("FlowNetwork", "FlowResult"),
     "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Strategy"),
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
@@ -71,6 +73,8 @@ __all__ = [
     "DtsError",
     "Event",
     "ExpertLoad",
+    "FlowNetwork",
+    "FlowResult",
     "FormatError",
     "FrameworkProfile",
     "InfeasibleError",

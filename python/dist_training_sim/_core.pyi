@@ -575,6 +575,8 @@ class Algorithm(Enum):
     PAIRWISE = 11
     BRUCK = 12
     DISSEMINATION = 13
+    TORUS_BUCKET = 14
+    HIERARCHICAL = 15
 
 class CommunicationModel(metaclass=_CoreType):
     def __init__(
@@ -589,8 +591,12 @@ class CommunicationModel(metaclass=_CoreType):
         oversubscription: float,
         switches: int,
         links: Sequence[_Link],
+        spines: int,
         reduce_s_per_byte: float,
     ) -> None: ...
+    def plan(
+        self, kind: CollectiveKind, bytes: float, ranks: Sequence[int], algorithm: Algorithm, root: int, chunks: int
+    ) -> tuple[Algorithm, int, list[int], list[int]]: ...
     def links(self) -> list[_Link]: ...
     def collective(
         self, kind: CollectiveKind, bytes: float, ranks: Sequence[int], algorithm: Algorithm, root: int, chunks: int
@@ -601,6 +607,82 @@ class CommunicationModel(metaclass=_CoreType):
     def with_links(self, changed: Sequence[_Link]) -> CommunicationModel: ...
     def link(self, a: int, b: int) -> tuple[float, float]: ...
     def vertex_name(self, vertex: int) -> str: ...
+
+# ---- network -------------------------------------------------------------------------------------------------------
+
+class Routing(Enum):
+    SHORTEST = 0
+    ECMP = 1
+    RAIL_ALIGNED = 2
+    ADAPTIVE = 3
+
+class AstraTopology(Enum):
+    Ring = 0
+    Switch = 1
+    FullyConnected = 2
+
+class AstraAlgorithm(Enum):
+    ring = 0
+    direct = 1
+    halvingDoubling = 2
+
+class FlowProgram(metaclass=_CoreType):
+    def __init__(self, streams: int) -> None: ...
+    def add_classic(
+        self,
+        kind: CollectiveKind,
+        algorithm: Algorithm,
+        bytes: float,
+        members: int,
+        dims: Sequence[int],
+        fused: bool,
+        chunks: int,
+    ) -> int: ...
+    def add_group(self, ranks: Sequence[int]) -> int: ...
+    def compute(self, rank: int, duration_s: float, streams: Sequence[int] = ..., release_s: float = ...) -> int: ...
+    def communicate(self, pattern: int, group: int, streams: Sequence[int] = ..., release_s: float = ...) -> int: ...
+    def send(self, src: int, dst: int, bytes: float, streams: Sequence[int] = ..., release_s: float = ...) -> int: ...
+    def depend(self, task: int, before: int) -> None: ...
+    def set_name(self, task: int, name: str) -> None: ...
+
+class FlowResult(metaclass=_CoreType):
+    @property
+    def end_s(self) -> float: ...
+    @property
+    def flows(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def interval_s(self) -> float: ...
+    @property
+    def start_s(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def finish_s(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def link_bytes(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def pair_bytes(self) -> list[tuple[int, int, float]]: ...
+    @property
+    def bytes_over_time(self) -> npt.NDArray[np.float64]: ...
+
+class FlowNetwork(metaclass=_CoreType):
+    def __init__(
+        self,
+        model: CommunicationModel,
+        routing: Routing,
+        seed: int,
+        dead_links: Sequence[tuple[int, int]],
+        background: Sequence[tuple[int, int, float]],
+    ) -> None: ...
+    def run(self, program: FlowProgram, intervals: int, pairs: bool) -> FlowResult: ...
+
+def astra_time_ns(
+    dims: Sequence[tuple[AstraTopology, int, float, float, AstraAlgorithm]],
+    chunks: int,
+    local_memory_GBps: float,
+    kind: CollectiveKind,
+    bytes: float,
+) -> float: ...
 
 # ---- compute -------------------------------------------------------------------------------------------------------
 
