@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 import dist_training_sim as dts
+import pytest
 from dist_training_sim import _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.parallel import Schedule
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 CHUNKS = {"looped_bfs": 2, "zb_v": 2, "v_half": 2, "v_min": 2, "dualpipe_v": 2, "hanayo": 4}
 NAMES = [schedule.value for schedule in Schedule]
