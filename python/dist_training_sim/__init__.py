@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from .errors import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
     from .events import Event
     from .frameworks import FrameworkProfile
-    from .hardware import Cluster, Device, Link, Node
+    from .hardware import Cluster, Device, Link, Node, OtherNodes
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
     from .network import FlowNetwork, FlowResult
-    from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Strategy
+    from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
     from .result import Result
+    from .simulator.distribution import StepDistribution, step_distribution
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
@@ -43,13 +44,16 @@ _HOMES = {
     "errors": ("ConfigError", "DtsError", "FormatError", "InfeasibleError", "MissingDataError"),
     "events": ("Event",),
     "frameworks": ("FrameworkProfile",),
-    "hardware": ("Cluster", "Device", "Link", "Node"),
+    "hardware": ("Cluster", "Device", "Link", "Node", "OtherNodes"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowNetwork", "FlowResult"),
-    "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Strategy"),
+    "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
     "result": ("Result",),
-    "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
+    "simulator": (
+        *("IterationResult", "RunResult", "StepDistribution", "TrainingSimulator", "simulate"),
+        "step_distribution",
+    ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
     "verbs": ("CollectiveEstimate", "collective"),
     "validation": ("ValidationReport", "validate"),
@@ -87,11 +91,14 @@ __all__ = [
     "Model",
     "Node",
     "OpProfile",
+    "OtherNodes",
     "RankGrid",
     "Recompute",
     "Result",
     "RunResult",
     "Schedule",
+    "StepDistribution",
+    "Stragglers",
     "Strategy",
     "Topology",
     "TopologyLink",
@@ -103,6 +110,7 @@ __all__ = [
     "models",
     "ops",
     "simulate",
+    "step_distribution",
     "validate",
 ]
 

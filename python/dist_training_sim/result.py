@@ -23,9 +23,11 @@ BREAKDOWN_LABELS = {
     "exposed_ep_s": "exposed expert-parallel",
     "exposed_dp_s": "exposed data-parallel",
     "pipeline_s": "pipeline bubble",
+    "straggler_s": "waiting for slower ranks",
     "host_s": "host launch",
     "fixed_s": "fixed step cost",
 }
+COMMUNICATION_AXES = ("tp", "cp", "ep", "dp", "pp")
 _MEMORY = (
     "weights",
     "gradients",
@@ -83,6 +85,10 @@ class Result:
         The framework's facts that were applied.
     seq_len
         Tokens per sample.
+    capacity_bytes
+        Memory of a device, the smallest where they differ.
+    stage_capacity_bytes
+        The same for the devices of each pipeline stage; empty where it is the same for all.
     """
 
     step_time_s: float
@@ -94,6 +100,7 @@ class Result:
     capacity_bytes: float
     profile: FrameworkProfile
     _core_result: Any = field(repr=False)
+    stage_capacity_bytes: tuple[float, ...] = ()
 
     @property
     def reserved_factor(self) -> float:
@@ -155,6 +162,38 @@ class Result:
         """Seconds by cause, averaged over pipeline stages; they sum to `step_time_s`."""
         return _breakdown(self._core_result.mean)
 
+    @property
+    def even_step_time_s(self) -> float:
+        """The same step with every rank at full speed; `step_time_s` unless there are stragglers."""
+        return float(self._core_result.even_step_time_s)
+
+    @property
+    def rank_classes(self) -> int:
+        """How many replicas were simulated: those that behave alike are one class."""
+        return int(self._core_result.rank_classes)
+
+    @cached_property
+    def communication(self) -> dict[str, dict[str, float]]:
+        """Seconds of collectives and transfers by axis, averaged over pipeline stages.
+
+        Of every axis (tp, cp, ep, dp, pp): `total_s`; `overlapped_s`, beside which the rank computes; `exposed_s`, the
+        rest. Of the first replica where replicas differ. A transfer counts where it arrives. An exposed collective need
+        not prolong the step: the rank may wait for a slower stage at the same time, which `breakdown` counts as bubble.
+        """
+        stages = self.stage_communication
+        return {
+            axis: {name: sum(stage[axis][name] for stage in stages) / len(stages) for name in stages[0][axis]}
+            for axis in COMMUNICATION_AXES
+        }
+
+    @cached_property
+    def stage_communication(self) -> list[dict[str, dict[str, float]]]:
+        """`communication` of each pipeline stage."""
+        return [
+            {axis: _overlap(time) for axis, time in zip(COMMUNICATION_AXES, stage, strict=True)}
+            for stage in self._core_result.communication
+        ]
+
     @cached_property
     def stage_breakdowns(self) -> list[dict[str, float]]:
         """Seconds by cause for each pipeline stage; each sums to `step_time_s`."""
@@ -163,12 +202,14 @@ class Result:
     @cached_property
     def memory(self) -> list[MemoryUse]:
         """Peak memory of one rank of each pipeline stage."""
-        return [self._memory_use(report) for report in self._core_result.memory]
+        reports = self._core_result.memory
+        capacities = self.stage_capacity_bytes or (self.capacity_bytes,) * len(reports)
+        return [self._memory_use(*stage) for stage in zip(reports, capacities, strict=True)]
 
     @property
     def peak_memory(self) -> MemoryUse:
-        """Memory of the stage that needs most."""
-        return max(self.memory, key=lambda use: use.reserved_bytes)
+        """Memory of the stage that fills its devices most."""
+        return max(self.memory, key=lambda use: use.reserved_bytes / use.capacity_bytes)
 
     @property
     def fits(self) -> bool:
@@ -180,14 +221,14 @@ class Result:
         """Events of the step; devices are pipeline stages, or ranks when simulated with `expand=True`."""
         return EventList(self._core_result.event_columns(), sharded=self.strategy.zero > 0)
 
-    def _memory_use(self, report: _core.MemoryReport) -> MemoryUse:
+    def _memory_use(self, report: _core.MemoryReport, capacity_bytes: float) -> MemoryUse:
         allocated = report.allocated
         return MemoryUse(
             categories={name: float(getattr(report, name)) for name in _MEMORY},
             allocated_bytes=allocated,
             reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
-            capacity_bytes=self.capacity_bytes,
+            capacity_bytes=capacity_bytes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -203,6 +244,7 @@ class Result:
             "devices": self.devices,
             "micro_batches": self.micro_batches,
             "step_time_s": self.step_time_s,
+            "even_step_time_s": self.even_step_time_s,
             "tokens_per_s": self.tokens_per_s,
             "tokens_per_s_per_device": self.tokens_per_s_per_device,
             "samples_per_s": self.samples_per_s,
@@ -213,6 +255,7 @@ class Result:
             "fits": self.fits,
             "breakdown": self.breakdown,
             "stages": self.stage_breakdowns,
+            "communication": self.communication,
             "memory": {
                 "allocated_bytes": peak.allocated_bytes,
                 "reserved_bytes": peak.reserved_bytes,
@@ -244,6 +287,10 @@ def strategy_dict(strategy: Any) -> dict[str, Any]:
         return getattr(value, "value", value)
 
     return {name: plain(value) for name, value in asdict(strategy).items()}
+
+
+def _overlap(time: _core.AxisTime) -> dict[str, float]:
+    return {"total_s": time.total_s, "overlapped_s": time.total_s - time.exposed_s, "exposed_s": time.exposed_s}
 
 
 def _breakdown(core: _core.Breakdown) -> dict[str, float]:

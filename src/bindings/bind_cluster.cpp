@@ -72,6 +72,7 @@ void bind_scale_out(py::module_& m) {
 void bind_descriptions(py::module_& m) {
   using dts::ClusterSpec;
   using dts::NodeSpec;
+  using dts::OtherNodes;
   py::class_<NodeSpec>(m, "NodeSpec")
       .def(py::init<>())
       .def_readwrite("name", &NodeSpec::name)
@@ -82,12 +83,17 @@ void bind_descriptions(py::module_& m) {
       .def_readwrite("nic_Bps", &NodeSpec::nic_Bps)
       .def_readwrite("host_bytes", &NodeSpec::host_bytes)
       .def_readwrite("host_Bps", &NodeSpec::host_Bps);
+  py::class_<OtherNodes>(m, "OtherNodes")
+      .def(py::init<>())
+      .def_readwrite("node", &OtherNodes::node)
+      .def_readwrite("at", &OtherNodes::at);
   py::class_<ClusterSpec>(m, "ClusterSpec")
       .def(py::init<>())
       .def_readwrite("name", &ClusterSpec::name)
       .def_readwrite("node", &ClusterSpec::node)
       .def_readwrite("nodes", &ClusterSpec::nodes)
-      .def_readwrite("scale_out", &ClusterSpec::scale_out);
+      .def_readwrite("scale_out", &ClusterSpec::scale_out)
+      .def_readwrite("others", &ClusterSpec::others);
   m.def("device_count", &dts::device_count, "cluster"_a);
   m.def("domain_devices", &dts::domain_devices, "cluster"_a);
   m.def("check_cluster", &dts::check_cluster, "cluster"_a);

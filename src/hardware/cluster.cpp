@@ -89,6 +89,33 @@ void check_scale_out(Checker& check, const ScaleOutSpec& s) {
   check_share(check, at + "sendrecv_efficiency", s.sendrecv_efficiency);
 }
 
+void check_others(Checker& check, const ClusterSpec& c) {
+  check.require(c.others.size() < kMaxNodeKinds, "cluster.others", std::to_string(c.others.size()),
+                "at most " + std::to_string(kMaxNodeKinds - 1) + " other kinds of nodes");
+  std::vector<int> taken;
+  for (std::size_t i = 0; i < c.others.size(); ++i) {
+    const OtherNodes& other = c.others[i];
+    const std::string at = "cluster.others[" + std::to_string(i) + "]";
+    check.require(other.node.devices == c.node.devices, at + ".node.devices", std::to_string(other.node.devices),
+                  "the " + std::to_string(c.node.devices) + " of the cluster's node");
+    ClusterSpec alone{c.name, other.node, c.nodes, c.scale_out, {}};
+    check.require(domain_devices(alone) == domain_devices(c), at + ".node.scale_up.domain_devices",
+                  std::to_string(domain_devices(alone)), "the " + std::to_string(domain_devices(c)) + " of the cluster's node");
+    for (int position : other.at) {
+      if (!check.require(position >= 0 && position < c.nodes, at + ".at", std::to_string(position),
+                         "positions from 0 to " + std::to_string(c.nodes - 1))) {
+        break;
+      }
+    }
+    taken.insert(taken.end(), other.at.begin(), other.at.end());
+    check_cluster(alone);
+  }
+  std::sort(taken.begin(), taken.end());
+  const auto twice = std::adjacent_find(taken.begin(), taken.end());
+  check.require(twice == taken.end(), "cluster.others", twice == taken.end() ? "" : "node " + std::to_string(*twice) + " twice",
+                "one kind for each position");
+}
+
 }  // namespace
 
 void check_cluster(const ClusterSpec& c) {
@@ -113,6 +140,7 @@ void check_cluster(const ClusterSpec& c) {
   }
   check.non_negative("cluster.node.host_bytes", c.node.host_bytes);
   check.non_negative("cluster.node.host_Bps", c.node.host_Bps);
+  if (counted) check_others(check, c);
   check.throw_if_any();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "hardware/device.hpp"
 #include "hardware/fabric.hpp"
@@ -20,12 +21,20 @@ struct NodeSpec {
   double host_Bps = 55e9;  // device to host memory, per device and direction
 };
 
+// Nodes of another kind at some positions: other devices, or degraded links.
+struct OtherNodes {
+  NodeSpec node;
+  std::vector<int> at;  // positions, 0 to nodes - 1
+};
+
 struct ClusterSpec {
   std::string name = "generic-cluster";
   NodeSpec node;
   int nodes = 1;
   ScaleOutSpec scale_out;
+  std::vector<OtherNodes> others;  // as many devices a node, in domains of the same size
 };
+inline constexpr std::size_t kMaxNodeKinds = 32;
 
 inline long long device_count(const ClusterSpec& c) noexcept { return static_cast<long long>(c.nodes) * c.node.devices; }
 // Devices that reach each other without a NIC: the node, or several nodes of one rack-scale domain.

@@ -22,6 +22,7 @@ struct PassCost {
   std::array<double, kAxisCount> comm_s{};     // collectives, overlapped or not
   std::array<double, kAxisCount> exposed_s{};  // their part that compute waits for
 
+  double own_s() const noexcept { return compute_s + host_s; }  // what no other rank decides
   void add(const PassCost& other);
 };
 

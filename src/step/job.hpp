@@ -5,19 +5,25 @@
 #include "hardware/device.hpp"
 #include "parallel/profile.hpp"
 #include "parallel/strategy.hpp"
+#include "pricing/group_pricer.hpp"
 #include "workload/model.hpp"
 
 namespace dts {
 
 struct Job {
   const ModelSpec& model;
-  const DeviceSpec& device;  // the slowest of a synchronous job
+  const DeviceSpec& device;  // of the cluster's node
   const Interconnect& network;
   Strategy strategy;
   FrameworkProfile profile;
   double seq_len = 1;
+  std::vector<DeviceSpec> other_devices{};  // of the network's further kinds of nodes
+  AxisKinds kinds = kOneKind;               // kinds of nodes that the groups of the ranks in question touch
 
   double tokens_per_sample() const noexcept { return model.tokens_per_sample > 0 ? model.tokens_per_sample : seq_len; }
+  const DeviceSpec& device_of(int kind) const {
+    return kind == 0 ? device : other_devices[static_cast<std::size_t>(kind) - 1];
+  }
   int micro_batches() const noexcept { return strategy.global_batch / (strategy.dp * strategy.micro_batch); }
 };
 

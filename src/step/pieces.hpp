@@ -10,6 +10,7 @@ namespace dts {
 
 struct Piece {
   double seconds = 0;
+  double own_s = 0;  // kernels and host waits in it
   double gather_s = -1, reduce_s = -1;  // of the collective before / after it; < 0: none
   int index = -1;                       // of the stage's unit (StageComm::units), -1 = all blocks
 };

@@ -30,7 +30,7 @@ void drop_backward(BlockCost& cost) {
 
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid) {}
+  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid, job.kinds) {}
 
   PlannedStep plan() {
     PlannedStep step;
@@ -250,7 +250,7 @@ class Planner {
   void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
     plan.tied_reduce_bytes = embedding_parameters() * reduce_bytes();
-    plan.tied_reduce_s = groups_.seconds(CollectiveKind::AllReduce, plan.tied_reduce_bytes, {ranks.front(), ranks.back()});
+    plan.tied_reduce_s = groups_.between_stages_s(CollectiveKind::AllReduce, plan.tied_reduce_bytes, ranks.front(), ranks.back());
   }
 
   // Ranks r and pp-1-r hold the same two stages, one of each copy: they reduce what data parallelism left of them.
@@ -259,7 +259,7 @@ class Planner {
     for (std::size_t r = 0; r < ranks.size(); ++r) {
       const double bytes = updated_parameters(plan, static_cast<int>(r)) * reduce_bytes();
       plan.copy_reduce_bytes.push_back(bytes);
-      plan.copy_reduce_s.push_back(groups_.seconds(CollectiveKind::AllReduce, bytes, {ranks[r], ranks[ranks.size() - 1 - r]}));
+      plan.copy_reduce_s.push_back(groups_.between_stages_s(CollectiveKind::AllReduce, bytes, ranks[r], ranks[ranks.size() - 1 - r]));
     }
   }
 

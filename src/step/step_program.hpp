@@ -2,16 +2,16 @@
 // pipeline transfers. A chunk pass is one task; it is cut into per-block or per-bucket pieces only where a
 // data-parallel collective starts or is awaited in its middle.
 //
-// Folded: one rank per pipeline stage stands for all ranks of the stage. Expanded: every rank has its own streams and a
-// collective is one task on the streams of all its members. Both are built by the same code and agree exactly for a
-// symmetric job.
+// The program is folded: one rank per pipeline stage stands for all ranks of the stage, and every rank runs its tasks in
+// this order. Where ranks differ, the same program is executed for many of them at once (engine/spread.hpp).
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
-#include "engine/timeline.hpp"
-#include "parallel/rank_grid.hpp"
+#include "engine/program.hpp"
+#include "engine/spread.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
 #include "step/stage_cost.hpp"
@@ -29,12 +29,19 @@ inline constexpr std::uint32_t kStreamsPerRank = 4;
 struct TaskInfo {
   TaskKind kind = TaskKind::Forward;
   StreamKind stream = StreamKind::Compute;
-  std::int32_t rank = 0;         // a representative member; the stage when folded
+  std::int32_t rank = 0;         // pipeline rank
   std::int32_t stage = 0;        // virtual stage
   std::int32_t micro_batch = 0;
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
   double hidden = 0;             // share of its exposed expert exchanges that runs behind the pass it is paired with
 };
+
+// Who takes part in one instance of a task: a unit, a lane, or all ranks. Gradients between two pipeline ranks are
+// reduced unit by unit.
+inline Space space_of(TaskKind kind) noexcept {
+  if (kind == TaskKind::Sync) return Space::World;
+  return kind == TaskKind::ParamGather || kind == TaskKind::GradReduce ? Space::Lane : Space::Unit;
+}
 
 TaskKind task_of(PassKind kind);
 PassKind pass_of(TaskKind kind);  // of a task that computes a pass
@@ -67,7 +74,6 @@ struct StepPlan {
   // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
   std::vector<double> copy_reduce_s, copy_reduce_bytes;
   std::vector<double> optimizer_s; // per pipeline rank
-  std::vector<double> slowdown;    // per rank, used when expanded; empty = 1 for all
   int zero = 0;
   bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
   bool reduce_every_micro_batch = false;
@@ -84,14 +90,13 @@ struct StepPlan {
 struct StepProgram {
   Program program;
   std::vector<TaskInfo> tasks;
-  int ranks = 0;  // ranks that have streams: pp when folded, the world when expanded
+  std::vector<double> own_s;  // per task: kernels and host waits, which a slow rank stretches
 };
 
-// Seconds from one step to the next: the makespan where ranks meet; the longest rank, from its first task to its last,
-// where each goes on alone.
-double step_period_s(const StepPlan& plan, const StepProgram& step, const Timeline& timeline);
+// Blocks that a pass task runs: those of its stage, or of its piece.
+using BlockRange = std::pair<std::vector<const BlockCost*>::const_iterator, std::vector<const BlockCost*>::const_iterator>;
+BlockRange blocks_of(const StepPlan& plan, const TaskInfo& pass);
 
 StepProgram build_folded(const StepPlan& plan);
-StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid);
 
 }  // namespace dts

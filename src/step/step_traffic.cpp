@@ -21,7 +21,7 @@ class CallCounts {
     switch (info.kind) {
       case TaskKind::Forward:
       case TaskKind::Backward:
-      case TaskKind::InputGrad: add_blocks(v, info.piece, info.kind == TaskKind::Forward); break;
+      case TaskKind::InputGrad: add_blocks(v, info); break;
       case TaskKind::ParamGather: add(v, comm.units[static_cast<std::size_t>(info.piece)].gather); break;
       case TaskKind::PipelineSend:
         if (plan_.send_gather_bytes > 0) add(receiver(info), {{CollectiveKind::AllGather, Axis::TP, plan_.send_gather_bytes}});
@@ -51,20 +51,14 @@ class CallCounts {
     return static_cast<std::size_t>(forward ? placement_.next(send.stage) : placement_.previous(send.stage));
   }
 
-  void add_blocks(std::size_t v, int piece, bool forward) {
-    const auto& blocks = plan_.stages[v].blocks;
-    std::size_t first = 0, end = blocks.size();
-    if (piece >= 0) {
-      const auto p = static_cast<std::size_t>(piece);
-      first = p == 0 ? 0 : plan_.comm[v].units[p - 1].end;
-      end = plan_.comm[v].units[p].end;
-    }
-    for (std::size_t b = first; b < end; ++b) {
-      if (forward) {
-        add(v, blocks[b]->forward_calls);
+  void add_blocks(std::size_t v, const TaskInfo& info) {
+    const BlockRange blocks = blocks_of(plan_, info);
+    for (auto block = blocks.first; block != blocks.second; ++block) {
+      if (info.kind == TaskKind::Forward) {
+        add(v, (*block)->forward_calls);
       } else {
-        add(v, blocks[b]->recompute_calls);
-        add(v, blocks[b]->backward_calls);
+        add(v, (*block)->recompute_calls);
+        add(v, (*block)->backward_calls);
       }
     }
   }

@@ -92,7 +92,7 @@ class Update {
     for (int rank = 0; rank < groups_.grid().world(); ++rank) {
       if (s_.zero > 0 || in_first_replica(rank)) ranks.push_back(rank);
     }
-    return groups_.seconds(CollectiveKind::AllReduce, 4, ranks);
+    return groups_.among_s(CollectiveKind::AllReduce, 4, ranks);
   }
 
   bool in_first_replica(int rank) const {

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ..errors import DtsError, FormatError, Problems
 from ..hardware.build import build_device, build_node
-from ..hardware.cluster import Cluster
+from ..hardware.cluster import Cluster, OtherNodes
 from ..hardware.device import Device
 from ..hardware.fabric import ScaleOut
 from ..hardware.node import Node
@@ -108,6 +108,10 @@ def _fabric(choice: str | Mapping[str, Any]) -> ScaleOut:
 
 def _cluster(file: ClusterFile, nodes: Mapping[str, Node]) -> Cluster:
     entry = file.cluster
-    node = nodes.get(entry.node) or catalog.node(entry.node)
+
+    def node(name: str) -> Node:
+        return nodes.get(name) or catalog.node(name)
+
     fabric = None if entry.scale_out is None else _fabric(entry.scale_out)
-    return Cluster(node, entry.nodes, fabric, entry.name, entry.topology)
+    others = tuple(OtherNodes(node(other.node), tuple(other.at)) for other in entry.others)
+    return Cluster(node(entry.node), entry.nodes, fabric, entry.name, entry.topology, others)

@@ -29,12 +29,14 @@ from ..parallel.strategy import (
     Strategy,
 )
 from ..result import Result
-from ..simulator.simulate import checked_seq_len
+from ..simulator.distribution import step_distribution
+from ..simulator.job import checked_seq_len
 from ..simulator.simulate import simulate as run
 from ..verbs import cluster_of, gather, model_of
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode, complain, warn
 from .step import memory_of_limit, step_tables
+from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
 __all__ = ["EXAMPLES", "simulate"]
 
@@ -46,6 +48,10 @@ Examples:
       --global-batch 64 --seq-len 2048 --recompute selective --framework megatron-lm-2022
   dts simulate --model mixtral-8x7b --cluster 4xdgx-h100 --ep 8 --zero 1 --global-batch 256 \\
       --seq-len 4096 --timeline step.png
+  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
+      --seq-len 8192 --stragglers lognormal:0.05 --steps 200
+  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
+      --seq-len 8192 --slow-links 3:0.5
 
 Exit code 3: the layout is legal, but a stage needs more memory than a device has.
 """
@@ -106,19 +112,31 @@ def simulate(
     optimizer_post_validation: Annotated[bool, _option("Update before the global norm is known.")] = False,
     micro_batch_group: Annotated[int, _option("Micro-batches of a chunk before the next chunk; 0 = pp.")] = 0,
     custom_order: Annotated[str, _option("Passes per pipeline rank, as 'F0 F1 B0 B1; F0 B0 F1 B1'.", "schedule")] = "",
+    stragglers: Annotated[str, _option("Slow ranks: " + STRAGGLER_FORMS + ".", "none")] = "",
+    straggler_group: Annotated[int, _option("Neighbouring ranks that share a draw, as the 8 of a node.")] = 1,
+    seed: Annotated[int, _option("Of the stragglers' draws.")] = 0,
+    steps: Annotated[int, _option("Steps to draw; with more than one, their spread is reported too.")] = 1,
+    slow_links: Annotated[str, _option("Node, and what is left of the rate of its NICs, as 3:0.5,7:0.9.", "none")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
     """Predict one training step: time, throughput, utilisation, breakdown and memory."""
     layout = {name: value for name, value in locals().items() if name in _LAYOUT}
+    drawn, slow = gather(
+        lambda: read_stragglers(stragglers, straggler_group, seed, steps), lambda: read_slow_links(slow_links)
+    )
     described, hardware, strategy, profile = _read(model, cluster, layout, framework, seq_len)
-    events = timeline is not None
-    result = run(described, hardware, strategy, seq_len=seq_len, framework=profile, keep_events=events)
+    for node, share in slow.items():
+        hardware = hardware.with_slow_links(node, nic=share)
+    job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn}
+    result = run(described, hardware, strategy, keep_events=timeline is not None, **job)
+    spread = step_distribution(described, hardware, strategy, steps=steps, **job) if steps > 1 else None
     _warn_about(hardware)
     if timeline is not None:
         _draw(result, timeline)
-    deliver(result.to_dict(), step_tables(result), as_json=as_json, out=out)
+    data = result.to_dict() | ({} if spread is None else {"spread": spread.to_dict()})
+    deliver(data, step_tables(result, spread), as_json=as_json, out=out)
     return _verdict(result)
 
 
@@ -161,11 +179,11 @@ def _check_layout(model: Model, cluster: Cluster, strategy: Strategy, profile: F
 
 
 def _warn_about(cluster: Cluster) -> None:
-    device = cluster.node.device
-    if device.announced:
-        warn(f"{device.name} is announced, not sold: its figures are the announced ones")
-    if not device.measured_kernels:
-        warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
+    for device in {node.device.name: node.device for node in cluster.node_kinds}.values():
+        if device.announced:
+            warn(f"{device.name} is announced, not sold: its figures are the announced ones")
+        if not device.measured_kernels:
+            warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
 
 
 def _draw(result: Result, file: Path) -> None:

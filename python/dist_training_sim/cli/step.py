@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
 
+    from ..simulator.distribution import StepDistribution
+
 __all__ = ["breakdown_table", "headline", "layout_text", "memory_of_limit", "memory_table", "step_tables"]
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
@@ -29,11 +31,44 @@ _SHORT = {
 }
 
 
-def step_tables(result: Result) -> list[RenderableType]:
+def step_tables(result: Result, spread: StepDistribution | None = None) -> list[RenderableType]:
     """Everything that `dts simulate` prints."""
     text = sentence(headline(result), "bold")
     text.append(f"\n{layout_text(result)}", style="not bold")
-    return [text, breakdown_table(result), memory_table(result)]
+    tables: list[RenderableType] = [text]
+    if spread is not None:
+        tables.append(spread_table(spread))
+    tables.append(breakdown_table(result))
+    if any(times["total_s"] > 0 for times in result.communication.values()):
+        tables.append(communication_table(result))
+    return [*tables, memory_table(result)]
+
+
+def spread_table(spread: StepDistribution) -> Group:
+    """Step times over the draws of the stragglers, beside the step of equal ranks."""
+    unit, scale = _unit(spread.even_step_time_s)
+    table = new_table(("", unit, "of equal ranks"))
+    for name, seconds in spread.to_dict().items():
+        if name.endswith("_s"):
+            label = name.removesuffix("_s").replace("even_step_time", "equal ranks")
+            table.add_row(label, f"{seconds / scale:.3f}", f"{seconds / spread.even_step_time_s:.1%}")
+    return headed(f"Times of {len(spread.step_times_s):,} steps", table)
+
+
+def communication_table(result: Result) -> Group:
+    """Collectives and transfers by axis: in all, hidden behind compute, exposed; unused axes are left out."""
+    used = {axis: times for axis, times in result.communication.items() if times["total_s"] > 0}
+    unit, scale = _unit(result.step_time_s)
+    table = new_table(("axis", f"total {unit}", "overlapped", "exposed", "exposed share"))
+    for axis, times in used.items():
+        values = (f"{times[name] / scale:.3f}" for name in ("total_s", "overlapped_s", "exposed_s"))
+        table.add_row(axis, *values, f"{times['exposed_s'] / times['total_s']:.1%}")
+    mean = ", mean of the pipeline stages" if result.strategy.pp > 1 else ""
+    return headed(f"Communication of a device{mean}", table)
+
+
+def _unit(seconds: float) -> tuple[str, float]:
+    return next((u, s) for u, s in _UNITS if seconds >= s or u == "us")
 
 
 def headline(result: Result) -> str:
@@ -78,7 +113,7 @@ def _profile_name(result: Result) -> str:
 
 def breakdown_table(result: Result) -> Group:
     """Time and share of the step by cause; causes that cost nothing are left out."""
-    unit, scale = next((u, s) for u, s in _UNITS if result.step_time_s >= s or u == "us")
+    unit, scale = _unit(result.step_time_s)
     table = new_table(("cause", unit, "share"))
     for name, seconds in result.breakdown.items():
         if seconds > 0:

@@ -90,6 +90,15 @@ class InstanceEntry(_Entry):
     price_note: str = ""
 
 
+class OtherNodesEntry(BaseModel):
+    """Nodes of another kind in a user's cluster."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    node: str
+    at: list[int]
+
+
 class ClusterEntry(BaseModel):
     """The cluster of a user's file."""
 
@@ -100,6 +109,7 @@ class ClusterEntry(BaseModel):
     name: str = ""
     topology: str = ""
     scale_out: str | dict[str, Any] | None = None
+    others: list[OtherNodesEntry] = []
 
 
 class ClusterFile(BaseModel):

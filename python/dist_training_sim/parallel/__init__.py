@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .expert_load import Dispatcher, ExpertLoad, LoadKind
 from .rank_grid import RankGrid
+from .stragglers import StragglerKind, Stragglers
 from .strategy import ContextComm, Fp8Recipe, PipelineTransfers, Recompute, Schedule, Strategy
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "RankGrid",
     "Recompute",
     "Schedule",
+    "StragglerKind",
+    "Stragglers",
     "Strategy",
 ]
