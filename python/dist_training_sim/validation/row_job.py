@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import ConfigError, MissingDataError
 from ..frameworks import FrameworkDefaults, FrameworkProfile
@@ -95,7 +94,6 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         schedule=_schedule(row),
         precision=_precision(row, defaults),
         fp8_recipe="mxfp8" if row.text("precision_family") == "mxfp8" else defaults.fp8_recipe,
-        **_experts(row),
         overlap_grad_reduce=reduce,
         overlap_param_gather=gather,
         rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",
@@ -104,17 +102,6 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         loss_as_layer=ends,
         layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
     )
-
-
-def _experts(row: Row) -> dict[str, Any]:
-    """How tokens reach their experts, where the features of a recipe say so."""
-    features = row.words("features")
-    chosen: dict[str, Any] = {}
-    if any(word.startswith("moe_flex_dispatcher_backend=") for word in features):
-        chosen["moe_dispatcher"] = "deepep"  # HybridEP likewise sends a token once to each domain
-    if any(word in ("moe_a2a_overlap=true", "overlap_moe_expert_parallel_comm=true") for word in features):
-        chosen["overlap_moe_1f1b"] = True
-    return chosen
 
 
 def _zero(row: Row, defaults: FrameworkDefaults) -> int:
