@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/interference.hpp"
+
 namespace dts {
 
 namespace {
@@ -13,6 +15,7 @@ class Sweep {
       : program_(program), space_of_(space_of), spread_(spread), end_s_(program.size()) {
     const std::uint32_t widest = std::max(spread.units, spread.lanes);
     start_s_.resize(widest), seconds_.resize(widest), cause_.resize(widest);
+    held_.resize(program.devices());
     find_last_uses();
   }
 
@@ -28,6 +31,7 @@ class Sweep {
       price(task, seconds_.data());
       std::vector<double>& ends = end_s_[task] = buffer(count);
       for (std::uint32_t i = 0; i < count; ++i) ends[i] = start_s_[i] + seconds_[i];
+      share_devices(task, count, ends);
       visit(task, {start_s_.data(), ends.data(), cause_.data(), count});
       const double latest = *std::max_element(ends.begin(), ends.begin() + count);
       if (end.last == kNoTask || latest > end.makespan_s) end = {latest, task};
@@ -39,6 +43,55 @@ class Sweep {
   }
 
  private:
+  struct HeldTask {  // by each lane, or each unit
+    Space space;
+    double share;
+    std::vector<double> start_s, end_s;
+  };
+
+  // Slows a task by what is held beside it, then holds what it takes itself.
+  void share_devices(TaskId task, std::uint32_t count, std::vector<double>& ends) {
+    const DeviceUse use = program_.use(task);
+    if (use.work > 0) {
+      const double first_s = *std::min_element(start_s_.begin(), start_s_.begin() + count);
+      program_.for_streams(task, [&](StreamId s) {
+        std::vector<HeldTask>& beside = held_[program_.device_of(s)];
+        beside.erase(std::remove_if(beside.begin(), beside.end(), [&](const HeldTask& h) {
+          return *std::max_element(h.end_s.begin(), h.end_s.end()) <= first_s;
+        }), beside.end());
+        for (std::uint32_t i = 0; i < count && !beside.empty(); ++i) {
+          intervals(beside, space_of_[task], i);
+          ends[i] = std::max(ends[i], slowed_end_s(start_s_[i], seconds_[i], use.work, around_));
+        }
+      });
+    }
+    if (use.held <= 0 || program_.duration_s(task) <= 0) return;
+    program_.for_streams(task, [&](StreamId s) {
+      held_[program_.device_of(s)].push_back(
+          {space_of_[task], use.held, {start_s_.begin(), start_s_.begin() + count}, {ends.begin(), ends.end()}});
+    });
+  }
+
+  // What is held around member `i` of a space, into `around_`: of several lanes, from the first start to the last end.
+  void intervals(const std::vector<HeldTask>& beside, Space space, std::uint32_t i) {
+    around_.clear();
+    for (const HeldTask& h : beside) {
+      Held held{0, 0, h.share};
+      if (h.space == space || h.space == Space::World || space == Space::World) {
+        const std::uint32_t k = h.space == space ? i : 0;
+        held.start_s = h.start_s[k], held.end_s = h.end_s[k];
+      } else {
+        const Relation& related = space == Space::Unit ? spread_.lanes_of_unit : spread_.units_of_lane;
+        const auto begin = related.other.begin() + related.begin[i], end = related.other.begin() + related.begin[i + 1];
+        held.start_s = h.start_s[*begin], held.end_s = h.end_s[*begin];
+        for (auto k = begin; k != end; ++k) {
+          held.start_s = std::min(held.start_s, h.start_s[*k]), held.end_s = std::max(held.end_s, h.end_s[*k]);
+        }
+      }
+      around_.push_back(held);
+    }
+  }
+
   template <class Visit>
   void for_waits(TaskId task, Visit visit) {
     program_.for_streams(task, [&](StreamId s) {
@@ -102,6 +155,8 @@ class Sweep {
   std::vector<std::vector<double>> spare_[2];
   std::vector<TaskId> last_use_, on_stream_, cause_;
   std::vector<double> start_s_, seconds_;
+  std::vector<std::vector<HeldTask>> held_;  // per device
+  std::vector<Held> around_;
 };
 
 }  // namespace
