@@ -53,7 +53,7 @@ GroupRates rates_of(const ClusterSpec& c, const GroupSpan& span) noexcept {
   if (span.domains > 1) {
     r.nic_rank_Bps = c.node.nics * c.node.nic_Bps / c.node.devices;
     r.nic_Bps = r.nic_rank_Bps * r.members;
-    if (s.domain_rings > 0) r.nic_Bps = std::min(r.nic_Bps, s.domain_rings * c.node.nic_Bps);
+    if (s.ring_members > 0) r.nic_Bps = std::min(r.nic_Bps, std::max(1.0, r.members / s.ring_members) * c.node.nic_Bps);
   }
   return r;
 }
