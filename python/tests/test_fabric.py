@@ -19,7 +19,7 @@ CATALOG = files("dist_training_sim.catalog") / "fabrics.yaml"
 SAMPLE = Path(__file__).parent / "fixtures" / "collectives_sample.csv"
 PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))
 SCALE_UP, SCALE_OUT = sorted(PROFILES["scale_up"]), sorted(PROFILES["scale_out"])
-OPTIONAL = ("simple_", "ll_", "ll128_", "one_shot_", "p2p_channel", "p2p_part_bytes")  # branches a fabric may lack
+OPTIONAL = ("one_shot_", "p2p_channel", "p2p_part_bytes")  # branches a fabric may lack
 KINDS = list(_core.CollectiveKind)
 KIND_OF = {
     "all_reduce": _core.CollectiveKind.ALL_REDUCE,

@@ -53,14 +53,16 @@ _SCALE_UP: Words = (
     (r"nvlink", ""),  # its generation is that of the accelerator
 )
 _FABRICS: Words = (
+    (r"sharp|collnet", "infiniband-sharp"),
     (r"omni-?path|\bopa\b", "omni-path"),
     (r"slingshot|cassini|\bcxi\b", "slingshot"),
     (r"tcpxo|fastrak", "tcpxo"),
     (r"tcpx", "tcpx"),
     (r"\bgib\b|titanium|gcp.*(?:roce|rdma)|falcon", "roce-gcp"),
     (r"pollara|ainic|pensando", "roce-pollara"),
-    (r"efa", "efa"),
+    (r"\befa", "efa"),
     (r"socket|\btcp\b|without (?:rdma|the network plugin)", "ethernet"),
+    (r"(?:infiniband|\bib\b).*default p2p", "infiniband-default-p2p"),
     (r"infiniband|\bib\b|quantum|\b[ehnx]dr\b", "infiniband"),
     (r"roce|rdma|spectrum", "roce"),
     (r"\bdcn\b|multi-?slice", "dcn"),
@@ -153,13 +155,20 @@ def scale_up_of(text: str, device: Device, library: str = "") -> ScaleUp:
     if profile == "no-p2p":
         generation = _first(tuple(w for w in _SCALE_UP if w[1].startswith("pcie")), low)
         profile = f"{generation or _pcie_of(device)}-no-p2p"
-    if "ccl" in library.lower() and library.lower().startswith("onec"):
-        profile = "pcie5-xe"
-    if "gloo" in library.lower():
-        profile = "host-memory"
-    base = ScaleUp.from_catalog(profile)
+    base = ScaleUp.from_catalog(_as_run_by(library.lower(), profile))
     rate = _rate_of(low, base, device)
     return base if rate is None else base.replace(device_Bps=rate)
+
+
+def _as_run_by(library: str, profile: str) -> str:
+    """Profile of the links as a library drives them, where that is not the vendor's."""
+    if "oneccl" in library:
+        return "pcie5-xe"
+    if "gloo" in library:
+        return "host-memory"
+    one_shot = f"{profile.replace('nvl72', 'nvlink5')}-one-shot"
+    kernels = "custom" in library or "mscclpp" in library or "msccl++" in library
+    return one_shot if kernels and profile in ("nvlink3", "nvlink4", "nvlink5", "nvl72") else profile
 
 
 def _pcie_of(device: Device) -> str:
@@ -195,13 +204,11 @@ def network_of(text: str) -> Network:
     )
 
 
+@cache
 def _node_like(device: Device) -> Node | None:
     """The catalogue's node with this device that has NICs, if there is one."""
     nodes: Iterable[Node] = (catalog.node(name) for name in catalog.node_names())
     return next((n for n in nodes if n.device.name == device.name and n.nics), None)
-
-
-_node_like = cache(_node_like)
 
 
 def cluster_of_system(system: System) -> Cluster:
@@ -221,9 +228,7 @@ def cluster_of_system(system: System) -> Cluster:
     scale_up = replace(scale_up, domain_devices=_domain(system, scale_up, devices))
     if re.search(r"via nic|shm (?:is )?disabled|and shm", system.intra.lower()):
         return _nic_only(device, scale_up, network, devices * system.nodes)
-    node = Node(
-        "measured", device, scale_up, devices, nics=network.nics, nic_Bps=network.nic_Bps,
-    )
+    node = Node("measured", device, scale_up, devices, nics=network.nics, nic_Bps=network.nic_Bps)
     fabric = None if network.fabric is None else ScaleOut.from_catalog(network.fabric)
     return Cluster(node, system.nodes, fabric, system.name[:80])
 
@@ -273,10 +278,7 @@ def _network(system: System, device: Device) -> Network:
 
 
 def _nic_only(device: Device, scale_up: ScaleUp, network: Network, devices: int) -> Cluster:
-    """Peers that may use neither PCIe nor host memory: every device is a node with its share of the cards."""
-    per_node = max(devices, 1)
-    nics = (network.nics or 1.0)
+    """Peers that may use neither PCIe nor host memory: every device is a node with a card of its own."""
     node = Node("measured", device, replace(scale_up, domain_devices=0), 1, nics=1.0, nic_Bps=network.nic_Bps)
-    del per_node, nics
     fabric = None if network.fabric is None else ScaleOut.from_catalog(network.fabric)
     return Cluster(node, devices, fabric)
