@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
     from .validation.runner import ValidationReport, validate
+    from .verbs.calibrate import Calibration, calibrate_nccl
     from .verbs.collective import CollectiveEstimate, collective
     from .verbs.hardware import hardware
     from .verbs.models import models
@@ -48,7 +49,7 @@ _HOMES = {
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
-    "verbs": ("CollectiveEstimate", "collective"),
+    "verbs": ("Calibration", "CollectiveEstimate", "calibrate_nccl", "collective"),
     "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -57,6 +58,7 @@ _CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that
 __all__ = [
     "Algorithm",
     "Block",
+    "Calibration",
     "Cluster",
     "CollectiveEstimate",
     "CollectiveResult",
@@ -93,6 +95,7 @@ __all__ = [
     "TrainingSimulator",
     "ValidationReport",
     "__version__",
+    "calibrate_nccl",
     "collective",
     "hardware",
     "models",

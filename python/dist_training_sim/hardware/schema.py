@@ -100,6 +100,7 @@ class ClusterEntry(BaseModel):
     name: str = ""
     topology: str = ""
     scale_out: str | dict[str, Any] | None = None
+    scale_up: str | dict[str, Any] | None = None
 
 
 class ClusterFile(BaseModel):
