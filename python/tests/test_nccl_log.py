@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 RANKS = "".join(f"#  Rank {i:2d} Group  0 Pid {40 + i} on node{i // 2} device {i % 2} [0x1a] H100\n" for i in range(4))
-ROW = "     1048576        262144     float     sum      -1    93.41   11.23   16.84      0    91.00   11.52   17.28      0\n"
+ROW = "  1048576   262144   float   sum   -1    93.41   11.23   16.84      0    91.00   11.52   17.28      0\n"
 HEAD = f"# Collective test starting: all_reduce_perf\n{RANKS}"
 
 
@@ -44,7 +44,7 @@ def test_prefixes_of_launchers_and_noise_change_nothing(tmp_path: Path, prefix: 
 
 def test_rows_without_a_root_and_without_an_operation(tmp_path: Path) -> None:
     head = HEAD.replace("all_reduce", "all_gather")
-    old = "     1048576        262144     float             93.41   11.23   16.84  0e+00    91.00   11.52   17.28  0e+00\n"
+    old = "  1048576    262144     float             93.41   11.23   16.84  0e+00    91.00   11.52   17.28  0e+00\n"
     no_root = old.replace("float     ", "float  sum")
     for row in (old, no_root):
         found, warnings = read(tmp_path, head + row)
@@ -67,7 +67,7 @@ def test_repeated_sizes_give_their_median(tmp_path: Path) -> None:
 
 
 def test_a_collective_that_no_line_names_follows_from_the_bandwidths(tmp_path: Path) -> None:
-    small = ROW.replace("1048576", "      8").replace("11.23   16.84", " 0.00    0.00").replace("11.52   17.28", "0.00 0.00")
+    small = ROW.replace("1048576", "8").replace("11.23   16.84", "0.00 0.00").replace("11.52   17.28", "0.00 0.00")
     found, _ = read(tmp_path, RANKS + small + ROW)  # 16.84 / 11.23 = 2 * 3 / 4
     assert {m.kind for m in found} == {"all_reduce"}
     assert {m.size_bytes for m in found} == {8, 1048576}

@@ -248,16 +248,20 @@ def _device_or_nearest(system: System) -> Device:
 def _domain(system: System, scale_up: ScaleUp, node_devices: int) -> int:
     """Devices of one scale-up domain; 0 is the node. Racks that a job does not fill hold equal shares of it."""
     if scale_up.kind.value == "torus":
-        return system.devices
+        slices = _counted(_RACKS.search(f"{system.inter} {system.name}".lower()))
+        return max(node_devices * system.nodes // slices, node_devices)
     if scale_up.name != "nvl72" and not _DOMAIN.search(system.intra.lower()):
         return 0
     text = f"{system.intra} {system.name} {system.inter}".lower()
     most = int(match.group(1)) if (match := _DOMAIN.search(text)) else _LARGEST_DOMAIN
-    racks = -(-system.devices // most)
-    if match := _RACKS.search(text):
-        racks = max(racks, _NUMBERS.get(match.group(1)) or int(match.group(1)))
+    racks = max(-(-system.devices // most), _counted(_RACKS.search(text)))
     share = -(-system.devices // racks)
     return max(node_devices, share - share % node_devices)
+
+
+def _counted(match: re.Match[str] | None) -> int:
+    """A number in figures or words; 1 where there is none."""
+    return 1 if match is None else max(1, _NUMBERS.get(match.group(1)) or int(match.group(1)))
 
 
 def _network(system: System, device: Device) -> Network:
