@@ -152,7 +152,7 @@ class ScaleUpSpec(metaclass=_CoreType):
     torus_axes: int
     torus_shape: list[int]
     torus_wrap: int
-    ring_members: int
+    ring_devices: int
     simple_startup_s: float
     simple_hop_s: float
     ll_efficiency: float

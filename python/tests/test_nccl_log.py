@@ -73,10 +73,23 @@ def test_a_collective_that_no_line_names_follows_from_the_bandwidths(tmp_path: P
     assert {m.size_bytes for m in found} == {8, 1048576}
 
 
-def test_a_row_that_is_cut_off_is_named_and_left_out(tmp_path: Path) -> None:
-    found, warnings = read(tmp_path, HEAD + ROW + ROW[:60])
-    assert len(found) == 2
+@pytest.mark.parametrize("end", ["-1 ", "93.41", "11.23", "16.84"])
+def test_a_row_that_is_cut_off_is_named_and_left_out(tmp_path: Path, end: str) -> None:
+    found, warnings = read(tmp_path, HEAD + ROW + ROW.replace("1048576", "2097152").split(end)[0] + end)
+    assert {m.size_bytes for m in found} == {1048576}
     assert warnings == ("log.txt: 1 rows are cut off and were left out",)
+
+
+def test_the_first_column_of_a_row_that_is_cut_off_counts(tmp_path: Path) -> None:
+    found, warnings = read(tmp_path, HEAD + ROW.split("17.28")[0])
+    assert [m.in_place for m in found] == [False]
+    assert len(warnings) == 1
+
+
+def test_a_last_row_without_a_line_end_is_whole(tmp_path: Path) -> None:
+    found, warnings = read(tmp_path, HEAD + ROW.rstrip("\n"))
+    assert len(found) == 2
+    assert not warnings
 
 
 def test_times_that_are_none_are_named_and_left_out(tmp_path: Path) -> None:

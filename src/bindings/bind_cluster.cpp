@@ -60,7 +60,7 @@ void bind_scale_up(py::module_& m) {
       .def_readwrite("p2p_channels", &ScaleUpSpec::p2p_channels)
       .def_readwrite("p2p_channel_Bps", &ScaleUpSpec::p2p_channel_Bps)
       .def_readwrite("p2p_part_bytes", &ScaleUpSpec::p2p_part_bytes)
-      .def_readwrite("ring_members", &ScaleUpSpec::ring_members);
+      .def_readwrite("ring_devices", &ScaleUpSpec::ring_devices);
 }
 
 void bind_scale_out(py::module_& m) {

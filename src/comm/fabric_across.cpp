@@ -41,7 +41,7 @@ struct Across {
   Branch bulk(Branch b, const char* algorithm, double steps, double inside_s_per_byte,
               double nic_s_per_byte) const noexcept {
     b.algorithm = algorithm;
-    const double inside_s = steps > 0 ? up.simple_startup_s + up.simple_hop_s * steps : 0;
+    const double inside_s = steps > 0 ? simple_start_s(up, steps) : 0;
     b.startup_s += std::max(out.level_startup_s * r.levels, inside_s);
     // Depth of the pipeline: the members of every level and the hop to the next.
     b.ramp = out.ramp * std::sqrt(r.levels * (r.members + 1));

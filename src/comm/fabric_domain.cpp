@@ -29,7 +29,7 @@ struct Domain {
       branches.add(ll128);
     }
     b.protocol = "Simple";
-    b.startup_s += s.simple_startup_s + s.simple_hop_s * steps;
+    b.startup_s += simple_start_s(s, steps);
     b.ramp = s.ring_ramp * std::pow(steps, s.ring_ramp_growth) / std::sqrt(r.ranks);
     b.s_per_byte = (steps + copy) / r.ranks / r.ring_Bps;
     branches.add(b);

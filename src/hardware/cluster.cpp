@@ -79,7 +79,7 @@ void check_scale_up(Checker& check, const ClusterSpec& c) {
   check.require(std::abs(s.group_exponent) <= 1, at + "group_exponent", number_text(s.group_exponent),
                 "a number in [-1, 1]", "0 for a switch, 1 for a full mesh");
   check.at_least(at + "nvls_min_ranks", s.nvls_min_ranks, 0);
-  check.at_least(at + "ring_members", s.ring_members, 0);
+  check.at_least(at + "ring_devices", s.ring_devices, 0);
   check_at_most_one(check, at + "ll_efficiency", s.ll_efficiency);
   check_at_most_one(check, at + "ll128_efficiency", s.ll128_efficiency);
   if (s.one_shot_launch_s > 0) check_share(check, at + "one_shot_efficiency", s.one_shot_efficiency);

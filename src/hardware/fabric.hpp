@@ -76,7 +76,7 @@ struct ScaleUpSpec {
   std::array<int, 3> torus_shape{};       // devices per axis; all 0 = the slice factored as evenly as possible
   int torus_wrap = 4;                     // shortest full axis that is closed to a ring
 
-  int ring_members = 0;  // members of a domain per NIC that its rings and trees drive; 0 = all NICs
+  int ring_devices = 0;  // devices of a domain per NIC that the rings and trees of a group drive; 0 = all NICs
 };
 
 struct ScaleOutSpec {

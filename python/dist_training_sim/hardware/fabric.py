@@ -40,7 +40,7 @@ class ScaleUp:
         Devices of one domain; 0 is the node's devices.
     kind
         `ScaleUpKind` or its name.
-    launch_s ... ring_members
+    launch_s ... ring_devices
         Constants of the cost formulas, explained at the core's `ScaleUpSpec`; None keeps the core's value.
     sources
         Where the constants were read or fitted.
@@ -86,7 +86,7 @@ class ScaleUp:
     torus_axes: int | None = None
     torus_shape: tuple[int, int, int] | None = None
     torus_wrap: int | None = None
-    ring_members: int | None = None
+    ring_devices: int | None = None
     simple_startup_s: MaybeQuantity = MaybeQuantity("s")
     simple_hop_s: MaybeQuantity = MaybeQuantity("s")
     ll_efficiency: float | None = None

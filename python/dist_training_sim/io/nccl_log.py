@@ -216,11 +216,13 @@ def _read_text(file: IO[str], reader: _Reader) -> None:
 def _add_row(match: re.Match[str], reader: _Reader, complete: bool) -> None:
     """Columns after the type: [root] time algbw busbw errors, once or twice (out of place, in place)."""
     values = match.group(4).split()
-    if len(values) % 4 == 1 or (len(values) > 4 and re.fullmatch(r"-1|\d+", values[0]) and len(values) % 4):
+    has_root = values[0] == "-1" or len(values) % 4 == 1
+    if has_root or (len(values) > 4 and re.fullmatch(r"\d+", values[0]) and len(values) % 4):
         values = values[1:]
-    # The last number of a file that ends within a line may lack digits.
-    whole = len(values) // 4 if complete or len(values) % 4 == 0 else (len(values) - 1) // 4
-    reader.cut += len(values) % 4 != 0 or not whole
+    # The last number of a file that ends within a line may lack digits, and a bandwidth is no count of errors.
+    ends_row = len(values) % 4 == 0 and bool(values) and "." not in values[-1]
+    whole = len(values) // 4 if complete or ends_row else max(len(values) - 1, 0) // 4
+    reader.cut += whole * 4 != len(values) or not whole
     size = int(match.group(1))
     for place in range(min(whole, 2)):
         time_us, algbw, busbw, _ = values[4 * place : 4 * place + 4]
