@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .topology import CustomLink, Topology, TopologyLink
     from .validation.results import ValidationReport
     from .validation.runner import validate
+    from .verbs.calibrate import Calibration, calibrate_nccl
     from .verbs.collective import CollectiveEstimate, collective
     from .verbs.hardware import hardware
     from .verbs.models import models
@@ -55,7 +56,7 @@ _HOMES = {
         "step_distribution",
     ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
-    "verbs": ("CollectiveEstimate", "collective"),
+    "verbs": ("Calibration", "CollectiveEstimate", "calibrate_nccl", "collective"),
     "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -64,6 +65,7 @@ _CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that
 __all__ = [
     "Algorithm",
     "Block",
+    "Calibration",
     "Cluster",
     "CollectiveEstimate",
     "CollectiveResult",
@@ -105,6 +107,7 @@ __all__ = [
     "TrainingSimulator",
     "ValidationReport",
     "__version__",
+    "calibrate_nccl",
     "collective",
     "hardware",
     "models",

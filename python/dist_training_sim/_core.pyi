@@ -152,7 +152,18 @@ class ScaleUpSpec(metaclass=_CoreType):
     torus_axes: int
     torus_shape: list[int]
     torus_wrap: int
-    domain_rings: int
+    ring_devices: int
+    simple_startup_s: float
+    simple_hop_s: float
+    ll_efficiency: float
+    ll128_startup_s: float
+    ll128_efficiency: float
+    one_shot_launch_s: float
+    one_shot_peer_s: float
+    one_shot_efficiency: float
+    p2p_channels: int
+    p2p_channel_Bps: float
+    p2p_part_bytes: float
     def __init__(self) -> None: ...
 
 class ScaleOutSpec(metaclass=_CoreType):
@@ -167,6 +178,11 @@ class ScaleOutSpec(metaclass=_CoreType):
     p2p_ramp: float
     p2p_efficiency: float
     sendrecv_efficiency: float
+    ll128_startup_s: float
+    ramp_bytes: float
+    ll128_Bps: float
+    sharp_efficiency: float
+    sharp_startup_s: float
     def __init__(self) -> None: ...
 
 class NodeSpec(metaclass=_CoreType):
@@ -208,6 +224,8 @@ class CollectiveCost(metaclass=_CoreType):
     def time_s(self) -> float: ...
     @property
     def algorithm(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
     @property
     def bound(self) -> str: ...
     @property

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import collective, hardware, models, simulate, validate
+from . import calibrate, collective, hardware, models, simulate, validate
 from .outcome import ExitCode, guarded
 
 __all__ = ["app"]
@@ -17,6 +17,7 @@ Examples:
   dts models llama-3.1-8b
   dts hardware --kind nodes
   dts collective all-reduce --size 64MiB --cluster 2xdgx-h100
+  dts calibrate nccl all_reduce.log --cluster 2xdgx-h100 --yaml my-cluster.yaml
   dts validate --use step_time --by source
 
 \b
@@ -59,4 +60,5 @@ app.command(epilog=simulate.EXAMPLES)(guarded(simulate.simulate))
 app.command(epilog=models.EXAMPLES)(guarded(models.models))
 app.command(epilog=hardware.EXAMPLES)(guarded(hardware.hardware))
 app.command(epilog=collective.EXAMPLES)(guarded(collective.collective))
+app.command(epilog=calibrate.EXAMPLES)(guarded(calibrate.calibrate))
 app.command(epilog=validate.EXAMPLES)(guarded(validate.validate))

@@ -110,6 +110,7 @@ class ClusterEntry(BaseModel):
     topology: str = ""
     scale_out: str | dict[str, Any] | None = None
     others: list[OtherNodesEntry] = []
+    scale_up: str | dict[str, Any] | None = None
 
 
 class ClusterFile(BaseModel):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from ..simulator import simulate
+from .calibrate import Calibration, CalibrationRow, calibrate_nccl
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
 from .models import ModelPart, ModelSummary, models
 
 __all__ = [
+    "Calibration",
+    "CalibrationRow",
     "CollectiveEstimate",
     "CollectiveKind",
     "HardwareKind",
     "HardwareList",
     "ModelPart",
     "ModelSummary",
+    "calibrate_nccl",
     "cluster_of",
     "collective",
     "collective_sweep",
