@@ -97,8 +97,10 @@ double StepResult::mfu() const noexcept { return over_time(*this, model_flops); 
 double StepResult::mfu_full() const noexcept { return over_time(*this, model_flops_full); }
 double StepResult::hfu() const noexcept { return over_time(*this, hardware_flops); }
 
-StepResult simulate(const Job& job, const SimulateOptions& options) {
-  check_job(job);
+StepResult simulate(const Job& described, const SimulateOptions& options) {
+  check_job(described);
+  Job job = described;
+  job.profile = effective_profile(described);
   const RankGrid grid(job.strategy);
   PlannedStep planned = plan_step(job, grid);
   planned.plan.slowdown = checked_slowdown(options, grid.world());

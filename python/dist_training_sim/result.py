@@ -21,6 +21,7 @@ BREAKDOWN_LABELS = {
     "exposed_cp_s": "exposed context-parallel",
     "exposed_ep_s": "exposed expert-parallel",
     "exposed_dp_s": "exposed data-parallel",
+    "offload_s": "exposed offload copies",
     "pipeline_s": "pipeline bubble",
     "host_s": "host launch",
     "fixed_s": "fixed step cost",
@@ -54,6 +55,10 @@ class MemoryUse:
         CUDA context and communicators, outside the allocator.
     capacity_bytes
         Device memory.
+    host_bytes
+        What lies in the host's memory for this rank: offloaded states and activations.
+    host_capacity_bytes
+        A device's share of its host's memory; None = unknown, and then not checked.
     """
 
     categories: dict[str, float]
@@ -61,11 +66,18 @@ class MemoryUse:
     reserved_bytes: float
     context_bytes: float
     capacity_bytes: float
+    host_bytes: float = 0.0
+    host_capacity_bytes: float | None = None
 
     @property
     def fits(self) -> bool:
-        """Whether reserved memory and context stay within the device."""
-        return self.reserved_bytes + self.context_bytes <= self.capacity_bytes
+        """Whether reserved memory and context stay within the device, and what is offloaded within the host."""
+        return self.reserved_bytes + self.context_bytes <= self.capacity_bytes and self.fits_host
+
+    @property
+    def fits_host(self) -> bool:
+        """Whether what is offloaded stays within the device's share of its host."""
+        return self.host_capacity_bytes is None or self.host_bytes <= self.host_capacity_bytes
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +103,7 @@ class Result:
     capacity_bytes: float
     reserved_factor: float
     _core_result: Any = field(repr=False)
+    host_capacity_bytes: float | None = None
 
     @property
     def devices(self) -> int:
@@ -175,6 +188,8 @@ class Result:
             reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
             capacity_bytes=self.capacity_bytes,
+            host_bytes=report.host_bytes,
+            host_capacity_bytes=self.host_capacity_bytes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -204,6 +219,8 @@ class Result:
                 "reserved_bytes": peak.reserved_bytes,
                 "context_bytes": peak.context_bytes,
                 "capacity_bytes": peak.capacity_bytes,
+                "host_bytes": max(use.host_bytes for use in self.memory),
+                "host_capacity_bytes": self.host_capacity_bytes,
                 "categories": peak.categories,
                 "stages": [
                     {"allocated_bytes": use.allocated_bytes, "reserved_bytes": use.reserved_bytes, "fits": use.fits}

@@ -60,8 +60,9 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
 
 StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
-               const std::vector<double>& slowdown) {
-  return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events, keep_traffic, slowdown});
+               const std::vector<double>& slowdown, double host_Bps, double host_memory_Bps) {
+  return simulate({model, device, network, strategy, profile, seq_len, {host_Bps, host_memory_Bps}},
+                  {expand, keep_events, keep_traffic, slowdown});
 }
 
 void bind_memory_report(py::module_& m) {
@@ -75,10 +76,12 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
+      .def_readonly("host_bytes", &MemoryReport::host_bytes)
       .def_property_readonly("allocated", &MemoryReport::allocated)
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
-                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context));
+                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context,
+                   &MemoryReport::host_bytes));
 }
 
 void bind_breakdown(py::module_& m) {
@@ -91,13 +94,15 @@ void bind_breakdown(py::module_& m) {
       .def_readonly("exposed_cp_s", &Breakdown::exposed_cp_s)
       .def_readonly("exposed_ep_s", &Breakdown::exposed_ep_s)
       .def_readonly("exposed_dp_s", &Breakdown::exposed_dp_s)
+      .def_readonly("offload_s", &Breakdown::offload_s)
       .def_readonly("pipeline_s", &Breakdown::pipeline_s)
       .def_readonly("host_s", &Breakdown::host_s)
       .def_readonly("fixed_s", &Breakdown::fixed_s)
       .def_property_readonly("total_s", &Breakdown::total_s)
       .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
                    &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
-                   &Breakdown::exposed_dp_s, &Breakdown::pipeline_s, &Breakdown::host_s, &Breakdown::fixed_s));
+                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::host_s,
+                   &Breakdown::fixed_s));
 }
 
 }  // namespace
@@ -115,6 +120,11 @@ void bind_simulator(py::module_& m) {
       .value("INPUT_GRAD", TaskKind::InputGrad)
       .value("WEIGHT_GRAD", TaskKind::WeightGrad)
       .value("COPY_REDUCE", TaskKind::CopyReduce)
+      .value("REPLICA_REDUCE", TaskKind::ReplicaReduce)
+      .value("GRAD_OFFLOAD", TaskKind::GradOffload)
+      .value("PARAM_UPLOAD", TaskKind::ParamUpload)
+      .value("ACTIVATION_OFFLOAD", TaskKind::ActivationOffload)
+      .value("ACTIVATION_RELOAD", TaskKind::ActivationReload)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(
@@ -157,5 +167,5 @@ void bind_simulator(py::module_& m) {
                    &StepResult::traffic_bytes));
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
-        Release());
+        "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0, Release());
 }

@@ -9,6 +9,12 @@
 
 namespace dts {
 
+// A device's part of its node's host.
+struct HostShare {
+  double copy_Bps = 0;    // between device and host memory, per direction; 0 = unknown
+  double memory_Bps = 0;  // of the host's memory; 0 = unknown
+};
+
 struct Job {
   const ModelSpec& model;
   const DeviceSpec& device;  // the slowest of a synchronous job
@@ -16,12 +22,16 @@ struct Job {
   Strategy strategy;
   FrameworkProfile profile;
   double seq_len = 1;
+  HostShare host = {};
 
   double tokens_per_sample() const noexcept { return model.tokens_per_sample > 0 ? model.tokens_per_sample : seq_len; }
   int micro_batches() const noexcept { return strategy.global_batch / (strategy.dp * strategy.micro_batch); }
 };
 
-// Throws ConfigError with every violation of every description.
+// Throws ConfigError with every violation of every description, MissingDataError where a host is needed and not known.
 void check_job(const Job& job);
+
+// The profile with what the strategy decides in its place.
+FrameworkProfile effective_profile(const Job& job);
 
 }  // namespace dts

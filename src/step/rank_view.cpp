@@ -14,7 +14,8 @@ RankView RankView::folded(int pp) {
     view.lanes.push_back({{s}});
   }
   view.replica_of.assign(static_cast<std::size_t>(pp), 0);
-  view.lane_of = view.replica_of;
+  view.replica_lanes = view.lanes;
+  view.lane_of = view.replica_lane_of = view.replica_of;
   return view;
 }
 
@@ -38,9 +39,7 @@ RankView RankView::expanded(const RankGrid& grid) {
     }
   }
   view.units.resize(pp);
-  view.lanes.resize(pp);
   view.replica_of.resize(world);
-  view.lane_of.resize(world);
   for (int rank = 0; rank < view.ranks; ++rank) {
     auto& units = view.units[static_cast<std::size_t>(grid.coordinate(rank, Axis::PP))];
     const int first = find(rank);
@@ -49,11 +48,17 @@ RankView RankView::expanded(const RankGrid& grid) {
     if (first == rank) units.emplace_back();
     units[static_cast<std::size_t>(replica)].push_back(rank);
   }
-  for (std::vector<int>& group : grid.groups(Axis::DP_CP)) {
-    auto& lanes = view.lanes[static_cast<std::size_t>(grid.coordinate(group.front(), Axis::PP))];
-    for (int rank : group) view.lane_of[static_cast<std::size_t>(rank)] = static_cast<int>(lanes.size());
-    lanes.push_back(std::move(group));
-  }
+  const auto lay = [&](Axis axis, std::vector<std::vector<std::vector<int>>>& all, std::vector<int>& lane_of) {
+    all.resize(pp);
+    lane_of.resize(world);
+    for (std::vector<int>& group : grid.groups(axis)) {
+      auto& lanes = all[static_cast<std::size_t>(grid.coordinate(group.front(), Axis::PP))];
+      for (int rank : group) lane_of[static_cast<std::size_t>(rank)] = static_cast<int>(lanes.size());
+      lanes.push_back(std::move(group));
+    }
+  };
+  lay(Axis::DP_SHARD, view.lanes, view.lane_of);
+  if (grid.size(Axis::DP_REPLICA) > 1) lay(Axis::DP_REPLICA, view.replica_lanes, view.replica_lane_of);
   return view;
 }
 

@@ -12,9 +12,10 @@ struct RankView {
   int ranks = 0;
   // units[pipeline rank][replica]: member ranks.
   std::vector<std::vector<std::vector<int>>> units;
-  // lanes[pipeline rank][lane]: member ranks of one data-parallel collective.
-  std::vector<std::vector<std::vector<int>>> lanes;
-  std::vector<int> replica_of, lane_of;  // per rank
+  // lanes[pipeline rank][lane]: member ranks of one data-parallel collective; replica_lanes: across the groups that
+  // shard states.
+  std::vector<std::vector<std::vector<int>>> lanes, replica_lanes;
+  std::vector<int> replica_of, lane_of, replica_lane_of;  // per rank
 
   static RankView folded(int pp);
   // Ranks joined by a tensor, context, expert or expert-tensor group, directly or through others, form a unit.

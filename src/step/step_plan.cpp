@@ -4,10 +4,10 @@
 #include <map>
 #include <utility>
 
-#include "compute/optimizer.hpp"
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
 #include "schedule/check_order.hpp"
+#include "step/data_parallel.hpp"
 #include "step/step_memory.hpp"
 
 namespace dts {
@@ -16,26 +16,26 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid) {}
+  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid), parallel_(job, groups_) {}
 
   PlannedStep plan() {
     PlannedStep step;
     price(step.priced);
     place(step);
-    for (StageCost& stage : step.plan.stages) step.plan.comm.push_back(stage_comm(stage));
+    for (std::size_t v = 0; v < step.plan.stages.size(); ++v) {
+      step.plan.comm.emplace_back();
+      step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
+    }
     pipeline_transfers(step.plan);
     schedule(step);
-    for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
+    for (int rank = 0; rank < s_.pp; ++rank) {
+      step.plan.optimizer_s.push_back(parallel_.optimizer_s(updated_parameters(step.plan, rank)));
+    }
     StepPlan& p = step.plan;
     if (job_.model.tied_embeddings && !placement_.ends_meet()) tied_reduce(p);
     if (placement_.copies() == 2) copy_reduce(p);
-    p.zero = s_.zero;
-    p.overlap_grad_reduce = s_.overlap_grad_reduce;
-    p.overlap_param_gather = s_.overlap_param_gather;
-    p.gather_before_reduce = job_.profile.fsdp_gather_before_reduce;
-    p.gather_once = job_.profile.fsdp_keeps_under_pp && s_.pp > 1;
-    p.reshard_after_forward = job_.profile.reshard_after_forward;
-    p.reduce_every_micro_batch = job_.profile.fsdp_reduce_every_micro_batch && !p.gather_once;
+    parallel_.set_rules(p);
+    if (s_.offload_activations > 0) price_activation_copies(job_, step, groups_.grid());
     return step;
   }
 
@@ -51,11 +51,21 @@ class Planner {
     for (const LayerRun& run : job_.model.layers) add(run.block, BlockRole::Layer);
     add(job_.model.head, BlockRole::Head);
     if (job_.model.tied_embeddings && placement_.ends_meet()) {  // one table serves both ends
-      priced.blocks.back()->dense_parameters -= embedding_parameters();
-      priced.blocks.back()->dense_trainable -= embedding_parameters();
-      priced.blocks.back()->dense_gathered_bytes -= embedding_parameters() * priced.sizes.activation_bytes;
+      drop_table(*priced.blocks.back(), priced.sizes.activation_bytes);
     }
     sizes_ = priced.sizes;
+  }
+
+  void drop_table(BlockCost& head, double width) const {
+    const double table = embedding_parameters();
+    head.dense_parameters -= table;
+    head.dense_trainable -= table;
+    head.dense_gathered_bytes -= table * width;
+    for (OpCost& op : head.ops) {
+      if (op.trainable < table) continue;
+      op.trainable -= table, op.gathered_bytes -= table * width;
+      break;
+    }
   }
 
   void place(PlannedStep& step) const {
@@ -95,53 +105,6 @@ class Planner {
     return times;
   }
 
-  // Dense weights are replicated over dp * cp, experts over edp: one collective each.
-  static std::vector<CollectiveCall> calls(CollectiveKind kind, double bytes, double dense, double expert) {
-    std::vector<CollectiveCall> list;
-    if (dense > 0) list.push_back({kind, Axis::DP_CP, bytes * dense});
-    if (expert > 0) list.push_back({kind, Axis::EDP, bytes * expert});
-    return list;
-  }
-
-  double seconds(const std::vector<CollectiveCall>& list) const {
-    double total = 0;
-    for (const CollectiveCall& call : list) total += groups_.seconds(call);
-    return total;
-  }
-
-  StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
-    StageComm::Unit u;
-    u.end = end;
-    if (s_.zero > 0) {
-      u.gather = calls(CollectiveKind::AllGather, 1, sums.dense_gathered_bytes, sums.expert_gathered_bytes);
-    }
-    u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
-                     job_.profile.grad_reduce_bytes, sums.dense_trainable, sums.expert_trainable);
-    u.gather_s = seconds(u.gather);
-    u.reduce_s = seconds(u.reduce);
-    return u;
-  }
-
-  StageComm stage_comm(const StageCost& stage) const {
-    StageComm comm;
-    if (s_.dp * s_.cp == 1) return comm;
-    const double bucket = std::max(job_.profile.bucket_parameters, job_.profile.bucket_parameters_per_rank * s_.dp * s_.cp);
-    BlockCost open;  // parameter sums of the open unit
-    for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
-      open.dense_parameters += stage.blocks[b]->dense_parameters;
-      open.expert_parameters += stage.blocks[b]->expert_parameters;
-      open.dense_gathered_bytes += stage.blocks[b]->dense_gathered_bytes;
-      open.expert_gathered_bytes += stage.blocks[b]->expert_gathered_bytes;
-      open.dense_trainable += stage.blocks[b]->dense_trainable;
-      open.expert_trainable += stage.blocks[b]->expert_trainable;
-      const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= bucket;
-      if (!full && b + 1 < stage.blocks.size()) continue;
-      comm.units.push_back(unit(b + 1, open));
-      open = {};
-    }
-    return comm;
-  }
-
   void pipeline_transfers(StepPlan& plan) const {
     if (s_.pp == 1) return;
     const std::vector<std::vector<int>> pipelines = groups_.grid().groups(Axis::PP);
@@ -170,18 +133,7 @@ class Planner {
         expert += block->expert_trainable;
       }
     }
-    if (s_.zero > 0) {
-      dense /= s_.dp * s_.cp;
-      expert /= groups_.grid().size(Axis::EDP);
-    }
-    return dense + expert;
-  }
-
-  double optimizer_s(const StepPlan& plan, int rank) const {
-    const double parameters = updated_parameters(plan, rank);
-    // The profile's bytes are Adam's; each fp32 state that another rule lacks saves a read and a write.
-    const int missing = s_.optimizer == Optimizer::Adam ? 0 : s_.optimizer == Optimizer::Momentum ? 1 : 2;
-    return optimizer_time_s(job_.device, parameters, std::max(0.0, job_.profile.optimizer_bytes - 8.0 * missing));
+    return parallel_.owned(dense, expert);
   }
 
   double embedding_parameters() const {  // of the table alone, on one rank
@@ -211,6 +163,7 @@ class Planner {
   const Strategy& s_;
   StagePlacement placement_;
   GroupPricer groups_;
+  DataParallel parallel_;
   LocalSizes sizes_;
 };
 

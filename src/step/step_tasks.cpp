@@ -17,10 +17,10 @@ TaskId StepTasks::add(const TaskInfo& info, double seconds, const std::vector<in
   return out_.program.add(seconds, streams, deps);
 }
 
-Tasks StepTasks::collective(TaskKind kind, double seconds, int rank, int stage, int micro_batch, int piece,
-                            const std::vector<Tasks>& after) {
+Tasks StepTasks::collective(TaskInfo info, double seconds, int rank, const std::vector<Tasks>& after) {
   Tasks ids;
-  for (const std::vector<int>& lane : view_.lanes[static_cast<std::size_t>(rank)]) {
+  const auto& lanes = info.stream == StreamKind::Replica ? view_.replica_lanes : view_.lanes;
+  for (const std::vector<int>& lane : lanes[static_cast<std::size_t>(rank)]) {
     Tasks deps;
     int previous = -1;
     for (int member : lane) {  // members of one replica are adjacent: its tasks once are enough
@@ -29,15 +29,17 @@ Tasks StepTasks::collective(TaskKind kind, double seconds, int rank, int stage, 
       append(deps, after[static_cast<std::size_t>(replica)]);
       previous = replica;
     }
-    ids.push_back(add({kind, StreamKind::DataParallel, lane.front(), stage, micro_batch, piece}, seconds, lane, deps));
+    info.rank = lane.front();
+    ids.push_back(add(info, seconds, lane, deps));
   }
   return ids;
 }
 
-Tasks StepTasks::lanes_of(const std::vector<int>& members, const Tasks& lane_tasks) const {
+Tasks StepTasks::lanes_of(const std::vector<int>& members, const Tasks& lane_tasks, StreamKind stream) const {
   Tasks deps;
+  const std::vector<int>& lane_of = stream == StreamKind::Replica ? view_.replica_lane_of : view_.lane_of;
   for (int member : members) {
-    const TaskId task = lane_tasks[static_cast<std::size_t>(view_.lane_of[static_cast<std::size_t>(member)])];
+    const TaskId task = lane_tasks[static_cast<std::size_t>(lane_of[static_cast<std::size_t>(member)])];
     if (std::find(deps.begin(), deps.end(), task) == deps.end()) deps.push_back(task);
   }
   return deps;

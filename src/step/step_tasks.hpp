@@ -19,10 +19,11 @@ class StepTasks {
 
   // One task on one stream of each rank.
   TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps);
-  // One data-parallel collective: a task on every lane of the pipeline rank. `after[u]`: tasks of unit u.
-  Tasks collective(TaskKind kind, double seconds, int rank, int stage, int micro_batch, int piece, const std::vector<Tasks>& after);
+  // One data-parallel collective: a task on every lane of the pipeline rank, those of the shards or of their replicas as
+  // its stream says. `after[u]`: tasks of unit u; empty = none.
+  Tasks collective(TaskInfo info, double seconds, int rank, const std::vector<Tasks>& after);
   // The lane tasks that members of a unit take part in.
-  Tasks lanes_of(const std::vector<int>& members, const Tasks& lane_tasks) const;
+  Tasks lanes_of(const std::vector<int>& members, const Tasks& lane_tasks, StreamKind stream = StreamKind::DataParallel) const;
   double slowdown(const std::vector<int>& members) const;  // of the slowest member
 
   StepProgram finish() && { return std::move(out_); }

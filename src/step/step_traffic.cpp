@@ -22,8 +22,9 @@ class CallCounts {
       case TaskKind::Forward:
       case TaskKind::Backward:
       case TaskKind::InputGrad: add_blocks(v, info.piece, info.kind == TaskKind::Forward); break;
-      case TaskKind::ParamGather: add(v, comm.units[static_cast<std::size_t>(info.piece)].gather); break;
+      case TaskKind::ParamGather: add(v, gathered(comm.units[static_cast<std::size_t>(info.piece)], info.regather)); break;
       case TaskKind::GradReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].reduce); break;
+      case TaskKind::ReplicaReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].replica); break;
       default: break;
     }
   }
@@ -37,28 +38,25 @@ class CallCounts {
   }
 
  private:
-  void add(std::size_t stage, const std::vector<CollectiveCall>& calls) {
+  static const std::vector<CollectiveCall>& gathered(const StageComm::Unit& unit, bool again) {
+    return again && unit.regather_s >= 0 ? unit.regather : unit.gather;
+  }
+
+  void add(std::size_t stage, const std::vector<CollectiveCall>& calls, double share = 1) {
     for (const CollectiveCall& call : calls) {
-      counts_[{placement_.rank_of(static_cast<int>(stage)), call}] += 1;
+      counts_[{placement_.rank_of(static_cast<int>(stage)), call}] += share;
     }
   }
 
   void add_blocks(std::size_t v, int piece, bool forward) {
     const auto& blocks = plan_.stages[v].blocks;
-    std::size_t first = 0, end = blocks.size();
-    if (piece >= 0) {
-      const auto p = static_cast<std::size_t>(piece);
-      first = p == 0 ? 0 : plan_.comm[v].units[p - 1].end;
-      end = plan_.comm[v].units[p].end;
-    }
-    for (std::size_t b = first; b < end; ++b) {
-      if (forward) {
-        add(v, blocks[b]->forward_calls);
-      } else {
-        add(v, blocks[b]->recompute_calls);
-        add(v, blocks[b]->backward_calls);
-      }
-    }
+    const auto one = [&](std::size_t b, double share) {
+      if (forward) return add(v, blocks[b]->forward_calls, share);
+      add(v, blocks[b]->recompute_calls, share);
+      add(v, blocks[b]->backward_calls, share);
+    };
+    if (piece >= 0) return for_unit_blocks(plan_.comm[v], static_cast<std::size_t>(piece), forward, one);
+    for (std::size_t b = 0; b < blocks.size(); ++b) one(b, 1);
   }
 
   const StepPlan& plan_;

@@ -61,6 +61,8 @@ def simulate(
     ------
     ConfigError
         Listing every rule that the job violates, with the nearest legal values.
+    MissingDataError
+        If the strategy offloads and the node does not say how fast its host is.
 
     Examples
     --------
@@ -89,6 +91,8 @@ def simulate(
         float(seq_len),
         expand,
         keep_events,
+        host_Bps=core_cluster.node.host_Bps,
+        host_memory_Bps=core_cluster.node.host_memory_Bps / cluster.node.devices,
     )
     return Result(
         step_time_s=core.step_time_s,
@@ -100,6 +104,7 @@ def simulate(
         capacity_bytes=device.hbm_bytes,
         reserved_factor=profile.reserved_factor,
         _core_result=core,
+        host_capacity_bytes=None if cluster.node.host_bytes is None else cluster.node.host_bytes / cluster.node.devices,
     )
 
 
