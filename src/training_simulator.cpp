@@ -41,7 +41,8 @@ double communication_s(const StepPlan& plan, const StepProgram& step, const Time
     }
   }
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    if (step.tasks[task].stream == StreamKind::Compute) continue;
+    const StreamKind kind = step.tasks[task].stream;
+    if (kind == StreamKind::Compute || kind == StreamKind::ToHost || kind == StreamKind::FromHost) continue;
     step.program.for_streams(task, [&](StreamId stream) {
       per_rank[stream / kStreamsPerRank] += timeline.end_s[task] - timeline.start_s[task];
     });

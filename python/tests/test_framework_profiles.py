@@ -27,6 +27,13 @@ OTHER = {
     "attention_kernel": "fa2",
     "main_grad_bytes": 2.0,
     "moe_dispatcher": "allgather",
+    "fsdp_backward_prefetch": "none",
+    "bucket_parameters": 1e6,
+    "first_bucket_parameters": 1e6,
+    "param_gather_ahead": 0,
+    "fsdp_reductions_in_flight": 1,
+    "fsdp_unsharded_stages": 1,
+    "host_update_efficiency": 0.8,
 }
 GPT = language_model("gpt", [gpt_block(1024, 16)] * 4, 1024, 50_304, positions=1024)
 JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
@@ -38,6 +45,11 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("qwen3-30b-a3b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, micro_batch=1, global_batch=16)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(tp=4, zero=1, micro_batch=2, global_batch=16, precision="fp8")),
     (GPT, "1xdgx-h100", dts.Strategy(micro_batch=8, global_batch=64)),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(pp=2, zero=1, global_batch=32)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(pp=2, vpp=4, zero=3, global_batch=16)),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(zero=1, global_batch=32, overlap_grad_reduce=False)),
+    ("llama-3.2-1b", "4xdgx-h100", dts.Strategy(zero=3, reshard_after_forward=False, global_batch=32)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(zero=2, global_batch=16, offload_optimizer=True)),
 )
 
 

@@ -171,6 +171,7 @@ std::vector<std::vector<int>> RankGrid::groups(Axis axis) const {
       const int parts = static_cast<int>(whole.size()) / size(axis);
       for (int i = 0; i < parts; ++i) all.push_back(part(whole, across ? i : i * size(axis), axis));
     }
+    std::sort(all.begin(), all.end());
     return all;
   }
   for (int rank = 0; rank < world_; ++rank) {

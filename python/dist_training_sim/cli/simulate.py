@@ -15,14 +15,14 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel.expert_load import Dispatcher, LoadKind
-from ..parallel.strategy import ContextComm, Fp8Recipe, Optimizer, Precision, Recompute, Schedule, Strategy
+from ..parallel.strategy import ContextComm, Fp8Recipe, GradDtype, Optimizer, Precision, Recompute, Schedule, Strategy
 from ..result import Result
 from ..simulator.simulate import checked_seq_len
 from ..simulator.simulate import simulate as run
 from ..verbs import cluster_of, gather, model_of
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode, complain, warn
-from .step import memory_of_limit, step_tables
+from .step import host_of_limit, memory_of_limit, step_tables
 
 __all__ = ["EXAMPLES", "simulate"]
 
@@ -80,6 +80,12 @@ def simulate(
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,
     overlap_grad_reduce: Annotated[bool, _option("Reduce gradients during the last backward.")] = True,
     overlap_param_gather: Annotated[bool, _option("Gather weights during the first forward.")] = True,
+    dp_replicas: Annotated[int, _option("Groups that each hold all sharded states (HSDP).")] = 1,
+    reshard_after_forward: Annotated[str, _option("FSDP frees weights after forward: true, false or a group size.", "framework")] = "",
+    grad_dtype: Annotated[str, _option("Type of gradients and their reduction.", metavar=_choices(GradDtype))] = "framework",
+    offload_optimizer: Annotated[bool, _option("Optimizer states and update on the host.")] = False,
+    offload_parameters: Annotated[bool, _option("FSDP shards on the host.")] = False,
+    offload_activations: Annotated[float, _option("Share of saved activations kept on the host.")] = 0.0,
     rank_order: Annotated[str, _option("Axes from the fastest varying rank to the slowest.")] = "tp-cp-ep-dp-pp",
     layers_per_stage: Annotated[str, _option("Layers of each virtual stage, as 3,4,4,3.", "even")] = "",
     first_rank_layers: Annotated[int, _option("Layers of the first pipeline rank; 0 = as the others.")] = 0,
@@ -111,16 +117,17 @@ def _read(
     model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""
-    stages = layout.pop("layers_per_stage")
+    stages, reshard = layout.pop("layers_per_stage"), layout.pop("reshard_after_forward")
     layout["custom_order"] = tuple(part.strip() for part in layout["custom_order"].split(";")) if layout["custom_order"] else ()
-    described, hardware, even, profile, layers = gather(
+    described, hardware, even, profile, layers, group = gather(
         lambda: model_of(model),
         lambda: cluster_of(cluster),
         lambda: Strategy(**layout),
         lambda: FrameworkProfile.from_catalog(framework),
         lambda: _stages(stages),
+        lambda: _reshard(reshard),
     )
-    strategy = even.replace(layers_per_stage=layers)
+    strategy = even.replace(layers_per_stage=layers, reshard_after_forward=group)
     if seq_len is None:
         gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy))
     return described, hardware, strategy, profile
@@ -131,6 +138,18 @@ def _stages(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
+
+
+def _reshard(text: str) -> bool | int | None:
+    words: dict[str, bool | None] = {"": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(
+            f"strategy.reshard_after_forward: got {text!r}, expected true, false or a number of ranks"
+        ) from None
 
 
 def _check_layout(model: Model, cluster: Cluster, strategy: Strategy) -> None:
@@ -158,5 +177,9 @@ def _draw(result: Result, file: Path) -> None:
 def _verdict(result: Result) -> ExitCode:
     if result.fits:
         return ExitCode.OK
-    complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
+    host = max(result.memory, key=lambda use: use.host_bytes)
+    if not host.fits_host:
+        complain(f"does not fit: {host_of_limit(host)}; raise zero or offload less")
+    else:
+        complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
     return ExitCode.DOES_NOT_FIT
