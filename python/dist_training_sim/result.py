@@ -67,7 +67,7 @@ class MemoryUse:
     context_bytes: float
     capacity_bytes: float
     host_bytes: float = 0.0
-    host_capacity_bytes: float | None = None
+    host_capacity_bytes: float | None = field(default=None, compare=False)
 
     @property
     def fits(self) -> bool:

@@ -10,7 +10,7 @@
 #include "parallel/stages.hpp"
 #include "pricing/recompute.hpp"
 #include "schedule/tape.hpp"
-#include "step/gather_order.hpp"
+#include "step/gathered_bytes.hpp"
 
 namespace dts {
 
@@ -211,43 +211,13 @@ class StepMemory {
     }
     if (!ops.empty()) r.temporaries += dummy_gradient_bytes(ops, context_, s_.ep);
     if (s_.zero == 3) {
-      r.gathered_parameters = gathered_bytes(rank, largest_block, root, width);
+      r.gathered_parameters = gathered_bytes({largest_block, root, width, p_.main_grad_bytes}, step_.plan, rank, s_.reshard_after_forward);
     }
     if (context_.sequence_parallel) {
       r.communication_buffers += gather_buffer_bytes(tokens_, job_.model.hidden, p_.gather_buffers, width);
     }
     const double boundary = tokens_ / step_.priced.sizes.token_share() * job_.model.hidden * width;
     r.communication_buffers += p2p_buffer_bytes(boundary, s_.pp, s_.vpp);
-  }
-
-  double gathered_bytes(int rank, double largest_block, double root, double width) const {
-    if (step_.plan.keeps_gathered) return kept_gathered(rank, width);
-    double parameters = 0;
-    for (int c = 0; c < placement_.chunks; ++c) parameters += parameters_of(placement_.stage_of(rank, c));
-    const StepPlan& plan = step_.plan;
-    if (!plan.reshard_after_forward || plan.gather_ahead == 0) return fsdp_unsharded_bytes(parameters, largest_block, width);
-    const double between = s_.reshard_after_forward > 1 ? parameters * width / s_.reshard_after_forward : 0;
-    return between + fsdp_live_bytes(largest_block, root, width, plan.gather_ahead);
-  }
-
-  double parameters_of(int stage) const {
-    double parameters = 0;
-    for (const BlockCost* block : step_.plan.stages[static_cast<std::size_t>(stage)].blocks) {
-      parameters += block->dense_parameters + block->expert_parameters;
-    }
-    return parameters;
-  }
-
-  // Unsharded parameters between passes, and the gradients of all stages, which accumulate until the last backward.
-  double kept_gathered(int rank, double width) const {
-    double weights = 0, gradients = 0;
-    for (const std::vector<int>& stages : gathered_stages(step_.plan, rank)) {
-      double held = 0;
-      for (int stage : stages) held += parameters_of(stage);
-      weights = std::max(weights, held);
-    }
-    for (int chunk = 0; chunk < placement_.chunks; ++chunk) gradients += parameters_of(placement_.stage_of(rank, chunk));
-    return weights * width + gradients * p_.main_grad_bytes;
   }
 
   // 1F1B runs backward right after the head's forward; GPipe keeps the logits of every micro-batch.
