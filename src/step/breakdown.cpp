@@ -8,12 +8,12 @@ namespace {
 
 double exposed(const PassCost& cost, Axis axis) { return cost.exposed_s[static_cast<std::size_t>(axis)]; }
 
-void add_pass(Breakdown& b, const PassCost& cost, double hidden, double& kernel_s) {
-  kernel_s += cost.compute_s;
-  b.exposed_tp_s += exposed(cost, Axis::TP);
-  b.exposed_cp_s += exposed(cost, Axis::CP);
-  b.exposed_ep_s += (1 - hidden) * (exposed(cost, Axis::EP) + exposed(cost, Axis::ETP));
-  b.host_s += cost.host_s;
+void add_pass(Breakdown& b, const PassCost& cost, double share, double hidden, double& kernel_s) {
+  kernel_s += share * cost.compute_s;
+  b.exposed_tp_s += share * exposed(cost, Axis::TP);
+  b.exposed_cp_s += share * exposed(cost, Axis::CP);
+  b.exposed_ep_s += share * (1 - hidden) * (exposed(cost, Axis::EP) + exposed(cost, Axis::ETP));
+  b.host_s += share * cost.host_s;
 }
 
 // The blocks of one forward or backward pass of a stage, all of them or one piece.
@@ -23,11 +23,9 @@ void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info) {
   const StageComm& comm = plan.comm[v];
   const bool forward = info.kind == TaskKind::Forward;
   const auto add = [&](std::size_t block, double share) {
-    Breakdown part;
     const PassParts parts = parts_of(*stage.blocks[block], pass_of(info.kind));
-    if (parts.again) add_pass(part, *parts.again, info.hidden, part.recompute_s);
-    add_pass(part, *parts.cost, info.hidden, forward ? part.forward_s : part.backward_s);
-    b.add(part, share);
+    if (parts.again) add_pass(b, *parts.again, share, info.hidden, b.recompute_s);
+    add_pass(b, *parts.cost, share, info.hidden, forward ? b.forward_s : b.backward_s);
   };
   if (info.piece >= 0) return for_unit_blocks(comm, static_cast<std::size_t>(info.piece), forward, add);
   for (std::size_t i = 0; i < stage.blocks.size(); ++i) add(i, 1);

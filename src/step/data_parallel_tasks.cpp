@@ -45,25 +45,32 @@ DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int 
   std::vector<Tasks>& issued = issued_[static_cast<std::size_t>(stage)];
   const bool own = !stages.empty() && stages.front() == stage, early = !issued.empty();
   Flow flow{pass, rank, stage, pieces_of(plan_, pass, stage, {own || early, reduces(pass, stage), hidden}), {}, {}};
+  const auto gather_others = [&] {
+    for (int other : stages) {
+      if (other != stage) gather_stage(flow, other);
+    }
+  };
+  if (flow.whole()) {
+    gather_others();
+    return flow;
+  }
   flow.gathered.resize(flow.pieces.size()), flow.reloaded.resize(flow.pieces.size());
   if (early) {
     for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
-      if (flow.pieces[i].index >= 0) flow.gathered[i] = issued[static_cast<std::size_t>(flow.pieces[i].index)];
+      flow.gathered[i] = issued[static_cast<std::size_t>(flow.pieces[i].index)];
     }
     issued.clear();
   } else if (own) {
     gather_own(flow, stages.size() > 1);
   }
-  for (int other : stages) {
-    if (other != stage) gather_stage(flow, other);
-  }
+  gather_others();
   reload(flow, 0);
   return flow;
 }
 
 std::vector<Tasks> DataParallelTasks::before(Flow& flow, std::size_t i) {
-  if (prefetch(flow) == BackwardPrefetch::Pre) gather(flow, i + ahead(), plan_.gather_ahead);
-  reload(flow, i + 1);
+  if (!flow.whole() && prefetch(flow) == BackwardPrefetch::Pre) gather(flow, i + ahead(), plan_.gather_ahead);
+  if (!flow.whole()) reload(flow, i + 1);
   const auto& units = tasks_.units(flow.rank);
   const RankState& state = at(flow.rank);
   std::vector<Tasks> waits(units.size());
@@ -71,11 +78,12 @@ std::vector<Tasks> DataParallelTasks::before(Flow& flow, std::size_t i) {
   const std::size_t back = blocking() ? 1 : 1 + static_cast<std::size_t>(plan_.reductions_in_flight);
   const bool limited = blocking() || plan_.reductions_in_flight > 0;
   for (std::size_t u = 0; u < units.size(); ++u) {
-    if (!flow.gathered[i].empty()) append(waits[u], tasks_.lanes_of(units[u], flow.gathered[i]));
+    if (!flow.whole() && !flow.gathered[i].empty()) append(waits[u], tasks_.lanes_of(units[u], flow.gathered[i]));
     if (limited && state.reductions.size() >= back) {
       append(waits[u], tasks_.lanes_of(units[u], state.reductions[state.reductions.size() - back]));
     }
   }
+  if (flow.whole()) return waits;
   if (!flow.reloaded[i].empty()) append_each(waits, flow.reloaded[i]);
   if (flow.pieces[i].offloads && state.offloads.size() >= kTapesInTransit) {
     append_each(waits, state.offloads[state.offloads.size() - kTapesInTransit]);
@@ -83,10 +91,13 @@ std::vector<Tasks> DataParallelTasks::before(Flow& flow, std::size_t i) {
   return waits;
 }
 
-void DataParallelTasks::after(Flow& flow, std::size_t i, const std::vector<Tasks>& done) {
+void DataParallelTasks::after(Flow& flow, std::size_t i, std::vector<Tasks> finished) {
   RankState& state = at(flow.rank);
   const Piece& piece = flow.pieces[i];
-  state.recent.push_back(done);
+  keep_last(state.recent, static_cast<std::size_t>(plan_.gather_ahead) + 3);
+  state.recent.push_back(std::move(finished));
+  if (flow.whole()) return;
+  const std::vector<Tasks>& done = state.recent.back();
   flow.done = i + 1;
   if (prefetch(flow) == BackwardPrefetch::Post) gather(flow, i + 1, 0);
   if (piece.reduces) reduce(flow.rank, flow.stage, flow.pass.micro_batch, piece.index, done);
@@ -98,7 +109,6 @@ void DataParallelTasks::after(Flow& flow, std::size_t i, const std::vector<Tasks
     for (const Tasks& tasks : state.offloads.back()) append(last, tasks);
   }
   if (prefetch(flow) == BackwardPrefetch::None) gather(flow, i + ahead(), plan_.overlap_param_gather ? plan_.gather_ahead : 0);
-  keep_last(state.recent, static_cast<std::size_t>(plan_.gather_ahead) + 3);
   keep_last(state.reductions, static_cast<std::size_t>(plan_.reductions_in_flight) + 1);
   keep_last(state.offloads, kTapesInTransit);
 }

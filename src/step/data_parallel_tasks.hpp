@@ -24,12 +24,14 @@ class DataParallelTasks {
     std::vector<Tasks> gathered;               // per piece: on each lane
     std::vector<std::vector<Tasks>> reloaded;  // per piece and unit of ranks
     std::size_t done = 0;                      // pieces emitted so far
+
+    bool whole() const { return pieces.front().index < 0; }  // nothing starts or is awaited in it
   };
   // `hidden`: share of expert exchanges that hides behind the pass it is paired with.
   Flow open(const Pass& pass, int rank, int stage, double hidden);
   // Before and after the compute of piece i; per unit of ranks, what the piece waits for, and its tasks.
   std::vector<Tasks> before(Flow& flow, std::size_t i);
-  void after(Flow& flow, std::size_t i, const std::vector<Tasks>& done);
+  void after(Flow& flow, std::size_t i, std::vector<Tasks> finished);
 
   const std::vector<Tasks>& last(int rank) const { return at(rank).recent.back(); }  // per unit of ranks
   void wait_for(int rank, TaskId reduction) { at(rank).leaving.push_back(reduction); }
