@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
 
-__all__ = ["breakdown_table", "headline", "host_of_limit", "layout_text", "memory_of_limit", "memory_table", "step_tables"]
+__all__ = [
+    "breakdown_table",
+    "headline",
+    "host_of_limit",
+    "layout_text",
+    "memory_of_limit",
+    "memory_table",
+    "step_tables",
+]
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 _SHORT = {

@@ -12,6 +12,12 @@ from .defaults import FrameworkDefaults
 __all__ = ["FrameworkProfile"]
 
 ATTENTION_KERNELS = ("", "fa2", "fa3", "cudnn")
+_CHOICES = {
+    "selective": ("core_attention", "alternate_matmuls"),
+    "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
+    "moe_dispatcher": ("alltoall", "allgather", "deepep"),
+    "fsdp_backward_prefetch": ("pre", "post", "none"),
+}
 MIB, GIB = 1024.0**2, 1024.0**3
 
 
@@ -50,13 +56,13 @@ class FrameworkProfile:
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
-        Gradients reduced together, filled from the stage's last parameter to its first: at least the first, and at least
-        the second times the data-parallel size. 0 and 0 = a block's.
+        Gradients reduced together, filled from the stage's last parameter to its first: at least the first, and at
+        least the second times the data-parallel size. 0 and 0 = a block's.
     first_bucket_parameters
         Size of the bucket that is full first; 0 = as the others.
     bucket_first_stage_only, buckets_without_overlap
-        Only the first chunk of pipeline rank 0 has buckets, the others one each; buckets also where gradients are reduced
-        after the last backward, otherwise one.
+        Only the first chunk of pipeline rank 0 has buckets, the others one each; buckets also where gradients are
+        reduced after the last backward, otherwise one.
     reduce_to_owner
         ZeRO-1 and 2 reduce each slice to its owner instead of a reduce-scatter.
     param_gather_ahead
@@ -66,8 +72,8 @@ class FrameworkProfile:
     fsdp_unsharded_stages
         With `fsdp_keeps_under_pp`: virtual stages of a rank that stay gathered, those it needs next; 0 = all.
     fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_keeps_under_pp
-        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; with pipeline stages, parameters
-        stay gathered and gradients are reduced once.
+        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; with pipeline stages,
+        parameters stay gathered and gradients are reduced once.
     fsdp_backward_prefetch
         When backward gathers the next unit: `"pre"` this one's compute, `"post"` it and before its reduction, or
         `"none"`: when it is reached, behind that reduction.
@@ -161,19 +167,15 @@ class FrameworkProfile:
                 problems.non_negative(where, value)
         if not isinstance(self.defaults, FrameworkDefaults):
             problems.add(f"framework {self.name}.defaults", self.defaults, "a FrameworkDefaults")
-        if self.selective not in ("core_attention", "alternate_matmuls"):
-            problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
         if self.main_grad_bytes not in (2, 4):
             problems.add(f"framework {self.name}.main_grad_bytes", self.main_grad_bytes, "2 (16-bit) or 4 (fp32)")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                expected = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                problems.add(f"framework {self.name}.{name}", getattr(self, name), expected)
         if self.attention_kernel not in ATTENTION_KERNELS:
             known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
             problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
-        if self.fsdp_backward_prefetch not in ("pre", "post", "none"):
-            problems.add(f"framework {self.name}.fsdp_backward_prefetch", self.fsdp_backward_prefetch, "pre, post or none")
-        if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
-            problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
-        if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):
-            problems.add(f"framework {self.name}.moe_dispatcher", self.moe_dispatcher, "alltoall, allgather or deepep")
         problems.raise_if_any()
 
     @classmethod
