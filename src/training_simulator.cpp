@@ -58,6 +58,19 @@ std::vector<double> checked_slowdown(const SimulateOptions& options, int world) 
   return drawn;
 }
 
+// A job as its framework runs it: the model placed, what the strategy decides in the profile's place.
+struct JobAsRun {
+  explicit JobAsRun(const Job& asked)
+      : placed(placed_model(asked.model, asked.strategy, asked.profile)),
+        job{placed, asked.device, asked.network, asked.strategy, effective_profile(asked), asked.seq_len, asked.other_devices,
+            asked.kinds, asked.host} {}
+  JobAsRun(const JobAsRun&) = delete;
+  JobAsRun& operator=(const JobAsRun&) = delete;
+
+  ModelSpec placed;
+  Job job;
+};
+
 // A job with its programs, ready to run with any slowdowns.
 struct Prepared {
   Prepared(const Job& j, bool needs_view)
@@ -133,8 +146,8 @@ double StepResult::mfu_full() const noexcept { return over_time(*this, model_flo
 double StepResult::hfu() const noexcept { return over_time(*this, hardware_flops); }
 
 StepResult simulate(const Job& asked, const SimulateOptions& options) {
-  const ModelSpec placed = placed_model(asked.model, asked.strategy, asked.profile);
-  const Job job{placed, asked.device, asked.network, asked.strategy, asked.profile, asked.seq_len, asked.other_devices, asked.kinds};
+  const JobAsRun run(asked);
+  const Job& job = run.job;
   check_job(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
   const Prepared ready(job, options.expand || !slowdown.empty());
@@ -177,11 +190,13 @@ StepResult simulate(const Job& asked, const SimulateOptions& options) {
   return r;
 }
 
-std::vector<double> step_times(const Job& job, const StragglerSpec& stragglers, std::int64_t first, int count) {
+std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers, std::int64_t first, int count) {
   Checker check;
   check.at_least("first", first, 0);
   check.at_least("count", count, 0);
   check.throw_if_any();
+  const JobAsRun run(asked);
+  const Job& job = run.job;
   check_job(job);
   const int world = static_cast<int>(world_size(job.strategy));
   check_stragglers(stragglers, world);

@@ -40,7 +40,7 @@ class Lifter {
 
   // Positions in a stage that do one instance of a task together.
   std::vector<Places> groups(const TaskInfo& info) const {
-    if (info.kind == TaskKind::ParamGather || info.kind == TaskKind::GradReduce) return view_.lanes;
+    if (space_of(info.kind) == Space::Lane) return view_.lanes;
     if (info.kind != TaskKind::Sync && info.kind != TaskKind::PipelineSend) return view_.units;
     std::vector<Places> all(1);
     for (std::uint32_t place = 0; place < view_.first_stage.size(); ++place) all.front().push_back(place);

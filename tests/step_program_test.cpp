@@ -106,8 +106,11 @@ TEST(StepProgram, ZeroTwoReducesEveryMicroBatch) {
 
 TEST(StepProgram, ZeroOneGathersBeforeTheFirstForwardOrAfterTheUpdate) {
   HandPlan hand = sharded_stage(3, 1, 1, 2, 4, 1, 0);
-  // Overlapped: only the first gather is waited for; 3 x 2 forward, 3 x 4 backward.
+  // Overlapped: only the first gather is waited for; 3 x 2 forward, 3 x 4 backward. Waiting for a bucket launches the
+  // next one: the third starts when forward reaches the second, at 3.
   EXPECT_EQ(folded_s(hand), 1 + 6 + 12);
+  EXPECT_EQ(ends(build_folded(hand.plan), TaskKind::ParamGather), (std::vector<double>{1, 2, 4}));
+  hand.plan.gather_ahead = 0;
   EXPECT_EQ(ends(build_folded(hand.plan), TaskKind::ParamGather), (std::vector<double>{1, 2, 3}));
   hand.plan.overlap_param_gather = false;
   EXPECT_EQ(folded_s(hand), 6 + 12 + 3);

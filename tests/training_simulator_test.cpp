@@ -192,7 +192,7 @@ TEST(Simulate, BadJobsNameTheirProblem) {
   };
   EXPECT_EQ(message(layout(1), bare_profile()), "");
   FrameworkProfile p = bare_profile();
-  p.reserved_factor = 0.5, p.step_cost_s = -1, p.bucket_parameters = 0;
+  p.reserved_factor = 0.5, p.step_cost_s = -1, p.bucket_parameters = -1;
   for (const char* part : {"reserved_factor", "step_cost_s", "bucket_parameters"}) {
     EXPECT_NE(message(layout(1), p).find(part), std::string::npos) << part;
   }

@@ -194,6 +194,7 @@ class NodeSpec(metaclass=_CoreType):
     nic_Bps: float
     host_bytes: float
     host_Bps: float
+    host_memory_Bps: float
     def __init__(self) -> None: ...
 
 class OtherNodes(metaclass=_CoreType):
@@ -435,6 +436,11 @@ class ExpertLoad(metaclass=_CoreType):
     seed: int
     def __init__(self) -> None: ...
 
+class GradDType(Enum):
+    FRAMEWORK = 0
+    BF16 = 1
+    FP32 = 2
+
 class Strategy(metaclass=_CoreType):
     dp: int
     tp: int
@@ -459,6 +465,12 @@ class Strategy(metaclass=_CoreType):
     cp_a2a: int
     overlap_grad_reduce: bool
     overlap_param_gather: bool
+    dp_replicas: int
+    reshard_after_forward: int
+    grad_dtype: GradDType
+    offload_optimizer: bool
+    offload_parameters: bool
+    offload_activations: float
     rank_order: str
     layers_per_stage: list[int]
     moe_dispatcher: Dispatcher
@@ -489,6 +501,11 @@ class TpOverlap(Enum):
     USERBUFFERS = 2
     ASYNC_TP = 3
 
+class BackwardPrefetch(Enum):
+    PRE = 0
+    POST = 1
+    NONE = 2
+
 class FrameworkProfile(metaclass=_CoreType):
     name: str
     selective: SelectiveRule
@@ -514,16 +531,24 @@ class FrameworkProfile(metaclass=_CoreType):
     grad_accumulate_bytes: float
     bucket_parameters: float
     bucket_parameters_per_rank: float
+    first_bucket_parameters: float
+    bucket_first_stage_only: bool
+    buckets_without_overlap: bool
+    reduce_to_owner: bool
+    param_gather_ahead: int
     fsdp_reduce_every_micro_batch: bool
     reshard_after_forward: bool
-    fsdp_gather_before_reduce: bool
+    fsdp_backward_prefetch: BackwardPrefetch
+    fsdp_reductions_in_flight: int
     fsdp_keeps_under_pp: bool
+    fsdp_unsharded_stages: int
     recompute_stops_early: bool
     p2p_blocking: bool
     p2p_blocking_interleaved: bool
     p2p_sliced_over_tp: bool
     p2p_metadata_messages: int
     optimizer_bytes: float
+    host_update_efficiency: float
     host_forward_s_per_op: float
     host_backward_s_per_op: float
     step_cost_s: float
@@ -549,6 +574,12 @@ class Axis(Enum):
     DP_CP = 7
     CP_HEADS = 8
     CP_SEQUENCE = 9
+    DP_SHARD = 10
+    DP_REPLICA = 11
+    DP_RESHARD = 12
+    EDP_SHARD = 13
+    EDP_REPLICA = 14
+    EDP_RESHARD = 15
 
 class RankGrid(metaclass=_CoreType):
     def __init__(self, strategy: Strategy) -> None: ...
@@ -1047,6 +1078,8 @@ class MemoryReport(metaclass=_CoreType):
     @property
     def context(self) -> float: ...
     @property
+    def host_bytes(self) -> float: ...
+    @property
     def allocated(self) -> float: ...
     def __getstate__(self) -> Any: ...
     def __setstate__(self, state: Any, /) -> None: ...
@@ -1068,6 +1101,8 @@ class Breakdown(metaclass=_CoreType):
     def exposed_ep_s(self) -> float: ...
     @property
     def exposed_dp_s(self) -> float: ...
+    @property
+    def offload_s(self) -> float: ...
     @property
     def pipeline_s(self) -> float: ...
     @property
@@ -1093,6 +1128,11 @@ class TaskKind(Enum):
     INPUT_GRAD = 8
     WEIGHT_GRAD = 9
     COPY_REDUCE = 10
+    REPLICA_REDUCE = 11
+    GRAD_OFFLOAD = 12
+    PARAM_UPLOAD = 13
+    ACTIVATION_OFFLOAD = 14
+    ACTIVATION_RELOAD = 15
 
 class Interconnect(metaclass=_CoreType):
     @staticmethod
@@ -1208,6 +1248,8 @@ def simulate(
     slowdown: Sequence[float] = ...,
     stragglers: StragglerSpec | None = None,
     other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
 ) -> StepResult: ...
 def step_times(
     model: ModelSpec,
@@ -1220,4 +1262,6 @@ def step_times(
     first: int,
     count: int,
     other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
 ) -> list[float]: ...

@@ -22,6 +22,7 @@ BREAKDOWN_LABELS = {
     "exposed_cp_s": "exposed context-parallel",
     "exposed_ep_s": "exposed expert-parallel",
     "exposed_dp_s": "exposed data-parallel",
+    "offload_s": "exposed offload copies",
     "pipeline_s": "pipeline bubble",
     "straggler_s": "waiting for slower ranks",
     "host_s": "host launch",
@@ -57,6 +58,10 @@ class MemoryUse:
         CUDA context and communicators, outside the allocator.
     capacity_bytes
         Device memory.
+    host_bytes
+        What lies in the host's memory for this rank: offloaded states and activations.
+    host_capacity_bytes
+        A device's share of its host's memory; None = unknown, and then not checked.
     """
 
     categories: dict[str, float]
@@ -64,11 +69,18 @@ class MemoryUse:
     reserved_bytes: float
     context_bytes: float
     capacity_bytes: float
+    host_bytes: float = 0.0
+    host_capacity_bytes: float | None = field(default=None, compare=False)
 
     @property
     def fits(self) -> bool:
-        """Whether reserved memory and context stay within the device."""
-        return self.reserved_bytes + self.context_bytes <= self.capacity_bytes
+        """Whether reserved memory and context stay within the device, and what is offloaded within the host."""
+        return self.reserved_bytes + self.context_bytes <= self.capacity_bytes and self.fits_host
+
+    @property
+    def fits_host(self) -> bool:
+        """Whether what is offloaded stays within the device's share of its host."""
+        return self.host_capacity_bytes is None or self.host_bytes <= self.host_capacity_bytes
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,6 +113,7 @@ class Result:
     profile: FrameworkProfile
     _core_result: Any = field(repr=False)
     stage_capacity_bytes: tuple[float, ...] = ()
+    host_capacity_bytes: float | None = None
 
     @property
     def reserved_factor(self) -> float:
@@ -229,6 +242,8 @@ class Result:
             reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
             capacity_bytes=capacity_bytes,
+            host_bytes=report.host_bytes,
+            host_capacity_bytes=self.host_capacity_bytes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,6 +276,8 @@ class Result:
                 "reserved_bytes": peak.reserved_bytes,
                 "context_bytes": peak.context_bytes,
                 "capacity_bytes": peak.capacity_bytes,
+                "host_bytes": max(use.host_bytes for use in self.memory),
+                "host_capacity_bytes": self.host_capacity_bytes,
                 "categories": peak.categories,
                 "stages": [
                     {"allocated_bytes": use.allocated_bytes, "reserved_bytes": use.reserved_bytes, "fits": use.fits}

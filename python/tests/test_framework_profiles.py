@@ -27,6 +27,13 @@ OTHER = {
     "attention_kernel": "fa2",
     "main_grad_bytes": 2.0,
     "moe_dispatcher": "allgather",
+    "fsdp_backward_prefetch": "none",
+    "bucket_parameters": 1e6,
+    "first_bucket_parameters": 1e6,
+    "param_gather_ahead": 0,
+    "fsdp_reductions_in_flight": 1,
+    "fsdp_unsharded_stages": 1,
+    "host_update_efficiency": 0.8,
 }
 HEADS = {"gather": "replicate", "replicate": "gather", "refuse": "gather"}
 GPT = language_model("gpt", [gpt_block(1024, 16)] * 4, 1024, 50_304, positions=1024)
@@ -43,6 +50,11 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     (GPT, "1xdgx-h100", dts.Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=16)),
     ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(tp=16, global_batch=4)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(micro_batch=2, global_batch=32, precision="fp8", fp8_recipe="mxfp8")),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(pp=2, zero=1, global_batch=32)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(pp=2, vpp=4, zero=3, global_batch=16)),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(zero=1, global_batch=32, overlap_grad_reduce=False)),
+    ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(zero=3, reshard_after_forward=False, micro_batch=2, global_batch=16)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(zero=2, global_batch=16, offload_optimizer=True)),
 )
 
 

@@ -98,7 +98,8 @@ void bind_descriptions(py::module_& m) {
       .def_readwrite("nics", &NodeSpec::nics)
       .def_readwrite("nic_Bps", &NodeSpec::nic_Bps)
       .def_readwrite("host_bytes", &NodeSpec::host_bytes)
-      .def_readwrite("host_Bps", &NodeSpec::host_Bps);
+      .def_readwrite("host_Bps", &NodeSpec::host_Bps)
+      .def_readwrite("host_memory_Bps", &NodeSpec::host_memory_Bps);
   py::class_<OtherNodes>(m, "OtherNodes")
       .def(py::init<>())
       .def_readwrite("node", &OtherNodes::node)

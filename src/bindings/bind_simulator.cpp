@@ -61,16 +61,17 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
 StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
                const std::vector<double>& slowdown, const std::optional<StragglerSpec>& stragglers,
-               const std::vector<DeviceSpec>& other_devices) {
-  return simulate({model, device, network, strategy, profile, seq_len, other_devices},
+               const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
                   {expand, keep_events, keep_traffic, slowdown, stragglers});
 }
 
 std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                               const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
                               const StragglerSpec& stragglers, std::int64_t first, int count,
-                              const std::vector<DeviceSpec>& other_devices) {
-  return step_times({model, device, network, strategy, profile, seq_len, other_devices}, stragglers, first, count);
+                              const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+  return step_times({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+                    stragglers, first, count);
 }
 
 void bind_stragglers(py::module_& m) {
@@ -108,10 +109,12 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
+      .def_readonly("host_bytes", &MemoryReport::host_bytes)
       .def_property_readonly("allocated", &MemoryReport::allocated)
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
-                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context));
+                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context,
+                   &MemoryReport::host_bytes));
 }
 
 void bind_breakdown(py::module_& m) {
@@ -124,6 +127,7 @@ void bind_breakdown(py::module_& m) {
       .def_readonly("exposed_cp_s", &Breakdown::exposed_cp_s)
       .def_readonly("exposed_ep_s", &Breakdown::exposed_ep_s)
       .def_readonly("exposed_dp_s", &Breakdown::exposed_dp_s)
+      .def_readonly("offload_s", &Breakdown::offload_s)
       .def_readonly("pipeline_s", &Breakdown::pipeline_s)
       .def_readonly("straggler_s", &Breakdown::straggler_s)
       .def_readonly("host_s", &Breakdown::host_s)
@@ -131,8 +135,8 @@ void bind_breakdown(py::module_& m) {
       .def_property_readonly("total_s", &Breakdown::total_s)
       .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
                    &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
-                   &Breakdown::exposed_dp_s, &Breakdown::pipeline_s, &Breakdown::straggler_s, &Breakdown::host_s,
-                   &Breakdown::fixed_s));
+                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::straggler_s,
+                   &Breakdown::host_s, &Breakdown::fixed_s));
   py::class_<AxisTime>(m, "AxisTime")
       .def_readonly("total_s", &AxisTime::total_s)
       .def_readonly("exposed_s", &AxisTime::exposed_s)
@@ -154,6 +158,11 @@ void bind_simulator(py::module_& m) {
       .value("INPUT_GRAD", TaskKind::InputGrad)
       .value("WEIGHT_GRAD", TaskKind::WeightGrad)
       .value("COPY_REDUCE", TaskKind::CopyReduce)
+      .value("REPLICA_REDUCE", TaskKind::ReplicaReduce)
+      .value("GRAD_OFFLOAD", TaskKind::GradOffload)
+      .value("PARAM_UPLOAD", TaskKind::ParamUpload)
+      .value("ACTIVATION_OFFLOAD", TaskKind::ActivationOffload)
+      .value("ACTIVATION_RELOAD", TaskKind::ActivationReload)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(
@@ -202,7 +211,9 @@ void bind_simulator(py::module_& m) {
                    &StepResult::traffic_bytes));
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
-        "stragglers"_a = std::optional<StragglerSpec>{}, "other_devices"_a = std::vector<DeviceSpec>{}, Release());
+        "stragglers"_a = std::optional<StragglerSpec>{}, "other_devices"_a = std::vector<DeviceSpec>{},
+        "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0, Release());
   m.def("step_times", &run_steps, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, Release());
+        "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0,
+        "host_memory_Bps"_a = 0.0, Release());
 }

@@ -162,6 +162,7 @@ void check_cluster(const ClusterSpec& c) {
   }
   check.non_negative("cluster.node.host_bytes", c.node.host_bytes);
   check.non_negative("cluster.node.host_Bps", c.node.host_Bps);
+  check.non_negative("cluster.node.host_memory_Bps", c.node.host_memory_Bps);
   if (counted) check_others(check, c);
   check.throw_if_any();
 }

@@ -19,6 +19,7 @@ struct NodeSpec {
   double nic_Bps = 50e9;  // one NIC, per direction
   double host_bytes = 2e12;
   double host_Bps = 55e9;  // device to host memory, per device and direction
+  double host_memory_Bps = 600e9;  // of the node's host memory
 };
 
 // Nodes of another kind at some positions: other devices, or degraded links.

@@ -27,7 +27,13 @@ void check_profile(const FrameworkProfile& p) {
   field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
   check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple", number_text(p.vocabulary_multiple),
                 "a number >= 1");
-  check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
+  field("bucket_parameters", p.bucket_parameters);
+  field("first_bucket_parameters", p.first_bucket_parameters);
+  field("param_gather_ahead", p.param_gather_ahead);
+  field("fsdp_reductions_in_flight", p.fsdp_reductions_in_flight);
+  field("fsdp_unsharded_stages", p.fsdp_unsharded_stages);
+  check.require(p.host_update_efficiency > 0 && p.host_update_efficiency <= 1,
+                "framework " + p.name + ".host_update_efficiency", number_text(p.host_update_efficiency), "above 0, at most 1");
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");
   check.require(p.tp_overlap != TpOverlap::AsyncTp || p.compiled_blocks, "framework " + p.name + ".tp_overlap", "async_tp",

@@ -31,6 +31,9 @@ enum class Fp8Recipe { Tensorwise, Delayed, Blockwise, MXFP8 };
 // gradient in 16 bits (SwitchBack, arXiv:2304.13013).
 enum class Int8Recipe { Rowwise, SwitchBack };
 
+// Type in which gradients are accumulated and reduced.
+enum class GradDType { Framework, BF16, FP32 };
+
 struct Strategy {
   int dp = 1, tp = 1, pp = 1, vpp = 1, cp = 1, ep = 1, etp = 1;
   bool sequence_parallel = false;
@@ -49,6 +52,14 @@ struct Strategy {
   int cp_a2a = 1;  // ranks that exchange heads under ContextComm::A2AP2P
   bool overlap_grad_reduce = true;
   bool overlap_param_gather = true;
+  // Data parallel. States are sharded over dp * cp / dp_replicas neighbouring ranks; gradients are reduced over the
+  // shards, then all-reduced between the replicas of them (HSDP; Megatron's distributed-optimizer instances).
+  int dp_replicas = 1;
+  int reshard_after_forward = -1;  // zero 3: -1 as the framework does, 0 no, 1 yes, n > 1 to groups of n ranks
+  GradDType grad_dtype = GradDType::Framework;
+  bool offload_optimizer = false;    // states and update on the host
+  bool offload_parameters = false;   // zero 3: shards on the host, copied to the device before each gather
+  double offload_activations = 0;    // share of what each block but a stage's last saves, kept on the host
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
 

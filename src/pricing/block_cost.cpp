@@ -89,8 +89,12 @@ class BlockPricer {
   void add(const LocalOp& op, double again) {
     const OpPasses passes = price_passes(op, c_, timer_, !is_head_);
     const bool attention = op.op->kind == OpKind::Attention;  // its passes know what context parallelism leaves of it
-    cost_.ops.push_back({op.op->name, attention ? passes.forward.compute_s : timer_.forward_s(op),
-                         attention ? passes.backward.compute_s : timer_.data_grad_s(op), timer_.weight_grad_s(op)});
+    OpCost kernels;
+    kernels.name = op.op->name;
+    kernels.forward_s = attention ? passes.forward.compute_s : timer_.forward_s(op);
+    kernels.data_grad_s = attention ? passes.backward.compute_s : timer_.data_grad_s(op);
+    kernels.weight_grad_s = timer_.weight_grad_s(op);
+    cost_.ops.push_back(std::move(kernels));
     cost_.forward.add(passes.forward);
     cost_.backward.add(passes.backward);
     cost_.data_grad.add(passes.data_grad);
@@ -120,8 +124,8 @@ class BlockPricer {
 
   bool owners_cast() const { return c_.zero > 0 && c_.profile.cast_parameters; }
 
-  double copies(const LocalOp& op) const {  // data-parallel ranks that hold the same weights
-    return c_.groups.grid().size(op.expert_weights ? Axis::EDP : Axis::DP_CP);
+  double shards(const LocalOp& op) const {  // data-parallel ranks that own a part of its weights each
+    return c_.groups.grid().size(op.expert_weights ? Axis::EDP_SHARD : Axis::DP_SHARD);
   }
 
   // Parameters that ZeRO-3 gathers anew have no copy that lasts.
@@ -131,7 +135,7 @@ class BlockPricer {
   // kept cast once for all.
   void cast_weights(const LocalOp& op, double again) {
     if (!is_cast(op) || (keeps_casts() && !op.op->trainable)) return;
-    const double weights = op.parameters / (owners_cast() ? copies(op) : 1);
+    const double weights = op.parameters / (owners_cast() ? shards(op) : 1);
     const bool every = !keeps_casts();
     const double cast_s = timer_.weight_cast_s(op, weights, every ? 1 : 2) / (every ? 1 : c_.micro_batches);
     add_kernel(cost_.forward, cast_s);
@@ -148,12 +152,15 @@ class BlockPricer {
 
   void count_parameters(const LocalOp& op) {
     (op.expert_weights ? cost_.expert_parameters : cost_.dense_parameters) += op.parameters;
-    if (op.op->trainable) (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += op.parameters;
+    OpCost& own = cost_.ops.back();
+    own.expert = op.expert_weights;
+    own.trainable = op.op->trainable ? op.parameters : 0;
+    (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += own.trainable;
     if (is_layer_ && op.op->trainable && op.parameters > 0) note_matrix(op);
     if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
     const bool narrow_gather = is_cast(op) && owners_cast();
-    (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) +=
-        op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
+    own.gathered_bytes = op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
+    (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) += own.gathered_bytes;
     if (is_cast(op) && keeps_casts() && !owners_cast()) {
       cost_.cast_bytes += op.parameters * operand_bytes(c_.precision) * stored_directions(timer_.recipe);
     }

@@ -29,6 +29,9 @@ struct PassCost {
 struct OpCost {  // one op's kernels, for explanations and rooflines
   std::string name;
   double forward_s = 0, data_grad_s = 0, weight_grad_s = 0;
+  // Of its weights on this rank: those with gradients, and the bytes in which ZeRO gathers them.
+  double trainable = 0, gathered_bytes = 0;
+  bool expert = false;
 };
 
 // Equal weight matrices of one rank, as Muon sees them: `gram` x `summed` (compute/optimizer.hpp), of which tensor

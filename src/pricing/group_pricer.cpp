@@ -8,6 +8,17 @@ namespace {
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
 
+// Parts of a gradient group that are the whole of it, or its shards again: the plan asks for those instead.
+bool repeats(const RankGrid& grid, Axis axis) {
+  switch (axis) {
+    case Axis::DP_SHARD: return grid.size(axis) == grid.size(Axis::DP_CP);
+    case Axis::EDP_SHARD: return grid.size(axis) == grid.size(Axis::EDP);
+    case Axis::DP_RESHARD: return grid.size(axis) == grid.size(Axis::DP_SHARD);
+    case Axis::EDP_RESHARD: return grid.size(axis) == grid.size(Axis::EDP_SHARD);
+    default: return false;
+  }
+}
+
 bool alike(const GroupSpan& a, const GroupSpan& b) {
   return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains && a.stride == b.stride;
 }
@@ -18,7 +29,7 @@ GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid, cons
     : network_(network), grid_(grid), kinds_(kinds) {
   for (std::size_t a = 0; a < kAxisCount; ++a) {
     const Axis axis = static_cast<Axis>(a);
-    if (grid.size(axis) < 2) continue;
+    if (grid.size(axis) < 2 || repeats(grid, axis)) continue;
     for (std::vector<int>& ranks : grid.groups(axis)) {
       RankGroup group = network.group(std::move(ranks));
       group.kinds = kinds[a];

@@ -17,7 +17,7 @@ struct CallPrice {
 
 // What tells ranks apart whose groups lie alike: the kinds of nodes that their group of each axis touches.
 using AxisKinds = std::array<NodeKinds, kAxisCount>;
-inline constexpr AxisKinds kOneKind{1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+inline constexpr AxisKinds kOneKind{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 class GroupPricer {
  public:

@@ -8,7 +8,7 @@ namespace {
 
 double exposed(const PassCost& cost, Axis axis) { return cost.exposed_s[static_cast<std::size_t>(axis)]; }
 
-// `ranks` share the collectives of a pass, `stretched` its kernels and host waits.
+// What a task spends of a block: `ranks` share the collectives, `stretched` its kernels and host waits.
 void add_pass(Breakdown& b, const PassCost& cost, double hidden, double ranks, double stretched, double& kernel_s) {
   kernel_s += stretched * cost.compute_s;
   b.exposed_tp_s += ranks * exposed(cost, Axis::TP);
@@ -19,31 +19,42 @@ void add_pass(Breakdown& b, const PassCost& cost, double hidden, double ranks, d
 
 // The blocks of one pass of a stage, all of them or one piece.
 void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info, double ranks, double stretched) {
-  const auto blocks = blocks_of(plan, info);
-  for (auto block = blocks.first; block != blocks.second; ++block) {
-    const PassParts parts = parts_of(**block, pass_of(info.kind));
-    if (parts.again) add_pass(b, *parts.again, info.hidden, ranks, stretched, b.recompute_s);
+  for_pass_blocks(plan, info, [&](const BlockCost& block, double share) {
+    const PassParts parts = parts_of(block, pass_of(info.kind));
+    if (parts.again) add_pass(b, *parts.again, info.hidden, share * ranks, share * stretched, b.recompute_s);
     double& kernel_s = info.kind == TaskKind::Forward ? b.forward_s : b.backward_s;
-    add_pass(b, *parts.cost, info.hidden, ranks, stretched, kernel_s);
-  }
-}
-
-bool is_data_parallel(TaskKind kind) {
-  return kind == TaskKind::ParamGather || kind == TaskKind::GradReduce || kind == TaskKind::TiedReduce || kind == TaskKind::CopyReduce;
+    add_pass(b, *parts.cost, info.hidden, share * ranks, share * stretched, kernel_s);
+  });
 }
 
 }  // namespace
 
 double Breakdown::total_s() const noexcept {
   return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s + exposed_dp_s +
-         pipeline_s + straggler_s + host_s + fixed_s;
+         offload_s + pipeline_s + straggler_s + host_s + fixed_s;
 }
 
 void Breakdown::add(const Breakdown& o, double weight) {
   forward_s += weight * o.forward_s, backward_s += weight * o.backward_s, recompute_s += weight * o.recompute_s;
   optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s, exposed_cp_s += weight * o.exposed_cp_s;
   exposed_ep_s += weight * o.exposed_ep_s, exposed_dp_s += weight * o.exposed_dp_s, pipeline_s += weight * o.pipeline_s;
-  straggler_s += weight * o.straggler_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+}
+
+// A collective of the data-parallel axis, a copy to or from the host, or the pipeline.
+double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
+  switch (cause) {
+    case TaskKind::ParamGather:
+    case TaskKind::GradReduce:
+    case TaskKind::TiedReduce:
+    case TaskKind::CopyReduce:
+    case TaskKind::ReplicaReduce: return dp_s;
+    case TaskKind::GradOffload:
+    case TaskKind::ParamUpload:
+    case TaskKind::ActivationOffload:
+    case TaskKind::ActivationReload: return offload_s;
+    default: return pipeline_s;
+  }
 }
 
 BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step,
@@ -69,7 +80,10 @@ BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, 
 void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
   const TaskInfo& info = step_.tasks[task];
   if (info.stream != StreamKind::Compute) return;
-  if (info.kind == TaskKind::Sync) return meet(instances.end_s[0]);
+  if (info.kind == TaskKind::Sync) {
+    const TaskId cause = instances.cause[0];
+    return meet(cause == kNoTask ? TaskKind::Sync : step_.tasks[cause].kind, instances.end_s[0]);
+  }
   const auto stage = static_cast<std::size_t>(info.rank);
   for (std::uint32_t u = 0; u < instances.count; ++u) {
     Waits& w = waits(stage, u);
@@ -78,17 +92,20 @@ void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
       w.busy_until_s = w.began_s;
     }
     const double wait_s = instances.start_s[u] - w.busy_until_s;
-    if (wait_s > 0) (is_data_parallel(step_.tasks[instances.cause[u]].kind) ? w.dp_s : w.pipeline_s) += wait_s;
+    if (wait_s > 0) w.ended_by(step_.tasks[instances.cause[u]].kind) += wait_s;
     w.busy_until_s = instances.end_s[u];
   }
-  Breakdown& b = stages_[stage];
-  for (const Share& share : shares_[stage]) {
-    const StepPlan& plan = *plans_[share.variant];
-    if (info.kind == TaskKind::Optimizer) {
-      b.optimizer_s += share.stretched * plan.optimizer_s[stage];
-    } else {
-      add_blocks(b, plan, info, share.ranks, share.stretched);
-    }
+  for (const Share& share : shares_[stage]) add_compute(stages_[stage], share, info);
+}
+
+void BreakdownRecorder::add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const {
+  const StepPlan& plan = *plans_[share.variant];
+  if (info.kind != TaskKind::Optimizer) return add_blocks(b, plan, info, share.ranks, share.stretched);
+  if (info.piece < 0) {
+    b.optimizer_s += share.stretched * plan.optimizer_s[static_cast<std::size_t>(info.rank)];
+  } else {  // on the host
+    const auto& units = plan.comm[static_cast<std::size_t>(info.stage)].units;
+    b.optimizer_s += share.ranks * units[static_cast<std::size_t>(info.piece)].host_update_s;
   }
 }
 
@@ -99,8 +116,9 @@ double BreakdownRecorder::pipeline_done_s(std::uint32_t unit) {
   return done_s;
 }
 
-// Every rank waits here: for stages that still compute, for slower pipelines, then for the last reduction.
-void BreakdownRecorder::meet(double meeting_s) {
+// Every rank waits here: for stages that still compute, for slower pipelines, then for the last reduction
+// or copy.
+void BreakdownRecorder::meet(TaskKind cause, double meeting_s) {
   double computed_s = 0;
   for (const Waits& w : waits_) computed_s = std::max(computed_s, w.busy_until_s);
   for (std::uint32_t u = 0; u < units_; ++u) {
@@ -109,7 +127,7 @@ void BreakdownRecorder::meet(double meeting_s) {
       Waits& w = waits(stage, u);
       w.pipeline_s += done_s - w.busy_until_s;
       w.straggler_s += computed_s - done_s;
-      w.dp_s += meeting_s - computed_s;
+      if (meeting_s > computed_s) w.ended_by(cause) += meeting_s - computed_s;
       w.busy_until_s = meeting_s;
     }
   }
@@ -123,22 +141,25 @@ void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
     const double share = classes_.units_in[u] / all_units_;
     const Waits& w = waits(stage, u);
     mean.dp_s += share * (w.dp_s - first.dp_s);
+    mean.offload_s += share * (w.offload_s - first.offload_s);
     mean.pipeline_s += share * (w.pipeline_s - first.pipeline_s);
     mean.straggler_s += share * (w.straggler_s - first.straggler_s);
   }
-  b.exposed_dp_s += mean.dp_s, b.pipeline_s += mean.pipeline_s, b.straggler_s += mean.straggler_s;
+  b.exposed_dp_s += mean.dp_s, b.offload_s += mean.offload_s;
+  b.pipeline_s += mean.pipeline_s, b.straggler_s += mean.straggler_s;
 }
 
 std::vector<Breakdown> BreakdownRecorder::finish(const SpreadEnd& end, double period_s, double fixed_s) {
-  const bool gathers = end.last != kNoTask && is_data_parallel(step_.tasks[end.last].kind);
-  for (std::uint32_t u = 0; u < units_; ++u) {  // after the update: parameters gathered, or a slower rank's update
-    const double done_s = gathers ? 0 : pipeline_done_s(u);
+  // After the update: parameters gathered or copied back, or a slower rank's update.
+  const bool moves = end.last != kNoTask && step_.tasks[end.last].stream != StreamKind::Compute;
+  for (std::uint32_t u = 0; u < units_; ++u) {
+    const double done_s = moves ? 0 : pipeline_done_s(u);
     for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
       Waits& w = waits(stage, u);
       if (!plans_.front()->ranks_meet) {
         w.pipeline_s += period_s - (w.busy_until_s - w.began_s);
-      } else if (gathers) {
-        w.dp_s += end.makespan_s - w.busy_until_s;
+      } else if (moves) {
+        w.ended_by(step_.tasks[end.last].kind) += end.makespan_s - w.busy_until_s;
       } else {
         w.pipeline_s += done_s - w.busy_until_s;
         w.straggler_s += end.makespan_s - done_s;

@@ -13,6 +13,7 @@ namespace dts {
 struct Breakdown {
   double forward_s = 0, backward_s = 0, recompute_s = 0, optimizer_s = 0;  // kernels
   double exposed_tp_s = 0, exposed_cp_s = 0, exposed_ep_s = 0, exposed_dp_s = 0;
+  double offload_s = 0;    // waiting for copies between device and host
   double pipeline_s = 0;   // bubble: waiting for other stages and their transfers
   double straggler_s = 0;  // the whole pipeline of this rank is done, a slower one is not
   double host_s = 0;       // the device waits for kernel launches
@@ -39,10 +40,13 @@ class BreakdownRecorder {
     double ranks, stretched;  // the second: times their slowdown
   };
   struct Waits {
-    double dp_s = 0, pipeline_s = 0, straggler_s = 0, began_s = -1, busy_until_s = 0;
+    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, began_s = -1, busy_until_s = 0;
+
+    double& ended_by(TaskKind cause);  // a wait belongs to what ended it
   };
   Waits& waits(std::size_t stage, std::uint32_t unit) { return waits_[stage * units_ + unit]; }
-  void meet(double meeting_s);
+  void meet(TaskKind cause, double meeting_s);
+  void add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const;
   double pipeline_done_s(std::uint32_t unit);
   void add_mean_waits(std::size_t stage, Breakdown& b);
 

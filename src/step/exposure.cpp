@@ -9,12 +9,12 @@ namespace {
 
 AxisTime& at(StageTraffic& stage, CommAxis axis) { return stage[static_cast<std::size_t>(axis)]; }
 
-void add_pass(StageTraffic& stage, const PassCost& cost, double hidden) {
+void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double share) {
   const std::pair<Axis, CommAxis> axes[] = {{Axis::TP, CommAxis::TP}, {Axis::CP, CommAxis::CP}, {Axis::EP, CommAxis::EP},
                                             {Axis::ETP, CommAxis::EP}};
   for (const auto& [from, to] : axes) {
-    at(stage, to).total_s += cost.comm_s[static_cast<std::size_t>(from)];
-    at(stage, to).exposed_s += (to == CommAxis::EP ? 1 - hidden : 1) * cost.exposed_s[static_cast<std::size_t>(from)];
+    at(stage, to).total_s += share * cost.comm_s[static_cast<std::size_t>(from)];
+    at(stage, to).exposed_s += share * (to == CommAxis::EP ? 1 - hidden : 1) * cost.exposed_s[static_cast<std::size_t>(from)];
   }
 }
 
@@ -25,7 +25,7 @@ ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, co
 
 void ExposureRecorder::visit(TaskId task, const Instances& instances) {
   const TaskInfo& info = step_.tasks[task];
-  if (info.kind == TaskKind::Sync) return;
+  if (info.kind == TaskKind::Sync || is_host_copy(info.stream)) return;  // copies are no communication between ranks
   if (info.stream != StreamKind::Compute) return add_outside(info, instances.start_s[0], instances.end_s[0]);
   std::vector<Busy>& busy = busy_[static_cast<std::size_t>(info.rank)];
   const double before_s = busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s);
@@ -35,12 +35,11 @@ void ExposureRecorder::visit(TaskId task, const Instances& instances) {
 
 void ExposureRecorder::add_inside(const TaskInfo& info) {
   const auto stage = static_cast<std::size_t>(info.rank);
-  const auto blocks = blocks_of(*plans_[prices_.of_unit(stage, 0).variant], info);
-  for (auto block = blocks.first; block != blocks.second; ++block) {
-    const PassParts parts = parts_of(**block, pass_of(info.kind));
-    if (parts.again) add_pass(stages_[stage], *parts.again, info.hidden);
-    add_pass(stages_[stage], *parts.cost, info.hidden);
-  }
+  for_pass_blocks(*plans_[prices_.of_unit(stage, 0).variant], info, [&](const BlockCost& block, double share) {
+    const PassParts parts = parts_of(block, pass_of(info.kind));
+    if (parts.again) add_pass(stages_[stage], *parts.again, info.hidden, share);
+    add_pass(stages_[stage], *parts.cost, info.hidden, share);
+  });
 }
 
 void ExposureRecorder::add_outside(const TaskInfo& info, double start_s, double end_s) {

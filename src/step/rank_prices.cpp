@@ -52,11 +52,11 @@ class Pricer {
         return;
       case Space::Unit: break;
     }
-    const bool computes = info.stream == StreamKind::Compute;
-    const Neighbour to = computes ? Neighbour::Mirror : goes_to(info);
+    const bool own = info.stream == StreamKind::Compute || is_host_copy(info.stream);  // needs no other rank
+    const Neighbour to = own ? Neighbour::Mirror : goes_to(info);
     for (std::uint32_t u = 0; u < classes_.spread.units; ++u) {
       const std::uint32_t unit = classes_.first_unit[u];
-      if (computes) {
+      if (own) {
         const RankPrice& price = prices_.of_unit(rank, unit);
         seconds[u] = duration_s(price.variant, task) + (price.slowdown - 1) * variants_[price.variant].own_s[task];
       } else {

@@ -10,6 +10,7 @@
 #include "parallel/stages.hpp"
 #include "pricing/recompute.hpp"
 #include "schedule/tape.hpp"
+#include "step/gathered_bytes.hpp"
 
 namespace dts {
 
@@ -50,6 +51,20 @@ class StepMemory {
     return std::min(most, 1.0);
   }
 
+  // What a stage's unit copies to the host: of every unit but the last, which backward needs at once.
+  double offloaded_bytes(std::size_t stage, std::size_t unit) const {
+    const StageComm& comm = step_.plan.comm[stage];
+    if (unit + 1 >= comm.units.size()) return 0;
+    const ChunkLayers& chunk = chunks_[stage];
+    const std::size_t first = chunk.has_stem ? blocks_before_layers() : 0;
+    double bytes = 0;
+    for_unit_blocks(comm, unit, true, [&](std::size_t block, double share) {
+      const bool layer = block >= first && block < first + static_cast<std::size_t>(chunk.count);
+      if (layer) bytes += share * runs_[run_of_layer_[static_cast<std::size_t>(chunk.first) + block - first]].kept;
+    });
+    return s_.offload_activations * bytes;
+  }
+
   MemoryReport report(int rank) const {
     MemoryReport r;
     states(rank, r);
@@ -64,6 +79,12 @@ class StepMemory {
   struct Kept {
     double kept = 0, transient = 0, for_weights = 0;  // bytes of one block and micro-batch
   };
+
+  std::size_t blocks_before_layers() const {  // encoder and stem
+    std::size_t count = job_.model.stem.ops.empty() ? 0 : 1;
+    for (const LayerRun& run : job_.model.encoder) count += static_cast<std::size_t>(run.repeat);
+    return count;
+  }
 
   // Experts keep the rows of the fullest rank.
   SavedContext context_of(const Block& block) const {
@@ -124,19 +145,36 @@ class StepMemory {
       all.dense += block.dense_parameters, all.expert += block.expert_parameters;
       trained.dense += block.dense_trainable, trained.expert += block.expert_trainable;
     });
-    all.dense_shards = trained.dense_shards = s_.dp * s_.cp;
-    all.expert_shards = trained.expert_shards = grid_.size(Axis::EDP);
+    all.dense_shards = trained.dense_shards = grid_.size(Axis::DP_SHARD);
+    all.expert_shards = trained.expert_shards = grid_.size(Axis::EDP_SHARD);
     StateFacts facts;
     facts.gradients = p_.main_grad_bytes >= 4 ? GradientStorage::Fp32 : GradientStorage::Working;
     facts.fp32_shards = s_.zero == 3 && p_.fp32_shards;
     const Optimizer rule = s_.optimizer == Optimizer::Muon ? Optimizer::Adam : s_.optimizer;
     const StateRecipe recipe = state_recipe(s_.precision, rule, facts);
     const StateBytes held = state_bytes(all, recipe, s_.zero), owned = state_bytes(trained, recipe, s_.zero);
-    r.weights = held.weights;
+    (s_.offload_parameters ? r.host_bytes : r.weights) += held.weights;
     for_blocks(rank, [&](const BlockCost& block) { r.weights += block.cast_bytes; });
     r.gradients = owned.gradients + owned.buckets;
-    r.optimizer = owned.optimizer;
-    if (s_.optimizer == Optimizer::Muon) r.optimizer -= unkept_moments(rank, trained);
+    double& optimizer = s_.offload_optimizer ? r.host_bytes : r.optimizer;
+    optimizer += owned.optimizer;
+    if (s_.optimizer == Optimizer::Muon) optimizer -= unkept_moments(rank, trained);
+    if (s_.offload_optimizer) gradients_on_host(rank, owned, r);
+  }
+
+  // The host keeps what it updates with; on the device a sharded gradient lives until it has left.
+  void gradients_on_host(int rank, const StateBytes& owned, MemoryReport& r) const {
+    double largest = 0;
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, chunk));
+      for (const StageComm::Unit& unit : step_.plan.comm[stage].units) {
+        if (unit.grad_offload_s < 0) continue;
+        const double bytes = unit.grad_offload_s * job_.host.copy_Bps;
+        r.host_bytes += bytes;
+        largest = std::max(largest, bytes);
+      }
+    }
+    if (s_.zero >= 2) r.gradients = owned.buckets + std::min(largest, owned.gradients);
   }
 
   // What Adam would keep of the matrices that Muon updates: a second moment.
@@ -153,9 +191,21 @@ class StepMemory {
 
   // The fullest moment of the rank's own order of passes.
   void activations(int rank, MemoryReport& r) const {
-    std::vector<ChunkTape> tapes;
-    for (int chunk = 0; chunk < placement_.chunks; ++chunk) tapes.push_back(tape_of(placement_.stage_of(rank, chunk)));
-    r.activations = peak_tape_bytes(step_.plan.order[static_cast<std::size_t>(rank)], tapes);
+    std::vector<ChunkTape> tapes, host;
+    double in_transit = 0;  // two units: one is copied while the other computes
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, chunk));
+      tapes.push_back(tape_of(static_cast<int>(stage))), host.push_back({});
+      for (std::size_t u = 0; s_.offload_activations > 0 && u < step_.plan.comm[stage].units.size(); ++u) {
+        const double bytes = offloaded_bytes(stage, u);
+        host.back().forward_bytes += bytes;
+        in_transit = std::max(in_transit, 2 * bytes);
+      }
+      tapes.back().forward_bytes -= host.back().forward_bytes;
+    }
+    const std::vector<Pass>& passes = step_.plan.order[static_cast<std::size_t>(rank)];
+    r.activations = peak_tape_bytes(passes, tapes) + in_transit;
+    r.host_bytes += peak_tape_bytes(passes, host);
   }
 
   ChunkTape tape_of(int stage) const {
@@ -215,20 +265,13 @@ class StepMemory {
     }
     if (!ops.empty()) r.temporaries += dummy_gradient_bytes(ops, context_, s_.ep);
     if (s_.zero == 3) {
-      r.gathered_parameters = step_.plan.gather_once ? kept_gathered(rank) : fsdp_live_bytes(largest_block, root, width);
+      r.gathered_parameters = gathered_bytes({largest_block, root, width, p_.main_grad_bytes}, step_.plan, rank, s_.reshard_after_forward);
     }
     if (context_.sequence_parallel) {
       r.communication_buffers += gather_buffer_bytes(tokens_, job_.model.hidden, p_.gather_buffers, width);
     }
     const double boundary = tokens_ / step_.priced.sizes.token_share() * job_.model.hidden * width;
     r.communication_buffers += p2p_buffer_bytes(boundary, s_.pp, s_.vpp);
-  }
-
-  // Unsharded parameters and their accumulating gradients, for the whole step.
-  double kept_gathered(int rank) const {
-    double parameters = 0;
-    for_blocks(rank, [&](const BlockCost& block) { parameters += block.dense_parameters + block.expert_parameters; });
-    return parameters * (context_.activation_bytes + p_.main_grad_bytes);
   }
 
   // 1F1B runs backward right after the head's forward; GPipe keeps the logits of every micro-batch.
@@ -265,6 +308,17 @@ class StepMemory {
 
 double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid) {
   return StepMemory(job, step, grid).weight_share();
+}
+
+void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& grid) {
+  const StepMemory memory(job, step, grid);
+  for (std::size_t stage = 0; stage < step.plan.comm.size(); ++stage) {
+    std::vector<StageComm::Unit>& units = step.plan.comm[stage].units;
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      const double bytes = memory.offloaded_bytes(stage, u);
+      if (bytes > 0) units[u].activation_copy_s = bytes / job.host.copy_Bps;
+    }
+  }
 }
 
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid) {

@@ -13,6 +13,9 @@ namespace dts {
 // What a delayed weight gradient keeps of a stage's activations, of the stage that keeps most; at most 1. Needs no order.
 double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
+// Time of each unit's copy of activations to the host, or back (offload_activations).
+void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& grid);
+
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
 }  // namespace dts

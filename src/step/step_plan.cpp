@@ -7,6 +7,7 @@
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
 #include "schedule/check_order.hpp"
+#include "step/data_parallel.hpp"
 #include "step/step_memory.hpp"
 #include "step/update_cost.hpp"
 
@@ -30,27 +31,24 @@ void drop_backward(BlockCost& cost) {
 
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid, job.kinds) {}
+  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid, job.kinds), parallel_(job, groups_) {}
 
   PlannedStep plan() {
     PlannedStep step;
     price(step.priced);
     place(step);
-    for (StageCost& stage : step.plan.stages) step.plan.comm.push_back(stage_comm(stage));
+    for (std::size_t v = 0; v < step.plan.stages.size(); ++v) {
+      step.plan.comm.emplace_back();
+      step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
+    }
     pipeline_transfers(step.plan);
     schedule(step);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
     if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
     if (placement_.copies() == 2) copy_reduce(p);
-    p.ranks_meet = !s_.optimizer_post_validation;
-    p.zero = s_.zero;
-    p.overlap_grad_reduce = s_.overlap_grad_reduce;
-    p.overlap_param_gather = s_.overlap_param_gather;
-    p.gather_before_reduce = job_.profile.fsdp_gather_before_reduce;
-    p.gather_once = job_.profile.fsdp_keeps_under_pp && s_.pp > 1;
-    p.reshard_after_forward = job_.profile.reshard_after_forward;
-    p.reduce_every_micro_batch = job_.profile.fsdp_reduce_every_micro_batch && !p.gather_once;
+    parallel_.set_rules(p);
+    if (s_.offload_activations > 0) price_activation_copies(job_, step, groups_.grid());
     return step;
   }
 
@@ -73,17 +71,23 @@ class Planner {
       trained |= trains(run.block);
       if (!trained) drop_backward(*priced.encoder.back());
     }
-    if (!job_.model.prediction.empty() && !job_.model.tied_embeddings && !placement_.ends_meet()) {  // its copy of the table
-      priced.prediction.front()->dense_parameters += embedding_parameters();
-      priced.prediction.front()->dense_trainable += embedding_parameters();
-      priced.prediction.front()->dense_gathered_bytes += embedding_parameters() * priced.sizes.activation_bytes;
+    const double width = priced.sizes.activation_bytes;
+    if (!job_.model.prediction.empty() && !job_.model.tied_embeddings && !placement_.ends_meet()) {
+      add_table(*priced.prediction.front(), 1, width);  // its copy
     }
-    if (job_.model.tied_embeddings && placement_.ends_meet()) {  // one table serves both ends
-      priced.blocks.back()->dense_parameters -= embedding_parameters();
-      priced.blocks.back()->dense_trainable -= embedding_parameters();
-      priced.blocks.back()->dense_gathered_bytes -= embedding_parameters() * priced.sizes.activation_bytes;
-    }
+    if (job_.model.tied_embeddings && placement_.ends_meet()) add_table(*priced.blocks.back(), -1, width);  // one serves both ends
     sizes_ = priced.sizes;
+  }
+
+  // One embedding table more or less, with the first op that can hold it.
+  void add_table(BlockCost& block, int count, double width) const {
+    const double table = count * embedding_parameters();
+    block.dense_parameters += table, block.dense_trainable += table, block.dense_gathered_bytes += table * width;
+    for (OpCost& op : block.ops) {
+      if (op.trainable + table < 0) continue;
+      op.trainable += table, op.gathered_bytes += table * width;
+      break;
+    }
   }
 
   void place(PlannedStep& step) const {
@@ -131,56 +135,6 @@ class Planner {
     return times;
   }
 
-  // Dense weights are replicated over dp * cp, experts over edp: one collective each.
-  static std::vector<CollectiveCall> calls(CollectiveKind kind, double bytes, double dense, double expert) {
-    std::vector<CollectiveCall> list;
-    if (dense > 0) list.push_back({kind, Axis::DP_CP, bytes * dense});
-    if (expert > 0) list.push_back({kind, Axis::EDP, bytes * expert});
-    return list;
-  }
-
-  double seconds(const std::vector<CollectiveCall>& list) const {
-    double total = 0;
-    for (const CollectiveCall& call : list) total += groups_.seconds(call);
-    return total;
-  }
-
-  // Gradients of 4-byte weights are reduced as they are.
-  double reduce_bytes() const { return sizes_.activation_bytes > 2 ? 4 : job_.profile.grad_reduce_bytes; }
-
-  StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
-    StageComm::Unit u;
-    u.end = end;
-    if (s_.zero > 0) {
-      u.gather = calls(CollectiveKind::AllGather, 1, sums.dense_gathered_bytes, sums.expert_gathered_bytes);
-    }
-    u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
-                     reduce_bytes(), sums.dense_trainable, sums.expert_trainable);
-    u.gather_s = seconds(u.gather);
-    u.reduce_s = seconds(u.reduce);
-    return u;
-  }
-
-  StageComm stage_comm(const StageCost& stage) const {
-    StageComm comm;
-    if (s_.dp * s_.cp == 1) return comm;
-    const double bucket = std::max(job_.profile.bucket_parameters, job_.profile.bucket_parameters_per_rank * s_.dp * s_.cp);
-    BlockCost open;  // parameter sums of the open unit
-    for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
-      open.dense_parameters += stage.blocks[b]->dense_parameters;
-      open.expert_parameters += stage.blocks[b]->expert_parameters;
-      open.dense_gathered_bytes += stage.blocks[b]->dense_gathered_bytes;
-      open.expert_gathered_bytes += stage.blocks[b]->expert_gathered_bytes;
-      open.dense_trainable += stage.blocks[b]->dense_trainable;
-      open.expert_trainable += stage.blocks[b]->expert_trainable;
-      const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= bucket;
-      if (!full && b + 1 < stage.blocks.size()) continue;
-      comm.units.push_back(unit(b + 1, open));
-      open = {};
-    }
-    return comm;
-  }
-
   bool blocking() const {
     if (s_.p2p != PipelineTransfers::Framework) return s_.p2p == PipelineTransfers::Blocking;
     const bool own = s_.custom_order.empty() && (s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe);
@@ -224,11 +178,7 @@ class Planner {
         expert += block->expert_trainable;
       }
     }
-    if (s_.zero > 0) {
-      dense /= s_.dp * s_.cp;
-      expert /= groups_.grid().size(Axis::EDP);
-    }
-    return dense + expert;
+    return parallel_.owned(dense, expert);
   }
 
   double optimizer_s(const StepPlan& plan, int rank) const {
@@ -249,7 +199,7 @@ class Planner {
 
   void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
-    plan.tied_reduce_bytes = embedding_parameters() * reduce_bytes();
+    plan.tied_reduce_bytes = embedding_parameters() * parallel_.gradient_bytes();
     plan.tied_reduce_s = groups_.between_stages_s(CollectiveKind::AllReduce, plan.tied_reduce_bytes, ranks.front(), ranks.back());
   }
 
@@ -257,7 +207,7 @@ class Planner {
   void copy_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
     for (std::size_t r = 0; r < ranks.size(); ++r) {
-      const double bytes = updated_parameters(plan, static_cast<int>(r)) * reduce_bytes();
+      const double bytes = updated_parameters(plan, static_cast<int>(r)) * parallel_.gradient_bytes();
       plan.copy_reduce_bytes.push_back(bytes);
       plan.copy_reduce_s.push_back(groups_.between_stages_s(CollectiveKind::AllReduce, bytes, ranks[r], ranks[ranks.size() - 1 - r]));
     }
@@ -267,6 +217,7 @@ class Planner {
   const Strategy& s_;
   StagePlacement placement_;
   GroupPricer groups_;
+  DataParallel parallel_;
   LocalSizes sizes_;
 };
 

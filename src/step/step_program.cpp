@@ -6,7 +6,7 @@
 #include "schedule/blocking_walk.hpp"
 #include "schedule/check_order.hpp"
 #include "schedule/walk.hpp"
-#include "step/pieces.hpp"
+#include "step/data_parallel_tasks.hpp"
 #include "step/step_tasks.hpp"
 
 namespace dts {
@@ -16,14 +16,11 @@ namespace {
 // Emits passes rank by rank; a pass waits until what feeds it has been emitted.
 class StepBuilder {
  public:
-  explicit StepBuilder(const StepPlan& plan) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), tasks_(pp_) {
+  explicit StepBuilder(const StepPlan& plan) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), tasks_(pp_), parallel_(plan, tasks_) {
     const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
     forward_in_.resize(slots), backward_in_.resize(slots);
     const auto ranks = static_cast<std::size_t>(pp_);
-    recent_.resize(ranks), reductions_.resize(ranks), blocking_.resize(ranks), open_.resize(ranks);
-    exchanged_.resize(ranks);
-    first_forward_.assign(plan.stages.size(), -1), last_gradient_.assign(plan.stages.size(), -1);
-    for (int rank = 0; rank < pp_; ++rank) mark_ends(rank);
+    open_.resize(ranks), exchanged_.resize(ranks);
   }
 
   StepProgram build() && {
@@ -46,14 +43,6 @@ class StepBuilder {
     double hidden;
   };
 
-  void mark_ends(int rank) {
-    for (const Pass& pass : plan_.order[static_cast<std::size_t>(rank)]) {
-      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, pass.chunk));
-      if (pass.kind == PassKind::Forward && first_forward_[stage] < 0) first_forward_[stage] = pass.micro_batch;
-      if (gives_weight_gradient(pass.kind)) last_gradient_[stage] = pass.micro_batch;
-    }
-  }
-
   // What feeds a pass, per (virtual stage, micro-batch).
   Tasks& arrivals(std::vector<Tasks>& all, int stage, int micro_batch) {
     return all[static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) +
@@ -62,70 +51,37 @@ class StepBuilder {
 
   // Both passes of a pair start when the inputs of both are there, and their outputs leave when both are done.
   void emit(const Pass& pass, int rank, int stage) {
-    const auto r = static_cast<std::size_t>(rank), v = static_cast<std::size_t>(stage);
-    std::optional<OpenForward>& open = open_[r];
-    PassPlace place{pass.kind == PassKind::Forward && first_forward_[v] == pass.micro_batch,
-                    gives_weight_gradient(pass.kind) && last_gradient_[v] == pass.micro_batch, open ? open->hidden : 0};
+    std::optional<OpenForward>& open = open_[static_cast<std::size_t>(rank)];
     if (pass.with_next) {
       const Pass& partner = *(&pass + 1);
       const int other = placement_.stage_of(rank, partner.chunk);
-      place.hidden = hidden_exchange(plan_.stages[v], plan_.stages[static_cast<std::size_t>(other)], partner.kind);
-      open = OpenForward{stage, pass.micro_batch, place.hidden};
-      run(pass, rank, stage, place, &partner);
+      const double hidden = hidden_exchange(plan_.stages[static_cast<std::size_t>(stage)],
+                                            plan_.stages[static_cast<std::size_t>(other)], partner.kind);
+      open = OpenForward{stage, pass.micro_batch, hidden};
+      run(pass, rank, stage, hidden, &partner);
       return;
     }
-    run(pass, rank, stage, place, nullptr);
-    if (open) send(true, rank, open->stage, open->micro_batch, recent_[r].back());
+    run(pass, rank, stage, open ? open->hidden : 0, nullptr);
+    const TaskId done = parallel_.last(rank);
+    if (open) send(true, rank, open->stage, open->micro_batch, done);
     open.reset();
-    if (pass.kind == PassKind::Forward) send(true, rank, stage, pass.micro_batch, recent_[r].back());
-    if (gives_input_gradient(pass.kind)) send(false, rank, stage, pass.micro_batch, recent_[r].back());
-    if (plan_.blocking_p2p) exchanged_[r] = {recent_[r].back()};
-    if (recent_[r].size() > 4) recent_[r].erase(recent_[r].begin(), recent_[r].end() - 2);
+    if (pass.kind == PassKind::Forward) send(true, rank, stage, pass.micro_batch, done);
+    if (gives_input_gradient(pass.kind)) send(false, rank, stage, pass.micro_batch, done);
+    if (plan_.blocking_p2p) exchanged_[static_cast<std::size_t>(rank)] = {done};
   }
 
-  void run(const Pass& pass, int rank, int stage, const PassPlace& place, const Pass* partner) {
-    const auto r = static_cast<std::size_t>(rank);
-    auto& recent = recent_[r];
-    const std::vector<Piece> pieces = pieces_of(plan_, pass, stage, place);
-    // Under ZeRO-3 a gather runs at most one block ahead: its memory frees when the last block but one is done. Without
-    // overlap it waits for the block before.
-    const bool ahead = plan_.overlap_param_gather;
-    const auto gather = [&](std::size_t i, std::size_t back) {
-      if (pieces[i].gather_s < 0) return Tasks{};
-      if (!ahead) back = 1;
-      const bool waits = plan_.zero == 3 && recent.size() >= back;
-      return Tasks{collective(TaskKind::ParamGather, pieces[i].gather_s, rank, stage, pass.micro_batch, pieces[i].index,
-                              waits ? Tasks{recent[recent.size() - back]} : Tasks{})};
-    };
-    Tasks ready = gather(0, 2);
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const bool more = i + 1 < pieces.size();
-      Tasks next;
-      const bool early = ahead && plan_.gather_before_reduce;
-      if (more && early) next = gather(i + 1, 1);
-      const TaskId done = compute(pass, rank, stage, pieces[i], ready, place.hidden, i == 0, i == 0 ? partner : nullptr);
-      if (pieces[i].reduce_s >= 0) {
-        const TaskId reduced = collective(TaskKind::GradReduce, pieces[i].reduce_s, rank, stage, pass.micro_batch,
-                                          pieces[i].index, {done});
-        reductions_[r].push_back(reduced);
-        if (!plan_.overlap_grad_reduce) blocking_[r] = {reduced};
-      }
-      recent.push_back(done);
-      if (more && !early) next = gather(i + 1, 2);
-      ready = std::move(next);
+  void run(const Pass& pass, int rank, int stage, double hidden, const Pass* partner) {
+    DataParallelTasks::Flow flow = parallel_.open(pass, rank, stage, hidden);
+    for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
+      const Tasks waits = parallel_.before(flow, i);
+      parallel_.after(flow, i, compute(pass, rank, stage, flow.pieces[i], waits, hidden, i == 0, i == 0 ? partner : nullptr));
     }
-  }
-
-  // One data-parallel collective of a pipeline rank.
-  TaskId collective(TaskKind kind, double seconds, int rank, int stage, int micro_batch, int piece, const Tasks& deps) {
-    return tasks_.add({kind, StreamKind::DataParallel, rank, stage, micro_batch, piece}, seconds, {rank}, deps);
   }
 
   // One piece; the first of a pass also waits for what feeds it, and its partner.
-  TaskId compute(const Pass& pass, int rank, int stage, const Piece& piece, const Tasks& gathers, double hidden, bool first,
+  TaskId compute(const Pass& pass, int rank, int stage, const Piece& piece, const Tasks& waits, double hidden, bool first,
                  const Pass* partner) {
-    Tasks deps = gathers;
-    append(deps, blocking_[static_cast<std::size_t>(rank)]);
+    Tasks deps = waits;
     if (first) append_inputs(deps, pass, stage);
     if (first && plan_.blocking_p2p) append(deps, exchanged_[static_cast<std::size_t>(rank)]);
     if (partner) append_inputs(deps, *partner, placement_.stage_of(rank, partner->chunk));
@@ -173,65 +129,35 @@ class StepBuilder {
 
   // After the last pass: reductions that did not overlap, tied embeddings, the norm's global meeting, the update.
   void emit_tail() {
-    for (int rank = 0; rank < pp_ && plan_.zero < 3 && !plan_.overlap_grad_reduce; ++rank) {
-      const auto r = static_cast<std::size_t>(rank);
-      for_units(rank, [&](int stage, int index, const StageComm::Unit& unit) {
-        reductions_[r].push_back(collective(TaskKind::GradReduce, unit.reduce_s, rank, stage, plan_.micro_batches - 1, index,
-                                            {recent_[r].back()}));
-      });
-    }
+    parallel_.reduce_rest();
     for (int rank = 0; rank < static_cast<int>(plan_.copy_reduce_s.size()) / 2; ++rank) {
       reduce_between(TaskKind::CopyReduce, plan_.copy_reduce_s[static_cast<std::size_t>(rank)], rank, pp_ - 1 - rank);
     }
     if (plan_.tied_reduce_s > 0 && pp_ > 1) reduce_between(TaskKind::TiedReduce, plan_.tied_reduce_s, 0, pp_ - 1);
-    const TaskId meeting = plan_.ranks_meet ? sync() : kNoTask;
-    for (int rank = 0; rank < pp_; ++rank) update(rank, meeting == kNoTask ? reductions_[static_cast<std::size_t>(rank)] : Tasks{meeting});
-  }
-
-  template <class Visit>
-  void for_units(int rank, Visit visit) {
-    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
-      const int stage = placement_.stage_of(rank, chunk);
-      const std::vector<StageComm::Unit>& units = plan_.comm[static_cast<std::size_t>(stage)].units;
-      for (std::size_t u = 0; u < units.size(); ++u) visit(stage, static_cast<int>(u), units[u]);
-    }
+    parallel_.update(plan_.ranks_meet ? sync() : kNoTask);
   }
 
   // Gradients of parameters that two pipeline ranks both hold. Its stream runs it after the ranks' other reductions.
   void reduce_between(TaskKind kind, double seconds, int a, int b) {
-    const auto ra = static_cast<std::size_t>(a), rb = static_cast<std::size_t>(b);
     const TaskId id = tasks_.add({kind, StreamKind::DataParallel, a, a, plan_.micro_batches - 1, -1}, seconds, {a, b},
-                                 {recent_[ra].back(), recent_[rb].back()});
-    reductions_[ra].push_back(id), reductions_[rb].push_back(id);
+                                 {parallel_.last(a), parallel_.last(b)});
+    parallel_.wait_for(a, id), parallel_.wait_for(b, id);
   }
 
   TaskId sync() {
     std::vector<int> everyone(static_cast<std::size_t>(pp_));
     for (int rank = 0; rank < pp_; ++rank) everyone[static_cast<std::size_t>(rank)] = rank;
     Tasks deps;
-    for (const Tasks& tasks : reductions_) append(deps, tasks);
+    for (int rank : everyone) append(deps, parallel_.leaving(rank));
     return tasks_.add({TaskKind::Sync, StreamKind::Compute, 0, 0, plan_.micro_batches - 1, -1}, 0, everyone, deps);
-  }
-
-  void update(int rank, const Tasks& after) {
-    const double seconds = plan_.optimizer_s[static_cast<std::size_t>(rank)];
-    const TaskId done = tasks_.add({TaskKind::Optimizer, StreamKind::Compute, rank, rank, plan_.micro_batches - 1, -1}, seconds,
-                                   {rank}, after, seconds);
-    if (plan_.overlap_param_gather || plan_.zero == 0 || plan_.zero == 3) return;
-    for_units(rank, [&](int stage, int index, const StageComm::Unit& unit) {
-      collective(TaskKind::ParamGather, unit.gather_s, rank, stage, plan_.micro_batches - 1, index, {done});
-    });
   }
 
   const StepPlan& plan_;
   StagePlacement placement_;
   int pp_;
   StepTasks tasks_;
+  DataParallelTasks parallel_;
   std::vector<Tasks> forward_in_, backward_in_;          // per virtual stage and micro-batch
-  std::vector<int> first_forward_, last_gradient_;       // micro-batch, per virtual stage
-  std::vector<Tasks> recent_;                            // last pieces, per pipeline rank
-  std::vector<Tasks> reductions_;                        // per pipeline rank
-  std::vector<Tasks> blocking_;                          // reductions that the next pass waits for, per pipeline rank
   std::vector<std::optional<OpenForward>> open_;         // per pipeline rank
   std::vector<Tasks> exchanged_;                         // blocking transfers: what the next step waits for, per pipeline rank
 };

@@ -31,7 +31,7 @@ class Update {
   }
 
  private:
-  double shards(bool expert) const { return s_.zero > 0 ? groups_.grid().size(expert ? Axis::EDP : Axis::DP_CP) : 1; }
+  double shards(bool expert) const { return s_.zero > 0 ? groups_.grid().size(groups_.grid().shard_axis(expert)) : 1; }
 
   // What the framework moves besides a fused Adam.
   double overhead() const { return std::max(0.0, job_.profile.optimizer_bytes - fused_update_bytes(2)); }
@@ -64,8 +64,8 @@ class Update {
     }
     double total = std::max(dense_s + expert_s, largest_s);
     if (s_.zero == 3) {
-      total += 2 * groups_.seconds({CollectiveKind::AllToAll, Axis::DP_CP, exchanged});
-      total += 2 * groups_.seconds({CollectiveKind::AllToAll, Axis::EDP, exchanged_experts});
+      total += 2 * groups_.seconds({CollectiveKind::AllToAll, groups_.grid().shard_axis(false), exchanged});
+      total += 2 * groups_.seconds({CollectiveKind::AllToAll, groups_.grid().shard_axis(true), exchanged_experts});
     }
     return total;
   }
@@ -105,6 +105,12 @@ class Update {
 };
 
 }  // namespace
+
+double host_update_bytes(const Strategy& s, double gradient_bytes) {
+  if (s.optimizer == Optimizer::Adafactor) return adafactor_bytes(4);
+  const double copy = bytes_of(s.precision) < 4 ? 2 : 0;
+  return fused_update_bytes(2, 4, gradient_bytes, copy) - 2 * (moment_bytes(Optimizer::Adam) - moment_bytes(s.optimizer));
+}
 
 double update_s(const Job& job, const GroupPricer& groups, const std::vector<const BlockCost*>& blocks) {
   return Update(job, groups).seconds(blocks);

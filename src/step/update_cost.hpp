@@ -17,4 +17,7 @@ namespace dts {
 // `blocks`: all blocks of the rank.
 double update_s(const Job& job, const GroupPricer& groups, const std::vector<const BlockCost*>& blocks);
 
+// Bytes per parameter of a vectorised update on the host, which reads gradients and writes a copy to send back.
+double host_update_bytes(const Strategy& strategy, double gradient_bytes);
+
 }  // namespace dts

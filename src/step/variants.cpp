@@ -71,7 +71,7 @@ class VariantPlanner {
   std::uint32_t variant_of(int device, const AxisKinds& kinds) {
     const auto [entry, is_new] = known_.try_emplace({device, kinds}, static_cast<std::uint32_t>(out_.planned.size()));
     if (is_new) {
-      const Job job{job_.model, job_.device_of(device), job_.network, job_.strategy, job_.profile, job_.seq_len, {}, kinds};
+      const Job job{job_.model, job_.device_of(device), job_.network, job_.strategy, job_.profile, job_.seq_len, {}, kinds, job_.host};
       out_.planned.push_back(plan_step(job, grid_));
     }
     return entry->second;

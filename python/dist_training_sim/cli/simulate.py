@@ -18,6 +18,7 @@ from ..parallel.expert_load import Dispatcher, LoadKind
 from ..parallel.strategy import (
     ContextComm,
     Fp8Recipe,
+    GradDtype,
     Int8Recipe,
     MuonTp,
     Optimizer,
@@ -35,7 +36,7 @@ from ..simulator.simulate import simulate as run
 from ..verbs import cluster_of, gather, model_of
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode, complain, warn
-from .step import memory_of_limit, step_tables
+from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
 __all__ = ["EXAMPLES", "simulate"]
@@ -101,6 +102,12 @@ def simulate(
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,
     overlap_grad_reduce: Annotated[bool, _option("Reduce gradients during the last backward.")] = True,
     overlap_param_gather: Annotated[bool, _option("Gather weights during the first forward.")] = True,
+    dp_replicas: Annotated[int, _option("Groups that each hold all sharded states (HSDP).")] = 1,
+    reshard_after_forward: Annotated[str, _option("Free FSDP weights: true, false, a group size.", "framework")] = "",
+    grad_dtype: Annotated[str, _option("Type of gradients.", metavar=_choices(GradDtype))] = "framework",
+    offload_optimizer: Annotated[bool, _option("Optimizer states and update on the host.")] = False,
+    offload_parameters: Annotated[bool, _option("FSDP shards on the host.")] = False,
+    offload_activations: Annotated[float, _option("Share of saved activations kept on the host.")] = 0.0,
     rank_order: Annotated[str, _option("Axes from the fastest varying rank to the slowest.")] = "tp-cp-ep-dp-pp",
     layers_per_stage: Annotated[str, _option("Layers of each virtual stage, as 3,4,4,3.", "even")] = "",
     first_rank_layers: Annotated[int, _option("Layers of the first pipeline rank; 0 = as the others.")] = 0,
@@ -147,17 +154,18 @@ def _read(
     model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""
-    stages = layout.pop("layers_per_stage")
+    stages, reshard = layout.pop("layers_per_stage"), layout.pop("reshard_after_forward")
     order = layout["custom_order"]
     layout["custom_order"] = tuple(part.strip() for part in order.split(";")) if order else ()
-    described, hardware, even, profile, layers = gather(
+    described, hardware, even, profile, layers, group = gather(
         lambda: model_of(model),
         lambda: cluster_of(cluster),
         lambda: Strategy(**layout),
         lambda: FrameworkProfile.from_catalog(framework),
         lambda: _stages(stages),
+        lambda: _reshard(reshard),
     )
-    strategy = even.replace(layers_per_stage=layers)
+    strategy = even.replace(layers_per_stage=layers, reshard_after_forward=group)
     if seq_len is None:
         gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy, profile))
     return described, hardware, strategy, profile
@@ -168,6 +176,18 @@ def _stages(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
+
+
+def _reshard(text: str) -> bool | int | None:
+    words: dict[str, bool | None] = {"": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(
+            f"strategy.reshard_after_forward: got {text!r}, expected true, false or a number of ranks"
+        ) from None
 
 
 def _check_layout(model: Model, cluster: Cluster, strategy: Strategy, profile: FrameworkProfile) -> None:
@@ -196,5 +216,9 @@ def _draw(result: Result, file: Path) -> None:
 def _verdict(result: Result) -> ExitCode:
     if result.fits:
         return ExitCode.OK
-    complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
+    host = max(result.memory, key=lambda use: use.host_bytes)
+    if not host.fits_host:
+        complain(f"does not fit: {host_of_limit(host)}; raise zero or offload less")
+    else:
+        complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
     return ExitCode.DOES_NOT_FIT

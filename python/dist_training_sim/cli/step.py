@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from ..simulator.distribution import StepDistribution
 
-__all__ = ["breakdown_table", "headline", "layout_text", "memory_of_limit", "memory_table", "step_tables"]
+__all__ = [
+    "breakdown_table",
+    "headline",
+    "host_of_limit",
+    "layout_text",
+    "memory_of_limit",
+    "memory_table",
+    "step_tables",
+]
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 _SHORT = {
@@ -92,6 +100,12 @@ def memory_of_limit(use: MemoryUse) -> str:
     return f"{gib(use.reserved_bytes + use.context_bytes, 1)} of {gib(use.capacity_bytes, 1)} GiB of memory"
 
 
+def host_of_limit(use: MemoryUse) -> str:
+    """What a device keeps in its host's memory, beside its share of that."""
+    limit = "" if use.host_capacity_bytes is None else f" of {gib(use.host_capacity_bytes, 1)}"
+    return f"{gib(use.host_bytes, 1)}{limit} GiB of host memory per device"
+
+
 def layout_text(result: Result) -> str:
     """What was simulated, and the utilisation by the other conventions."""
     s = result.strategy
@@ -130,6 +144,9 @@ def memory_table(result: Result) -> Group:
     names = [name for name in _SHORT if any(use.categories[name] for use in result.memory)]
     table = _one_stage(stages[0][1], names) if len(stages) == 1 else _stages(stages, names)
     context = f"total = reserved by the allocator + {gib(result.memory[0].context_bytes) or 0} GiB of context"
+    host = max(result.memory, key=lambda use: use.host_bytes)
+    if host.host_bytes > 0:
+        context += f"; besides, up to {host_of_limit(host)}"
     return headed(f"Peak memory of a device, GiB of {gib(result.capacity_bytes, 1)}", table, context)
 
 

@@ -18,6 +18,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "kv_heads_below_tp": ("refuse", "replicate", "gather"),
     "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
     "moe_dispatcher": ("alltoall", "allgather", "deepep"),
+    "fsdp_backward_prefetch": ("pre", "post", "none"),
 }
 MIB, GIB = 1024.0**2, 1024.0**3
 
@@ -69,15 +70,34 @@ class FrameworkProfile:
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
-        Gradients reduced together: at least the first, and at least the second times the data-parallel size.
-    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_gather_before_reduce, fsdp_keeps_under_pp
-        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; gather the next block before
-        this one's gradients are reduced; with pipeline stages, gather and reduce once a step.
+        Gradients reduced together, filled from the stage's last parameter to its first: at least the first, and at
+        least the second times the data-parallel size. 0 and 0 = a block's.
+    first_bucket_parameters
+        Size of the bucket that is full first; 0 = as the others.
+    bucket_first_stage_only, buckets_without_overlap
+        Only the first chunk of pipeline rank 0 has buckets, the others one each; buckets also where gradients are
+        reduced after the last backward, otherwise one.
+    reduce_to_owner
+        ZeRO-1 and 2 reduce each slice to its owner instead of a reduce-scatter.
+    param_gather_ahead
+        Buckets, or FSDP units, that are gathered ahead of the one in use; 0 = all at once.
+    fsdp_reductions_in_flight
+        FSDP: compute waits for the reduction before so many; 0 = never.
+    fsdp_unsharded_stages
+        With `fsdp_keeps_under_pp`: virtual stages of a rank that stay gathered, those it needs next; 0 = all.
+    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_keeps_under_pp
+        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; with pipeline stages,
+        parameters stay gathered and gradients are reduced once.
+    fsdp_backward_prefetch
+        When backward gathers the next unit: `"pre"` this one's compute, `"post"` it and before its reduction, or
+        `"none"`: when it is reached, behind that reduction.
     p2p_blocking, p2p_blocking_interleaved, p2p_sliced_over_tp, p2p_metadata_messages
         Pipeline ranks wait for transfers (one chunk a rank, several chunks); without sequence parallelism every
         tensor-parallel rank sends a slice, gathered on arrival; small messages before each tensor.
     optimizer_bytes
         Bytes moved per owned parameter by an Adam update.
+    host_update_efficiency
+        Share of the host's memory bandwidth that an update on the host reaches (`offload_optimizer`).
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
         Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
     fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate, compiled_blocks
@@ -124,16 +144,24 @@ class FrameworkProfile:
     grad_accumulate_bytes: float = 8.0
     bucket_parameters: float = 40e6
     bucket_parameters_per_rank: float = 0.0
+    first_bucket_parameters: float = 0.0
+    bucket_first_stage_only: bool = False
+    buckets_without_overlap: bool = False
+    reduce_to_owner: bool = False
+    param_gather_ahead: int = 1
     fsdp_reduce_every_micro_batch: bool = True
     reshard_after_forward: bool = True
-    fsdp_gather_before_reduce: bool = True
+    fsdp_backward_prefetch: str = "pre"
+    fsdp_reductions_in_flight: int = 0
     fsdp_keeps_under_pp: bool = False
+    fsdp_unsharded_stages: int = 0
     recompute_stops_early: bool = False
     p2p_blocking: bool = False
     p2p_blocking_interleaved: bool = False
     p2p_sliced_over_tp: bool = False
     p2p_metadata_messages: int = 0
     optimizer_bytes: float = 34.0
+    host_update_efficiency: float = 0.43
     host_forward_s_per_op: float = 10e-6
     host_backward_s_per_op: float = 20e-6
     step_cost_s: float = 10e-3

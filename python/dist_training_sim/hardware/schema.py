@@ -68,6 +68,7 @@ class NodeEntry(_Entry):
     host_link: str | None = None
     host_bytes: Amount | None = None
     host_Bps: Amount | None = None
+    host_memory_Bps: Amount | None = None
     scale_out: str | dict[str, Any] | None = None
     topology: str = "fat_tree"
     price_usd_per_h: Number | None = None

@@ -14,6 +14,7 @@ from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 __all__ = [
     "ContextComm",
     "Fp8Recipe",
+    "GradDtype",
     "Int8Recipe",
     "MuonTp",
     "Optimizer",
@@ -29,7 +30,7 @@ MAX_DEGREE = 1 << 24
 _SWITCHES = (
     *("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer", "sequence_parallel"),
     *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b", "optimizer_post_validation"),
-    "delay_weight_grad",
+    *("delay_weight_grad", "offload_optimizer", "offload_parameters"),
 )
 
 
@@ -144,6 +145,15 @@ class Int8Recipe(NamedEnum):
     """Forward and input gradient; the weight gradient stays in 16 bits (arXiv:2304.13013)."""
 
 
+class GradDtype(NamedEnum):
+    """Type in which gradients are accumulated and reduced."""
+
+    FRAMEWORK = "framework"
+    """The profile's."""
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
 class ContextComm(NamedEnum):
     """How attention reaches the keys and values of the other context-parallel ranks."""
 
@@ -193,6 +203,25 @@ class Strategy:
         Communication of context parallelism, and the ranks that exchange heads under `"a2a+p2p"`.
     overlap_grad_reduce, overlap_param_gather
         Whether gradients are reduced during the last backward, and parameters gathered during the first forward.
+    dp_replicas
+        Groups of ranks that each hold all sharded states (HSDP; Megatron's distributed-optimizer instances): states are
+        sharded over `dp * cp / dp_replicas` neighbouring ranks, gradients reduced over those, then all-reduced between
+        the groups on a stream of their own. 1 = sharded over all.
+    reshard_after_forward
+        FSDP (`zero=3`): True frees gathered parameters after forward and gathers them again for backward, False keeps
+        them, an integer n > 1 keeps them sharded over groups of n neighbouring ranks; None = as the framework does.
+        Under pipeline stages a framework may keep them between passes; True or n overrides that.
+    grad_dtype
+        `"bf16"` or `"fp32"`: type of the gradient buffer and of its reduction; `"framework"` = the profile's.
+    offload_optimizer
+        Optimizer states and the update on the host: gradients go down as soon as they are reduced, the host updates at
+        the bandwidth of its memory, new parameters come up beside the update of the next (ZeRO-Offload,
+        arXiv:2101.06840). Needs `host_Bps` and `host_memory_Bps` of the node.
+    offload_parameters
+        With `zero=3` and `offload_optimizer`: parameter shards live on the host and are copied up before each gather.
+    offload_activations
+        Share, 0 to 1, of what each block saves for backward that is copied to the host after its forward and back one
+        block ahead of its backward; the last unit of a stage stays. Needs `host_Bps` of the node.
     rank_order
         Axes from the fastest varying rank to the slowest.
     layers_per_stage
@@ -241,7 +270,7 @@ class Strategy:
     <Recompute.SELECTIVE: 'selective'>
     """
 
-    CORE: ClassVar[CoreSpec] = CoreSpec("Strategy")
+    CORE: ClassVar[CoreSpec] = CoreSpec("Strategy", none_keeps_default=frozenset({"reshard_after_forward"}))
 
     dp: int | None = None
     tp: int = 1
@@ -266,6 +295,12 @@ class Strategy:
     cp_a2a: int = 1
     overlap_grad_reduce: bool = True
     overlap_param_gather: bool = True
+    dp_replicas: int = 1
+    reshard_after_forward: bool | int | None = None
+    grad_dtype: GradDtype | str = GradDtype.FRAMEWORK
+    offload_optimizer: bool = False
+    offload_parameters: bool = False
+    offload_activations: float = 0.0
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
     moe_dispatcher: Dispatcher | str = Dispatcher.FRAMEWORK
@@ -287,7 +322,7 @@ class Strategy:
 
     def __post_init__(self) -> None:
         problems = Problems()
-        for name in ("tp", "pp", "vpp", "cp", "cp_a2a", "ep", "micro_batch"):
+        for name in ("tp", "pp", "vpp", "cp", "cp_a2a", "ep", "micro_batch", "dp_replicas"):
             problems.count(f"strategy.{name}", getattr(self, name), maximum=MAX_DEGREE)
         for name in ("dp", "etp", "global_batch"):
             if getattr(self, name) is not None:
@@ -295,6 +330,7 @@ class Strategy:
         problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
         problems.count("strategy.moe_max_nodes", self.moe_max_nodes, minimum=0)
         problems.non_negative("strategy.capacity_factor", self.capacity_factor)
+        self._check_data_parallel(problems)
         self._check_switches(problems)
         object.__setattr__(self, "expert_load", ExpertLoad.of(self.expert_load))
         for name in ("micro_batch_group", "first_rank_layers", "last_rank_layers"):
@@ -316,6 +352,14 @@ class Strategy:
             if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
                 problems.add(f"strategy.{name}", value, "true or false")
 
+    def _check_data_parallel(self, problems: Problems) -> None:
+        group = self.reshard_after_forward
+        if group is not None and not isinstance(group, bool):
+            problems.count("strategy.reshard_after_forward", group, minimum=0, maximum=MAX_DEGREE)
+        share = self.offload_activations
+        if problems.non_negative("strategy.offload_activations", share) and share > 1:
+            problems.add("strategy.offload_activations", share, "a share from 0 to 1")
+
     def _name_enums(self, problems: Problems) -> None:
         kinds: dict[str, type[NamedEnum]] = {
             "recompute": Recompute,
@@ -329,6 +373,7 @@ class Strategy:
             "cp_comm": ContextComm,
             "p2p": PipelineTransfers,
             "moe_dispatcher": Dispatcher,
+            "grad_dtype": GradDtype,
         }
         for name, kind in kinds.items():
             value = getattr(self, name)

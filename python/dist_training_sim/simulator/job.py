@@ -43,7 +43,22 @@ class Job:
             "profile": core_of(self.profile),
             "seq_len": float(self.seq_len),
             "other_devices": list(self.devices[1:]),
+            **self._host(),
         }
+
+    def _host(self) -> dict[str, float]:
+        # A device's part of its host; among several kinds of nodes the slowest, for which the others wait.
+        nodes = [core_of(self.cluster).node, *(other.node for other in core_of(self.cluster).others)]
+        return {
+            "host_Bps": min(node.host_Bps for node in nodes),
+            "host_memory_Bps": min(node.host_memory_Bps / node.devices for node in nodes),
+        }
+
+    @property
+    def host_capacity_bytes(self) -> float | None:
+        """Host memory of one device: of the node that has least; `None` where any does not say."""
+        known = [None if node.host_bytes is None else node.host_bytes / node.devices for node in self.cluster.node_kinds]
+        return None if None in known else min(bytes_ for bytes_ in known if bytes_ is not None)
 
 
 def described_job(

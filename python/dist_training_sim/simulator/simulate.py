@@ -64,6 +64,8 @@ def simulate(
     ------
     ConfigError
         Listing every rule that the job violates, with the nearest legal values.
+    MissingDataError
+        If the strategy offloads and the node does not say how fast its host is.
 
     Examples
     --------
@@ -89,4 +91,5 @@ def simulate(
         profile=job.profile,
         _core_result=core,
         stage_capacity_bytes=tuple(core.capacity_bytes),
+        host_capacity_bytes=job.host_capacity_bytes,
     )
