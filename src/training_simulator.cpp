@@ -158,8 +158,8 @@ StepResult simulate(const Job& asked, const SimulateOptions& options) {
   const RankClasses classes = options.expand ? RankClasses::each(*view) : ready.classes(prices);
 
   const std::vector<const StepPlan*> plans = ready.variants.plans();
-  BreakdownRecorder breakdown(plans, step, prices, classes);
-  ExposureRecorder exposure(plans, step, prices);
+  BreakdownRecorder breakdown(plans, ready.variants.steps, prices, classes);
+  ExposureRecorder exposure(plans, ready.variants.steps, prices);
   PeriodRecorder period(plan, step);
   EventRecorder events(step, classes, view, options.expand ? EventRanks::All : EventRanks::First);
   const SpreadEnd end = ready.run(prices, classes, [&](TaskId task, const Instances& instances) {

@@ -16,9 +16,10 @@ std::vector<StageTraffic> exposure(const HandPlan& hand) {
   const std::vector<const StepPlan*> plans{&hand.plan};
   const RankPrices prices(hand.plan.order.size());
   const Timeline t = execute(step.program);
-  ExposureRecorder recorder(plans, step, prices);
+  const std::vector<StepProgram> steps{step};
+  ExposureRecorder recorder(plans, steps, prices);
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    recorder.visit(task, {&t.start_s[task], &t.end_s[task], &t.cause[task], 1});
+    recorder.visit(task, {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
   }
   return recorder.finish();
 }

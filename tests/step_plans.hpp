@@ -64,10 +64,11 @@ inline std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram
   const std::vector<const StepPlan*> plans{&plan};
   const RankPrices prices(plan.order.size());
   const RankClasses classes = RankClasses::one();
-  BreakdownRecorder recorder(plans, step, prices, classes);
+  const std::vector<StepProgram> steps{step};
+  BreakdownRecorder recorder(plans, steps, prices, classes);
   PeriodRecorder period(plan, step);
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    const Instances one{&t.start_s[task], &t.end_s[task], &t.cause[task], 1};
+    const Instances one{&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1};
     recorder.visit(task, one);
     period.visit(task, one);
   }

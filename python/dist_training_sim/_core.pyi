@@ -543,6 +543,7 @@ class FrameworkProfile(metaclass=_CoreType):
     fsdp_keeps_under_pp: bool
     fsdp_unsharded_stages: int
     recompute_stops_early: bool
+    interference: bool
     p2p_blocking: bool
     p2p_blocking_interleaved: bool
     p2p_sliced_over_tp: bool
@@ -1105,6 +1106,8 @@ class Breakdown(metaclass=_CoreType):
     def offload_s(self) -> float: ...
     @property
     def pipeline_s(self) -> float: ...
+    @property
+    def interference_s(self) -> float: ...
     @property
     def straggler_s(self) -> float: ...
     @property

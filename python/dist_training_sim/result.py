@@ -24,6 +24,7 @@ BREAKDOWN_LABELS = {
     "exposed_dp_s": "exposed data-parallel",
     "offload_s": "exposed offload copies",
     "pipeline_s": "pipeline bubble",
+    "interference_s": "slowed by collectives beside",
     "straggler_s": "waiting for slower ranks",
     "host_s": "host launch",
     "fixed_s": "fixed step cost",

@@ -209,6 +209,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("fsdp_reductions_in_flight", &FrameworkProfile::fsdp_reductions_in_flight)
       .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
       .def_readwrite("recompute_stops_early", &FrameworkProfile::recompute_stops_early)
+      .def_readwrite("interference", &FrameworkProfile::interference)
       .def_readwrite("p2p_blocking", &FrameworkProfile::p2p_blocking)
       .def_readwrite("p2p_blocking_interleaved", &FrameworkProfile::p2p_blocking_interleaved)
       .def_readwrite("p2p_sliced_over_tp", &FrameworkProfile::p2p_sliced_over_tp)

@@ -129,13 +129,14 @@ void bind_breakdown(py::module_& m) {
       .def_readonly("exposed_dp_s", &Breakdown::exposed_dp_s)
       .def_readonly("offload_s", &Breakdown::offload_s)
       .def_readonly("pipeline_s", &Breakdown::pipeline_s)
+      .def_readonly("interference_s", &Breakdown::interference_s)
       .def_readonly("straggler_s", &Breakdown::straggler_s)
       .def_readonly("host_s", &Breakdown::host_s)
       .def_readonly("fixed_s", &Breakdown::fixed_s)
       .def_property_readonly("total_s", &Breakdown::total_s)
       .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
                    &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
-                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::straggler_s,
+                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::interference_s, &Breakdown::straggler_s,
                    &Breakdown::host_s, &Breakdown::fixed_s));
   py::class_<AxisTime>(m, "AxisTime")
       .def_readonly("total_s", &AxisTime::total_s)

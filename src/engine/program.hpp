@@ -27,6 +27,7 @@ class Program {
   std::size_t size() const noexcept { return duration_s_.size(); }
   StreamId streams() const noexcept { return streams_; }
   double duration_s(TaskId t) const noexcept { return duration_s_[t]; }
+  const double* duration_of(TaskId t) const noexcept { return &duration_s_[t]; }
   bool shares_devices() const noexcept { return device_streams_ > 0; }
   StreamId devices() const noexcept { return device_streams_ > 0 ? streams_ / device_streams_ : 0; }
   StreamId device_of(StreamId stream) const noexcept { return stream / device_streams_; }

@@ -32,7 +32,7 @@ class Sweep {
       std::vector<double>& ends = end_s_[task] = buffer(count);
       for (std::uint32_t i = 0; i < count; ++i) ends[i] = start_s_[i] + seconds_[i];
       share_devices(task, count, ends);
-      visit(task, {start_s_.data(), ends.data(), cause_.data(), count});
+      visit(task, {start_s_.data(), ends.data(), seconds_.data(), cause_.data(), count});
       const double latest = *std::max_element(ends.begin(), ends.begin() + count);
       if (end.last == kNoTask || latest > end.makespan_s) end = {latest, task};
       for_waits(task, [&](TaskId earlier) { release(earlier, task); });

@@ -35,7 +35,8 @@ struct Spread {
 // Of one task, valid during a visit.
 struct Instances {
   const double *start_s, *end_s;
-  const TaskId* cause;  // earlier task that set the start, kNoTask for a start at 0
+  const double* planned_s;  // without what others on the device hold
+  const TaskId* cause;      // earlier task that set the start, kNoTask for a start at 0
   std::uint32_t count;
 };
 

@@ -63,6 +63,8 @@ struct FrameworkProfile {
   double permute_passes = 1;           // bytes moved to order rows by expert over those of one pass each way
   bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
+  bool interference = false;  // compute slows beside collectives that hold multiprocessors (engine/interference.hpp)
+
   // Data parallel
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire
   double main_grad_bytes = 4;          // bytes per parameter of the gradient buffer: 2 or 4

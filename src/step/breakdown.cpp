@@ -31,14 +31,14 @@ void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info, double
 
 double Breakdown::total_s() const noexcept {
   return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s + exposed_dp_s +
-         offload_s + pipeline_s + straggler_s + host_s + fixed_s;
+         offload_s + pipeline_s + interference_s + straggler_s + host_s + fixed_s;
 }
 
 void Breakdown::add(const Breakdown& o, double weight) {
   forward_s += weight * o.forward_s, backward_s += weight * o.backward_s, recompute_s += weight * o.recompute_s;
   optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s, exposed_cp_s += weight * o.exposed_cp_s;
   exposed_ep_s += weight * o.exposed_ep_s, exposed_dp_s += weight * o.exposed_dp_s, pipeline_s += weight * o.pipeline_s;
-  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, interference_s += weight * o.interference_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
 }
 
 // A collective of the data-parallel axis, a copy to or from the host, or the pipeline.
@@ -57,9 +57,9 @@ double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
   }
 }
 
-BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step,
+BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps,
                                      const RankPrices& prices, const RankClasses& classes)
-    : plans_(plans), step_(step), classes_(classes), units_(classes.spread.units), shares_(prices.pp),
+    : plans_(plans), steps_(steps), step_(steps.front()), classes_(classes), units_(classes.spread.units), shares_(prices.pp),
       waits_(prices.pp * units_), stages_(prices.pp) {
   for (double units : classes.units_in) all_units_ += units;
   for (std::size_t stage = 0; stage < prices.pp; ++stage) {
@@ -85,6 +85,7 @@ void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
     return meet(cause == kNoTask ? TaskKind::Sync : step_.tasks[cause].kind, instances.end_s[0]);
   }
   const auto stage = static_cast<std::size_t>(info.rank);
+  const bool slows = step_.program.use(task).work > 0;
   for (std::uint32_t u = 0; u < instances.count; ++u) {
     Waits& w = waits(stage, u);
     if (w.began_s < 0) {
@@ -93,9 +94,10 @@ void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
     }
     const double wait_s = instances.start_s[u] - w.busy_until_s;
     if (wait_s > 0) w.ended_by(step_.tasks[instances.cause[u]].kind) += wait_s;
+    if (slows) w.interference_s += std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u]);
     w.busy_until_s = instances.end_s[u];
   }
-  for (const Share& share : shares_[stage]) add_compute(stages_[stage], share, info);
+  for (const Share& share : shares_[stage]) add_compute(stages_[stage], share, steps_[share.variant].tasks[task]);
 }
 
 void BreakdownRecorder::add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const {
@@ -144,9 +146,10 @@ void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
     mean.offload_s += share * (w.offload_s - first.offload_s);
     mean.pipeline_s += share * (w.pipeline_s - first.pipeline_s);
     mean.straggler_s += share * (w.straggler_s - first.straggler_s);
+    mean.interference_s += share * (w.interference_s - first.interference_s);
   }
   b.exposed_dp_s += mean.dp_s, b.offload_s += mean.offload_s;
-  b.pipeline_s += mean.pipeline_s, b.straggler_s += mean.straggler_s;
+  b.pipeline_s += mean.pipeline_s, b.straggler_s += mean.straggler_s, b.interference_s += mean.interference_s;
 }
 
 std::vector<Breakdown> BreakdownRecorder::finish(const SpreadEnd& end, double period_s, double fixed_s) {

@@ -15,6 +15,7 @@ struct Breakdown {
   double exposed_tp_s = 0, exposed_cp_s = 0, exposed_ep_s = 0, exposed_dp_s = 0;
   double offload_s = 0;    // waiting for copies between device and host
   double pipeline_s = 0;   // bubble: waiting for other stages and their transfers
+  double interference_s = 0;  // compute slowed by collectives beside it
   double straggler_s = 0;  // the whole pipeline of this rank is done, a slower one is not
   double host_s = 0;       // the device waits for kernel launches
   double fixed_s = 0;      // data loading, logging, scheduler
@@ -26,8 +27,8 @@ struct Breakdown {
 // Adds up, task by task, the mean over the ranks of each pipeline rank.
 class BreakdownRecorder {
  public:
-  // `plans`: one per variant. All must outlive the recorder.
-  BreakdownRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step, const RankPrices& prices,
+  // `plans`, `steps`: one per variant. All must outlive the recorder.
+  BreakdownRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps, const RankPrices& prices,
                     const RankClasses& classes);
 
   void visit(TaskId task, const Instances& instances);
@@ -40,7 +41,7 @@ class BreakdownRecorder {
     double ranks, stretched;  // the second: times their slowdown
   };
   struct Waits {
-    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, began_s = -1, busy_until_s = 0;
+    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, interference_s = 0, began_s = -1, busy_until_s = 0;
 
     double& ended_by(TaskKind cause);  // a wait belongs to what ended it
   };
@@ -51,6 +52,7 @@ class BreakdownRecorder {
   void add_mean_waits(std::size_t stage, Breakdown& b);
 
   const std::vector<const StepPlan*>& plans_;
+  const std::vector<StepProgram>& steps_;
   const StepProgram& step_;
   const RankClasses& classes_;
   std::uint32_t units_;

@@ -150,6 +150,10 @@ void DataParallel::set_seconds(StageComm::Unit& u) const {
   u.regather_s = u.regather.empty() ? -1 : seconds(u.regather);
   u.reduce_s = u.reduce.empty() ? -1 : seconds(u.reduce);
   u.replica_s = u.replica.empty() ? -1 : seconds(u.replica);
+  if (!job_.profile.interference || job_.device.sm_count <= 0) return;
+  for (const auto* calls : {&u.gather, &u.regather, &u.reduce, &u.replica}) {
+    for (const CollectiveCall& call : *calls) u.held = std::max(u.held, groups_.price(call).sms / job_.device.sm_count);
+  }
 }
 
 bool DataParallel::communicates(const StageComm::Unit& u) const {
@@ -182,6 +186,7 @@ void DataParallel::set_rules(StepPlan& plan) const {
   const FrameworkProfile& p = job_.profile;
   const bool under_pp = p.fsdp_keeps_under_pp && s_.pp > 1;  // torch pipelining: one reduction after the last backward
   plan.ranks_meet = !s_.optimizer_post_validation;
+  plan.interference = p.interference;
   plan.zero = s_.zero;
   plan.overlap_grad_reduce = s_.overlap_grad_reduce;
   plan.overlap_param_gather = s_.overlap_param_gather;

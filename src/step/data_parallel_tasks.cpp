@@ -172,7 +172,8 @@ void DataParallelTasks::reduce(int rank, int stage, int micro_batch, int index, 
 
 TaskId DataParallelTasks::add(const TaskInfo& info, double seconds, Tasks after) {
   after.erase(std::remove(after.begin(), after.end(), kNoTask), after.end());
-  return tasks_.add(info, seconds, {info.rank}, after);
+  const bool collective = info.stream == StreamKind::DataParallel || info.stream == StreamKind::Replica;
+  return tasks_.add(info, seconds, {info.rank}, after, 0, collective ? unit(info.stage, info.piece).held : 0);
 }
 
 void DataParallelTasks::reduce_rest() {

@@ -20,8 +20,8 @@ void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double s
 
 }  // namespace
 
-ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step, const RankPrices& prices)
-    : plans_(plans), step_(step), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), busy_(prices.pp) {}
+ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps, const RankPrices& prices)
+    : plans_(plans), steps_(steps), step_(steps.front()), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), busy_(prices.pp) {}
 
 void ExposureRecorder::visit(TaskId task, const Instances& instances) {
   const TaskInfo& info = step_.tasks[task];
@@ -30,12 +30,14 @@ void ExposureRecorder::visit(TaskId task, const Instances& instances) {
   std::vector<Busy>& busy = busy_[static_cast<std::size_t>(info.rank)];
   const double before_s = busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s);
   busy.push_back({instances.start_s[0], instances.end_s[0], before_s});
-  if (info.kind != TaskKind::Optimizer) add_inside(info);
+  if (info.kind != TaskKind::Optimizer) add_inside(task);
 }
 
-void ExposureRecorder::add_inside(const TaskInfo& info) {
-  const auto stage = static_cast<std::size_t>(info.rank);
-  for_pass_blocks(*plans_[prices_.of_unit(stage, 0).variant], info, [&](const BlockCost& block, double share) {
+void ExposureRecorder::add_inside(TaskId task) {
+  const auto stage = static_cast<std::size_t>(step_.tasks[task].rank);
+  const std::size_t variant = prices_.of_unit(stage, 0).variant;
+  const TaskInfo& info = steps_[variant].tasks[task];  // a pair hides as much as its own devices let it
+  for_pass_blocks(*plans_[variant], info, [&](const BlockCost& block, double share) {
     const PassParts parts = parts_of(block, pass_of(info.kind));
     if (parts.again) add_pass(stages_[stage], *parts.again, info.hidden, share);
     add_pass(stages_[stage], *parts.cost, info.hidden, share);

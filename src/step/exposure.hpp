@@ -20,7 +20,7 @@ using StageTraffic = std::array<AxisTime, kCommAxes>;
 // Of the first rank of every pipeline rank. A transfer counts where it arrives.
 class ExposureRecorder {
  public:
-  ExposureRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step, const RankPrices& prices);
+  ExposureRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps, const RankPrices& prices);
 
   void visit(TaskId task, const Instances& instances);
   std::vector<StageTraffic> finish();
@@ -34,11 +34,12 @@ class ExposureRecorder {
   struct Busy {  // a stretch of compute, and the compute before it
     double start_s, end_s, before_s;
   };
-  void add_inside(const TaskInfo& info);
+  void add_inside(TaskId task);
   void add_outside(const TaskInfo& info, double start_s, double end_s);
   double computed_until(std::size_t stage, double time_s) const;
 
   const std::vector<const StepPlan*>& plans_;
+  const std::vector<StepProgram>& steps_;
   const StepProgram& step_;
   const RankPrices& prices_;
   StagePlacement placement_;

@@ -94,7 +94,9 @@ SpreadEnd run_step(const std::vector<StepProgram>& variants, StagePlacement plac
   const StepProgram& step = variants.front();
   if (is_plain(prices)) {
     const Timeline t = execute(step.program);
-    for (TaskId task = 0; task < step.tasks.size(); ++task) visit(task, {&t.start_s[task], &t.end_s[task], &t.cause[task], 1});
+    for (TaskId task = 0; task < step.tasks.size(); ++task) {
+      visit(task, {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
+    }
     return {t.makespan_s, t.last};
   }
   std::vector<Space> spaces;

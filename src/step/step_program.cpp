@@ -16,7 +16,7 @@ namespace {
 // Emits passes rank by rank; a pass waits until what feeds it has been emitted.
 class StepBuilder {
  public:
-  explicit StepBuilder(const StepPlan& plan) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), tasks_(pp_), parallel_(plan, tasks_) {
+  explicit StepBuilder(const StepPlan& plan) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), tasks_(pp_, plan.interference), parallel_(plan, tasks_) {
     const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
     forward_in_.resize(slots), backward_in_.resize(slots);
     const auto ranks = static_cast<std::size_t>(pp_);

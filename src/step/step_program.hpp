@@ -65,6 +65,7 @@ struct StageComm {
     double regather_s = -1;  // before backward; < 0: as before forward
     double reduce_s = 0, replica_s = -1;  // of its gradients; then between replicas of the shards
     std::vector<CollectiveCall> gather, regather, reduce, replica;
+    double held = 0;  // share of the multiprocessors that they hold, at most
     // Copies between device and host, and the host's update of what was copied.
     double grad_offload_s = -1, host_update_s = 0, param_upload_s = -1, activation_copy_s = -1;
   };
@@ -81,6 +82,7 @@ struct StepPlan {
   double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
   double send_bytes = 0;           // one boundary tensor, one rank
   double send_gather_bytes = 0;    // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
+  bool interference = false;       // compute slows beside data-parallel collectives
   bool ranks_meet = true;          // for the gradient norm, before the update
   bool blocking_p2p = false;       // ranks wait for their transfers (schedule/blocking_walk.hpp)
   double tied_reduce_bytes = 0;

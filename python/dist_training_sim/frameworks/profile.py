@@ -91,6 +91,8 @@ class FrameworkProfile:
     fsdp_backward_prefetch
         When backward gathers the next unit: `"pre"` this one's compute, `"post"` it and before its reduction, or
         `"none"`: when it is reached, behind that reduction.
+    interference
+        Compute slows while a data-parallel collective beside it holds multiprocessors.
     p2p_blocking, p2p_blocking_interleaved, p2p_sliced_over_tp, p2p_metadata_messages
         Pipeline ranks wait for transfers (one chunk a rank, several chunks); without sequence parallelism every
         tensor-parallel rank sends a slice, gathered on arrival; small messages before each tensor.
@@ -156,6 +158,7 @@ class FrameworkProfile:
     fsdp_keeps_under_pp: bool = False
     fsdp_unsharded_stages: int = 0
     recompute_stops_early: bool = False
+    interference: bool = False
     p2p_blocking: bool = False
     p2p_blocking_interleaved: bool = False
     p2p_sliced_over_tp: bool = False
