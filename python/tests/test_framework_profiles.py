@@ -45,7 +45,7 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(zero=1, micro_batch=1, global_batch=32)),
     ("qwen3-30b-a3b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, micro_batch=1, global_batch=16)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(tp=4, zero=1, micro_batch=2, global_batch=16, precision="fp8")),
-    (GPT, "1xdgx-h100", dts.Strategy(micro_batch=8, global_batch=64)),
+    (GPT, "1xdgx-h100", dts.Strategy(micro_batch=8, global_batch=64, recompute="full")),
     (GPT, "1xdgx-h100", dts.Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=16)),
     ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(tp=16, global_batch=4)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(micro_batch=2, global_batch=32, precision="fp8", fp8_recipe="mxfp8")),
