@@ -5,12 +5,12 @@
 #include "compute/gemm.hpp"
 #include "memory/recompute_bytes.hpp"
 #include "memory/saved_bytes.hpp"
-#include "memory/static_bytes.hpp"
 #include "memory/temporaries.hpp"
 #include "parallel/stages.hpp"
 #include "pricing/recompute.hpp"
 #include "schedule/tape.hpp"
 #include "step/gathered_bytes.hpp"
+#include "step/state_memory.hpp"
 
 namespace dts {
 
@@ -67,7 +67,7 @@ class StepMemory {
 
   MemoryReport report(int rank) const {
     MemoryReport r;
-    states(rank, r);
+    add_states(job_, step_, grid_, rank, r);
     activations(rank, r);
     temporaries(rank, r);
     r.workspace = p_.workspace_bytes;
@@ -129,64 +129,6 @@ class StepMemory {
       break;
     }
     return shares;
-  }
-
-  template <class Visit>
-  void for_blocks(int rank, Visit visit) const {
-    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
-      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, chunk));
-      for (const BlockCost* block : step_.plan.stages[stage].blocks) visit(*block);
-    }
-  }
-
-  void states(int rank, MemoryReport& r) const {
-    LocalParameters all, trained;
-    for_blocks(rank, [&](const BlockCost& block) {
-      all.dense += block.dense_parameters, all.expert += block.expert_parameters;
-      trained.dense += block.dense_trainable, trained.expert += block.expert_trainable;
-    });
-    all.dense_shards = trained.dense_shards = grid_.size(Axis::DP_SHARD);
-    all.expert_shards = trained.expert_shards = grid_.size(Axis::EDP_SHARD);
-    StateFacts facts;
-    facts.gradients = p_.main_grad_bytes >= 4 ? GradientStorage::Fp32 : GradientStorage::Working;
-    facts.fp32_shards = s_.zero == 3 && p_.fp32_shards;
-    const Optimizer rule = s_.optimizer == Optimizer::Muon ? Optimizer::Adam : s_.optimizer;
-    const StateRecipe recipe = state_recipe(s_.precision, rule, facts);
-    const StateBytes held = state_bytes(all, recipe, s_.zero), owned = state_bytes(trained, recipe, s_.zero);
-    (s_.offload_parameters ? r.host_bytes : r.weights) += held.weights;
-    for_blocks(rank, [&](const BlockCost& block) { r.weights += block.cast_bytes; });
-    r.gradients = owned.gradients + owned.buckets;
-    double& optimizer = s_.offload_optimizer ? r.host_bytes : r.optimizer;
-    optimizer += owned.optimizer;
-    if (s_.optimizer == Optimizer::Muon) optimizer -= unkept_moments(rank, trained);
-    if (s_.offload_optimizer) gradients_on_host(rank, owned, r);
-  }
-
-  // The host keeps what it updates with; on the device a sharded gradient lives until it has left.
-  void gradients_on_host(int rank, const StateBytes& owned, MemoryReport& r) const {
-    double largest = 0;
-    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
-      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, chunk));
-      for (const StageComm::Unit& unit : step_.plan.comm[stage].units) {
-        if (unit.grad_offload_s < 0) continue;
-        const double bytes = unit.grad_offload_s * job_.host.copy_Bps;
-        r.host_bytes += bytes;
-        largest = std::max(largest, bytes);
-      }
-    }
-    if (s_.zero >= 2) r.gradients = owned.buckets + std::min(largest, owned.gradients);
-  }
-
-  // What Adam would keep of the matrices that Muon updates: a second moment.
-  double unkept_moments(int rank, const LocalParameters& shards) const {
-    double bytes = 0;
-    for_blocks(rank, [&](const BlockCost& block) {
-      for (const WeightMatrix& m : block.matrices) {
-        const double ranks = s_.zero > 0 ? (m.expert ? shards.expert_shards : shards.dense_shards) : 1;
-        bytes += m.count * m.gram * m.summed / ranks * (moment_bytes(Optimizer::Adam) - moment_bytes(Optimizer::Muon));
-      }
-    });
-    return bytes;
   }
 
   // The fullest moment of the rank's own order of passes.

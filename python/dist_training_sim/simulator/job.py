@@ -57,8 +57,9 @@ class Job:
     @property
     def host_capacity_bytes(self) -> float | None:
         """Host memory of one device: of the node that has least; `None` where any does not say."""
-        known = [None if node.host_bytes is None else node.host_bytes / node.devices for node in self.cluster.node_kinds]
-        return None if None in known else min(bytes_ for bytes_ in known if bytes_ is not None)
+        capacities = [node.host_bytes for node in self.cluster.node_kinds if node.host_bytes is not None]
+        known = len(capacities) == len(self.cluster.node_kinds)
+        return min(capacities) / self.cluster.node.devices if known else None
 
 
 def described_job(
