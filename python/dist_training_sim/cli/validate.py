@@ -30,6 +30,7 @@ Examples:
   dts validate
   dts validate --use step_time --where accelerator=H100-SXM-80GB --by source
   dts validate --use kernels --by accelerator,kind
+  dts validate --refit
   dts validate --corpus my_runs.jsonl --use step_time,memory --json --out errors.json
 
 Errors are predicted / measured - 1. Median, MAPE and p90 are of absolute errors; bias is the median
@@ -57,10 +58,17 @@ def validate(
     ] = None,
     by: Annotated[str, typer.Option("--by", metavar="FIELDS", help="Fields to group by.")] = "source,accelerator",
     workers: Annotated[int | None, typer.Option("--workers", help="Processes.", show_default="one a core")] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Fit the constants of whole steps instead, with errors on unseen sources.")
+    ] = False,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
     """Compare predictions with published measurements, and show the errors by group."""
+    if refit:
+        from .refit import refit as fit
+
+        return fit(corpus, as_json=as_json, out=out)
     uses: Any = "all" if use == "all" else _listed(use)
     with _progress_bar() as progress:
         report = run(corpus, use=uses, where=_chosen(where or []), by=_listed(by), workers=workers, progress=progress)

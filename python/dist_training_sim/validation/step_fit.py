@@ -9,7 +9,7 @@ step cost.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from .corpus import Row, read_rows
 from .row_job import Job, job_of
 from .solve import Array, Problem, Rows, solve, solve_linear
 
-__all__ = ["LEAST_ROWS", "StepFit", "fit_steps"]
+__all__ = ["LEAST_ROWS", "SourceErrors", "StepFit", "errors_by_source", "fit_steps"]
 
 LEAST_ROWS = 10
 """Rows that a device or a profile needs for a constant of its own."""
@@ -187,11 +187,34 @@ def _as_fitted(knobs: Sequence[_Knob], x: Array, counts: Array) -> Fitted:
     return Fitted(every, groups["sustained"], groups["host"], groups["step"])
 
 
-def summary_of(errors: Mapping[str, list[float]]) -> list[tuple[str, int, float, float, float]]:
-    """(name, rows, median |error|, p90, bias) per group."""
-    table = []
-    for name, logs in errors.items():
-        values = np.expm1(np.array(logs))
-        size = np.abs(values)
-        table.append((name, len(logs), float(np.median(size)), float(np.quantile(size, 0.9)), float(np.median(values))))
-    return table
+@dataclass(frozen=True)
+class SourceErrors:
+    """Errors of one source: absolute median and p90, signed median; with all rows, and with the source left out."""
+
+    source: str
+    rows: int
+    median: float
+    p90: float
+    bias: float
+    left_out_median: float
+    left_out_p90: float
+
+
+def errors_by_source(fit: StepFit) -> list[SourceErrors]:
+    """All rows first, then each source, largest first."""
+    names = sorted(set(fit.sources), key=lambda name: (-fit.sources.count(name), name))
+    everything = np.ones(len(fit.rows), dtype=bool)
+    masks = [("all", everything)] + [(name, np.array([s == name for s in fit.sources])) for name in names]
+    return [_errors_of(name, np.expm1(fit.in_sample[mask]), np.expm1(fit.left_out[mask])) for name, mask in masks]
+
+
+def _errors_of(name: str, seen: Array, unseen: Array) -> SourceErrors:
+    return SourceErrors(
+        source=name,
+        rows=len(seen),
+        median=float(np.median(np.abs(seen))),
+        p90=float(np.quantile(np.abs(seen), 0.9)),
+        bias=float(np.median(seen)),
+        left_out_median=float(np.median(np.abs(unseen))),
+        left_out_p90=float(np.quantile(np.abs(unseen), 0.9)),
+    )
