@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core
 from .events import EventList
 from .frameworks.profile import FrameworkProfile
 from .units import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from .intervals import Interval, Situation
 
 __all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result"]
 
@@ -115,11 +118,22 @@ class Result:
     _core_result: Any = field(repr=False)
     stage_capacity_bytes: tuple[float, ...] = ()
     host_capacity_bytes: float | None = None
+    _situation: Situation | None = field(default=None, repr=False)
 
     @property
     def reserved_factor(self) -> float:
         """Reserved over allocated bytes: the framework's measured factor."""
         return self.profile.reserved_factor
+
+    @property
+    def interval(self) -> Interval | None:
+        """Where the step time lies with 50 and 90 % confidence, from the errors of the nearest measured runs.
+
+        None where no measured runs are near enough to say.
+        """
+        from .intervals import interval_of
+
+        return None if self._situation is None else interval_of(self._situation, self.step_time_s)
 
     @property
     def framework_facts(self) -> dict[str, Any]:
@@ -260,6 +274,7 @@ class Result:
             "devices": self.devices,
             "micro_batches": self.micro_batches,
             "step_time_s": self.step_time_s,
+            "interval": None if self.interval is None else self.interval.to_dict(),
             "even_step_time_s": self.even_step_time_s,
             "tokens_per_s": self.tokens_per_s,
             "tokens_per_s_per_device": self.tokens_per_s_per_device,

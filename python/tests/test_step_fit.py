@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,7 @@ class TestSolve:
         problem = linear(np.ones((11, 1)), [0.1])
         broken = np.zeros(11)
         broken[0] = 3.0
-        bent = Problem(
-            lambda x, rows: (x[0] - 0.1) - broken[rows], problem.touches, problem.weights, problem.centre, problem.spread
-        )
+        bent = replace(problem, residuals=lambda x, rows: (x[0] - 0.1) - broken[rows])
         assert solve(bent)[0][0] == pytest.approx(0.1, abs=0.02)  # the mean is 0.37
 
     def test_a_prior_holds_what_no_row_touches(self) -> None:

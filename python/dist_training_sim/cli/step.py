@@ -43,6 +43,7 @@ def step_tables(result: Result, spread: StepDistribution | None = None) -> list[
     """Everything that `dts simulate` prints."""
     text = sentence(headline(result), "bold")
     text.append(f"\n{layout_text(result)}", style="not bold")
+    text.append(f"\n{interval_text(result)}", style="not bold")
     tables: list[RenderableType] = [text]
     if spread is not None:
         tables.append(spread_table(spread))
@@ -50,6 +51,17 @@ def step_tables(result: Result, spread: StepDistribution | None = None) -> list[
     if any(times["total_s"] > 0 for times in result.communication.values()):
         tables.append(communication_table(result))
     return [*tables, memory_table(result)]
+
+
+def interval_text(result: Result) -> str:
+    """Range of the step time and what stands behind it."""
+    near = result.interval
+    if near is None:
+        return "no interval: no measured runs are near this job"
+    unit, scale = _unit(result.step_time_s)
+    pairs = ((near.low50, near.high50), (near.low90, near.high90))
+    ends = [f"{low / scale:.3g} to {high / scale:.3g}" for low, high in pairs]
+    return f"50 % {ends[0]} {unit}, 90 % {ends[1]} {unit} ({near.badge}: {near.rows} runs of {near.sources} sources)"
 
 
 def spread_table(spread: StepDistribution) -> Group:
