@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dist_training_sim.catalog import _yaml, constants, hardware
+from dist_training_sim.catalog.fitted import Fitted
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
 from dist_training_sim.hardware import Cluster, Device, DeviceKind, Link, Node, ScaleUpKind, schema
 
@@ -319,7 +320,8 @@ def test_device_takes_its_generation_then_its_own() -> None:
 @pytest.mark.usefixtures("small_tables")
 def test_device_without_constants_takes_the_generic_set() -> None:
     t4, tpu = Device.from_catalog("t4"), Device.from_catalog("tpu-v4")
-    assert (t4.gemm.floor_s, t4.rates["fp16"].sustained_share, t4.measured_kernels) == (2e-6, 0.8, False)
+    clock = pytest.approx(0.8 * Fitted.packaged().every_device[0])
+    assert (t4.gemm.floor_s, t4.rates["fp16"].sustained_share, t4.measured_kernels) == (2e-6, clock, False)
     assert (tpu.systolic, tpu.rates["int8"].burst_share, tpu.gemm.floor_s) == (True, 0.6, 2e-6)
 
 

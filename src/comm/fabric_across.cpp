@@ -17,6 +17,7 @@ constexpr double kPatShare = 0.75, kPatBlock_s = 2.8e-6;
 // A network hop of a ring costs more than one of a tree: it receives, reduces and sends in one step of the kernel.
 // Smallest messages, ring over tree: InfiniBand 1.45 (HGX B200), GPUDirect-TCPXO 1.3 (a3-megagpu).
 constexpr double kRingHop = 1.35;
+constexpr double kNicSms = 4;  // multiprocessors that feed one rank's share of the NICs
 
 struct Across {
   const ScaleUpSpec& up;
@@ -50,6 +51,9 @@ struct Across {
     b.limit = inside_s_per_byte > nic_s_per_byte ? "scale-up" : "nic";
     return b;
   }
+  // A NIC is fed by a few channels, a multiprocessor each (Megatron-Core docs, nccl_ub: 1 to 4 for groups that only leave
+  // their domain); with neighbours inside, the ring's channels at most.
+  double network_sms() const noexcept { return std::min(up.ring_sms, kNicSms * std::max(r.members, 1.0)); }
   double inside(double steps, double copy) const noexcept {
     return r.members > 1 ? (steps + copy) / r.ranks / r.ring_Bps : 0;
   }
@@ -58,7 +62,7 @@ struct Across {
   void add_rings(Branches& branches, double passes, double steps, double copy) const noexcept {
     const double near = r.ranks - r.domains, ring_s = up.hop_s * near + kRingHop * out.hop_s * (r.domains - 1);
     const double share = steps / r.ranks;
-    const Branch start{"ring", "Simple", up.launch_s + passes * ring_s, 0, 0, "nic", share, up.ring_sms, 0, kNoEnd};
+    const Branch start{"ring", "Simple", up.launch_s + passes * ring_s, 0, 0, "nic", share, network_sms(), 0, kNoEnd};
     add_flagged(branches, start, share);
     branches.add(bulk(start, "ring", passes * near, inside(steps, copy), share / (r.nic_Bps * out.ring_efficiency)));
   }
@@ -70,13 +74,13 @@ struct Across {
     const double share = (r.ranks - 1) / r.ranks;
     branches.add({"pat", "Simple",
                   up.launch_s + out.level_startup_s + out.hop_s * std::ceil(r.levels) + kPatBlock_s * r.ranks, out.ramp,
-                  share / (kPatShare * r.nic_Bps * out.ring_efficiency), "nic", share, up.ring_sms, 0, kNoEnd});
+                  share / (kPatShare * r.nic_Bps * out.ring_efficiency), "nic", share, network_sms(), 0, kNoEnd});
   }
 
   // Chains inside the domains, a double binary tree between them: up and down again.
   void add_trees(Branches& branches) const noexcept {
     const double up_s = up.hop_s * (r.members - 1) + out.hop_s * r.levels;
-    const Branch start{"tree", "Simple", up.launch_s + 2 * up_s, 0, 0, "nic", 2, up.ring_sms, 0, kNoEnd};
+    const Branch start{"tree", "Simple", up.launch_s + 2 * up_s, 0, 0, "nic", 2, network_sms(), 0, kNoEnd};
     add_flagged(branches, start, 2);
     // Of two domains each sends the buffer once; from three on an inner node of one tree is a leaf of the other.
     const double nic = r.domains == 2 ? 1 / (r.nic_Bps * out.tree_efficiency)
@@ -100,7 +104,7 @@ struct Across {
     const double nic_s = 1 / (r.nic_Bps * out.sharp_efficiency);
     branches.add({"sharp", "Simple", up.launch_s + 2 * up.hop_s * (r.members - 1) + out.sharp_startup_s,
                   out.ramp * std::sqrt(r.members + 1), std::max(inside_s, nic_s), inside_s > nic_s ? "scale-up" : "nic", 1,
-                  up.ring_sms, 0, kNoEnd});
+                  network_sms(), 0, kNoEnd});
   }
 
   // Sends to `near` members and `far` ranks elsewhere; the shares of the buffer that leave by either way.
@@ -115,7 +119,7 @@ struct Across {
             std::max(near_s_per_byte, nic),
             nic >= near_s_per_byte ? "nic" : "scale-up",
             share,
-            up.ring_sms,
+            network_sms(),
             0,
             kNoEnd};
   }

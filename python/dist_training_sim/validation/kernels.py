@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from .. import _core
 from .._convert import to_core
+from ..catalog.fitted import Fitted
 from ..errors import DtsError
 from ..hardware import Device
 from ..intervals import interval_of, kernel_situation
@@ -70,9 +72,16 @@ def _generation(name: str) -> str:
     return Device.from_catalog(name).generation
 
 
+def _at_kernel_clock(device: Device) -> Device:
+    """As kernels showed it: without the factor on the clock that was fitted to whole steps."""
+    factor = Fitted.packaged().sustained_of(device.name, device.systolic)
+    shares = {t: min(1.0, (rate.sustained_share or 1.0) / factor) for t, rate in device.rates.items()}
+    return device.replace(rates={t: replace(r, sustained_share=shares[t]) for t, r in device.rates.items()})
+
+
 @lru_cache(maxsize=64)
 def _device(name: str, attention: str) -> _core.DeviceSpec:
-    device = Device.from_catalog(name)
+    device = _at_kernel_clock(Device.from_catalog(name))
     return to_core(device.with_attention_kernel(attention) if attention else device)  # type: ignore[no-any-return]
 
 
