@@ -111,7 +111,7 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
   fill_rates(r, job, plan);
   r.stages = break_down(plan, step, timeline, job.profile.step_cost_s);
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
-  r.memory = memory_of_step(job, planned, grid);
+  r.memory = memory_of_step(job, tapes_of_step(job, planned, grid));
   for (const StageCost& stage : plan.stages) {
     r.forward_s.push_back(stage.forward_s());
     r.backward_s.push_back(stage.backward_s());
@@ -122,6 +122,20 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
   }
   if (options.keep_events) r.events = events_of(step, timeline);
   return r;
+}
+
+MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator) {
+  check_job(job);
+  const RankGrid grid(job.strategy);
+  const PlannedStep planned = plan_step(job, grid);
+  const StepProgram step = build_folded(planned.plan);
+  const Timeline timeline = execute(step.program);
+  const StepTapes tapes = tapes_of_step(job, planned, grid);
+  MemoryDetails details;
+  details.timelines = memory_timelines(planned.plan, step, timeline, tapes);
+  for (const RankTape& tape : tapes.ranks) details.replays.push_back(replay(tape, allocator));
+  details.step_time_s = step_period_s(planned.plan, step, timeline);
+  return details;
 }
 
 }  // namespace dts

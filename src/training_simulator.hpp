@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "step/step_memory.hpp"
+#include "step/memory_timeline.hpp"
 #include "step/breakdown.hpp"
 #include "step/job.hpp"
 
@@ -47,5 +47,12 @@ struct StepResult {
 };
 
 StepResult simulate(const Job& job, const SimulateOptions& options = {});
+
+struct MemoryDetails {  // per pipeline rank
+  std::vector<MemoryTimeline> timelines;
+  std::vector<AllocatorReplay> replays;
+  double step_time_s = 0;
+};
+MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator = {});
 
 }  // namespace dts

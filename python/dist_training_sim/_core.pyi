@@ -462,6 +462,11 @@ class FrameworkProfile(metaclass=_CoreType):
     fp32_shards: bool
     dummy_weight_gradients: bool
     gather_buffers: int
+    layers_gather_anew: bool
+    gradient_buckets: bool
+    flat_weight_gather: bool
+    batch_first_attention: bool
+    score_buffer: bool
     eager_norm: bool
     eager_gate: bool
     compiled_blocks: bool
@@ -895,6 +900,8 @@ class MemoryReport(metaclass=_CoreType):
     def workspace(self) -> float: ...
     @property
     def context(self) -> float: ...
+    @property
+    def update(self) -> float: ...
     @property
     def allocated(self) -> float: ...
     def __getstate__(self) -> Any: ...

@@ -75,10 +75,11 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
+      .def_readonly("update", &MemoryReport::update)
       .def_property_readonly("allocated", &MemoryReport::allocated)
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
-                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context));
+                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context, &MemoryReport::update));
 }
 
 void bind_breakdown(py::module_& m) {

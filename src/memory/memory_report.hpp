@@ -18,6 +18,7 @@ struct MemoryReport {  // bytes on one rank
   double communication_buffers = 0;
   double workspace = 0;
   double context = 0;               // outside the allocator
+  double update = 0;                // allocated while the optimizer updates, all categories
 
   double allocated() const noexcept {
     return weights + gradients + optimizer + activations + temporaries + gathered_parameters + communication_buffers +

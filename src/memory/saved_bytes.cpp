@@ -54,14 +54,15 @@ class Ledger {
   const Op& op() const { return ops_[at_]; }
   const OpLayout& layout() const { return layouts_[at_]; }
 
-  void add(const std::string& tensor, double bytes, bool scores = false, bool block_input = false) {
-    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, scores, block_input, static_cast<int>(at_)});
+  void add(const std::string& tensor, double bytes, bool scores = false, bool block_input = false,
+           int storage = kOwnStorage) {
+    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, scores, block_input, static_cast<int>(at_), storage});
   }
 
   void add_storage(int producer, Form form, double elements, double element_bytes) {
     if (!counted_.insert({producer, form}).second) return;
     add(producer < 0 ? "block input" : ops_[static_cast<std::size_t>(producer)].name + " output",
-        elements * element_bytes, false, producer < 0 && form == Stored);
+        elements * element_bytes, false, producer < 0 && form == Stored, form == Stored ? producer : kOwnStorage);
   }
 
   void keep_input() {

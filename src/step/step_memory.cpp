@@ -1,6 +1,8 @@
 #include "step/step_memory.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "compute/gemm.hpp"
 #include "memory/recompute_bytes.hpp"
@@ -14,6 +16,15 @@
 namespace dts {
 
 namespace {
+
+double net_bytes(const BlockTape& tape, const std::vector<TapeEvent>& events) {
+  double sum = 0;
+  for (const TapeEvent& e : events) {
+    const double bytes = tape.tensors[static_cast<std::size_t>(e.tensor)].bytes;
+    sum += e.frees ? -bytes : bytes;
+  }
+  return sum;
+}
 
 class StepMemory {
  public:
@@ -33,10 +44,14 @@ class StepMemory {
     const bool narrow = bytes_of(s_.precision) < 2;
     context_.matmul_input_bytes = narrow && p_.cached_casts ? operand_bytes(s_.precision) : 0;
     context_.attention_output_copy = head_split(s_) > 1;  // what all-to-all brings back is packed anew
+    context_.attention_output_copy |= p_.batch_first_attention && s_.micro_batch > 1;
+    head_context_.attention_output_copy = false;
+    stem_ = add(job.model.stem, context_, BlockRole::Stem);
     for (const LayerRun& run : job.model.layers) {
-      runs_.push_back(kept(run.block));
+      runs_.push_back(add(run.block, context_of(run.block), BlockRole::Layer));
       for (int i = 0; i < run.repeat; ++i) run_of_layer_.push_back(runs_.size() - 1);
     }
+    head_ = add(job.model.head, head_context_, BlockRole::Head);
   }
 
   double weight_share() const {
@@ -48,21 +63,20 @@ class StepMemory {
     return std::min(most, 1.0);
   }
 
-  MemoryReport report(int rank) const {
-    MemoryReport r;
-    states(rank, r);
-    activations(rank, r);
-    temporaries(rank, r);
-    r.workspace = p_.workspace_bytes;
-    r.context = p_.context_bytes;
-    return r;
+  StepTapes tapes() {
+    StepTapes made;
+    for (int rank = 0; rank < s_.pp; ++rank) {
+      RankTape tape;
+      residents(rank, tape);
+      for (int c = 0; c < placement_.chunks; ++c) tape.chunks.push_back(blocks_of(placement_.stage_of(rank, c)));
+      tape.passes = step_.plan.order[static_cast<std::size_t>(rank)];
+      made.ranks.push_back(std::move(tape));
+    }
+    made.blocks = std::move(tapes_);
+    return made;
   }
 
  private:
-  struct Kept {
-    double kept = 0, transient = 0, for_weights = 0;  // bytes of one block and micro-batch
-  };
-
   // Experts keep the rows of the fullest rank.
   SavedContext context_of(const Block& block) const {
     SavedContext context = context_;
@@ -75,14 +89,20 @@ class StepMemory {
     return context;
   }
 
-  Kept kept(const Block& block) const {
-    const SavedContext context = context_of(block);
-    const bool by_output = s_.recompute == Recompute::Selective && p_.selective == SelectiveRule::AlternateMatmuls;
-    const KeptBytes bytes = by_output ? kept_outputs(block.ops, context, dropped_shares(block))
-                                      : kept_bytes(block.ops, context, s_.recompute);
-    return {tokens_ * bytes.kept,
-            tokens_ * (bytes.recomputed + backward_extra_bytes_per_token(block.ops, context)),
-            tokens_ * weight_grad_bytes_per_token(block.ops, context)};
+  const BlockTape* add(const Block& block, const SavedContext& context, BlockRole role) {
+    TapeRules rules;
+    rules.tokens = tokens_;
+    rules.ep = s_.ep;
+    rules.logits_peak_bytes = p_.logits_peak_bytes;
+    rules.gather_buffers = p_.gather_buffers > 0 && !(p_.layers_gather_anew && role == BlockRole::Layer);
+    rules.weight_gradients = role != BlockRole::Layer || !p_.dummy_weight_gradients;
+    if (role == BlockRole::Layer) {
+      rules.recompute = s_.recompute;
+      const bool by_output = s_.recompute == Recompute::Selective && p_.selective == SelectiveRule::AlternateMatmuls;
+      if (by_output) rules.dropped_outputs = dropped_shares(block);
+    }
+    tapes_.push_back(std::make_unique<BlockTape>(block_tape(block.ops, context, rules)));
+    return tapes_.back().get();
   }
 
   // What is recomputed is not kept; nor is, by a compiler, the last matmul's output, which only the residual adds.
@@ -94,6 +114,26 @@ class StepMemory {
       break;
     }
     return shares;
+  }
+
+  std::vector<const BlockTape*> blocks_of(int stage) const {
+    const ChunkLayers& chunk = chunks_[static_cast<std::size_t>(stage)];
+    std::vector<const BlockTape*> blocks;
+    if (chunk.has_stem && !job_.model.stem.ops.empty()) blocks.push_back(stem_);
+    for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
+      blocks.push_back(runs_[run_of_layer_[static_cast<std::size_t>(layer)]]);
+    }
+    if (chunk.has_head && !job_.model.head.ops.empty()) blocks.push_back(head_);
+    return blocks;
+  }
+
+  ChunkTape tape_of(int stage) const {
+    ChunkTape tape;
+    for (const BlockTape* block : blocks_of(stage)) {
+      tape.forward_bytes += net_bytes(*block, block->forward);
+      tape.weight_bytes += net_bytes(*block, block->forward) + net_bytes(*block, block->input_grad);
+    }
+    return tape;
   }
 
   template <class Visit>
@@ -115,6 +155,7 @@ class StepMemory {
     StateFacts facts;
     facts.gradients = p_.main_grad_bytes >= 4 ? GradientStorage::Fp32 : GradientStorage::Working;
     facts.fp32_shards = s_.zero == 3 && p_.fp32_shards;
+    facts.dp_buckets = p_.gradient_buckets;
     const StateRecipe recipe = state_recipe(s_.precision, s_.optimizer, facts);
     const StateBytes held = state_bytes(all, recipe, s_.zero), owned = state_bytes(trained, recipe, s_.zero);
     r.weights = held.weights;
@@ -123,58 +164,60 @@ class StepMemory {
     r.optimizer = owned.optimizer;
   }
 
-  // The fullest moment of the rank's own order of passes.
-  void activations(int rank, MemoryReport& r) const {
-    std::vector<ChunkTape> tapes;
-    for (int chunk = 0; chunk < placement_.chunks; ++chunk) tapes.push_back(tape_of(placement_.stage_of(rank, chunk)));
-    r.activations = peak_tape_bytes(step_.plan.order[static_cast<std::size_t>(rank)], tapes);
+  // What stands from the first step on, by category; buffers and dummy gradients appear in the first.
+  void residents(int rank, RankTape& tape) const {
+    MemoryReport r;
+    states(rank, r);
+    const auto hold = [&](const char* what, double bytes, MemoryCategory category) {
+      if (bytes > 0) tape.resident.push_back({"", what, std::round(bytes), category});
+    };
+    hold("weights", r.weights, MemoryCategory::Weights);
+    hold("gradients", r.gradients, MemoryCategory::Gradients);
+    hold("optimizer states", r.optimizer, MemoryCategory::Optimizer);
+    hold("library workspaces", p_.workspace_bytes, MemoryCategory::Workspace);
+    persistent(rank, hold);
+    if (p_.flat_weight_gather && s_.zero > 0 && s_.zero < 3) {
+      double parameters = 0;
+      for_blocks(rank, [&](const BlockCost& block) { parameters += block.dense_trainable + block.expert_trainable; });
+      const double bytes = optimizer_gather_bytes(parameters, s_.dp * s_.cp, context_.activation_bytes);
+      if (bytes > 0) tape.update.push_back({"", "gathered weights", std::round(bytes), MemoryCategory::GatheredParameters});
+    }
   }
 
-  ChunkTape tape_of(int stage) const {
-    const ChunkLayers& chunk = chunks_[static_cast<std::size_t>(stage)];
-    ChunkTape tape;
-    for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
-      const Kept& kept = runs_[run_of_layer_[static_cast<std::size_t>(layer)]];
-      tape.forward_bytes += kept.kept, tape.weight_bytes += kept.for_weights;
-    }
-    if (chunk.has_stem) tape.forward_bytes += tokens_ * saved_bytes_per_token(job_.model.stem.ops, context_);
-    if (chunk.has_head) {
-      tape.forward_bytes += tokens_ * saved_bytes_per_token(job_.model.head.ops, head_context_);
-      tape.weight_bytes += tokens_ * weight_grad_bytes_per_token(job_.model.head.ops, head_context_);
-    }
-    return tape;
-  }
-
-  void temporaries(int rank, MemoryReport& r) const {
+  template <class Hold>
+  void persistent(int rank, const Hold& hold) const {
     const double width = context_.activation_bytes;
     std::vector<Op> ops;
-    double largest_block = 0, root = 0;
+    double largest_block = 0, root = 0, scores = 0;
     for (int c = 0; c < placement_.chunks; ++c) {
       const ChunkLayers& chunk = chunks_[static_cast<std::size_t>(placement_.stage_of(rank, c))];
       for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
         const std::size_t run = run_of_layer_[static_cast<std::size_t>(layer)];
-        r.temporaries = std::max(r.temporaries, runs_[run].transient);
         const BlockCost& cost = *step_.priced.blocks[run + 1];
         largest_block = std::max(largest_block, cost.dense_parameters + cost.expert_parameters);
         const bool first_of_run = layer == chunk.first || run != run_of_layer_[static_cast<std::size_t>(layer) - 1];
+        if (!first_of_run) continue;
         const std::vector<Op>& own = job_.model.layers[run].block.ops;
-        if (first_of_run && p_.dummy_weight_gradients) ops.insert(ops.end(), own.begin(), own.end());
+        if (p_.dummy_weight_gradients) ops.insert(ops.end(), own.begin(), own.end());
+        for (const Op& op : own) scores = std::max(scores, op.kind == OpKind::Attention ? op.heads : 0);
       }
       if (chunk.has_stem) root += step_.priced.blocks.front()->dense_parameters;
-      if (chunk.has_head) {
-        root += step_.priced.blocks.back()->dense_parameters;
-        r.temporaries = std::max(r.temporaries, head_bytes(rank, c));
-      }
+      if (chunk.has_head) root += step_.priced.blocks.back()->dense_parameters;
     }
-    if (!ops.empty()) r.temporaries += dummy_gradient_bytes(ops, context_, s_.ep);
+    if (!ops.empty()) hold("dummy weight gradients", dummy_gradient_bytes(ops, context_), MemoryCategory::Temporaries);
     if (s_.zero == 3) {
-      r.gathered_parameters = step_.plan.gather_once ? kept_gathered(rank) : fsdp_live_bytes(largest_block, root, width);
+      hold("gathered parameters", step_.plan.gather_once ? kept_gathered(rank) : fsdp_live_bytes(largest_block, root, width),
+           MemoryCategory::GatheredParameters);
     }
     if (context_.sequence_parallel) {
-      r.communication_buffers += gather_buffer_bytes(tokens_, job_.model.hidden, p_.gather_buffers, width);
+      hold("all-gather buffers", gather_buffer_bytes(tokens_, job_.model.hidden, p_.gather_buffers, width),
+           MemoryCategory::CommunicationBuffers);
     }
     const double boundary = tokens_ / step_.priced.sizes.token_share() * job_.model.hidden * width;
-    r.communication_buffers += p2p_buffer_bytes(boundary, s_.pp, s_.vpp);
+    hold("pipeline transfers", p2p_buffer_bytes(boundary, s_.pp, s_.vpp), MemoryCategory::CommunicationBuffers);
+    if (p_.score_buffer && !p_.flash_attention) {
+      hold("score buffer", local_attention_buffer_bytes(tokens_, context_.seq_len, scores, s_.tp, width), MemoryCategory::Workspace);
+    }
   }
 
   // Unsharded parameters and their accumulating gradients, for the whole step.
@@ -182,20 +225,6 @@ class StepMemory {
     double parameters = 0;
     for_blocks(rank, [&](const BlockCost& block) { parameters += block.dense_parameters + block.expert_parameters; });
     return parameters * (context_.activation_bytes + p_.main_grad_bytes);
-  }
-
-  // 1F1B runs backward right after the head's forward; GPipe keeps the logits of every micro-batch.
-  double head_bytes(int rank, int head_chunk) const {
-    std::vector<ChunkTape> tapes(static_cast<std::size_t>(placement_.chunks));
-    tapes[static_cast<std::size_t>(head_chunk)].forward_bytes = 1;
-    const double in_flight = peak_tape_bytes(step_.plan.order[static_cast<std::size_t>(rank)], tapes);
-    double vocabulary = 0;
-    for (const Op& op : job_.model.head.ops) {
-      if (op.kind == OpKind::CrossEntropy) vocabulary = op.in_features;
-    }
-    return in_flight * logits_bytes(tokens_, vocabulary, s_.tp, p_.logits_peak_bytes) +
-           head_backward_bytes(tokens_, job_.model.hidden, vocabulary, s_.tp, context_.sequence_parallel,
-                               context_.activation_bytes);
   }
 
   const Job& job_;
@@ -207,7 +236,9 @@ class StepMemory {
   std::vector<ChunkLayers> chunks_;  // per virtual stage
   double tokens_ = 0;
   SavedContext context_, head_context_;
-  std::vector<Kept> runs_;
+  std::vector<std::unique_ptr<BlockTape>> tapes_;
+  const BlockTape *stem_ = nullptr, *head_ = nullptr;
+  std::vector<const BlockTape*> runs_;
   std::vector<std::size_t> run_of_layer_;
 };
 
@@ -217,10 +248,27 @@ double weight_share(const Job& job, const PlannedStep& step, const RankGrid& gri
   return StepMemory(job, step, grid).weight_share();
 }
 
-std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid) {
-  const StepMemory memory(job, step, grid);
+StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid) {
+  return StepMemory(job, step, grid).tapes();
+}
+
+std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes) {
   std::vector<MemoryReport> reports;
-  for (int rank = 0; rank < job.strategy.pp; ++rank) reports.push_back(memory.report(rank));
+  for (const RankTape& tape : tapes.ranks) {
+    const CategoryBytes peak = peak_of(tape).bytes;
+    const auto of = [&](MemoryCategory category) { return peak[static_cast<std::size_t>(category)]; };
+    MemoryReport r;
+    r.weights = of(MemoryCategory::Weights), r.gradients = of(MemoryCategory::Gradients);
+    r.optimizer = of(MemoryCategory::Optimizer), r.activations = of(MemoryCategory::Activations);
+    r.temporaries = of(MemoryCategory::Temporaries);
+    r.gathered_parameters = of(MemoryCategory::GatheredParameters);
+    r.communication_buffers = of(MemoryCategory::CommunicationBuffers);
+    r.workspace = of(MemoryCategory::Workspace);
+    r.context = job.profile.context_bytes;
+    r.update = total(resident_bytes(tape));
+    for (const TapeTensor& t : tape.update) r.update += t.bytes;
+    reports.push_back(r);
+  }
   return reports;
 }
 

@@ -1,10 +1,12 @@
 // What each pipeline rank holds at its peak, from the same plan as the timeline: states of its parameters, activations
-// of the passes in flight, temporaries of the worst moment, buffers and workspaces (memory/*.hpp).
+// of the passes in flight, what runs at the worst moment, buffers and workspaces (memory/*.hpp), as one tape per rank.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "memory/memory_report.hpp"
+#include "schedule/rank_tape.hpp"
 #include "step/job.hpp"
 #include "step/step_plan.hpp"
 
@@ -13,6 +15,14 @@ namespace dts {
 // What a delayed weight gradient keeps of a stage's activations, of the stage that keeps most; at most 1. Needs no order.
 double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
-std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
+// What each pipeline rank allocates, in host order; the tapes of its blocks are shared between ranks.
+struct StepTapes {
+  std::vector<std::unique_ptr<BlockTape>> blocks;
+  std::vector<RankTape> ranks;
+};
+StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
+
+// The peaks of the tapes.
+std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes);
 
 }  // namespace dts

@@ -12,6 +12,7 @@ from .defaults import FrameworkDefaults
 __all__ = ["FrameworkProfile"]
 
 ATTENTION_KERNELS = ("", "fa2", "fa3", "cudnn")
+WORKSPACES = ("", "torch", "transformer_engine")
 MIB, GIB = 1024.0**2, 1024.0**3
 
 
@@ -65,6 +66,13 @@ class FrameworkProfile:
         Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
         all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward; a compiler drops
         block outputs that no backward needs.
+    layers_gather_anew, gradient_buckets, flat_weight_gather, batch_first_attention, score_buffer
+        Memory facts: those buffers serve the LM head alone; working-type gradients stay in buckets beside accumulated
+        ones; ZeRO's update gathers flattened weights; flash attention's output is copied where a micro-batch holds
+        several samples; unfused attention keeps a buffer of the scores' size.
+    workspace
+        `"torch"`, `"transformer_engine"`: library workspaces follow from the device's generation; `""`: they are
+        `workspace_bytes`.
     workspace_bytes, context_bytes, reserved_factor
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
     sources
@@ -76,13 +84,14 @@ class FrameworkProfile:
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "unvalidated", "defaults"})
+        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "workspace", "unvalidated", "defaults"})
     )
 
     name: str = "generic"
     label: str = ""
     selective: str = "core_attention"
     attention_kernel: str = ""
+    workspace: str = ""
     flash_attention: bool = True
     causal_skip: bool = True
     attention_dropout: float = 0.0
@@ -116,6 +125,11 @@ class FrameworkProfile:
     fp32_shards: bool = False
     dummy_weight_gradients: bool = False
     gather_buffers: int = 1
+    layers_gather_anew: bool = True
+    gradient_buckets: bool = False
+    flat_weight_gather: bool = False
+    batch_first_attention: bool = False
+    score_buffer: bool = False
     eager_norm: bool = False
     eager_gate: bool = False
     compiled_blocks: bool = False
@@ -148,6 +162,8 @@ class FrameworkProfile:
         if self.attention_kernel not in ATTENTION_KERNELS:
             known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
             problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
+        if self.workspace not in WORKSPACES:
+            problems.add(f"framework {self.name}.workspace", self.workspace, f"one of {', '.join(map(repr, WORKSPACES))}")
         if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
             problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
         if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):

@@ -13,6 +13,7 @@ from ..models.model import Model
 from ..parallel.strategy import Strategy
 from ..result import Result
 from .attention_kernel import device_core
+from .workspace import profile_core
 
 if TYPE_CHECKING:
     from ..communication import CommunicationModel
@@ -83,7 +84,7 @@ def simulate(
         device,
         interconnect,
         to_core(resolved),
-        core_of(profile),
+        profile_core(profile, cluster.node.device.generation, model),
         float(seq_len),
         expand,
         keep_events,
