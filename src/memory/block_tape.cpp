@@ -18,7 +18,7 @@ class TapeBuilder {
  public:
   TapeBuilder(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
       : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)), saved_(saved_tensors(ops, context)),
-        last_reader_(ops.size(), kNone), storage_(ops.size(), kNone) {
+        last_reader_(ops.size(), kNone), storage_(ops.size(), kNone), logits_(ops.size(), kNone), copies_(ops.size(), kNone) {
     for (std::size_t i = 0; i < ops.size(); ++i) {
       if (layouts_[i].producer >= 0) last_reader_[at(layouts_[i].producer)] = static_cast<int>(i);
     }
@@ -118,11 +118,11 @@ class TapeBuilder {
         if (saved_[k].storage < 0 && at(saved_[k].op_index) == i) take_saved(events, k, again);
       }
       if (by_output() && !again) take(events, outputs_[i]);
-      if (ops_[i].kind == OpKind::CrossEntropy) loss_forward(i, events);
+      if (ops_[i].kind == OpKind::CrossEntropy) loss_forward(i, output, events);
       give(events, inside);
       for (std::size_t p = 0; p <= i; ++p) {
         const bool done = std::max(last_reader_[p], static_cast<int>(p)) == static_cast<int>(i);
-        if (done && output[p] != logits_) give(events, output[p]);
+        if (done) give(events, output[p]);
       }
       if (!again) drop_in_forward(i, events);
     }
@@ -153,16 +153,11 @@ class TapeBuilder {
   double logit_elements(std::size_t i) const { return ops_[i].in_features / c_.tp; }
 
   // The loss: its copies beside the logits; all but the logits, or they alone where nothing else lives, stay.
-  void loss_forward(std::size_t i, Events& events) {
-    const double a = c_.activation_bytes, elements = logit_elements(i) * r_.tokens;
-    copies_ = declare(ops_[i].name, "loss", elements * std::max(0.0, r_.logits_peak_bytes - a), MemoryCategory::Temporaries);
-    take(events, copies_);
-    logits_ = kNone;
-    if (tape_.tensors[at(copies_)].bytes > 0) return;
-    for (const TapeEvent& e : events) {
-      const TapeTensor& t = tape_.tensors[at(e.tensor)];
-      if (t.what == "output" && layouts_[i].producer >= 0 && t.op == ops_[at(layouts_[i].producer)].name) logits_ = e.tensor;
-    }
+  void loss_forward(std::size_t i, std::vector<int>& output, Events& events) {
+    const double extra = std::max(0.0, r_.logits_peak_bytes - c_.activation_bytes);
+    copies_[i] = declare(ops_[i].name, "loss", logit_elements(i) * r_.tokens * extra, MemoryCategory::Temporaries);
+    take(events, copies_[i]);
+    if (extra == 0 && layouts_[i].producer >= 0) std::swap(logits_[i], output[at(layouts_[i].producer)]);
   }
 
   void backward(bool input_only, Events& events) {
@@ -186,11 +181,11 @@ class TapeBuilder {
   double block_width() const { return layouts_.back().output_elements; }
 
   void loss_backward(std::size_t i, std::vector<int>& gradient, Events& events) {
-    int made = logits_;  // written over the logits
+    int made = logits_[i];  // written over the logits
     if (made == kNone) {
       made = declare(ops_[i].name, "logits gradient", logit_elements(i) * r_.tokens * c_.activation_bytes, MemoryCategory::Temporaries);
       take(events, made);
-      give(events, copies_);
+      give(events, copies_[i]);
     }
     if (layouts_[i].producer >= 0) {
       gradient[at(layouts_[i].producer)] = made;
@@ -290,7 +285,7 @@ class TapeBuilder {
   std::vector<int> kept_, again_;         // tensors per saved one
   std::vector<int> outputs_;              // tensors per op, where outputs are kept
   std::vector<std::pair<std::size_t, int>> delayed_;
-  int logits_ = kNone, copies_ = kNone;   // what of the loss stays from forward to backward
+  std::vector<int> logits_, copies_;      // per loss: what of it stays from forward to backward
   BlockTape tape_;
 };
 

@@ -103,6 +103,9 @@ class Ledger {
     const double stated = op().saved_bytes_per_row;
     add("statistics", (stated > 0 ? stated : implied_statistics()) * layout().row_share);
     const bool gated = op().kind == OpKind::Activation && op().in_features == 2 * op().out_features;
+    if (op().kind == OpKind::Activation && op().rows == Rows::Routed && !gated) {
+      add("activation before routing weights", layout().output_elements * c_.activation_bytes);  // scaled apart
+    }
     if (gated && c_.eager_gate) add("activated gate", layout().output_elements * c_.activation_bytes);
   }
 

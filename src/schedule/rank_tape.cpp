@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 
@@ -198,6 +199,10 @@ void for_each_allocation(const RankTape& tape, const std::function<void(const Ta
       const auto key = std::make_tuple(pass.micro_batch, pass.chunk, walker.layer_of(place), e.tensor);
       if (!e.frees) ids[key] = next++;
       const auto found = ids.find(key);
+      if (found == ids.end()) {
+        const TapeTensor& t = block->tensors[static_cast<std::size_t>(e.tensor)];
+        throw std::logic_error("the order of passes frees " + t.op + " " + t.what + " before it is allocated");
+      }
       visit({found->second, block->tensors[static_cast<std::size_t>(e.tensor)].bytes, e.frees});
       if (e.frees) ids.erase(found);
     }

@@ -22,6 +22,7 @@ _RELEASE = re.compile(r"\b(2[3-9])[.](0[1-9]|1[0-2])\b")
 _GRAPHS = ("full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph")
 # Megatron's own attention; its dropout is 0.1 unless a model turns it off.
 _UNFUSED = ("attention_backend=unfused", "attention_backend=local", "transformer_impl=local")
+_DETERMINISTIC = 2 * 32 * 2.0**20
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 
@@ -51,8 +52,13 @@ def _memory_facts(row: Row, features: tuple[str, ...]) -> dict[str, object]:
         changes["logits_peak_bytes"] = 2.0
     elif "cross_entropy_loss_fusion" in features:
         changes["logits_peak_bytes"] = 15.0 if row.text("accelerator").startswith("A100") else 10.0
+    if "megatron_ci_golden" in features and "moe_grouped_gemm" not in features:  # expert by expert
+        changes["grouped_single_launch"] = False
     if "transformer_impl=local" in features:
         changes |= {"workspace": "torch", "score_buffer": True}
+    if "deterministic-mode" in row.text("notes") and row.text("accelerator").startswith("A100"):
+        # CUBLAS_WORKSPACE_CONFIG=:4096:8, two handles; Transformer Engine's own
+        changes |= {"workspace": "", "workspace_bytes": _DETERMINISTIC + (0 if "workspace" in changes else 4 * 2.0**20)}
     return changes
 
 
