@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from .validation.results import ValidationReport
     from .validation.runner import validate
     from .verbs.collective import CollectiveEstimate, collective
+    from .verbs.fit import FitReport, fit
     from .verbs.hardware import hardware
+    from .verbs.memory_timeline import StageMemory, memory_timeline
     from .verbs.models import models
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
@@ -49,7 +51,7 @@ _HOMES = {
     "result": ("Result",),
     "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
-    "verbs": ("CollectiveEstimate", "collective"),
+    "verbs": ("CollectiveEstimate", "FitReport", "StageMemory", "collective", "fit", "memory_timeline"),
     "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -71,6 +73,7 @@ __all__ = [
     "DtsError",
     "Event",
     "ExpertLoad",
+    "FitReport",
     "FormatError",
     "FrameworkProfile",
     "InfeasibleError",
@@ -88,6 +91,7 @@ __all__ = [
     "Result",
     "RunResult",
     "Schedule",
+    "StageMemory",
     "Strategy",
     "Topology",
     "TopologyLink",
@@ -95,7 +99,9 @@ __all__ = [
     "ValidationReport",
     "__version__",
     "collective",
+    "fit",
     "hardware",
+    "memory_timeline",
     "models",
     "ops",
     "simulate",

@@ -47,6 +47,12 @@ Moments moments_of(const BlockTape& tape, PassKind kind) {
   return m;
 }
 
+CategoryBytes sum_of(const std::vector<TapeTensor>& tensors) {
+  CategoryBytes bytes{};
+  for (const TapeTensor& t : tensors) bytes[static_cast<std::size_t>(t.category)] += t.bytes;
+  return bytes;
+}
+
 struct Place {  // one block of one pass
   std::size_t pass = 0, block = 0;
 };
@@ -85,7 +91,8 @@ class Walker {
   // visit(place, held before it, moments)
   template <class Visit>
   void walk(Visit visit) {
-    CategoryBytes held = resident_bytes(tape_);
+    CategoryBytes held = sum_of(tape_.resident);
+    add(held, sum_of(tape_.in_passes));
     const BlockTape* last = nullptr;
     PassKind last_kind = PassKind::Forward;
     const Moments* moments = nullptr;
@@ -111,12 +118,6 @@ class Walker {
   std::map<std::pair<const BlockTape*, int>, Moments> known_;
 };
 
-CategoryBytes sum_of(const std::vector<TapeTensor>& tensors) {
-  CategoryBytes bytes{};
-  for (const TapeTensor& t : tensors) bytes[static_cast<std::size_t>(t.category)] += t.bytes;
-  return bytes;
-}
-
 }  // namespace
 
 double total(const CategoryBytes& bytes) noexcept {
@@ -128,6 +129,12 @@ double total(const CategoryBytes& bytes) noexcept {
 double TapePeak::total() const noexcept { return dts::total(bytes); }
 
 CategoryBytes resident_bytes(const RankTape& tape) { return sum_of(tape.resident); }
+
+CategoryBytes update_bytes(const RankTape& tape) {
+  CategoryBytes bytes = resident_bytes(tape);
+  add(bytes, sum_of(tape.update));
+  return bytes;
+}
 
 TapePeak peak_of(const RankTape& tape) {
   TapePeak peak;
@@ -141,8 +148,7 @@ TapePeak peak_of(const RankTape& tape) {
     peak.bytes = held;
     add(peak.bytes, m.peak);
   });
-  CategoryBytes update = resident_bytes(tape);
-  add(update, sum_of(tape.update));
+  const CategoryBytes update = update_bytes(tape);
   if (total(update) > most) peak = {{tape.passes.size(), 0, 0}, update};
   return peak;
 }
@@ -156,9 +162,7 @@ void for_each_moment(const RankTape& tape, const std::function<void(const TapeMo
     add(now, m.after);
     visit({place.pass, place.block, kAfterBlock}, now);
   });
-  CategoryBytes update = resident_bytes(tape);
-  add(update, sum_of(tape.update));
-  visit({tape.passes.size(), 0, 0}, update);
+  visit({tape.passes.size(), 0, 0}, update_bytes(tape));
   visit({tape.passes.size(), 0, kAfterBlock}, resident_bytes(tape));
 }
 
@@ -176,9 +180,7 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
   }
   std::vector<LiveTensor> live;
   for (const TapeTensor& t : tape.resident) live.push_back({t, 1});
-  if (moment.pass >= tape.passes.size()) {
-    for (const TapeTensor& t : tape.update) live.push_back({t, 1});
-  }
+  for (const TapeTensor& t : moment.pass >= tape.passes.size() ? tape.update : tape.in_passes) live.push_back({t, 1});
   for (const auto& [key, count] : counts) {
     if (count > 0) live.push_back({key.first->tensors[static_cast<std::size_t>(key.second)], count});
   }
@@ -190,7 +192,11 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
 
 void for_each_allocation(const RankTape& tape, const std::function<void(const TapeAllocation&)>& visit) {
   std::map<std::tuple<int, int, std::size_t, std::int32_t>, std::int64_t> ids;  // micro-batch, chunk, layer, tensor
-  std::int64_t next = 0;
+  std::int64_t next = static_cast<std::int64_t>(tape.in_passes.size());
+  const auto all_of = [&](const std::vector<TapeTensor>& tensors, std::int64_t first, bool frees) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) visit({first + static_cast<std::int64_t>(i), tensors[i].bytes, frees});
+  };
+  all_of(tape.in_passes, 0, false);
   const Walker walker(tape);
   for (const Place& place : walker.order()) {
     const Pass& pass = tape.passes[place.pass];
@@ -207,11 +213,9 @@ void for_each_allocation(const RankTape& tape, const std::function<void(const Ta
       if (e.frees) ids.erase(found);
     }
   }
-  for (const bool frees : {false, true}) {
-    for (std::size_t i = 0; i < tape.update.size(); ++i) {
-      visit({next + static_cast<std::int64_t>(i), tape.update[i].bytes, frees});
-    }
-  }
+  all_of(tape.in_passes, 0, true);
+  all_of(tape.update, next, false);
+  all_of(tape.update, next, true);
 }
 
 }  // namespace dts

@@ -13,6 +13,7 @@ namespace dts {
 
 struct RankTape {
   std::vector<TapeTensor> resident;               // from the first step on
+  std::vector<TapeTensor> in_passes;              // from the first pass to the last: buffers of transfers
   std::vector<TapeTensor> update;                 // during the optimizer's step alone
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order
   std::vector<Pass> passes;
@@ -33,6 +34,7 @@ struct TapePeak {
 
 double total(const CategoryBytes& bytes) noexcept;
 CategoryBytes resident_bytes(const RankTape& tape);
+CategoryBytes update_bytes(const RankTape& tape);  // residents included
 
 // The fullest moment of a step; the first of equal ones.
 TapePeak peak_of(const RankTape& tape);

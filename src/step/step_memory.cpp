@@ -175,7 +175,7 @@ class StepMemory {
     hold("gradients", r.gradients, MemoryCategory::Gradients);
     hold("optimizer states", r.optimizer, MemoryCategory::Optimizer);
     hold("library workspaces", p_.workspace_bytes, MemoryCategory::Workspace);
-    persistent(rank, hold);
+    persistent(rank, tape, hold);
     if (p_.flat_weight_gather && s_.zero > 0 && s_.zero < 3) {
       double parameters = 0;
       for_blocks(rank, [&](const BlockCost& block) { parameters += block.dense_trainable + block.expert_trainable; });
@@ -185,7 +185,7 @@ class StepMemory {
   }
 
   template <class Hold>
-  void persistent(int rank, const Hold& hold) const {
+  void persistent(int rank, RankTape& tape, const Hold& hold) const {
     const double width = context_.activation_bytes;
     std::vector<Op> ops;
     double largest_block = 0, root = 0, scores = 0;
@@ -214,7 +214,8 @@ class StepMemory {
            MemoryCategory::CommunicationBuffers);
     }
     const double boundary = tokens_ / step_.priced.sizes.token_share() * job_.model.hidden * width;
-    hold("pipeline transfers", p2p_buffer_bytes(boundary, s_.pp, s_.vpp), MemoryCategory::CommunicationBuffers);
+    const double transfers = std::round(p2p_buffer_bytes(boundary, s_.pp, s_.vpp));
+    if (transfers > 0) tape.in_passes.push_back({"", "pipeline transfers", transfers, MemoryCategory::CommunicationBuffers});
     if (p_.score_buffer && !p_.flash_attention) {
       hold("score buffer", local_attention_buffer_bytes(tokens_, context_.seq_len, scores, s_.tp, width), MemoryCategory::Workspace);
     }
@@ -265,8 +266,7 @@ std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes)
     r.communication_buffers = of(MemoryCategory::CommunicationBuffers);
     r.workspace = of(MemoryCategory::Workspace);
     r.context = job.profile.context_bytes;
-    r.update = total(resident_bytes(tape));
-    for (const TapeTensor& t : tape.update) r.update += t.bytes;
+    r.update = total(update_bytes(tape));
     reports.push_back(r);
   }
   return reports;

@@ -33,7 +33,7 @@ from .deliver import Json, Out, deliver
 from .outcome import ExitCode, complain, warn
 from .step import memory_of_limit, step_tables
 
-__all__ = ["EXAMPLES", "simulate"]
+__all__ = ["EXAMPLES", "read_job", "simulate"]
 
 EXAMPLES = """\b
 Examples:
@@ -106,7 +106,7 @@ def simulate(
 ) -> ExitCode:
     """Predict one training step: time, throughput, utilisation, breakdown and memory."""
     layout = {name: value for name, value in locals().items() if name in _LAYOUT}
-    described, hardware, strategy, profile = _read(model, cluster, layout, framework, seq_len)
+    described, hardware, strategy, profile = read_job(model, cluster, layout, framework, seq_len)
     events = timeline is not None
     result = run(described, hardware, strategy, seq_len=seq_len, framework=profile, keep_events=events)
     _warn_about(hardware)
@@ -119,7 +119,7 @@ def simulate(
 _LAYOUT = frozenset(f.name for f in fields(Strategy))
 
 
-def _read(
+def read_job(
     model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""

@@ -75,6 +75,8 @@ class FrameworkProfile:
         `workspace_bytes`.
     workspace_bytes, context_bytes, reserved_factor
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
+    failure_factor
+        Reserved over allocated bytes at which half of the jobs fail; 0 = `reserved_factor`.
     sources
         Where the facts were read.
     unvalidated
@@ -84,7 +86,7 @@ class FrameworkProfile:
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "workspace", "unvalidated", "defaults"})
+        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "workspace", "failure_factor", "unvalidated", "defaults"})
     )
 
     name: str = "generic"
@@ -136,6 +138,7 @@ class FrameworkProfile:
     workspace_bytes: float = 96 * MIB
     context_bytes: float = 1.5 * GIB
     reserved_factor: float = 1.07
+    failure_factor: float = 0.0
     sources: tuple[str, ...] = ()
     unvalidated: bool = False
     defaults: FrameworkDefaults = field(default_factory=FrameworkDefaults)

@@ -98,6 +98,7 @@ def simulate(
         seq_len=seq_len,
         capacity_bytes=device.hbm_bytes,
         reserved_factor=profile.reserved_factor,
+        failure_factor=profile.failure_factor or profile.reserved_factor,
         _core_result=core,
     )
 

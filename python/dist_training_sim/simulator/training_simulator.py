@@ -231,6 +231,7 @@ class TrainingSimulator:
                 seq_len=self._seq_len,
                 capacity_bytes=float(self._memory.usage(0, MemoryTier.HBM).capacity_bytes),
                 reserved_factor=self._framework.reserved_factor,
+                failure_factor=self._framework.failure_factor or self._framework.reserved_factor,
                 _core_result=core,
             )
         )

@@ -100,8 +100,14 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         optimizer_post_validation="optimizer_post_validation" in row.words("features"),
         embedding_as_layer=ends,
         loss_as_layer=ends,
-        layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
+        layers_per_stage=_layers(row, model, pp, defaults) if vpp == 1 else (),
     )
+
+
+def _layers(row: Row, model: Model, pp: int, defaults: FrameworkDefaults) -> tuple[int, ...]:
+    if defaults.stages != "by_cost" or pp == 1:
+        return ()
+    return layers_by_cost(model, pp, closes_at_share="after_pp_fix=True" in row.text("notes"))
 
 
 def _zero(row: Row, defaults: FrameworkDefaults) -> int:

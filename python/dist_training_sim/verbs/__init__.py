@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from ..simulator import simulate
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
+from .fit import FitReport, fit
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
+from .memory_timeline import HeldTensor, StageMemory, memory_timeline
 from .models import ModelPart, ModelSummary, models
 
 __all__ = [
     "CollectiveEstimate",
     "CollectiveKind",
+    "FitReport",
     "HardwareKind",
     "HardwareList",
+    "HeldTensor",
     "ModelPart",
     "ModelSummary",
+    "StageMemory",
     "cluster_of",
     "collective",
     "collective_sweep",
+    "fit",
     "gather",
     "hardware",
+    "memory_timeline",
     "model_of",
     "models",
     "simulate",
