@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "comm/group_dims.hpp"
 #include "error.hpp"
 
 namespace dts {
@@ -91,16 +92,23 @@ CommunicationModel::Priced CommunicationModel::price(CollectiveKind kind, double
     if (!affordable(kind, algorithm, members.size())) continue;
     // Sums of rounds bound the one round of all their sends, so pairwise never beats direct here.
     if (!chosen && algorithm == Algorithm::Pairwise) continue;
-    Schedule schedule = classic_schedule(kind, algorithm, bytes, static_cast<int>(members.size()));
+    const std::vector<int> dims = group_dims(topology_, algorithm, members);
+    if (needs_dims(algorithm) && dims.empty()) continue;
+    Schedule schedule = classic_schedule(kind, algorithm, bytes, static_cast<int>(members.size()), dims);
     const double to_beat_s = best.schedule.empty() ? std::numeric_limits<double>::infinity() : best.cost.time_s;
     const ScheduleCost cost =
         schedule_cost(schedule, members, router, topology_, {reduce_s_per_byte_, options.chunks, to_beat_s});
     // A tie within rounding goes to the earlier candidate, on every platform.
     if (best.schedule.empty() || cost.time_s < best.cost.time_s * (1 - 1e-9)) {
-      best = {algorithm, std::move(schedule), cost};
+      best = {algorithm, dims, std::move(schedule), cost};
     }
   }
   Checker check;
+  check.require(!needs_dims(options.algorithm) || !best.schedule.empty(), "algorithm", name_of(options.algorithm),
+                options.algorithm == Algorithm::Hierarchical
+                    ? "a group with equally many (two or more) ranks, one after the other, on each of several nodes"
+                    : "all ranks, in order, of a MESH_2D, TORUS_2D or TORUS_3D with one device per node");
+  check.throw_if_any();
   check.require(!best.schedule.empty(), "ranks", std::to_string(members.size()) + " ranks",
                 "at most " + number_text(kMaxSends) + " sends in " + name_of(options.algorithm) + " " + name_of(kind),
                 "take fewer ranks or another algorithm");
@@ -131,6 +139,19 @@ CollectiveCost CommunicationModel::collective(CollectiveKind kind, double bytes,
   cost.bound = bound_of(priced.cost);
   cost.sent_bytes_per_rank = priced.cost.sent_bytes_per_rank;
   return cost;
+}
+
+CollectivePlan CommunicationModel::plan(CollectiveKind kind, double bytes, const std::vector<int>& ranks,
+                                        const CollectiveOptions& options) const {
+  CollectivePlan plan;
+  plan.members = checked_members(kind, bytes, ranks, options, topology_.device_count());
+  if (plan.members.size() == 1) return plan;
+  Router router(topology_);
+  Priced priced = price(kind, bytes, plan.members, options, router);
+  plan.algorithm = priced.algorithm;
+  plan.dims = std::move(priced.dims);
+  plan.chunks = priced.cost.chunks;
+  return plan;
 }
 
 CollectiveTraffic CommunicationModel::traffic(CollectiveKind kind, double bytes, const std::vector<int>& ranks,

@@ -24,6 +24,13 @@ struct CollectiveTraffic {
   std::vector<double> pair_bytes;  // device_count x device_count, row = sender
 };
 
+// How a collective would be carried out: what a message-by-message run needs to know.
+struct CollectivePlan {
+  Algorithm algorithm = Algorithm::Auto;
+  int chunks = 1;
+  std::vector<int> members, dims;  // in schedule order, root first; comm/classic.hpp
+};
+
 inline constexpr double kMaxSends = 1 << 22;        // of one schedule
 inline constexpr int kMaxMatrixDevices = 1 << 13;   // pair_bytes stays below 512 MiB
 
@@ -38,12 +45,17 @@ class CommunicationModel {
   CollectiveTraffic traffic(CollectiveKind kind, double bytes, const std::vector<int>& ranks,
                             const CollectiveOptions& options = {}) const;
 
+  CollectivePlan plan(CollectiveKind kind, double bytes, const std::vector<int>& ranks,
+                      const CollectiveOptions& options = {}) const;
+
   CommunicationModel with_links(const std::vector<Link>& changed) const;
   const Topology& topology() const noexcept { return topology_; }
+  double reduce_s_per_byte() const noexcept { return reduce_s_per_byte_; }
 
  private:
   struct Priced {
     Algorithm algorithm = Algorithm::Auto;
+    std::vector<int> dims;
     Schedule schedule;
     ScheduleCost cost;
   };

@@ -1,11 +1,14 @@
 #include "training_simulator.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "error.hpp"
-#include "step/step_plan.hpp"
+#include "parallel/placed_model.hpp"
+#include "step/period.hpp"
 #include "step/step_traffic.hpp"
+#include "step/variants.hpp"
 #include "workload/flops.hpp"
 
 namespace dts {
@@ -28,54 +31,100 @@ double hardware_flops(const StepPlan& plan, double ranks_per_stage) {
   return per_rank * plan.micro_batches_per_stage() * ranks_per_stage;
 }
 
-// Collectives inside passes, plus the busy time of the data-parallel and transfer streams, of the busiest rank.
-double communication_s(const StepPlan& plan, const StepProgram& step, const Timeline& timeline) {
-  const StagePlacement placement = plan.placement();
-  std::vector<double> per_rank(static_cast<std::size_t>(step.ranks), 0), inside(plan.order.size(), 0);
-  for (std::size_t v = 0; v < plan.stages.size(); ++v) {
-    for (const BlockCost* block : plan.stages[v].blocks) {
-      for (const PassCost* pass : {&block->forward, &block->recompute, &block->backward}) {
-        double& rank_s = inside[static_cast<std::size_t>(placement.rank_of(static_cast<int>(v)))];
-        for (double s : pass->comm_s) rank_s += s * plan.micro_batches_per_stage();
-      }
-    }
+double communication_s(const std::vector<StageTraffic>& stages) {
+  double busiest = 0;
+  for (const StageTraffic& stage : stages) {
+    double total_s = 0;
+    for (const AxisTime& axis : stage) total_s += axis.total_s;
+    busiest = std::max(busiest, total_s);
   }
-  for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    if (step.tasks[task].stream == StreamKind::Compute) continue;
-    step.program.for_streams(task, [&](StreamId stream) {
-      per_rank[stream / kStreamsPerRank] += timeline.end_s[task] - timeline.start_s[task];
-    });
-  }
-  const double outside = *std::max_element(per_rank.begin(), per_rank.end());
-  return outside + *std::max_element(inside.begin(), inside.end());
+  return busiest;
 }
 
-const std::vector<double>& checked_slowdown(const SimulateOptions& options, int world) {
+// Empty where all ranks are alike.
+std::vector<double> checked_slowdown(const SimulateOptions& options, int world) {
   Checker check;
   const auto given = static_cast<long long>(options.slowdown.size());
-  check.require(given == 0 || (given == world && options.expand), "slowdown", std::to_string(given) + " values",
-                "one per rank (" + std::to_string(world) + "), with expand");
+  check.require(given == 0 || given == world, "slowdown", std::to_string(given) + " values",
+                "one per rank (" + std::to_string(world) + ")");
   for (double value : options.slowdown) {
     if (!check.positive("slowdown", value)) break;
   }
   check.throw_if_any();
-  return options.slowdown;
+  if (!options.stragglers) return options.slowdown;
+  check_stragglers(*options.stragglers, world);
+  std::vector<double> drawn = slowdown_of(*options.stragglers, world, options.step);
+  for (std::size_t rank = 0; rank < options.slowdown.size(); ++rank) drawn[rank] *= options.slowdown[rank];
+  return drawn;
 }
 
-// One event per task and member rank; meetings of no length are left out.
-EventTable events_of(const StepProgram& step, const Timeline& timeline) {
-  EventTable events;
-  for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    if (timeline.end_s[task] <= timeline.start_s[task]) continue;
-    step.program.for_streams(task, [&](StreamId stream) {
-      TaskInfo info = step.tasks[task];
-      info.rank = static_cast<std::int32_t>(stream / kStreamsPerRank);
-      events.tasks.push_back(info);
-      events.start_s.push_back(timeline.start_s[task]);
-      events.end_s.push_back(timeline.end_s[task]);
-    });
+// A job as its framework runs it: the model placed, what the strategy decides in the profile's place.
+struct JobAsRun {
+  explicit JobAsRun(const Job& asked)
+      : placed(placed_model(asked.model, asked.strategy, asked.profile)),
+        job{placed, asked.device, asked.network, asked.strategy, effective_profile(asked), asked.seq_len, asked.other_devices,
+            asked.kinds, asked.host} {}
+  JobAsRun(const JobAsRun&) = delete;
+  JobAsRun& operator=(const JobAsRun&) = delete;
+
+  ModelSpec placed;
+  Job job;
+};
+
+// A job with its programs, ready to run with any slowdowns.
+struct Prepared {
+  Prepared(const Job& j, bool needs_view)
+      : job(j), grid(j.strategy), view(make_view(grid, needs_view || j.network.node_kinds() > 1)),
+        prices(static_cast<std::size_t>(j.strategy.pp), view ? &*view : nullptr),
+        variants(plan_variants(j, grid, view ? &*view : nullptr, prices)) {}
+
+  static std::optional<RankView> make_view(const RankGrid& grid, bool needed) {
+    return needed ? std::optional<RankView>(grid) : std::nullopt;
   }
-  return events;
+  const StepPlan& plan() const { return variants.planned.front().plan; }
+  RankPrices slowed(const std::vector<double>& slowdown) const {
+    RankPrices slow = prices;
+    if (!slowdown.empty()) slow_down(slow, *view, slowdown);
+    return slow;
+  }
+  RankClasses classes(const RankPrices& slow) const { return view ? slow.classes(*view) : RankClasses::one(); }
+  template <class Visit>
+  SpreadEnd run(const RankPrices& slow, const RankClasses& classes, Visit visit) const {
+    return run_step(variants.steps, plan().placement(), slow, classes, visit);
+  }
+  double step_time_s(const std::vector<double>& slowdown) const {
+    const RankPrices slow = slowed(slowdown);
+    PeriodRecorder period(plan(), variants.steps.front());
+    const SpreadEnd end = run(slow, classes(slow), [&](TaskId task, const Instances& instances) { period.visit(task, instances); });
+    return period.finish(end) + job.profile.step_cost_s;
+  }
+
+  const Job& job;
+  RankGrid grid;
+  std::optional<RankView> view;
+  RankPrices prices;
+  Variants variants;
+};
+
+// Mean peak, and the smallest memory of each pipeline rank's devices.
+void fill_devices(StepResult& r, const Job& job, const RankGrid& grid) {
+  r.capacity_bytes.assign(static_cast<std::size_t>(job.strategy.pp), job.device.hbm_bytes);
+  r.peak_flops = job.device.rate(job.strategy.precision).peak_flops;
+  if (job.network.node_kinds() == 1) return;
+  std::vector<double> ranks(static_cast<std::size_t>(job.network.node_kinds()), 0);
+  std::vector<bool> seen(r.capacity_bytes.size(), false);
+  for (int rank = 0; rank < grid.world(); ++rank) {
+    const int kind = job.network.node_kind(rank);
+    const auto stage = static_cast<std::size_t>(grid.coordinate(rank, Axis::PP));
+    const double bytes = job.device_of(kind).hbm_bytes;
+    r.capacity_bytes[stage] = seen[stage] ? std::min(r.capacity_bytes[stage], bytes) : bytes;
+    seen[stage] = true;
+    ranks[static_cast<std::size_t>(kind)] += 1;
+  }
+  r.peak_flops = 0;
+  for (std::size_t kind = 0; kind < ranks.size(); ++kind) {
+    r.peak_flops += ranks[kind] / grid.world() * job.device_of(static_cast<int>(kind)).rate(job.strategy.precision).peak_flops;
+  }
 }
 
 void fill_rates(StepResult& r, const Job& job, const StepPlan& plan) {
@@ -87,7 +136,6 @@ void fill_rates(StepResult& r, const Job& job, const StepPlan& plan) {
   r.model_flops = flops.causal * r.samples_per_step;
   r.model_flops_full = flops.full * r.samples_per_step;
   r.hardware_flops = hardware_flops(plan, static_cast<double>(r.devices) / job.strategy.pp);
-  r.peak_flops = job.device.rate(job.strategy.precision).peak_flops;
   r.micro_batches = plan.micro_batches;
 }
 
@@ -97,45 +145,80 @@ double StepResult::mfu() const noexcept { return over_time(*this, model_flops); 
 double StepResult::mfu_full() const noexcept { return over_time(*this, model_flops_full); }
 double StepResult::hfu() const noexcept { return over_time(*this, hardware_flops); }
 
-StepResult simulate(const Job& job, const SimulateOptions& options) {
+StepResult simulate(const Job& asked, const SimulateOptions& options) {
+  const JobAsRun run(asked);
+  const Job& job = run.job;
   check_job(job);
-  const RankGrid grid(job.strategy);
-  PlannedStep planned = plan_step(job, grid);
-  planned.plan.slowdown = checked_slowdown(options, grid.world());
-  const StepPlan& plan = planned.plan;
-  StepProgram step = options.expand ? build_expanded(plan, grid) : build_folded(plan);
-  Timeline timeline = execute(step.program);
+  const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
+  const Prepared ready(job, options.expand || !slowdown.empty());
+  const StepPlan& plan = ready.plan();
+  const StepProgram& step = ready.variants.steps.front();
+  const RankView* view = ready.view ? &*ready.view : nullptr;
+  const RankPrices prices = ready.slowed(slowdown);
+  const RankClasses classes = options.expand ? RankClasses::each(*view) : ready.classes(prices);
+
+  const std::vector<const StepPlan*> plans = ready.variants.plans();
+  BreakdownRecorder breakdown(plans, step, prices, classes);
+  ExposureRecorder exposure(plans, step, prices);
+  PeriodRecorder period(plan, step);
+  EventRecorder events(step, classes, view, options.expand ? EventRanks::All : EventRanks::First);
+  const SpreadEnd end = ready.run(prices, classes, [&](TaskId task, const Instances& instances) {
+    breakdown.visit(task, instances);
+    exposure.visit(task, instances);
+    period.visit(task, instances);
+    if (options.keep_events) events.visit(task, instances);
+  });
 
   StepResult r;
-  r.step_time_s = step_period_s(plan, step, timeline) + job.profile.step_cost_s;
-  fill_rates(r, job, plan);
-  r.stages = break_down(plan, step, timeline, job.profile.step_cost_s);
+  const double period_s = period.finish(end);
+  r.step_time_s = period_s + job.profile.step_cost_s;
+  r.even_step_time_s = slowdown.empty() ? r.step_time_s : ready.step_time_s({});
+  r.rank_classes = static_cast<int>(classes.spread.units);
+  fill_rates(r, asked, plan);
+  fill_devices(r, job, ready.grid);
+  r.stages = breakdown.finish(end, period_s, job.profile.step_cost_s);
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
-  r.memory = memory_of_step(job, tapes_of_step(job, planned, grid));
+  r.communication = exposure.finish();
+  r.communication_s = communication_s(r.communication);
+  r.memory = memory_of_step(job, tapes_of_step(job, ready.variants.planned.front(), ready.grid));
   for (const StageCost& stage : plan.stages) {
     r.forward_s.push_back(stage.forward_s());
     r.backward_s.push_back(stage.backward_s());
   }
-  r.communication_s = communication_s(plan, step, timeline);
-  if (options.keep_traffic) {
-    r.traffic_bytes = traffic_of_step(plan, options.expand ? build_folded(plan) : step, grid, job.network);
-  }
-  if (options.keep_events) r.events = events_of(step, timeline);
+  if (options.keep_traffic) r.traffic_bytes = traffic_of_step(plan, step, ready.grid, job.network);
+  r.events = events.finish();
   return r;
 }
 
-MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator) {
+MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& allocator) {
+  const JobAsRun run(asked);
+  const Job& job = run.job;
   check_job(job);
-  const RankGrid grid(job.strategy);
-  const PlannedStep planned = plan_step(job, grid);
-  const StepProgram step = build_folded(planned.plan);
-  const Timeline timeline = execute(step.program);
-  const StepTapes tapes = tapes_of_step(job, planned, grid);
+  const Prepared ready(job, false);
+  PassSpans spans(ready.plan(), ready.variants.steps.front());
+  const RankPrices prices = ready.slowed({});
+  ready.run(prices, ready.classes(prices), [&](TaskId task, const Instances& instances) { spans.visit(task, instances); });
+  const StepTapes tapes = tapes_of_step(job, ready.variants.planned.front(), ready.grid);
   MemoryDetails details;
-  details.timelines = memory_timelines(planned.plan, step, timeline, tapes);
+  details.timelines = memory_timelines(spans, tapes);
   for (const RankTape& tape : tapes.ranks) details.replays.push_back(replay(tape, allocator));
-  details.step_time_s = step_period_s(planned.plan, step, timeline);
   return details;
+}
+
+std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers, std::int64_t first, int count) {
+  Checker check;
+  check.at_least("first", first, 0);
+  check.at_least("count", count, 0);
+  check.throw_if_any();
+  const JobAsRun run(asked);
+  const Job& job = run.job;
+  check_job(job);
+  const int world = static_cast<int>(world_size(job.strategy));
+  check_stragglers(stragglers, world);
+  const Prepared ready(job, true);
+  std::vector<double> seconds;
+  for (int i = 0; i < count; ++i) seconds.push_back(ready.step_time_s(slowdown_of(stragglers, world, first + i)));
+  return seconds;
 }
 
 }  // namespace dts

@@ -1,43 +1,50 @@
 // The façade: descriptions in, one training step out. Both doors of the package and, later, searches call `simulate`.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "step/memory_timeline.hpp"
 #include "step/breakdown.hpp"
+#include "step/exposure.hpp"
 #include "step/job.hpp"
+#include "step/memory_timeline.hpp"
+#include "step/step_events.hpp"
+#include "step/step_memory.hpp"
+#include "step/stragglers.hpp"
 
 namespace dts {
 
-// Events as columns, one entry per task and member rank (the stage stands for its ranks when folded).
-struct EventTable {
-  std::vector<TaskInfo> tasks;
-  std::vector<double> start_s, end_s;
-};
-
+// A step of a job whose ranks differ is drawn from `stragglers`, times `slowdown`.
 struct SimulateOptions {
-  bool expand = false;       // every rank on its own streams instead of one per class
+  bool expand = false;       // every rank by itself instead of one per class: the same times, events of every rank
   bool keep_events = true;
   bool keep_traffic = false;         // the matrix of bytes between ranks
-  std::vector<double> slowdown;      // per rank, >= 0: its compute takes this many times longer; needs `expand`
+  std::vector<double> slowdown;      // per rank, > 0: its kernels take this many times longer; empty = 1 for all
+  std::optional<StragglerSpec> stragglers{};
+  std::int64_t step = 0;  // which draw of the stragglers
 };
 
 struct StepResult {
   double step_time_s = 0;
+  double even_step_time_s = 0;  // the same with every rank at full speed
   double tokens_per_step = 0, samples_per_step = 0;
   long long devices = 1;
   double parameters = 0;
   double model_flops = 0;       // of the step, causal attention counted half
   double model_flops_full = 0;  // attention counted as the whole square
   double hardware_flops = 0;    // recomputation included
-  double peak_flops = 0;        // of one device in the matmul precision
+  double peak_flops = 0;        // of one device in the matmul precision, mean
   int micro_batches = 1;
   std::vector<Breakdown> stages;      // per pipeline rank; each sums to step_time_s
   Breakdown mean;                     // over pipeline ranks
   std::vector<MemoryReport> memory;   // per pipeline rank
+  std::vector<double> capacity_bytes; // per pipeline rank: the smallest memory of its devices
+  int rank_classes = 1;               // of the ranks of a pipeline stage, as simulated
   std::vector<double> forward_s, backward_s;  // per virtual stage, one micro-batch
-  double communication_s = 0;         // collectives and transfers of the busiest rank, overlapped or not
+  std::vector<StageTraffic> communication;    // per pipeline rank
+  double communication_s = 0;         // collectives and transfers of the busiest pipeline rank, overlapped or not
   EventTable events;
   std::vector<double> traffic_bytes;  // devices x devices, row = sender; empty unless asked for
 
@@ -51,8 +58,10 @@ StepResult simulate(const Job& job, const SimulateOptions& options = {});
 struct MemoryDetails {  // per pipeline rank
   std::vector<MemoryTimeline> timelines;
   std::vector<AllocatorReplay> replays;
-  double step_time_s = 0;
 };
 MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator = {});
+
+// Step times of `count` draws of the stragglers from `first` on. The job is planned once.
+std::vector<double> step_times(const Job& job, const StragglerSpec& stragglers, std::int64_t first, int count);
 
 }  // namespace dts

@@ -8,6 +8,7 @@
 namespace {
 
 using namespace dts;
+using test::break_down;
 using test::even_pipeline;
 using test::HandPlan;
 using test::sharded_stage;

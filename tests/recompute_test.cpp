@@ -30,6 +30,20 @@ TEST(Recompute, NoneAndFull) {
   }
 }
 
+TEST(Recompute, StopsBeforeTheLastMatmul) {
+  FrameworkProfile profile;
+  profile.recompute_stops_early = true;
+  const auto again = [&](const std::vector<Op>& ops) {
+    const std::vector<double> list = recomputed_shares({"b", ops}, Recompute::Full, profile);
+    std::map<std::string, double> named;
+    for (std::size_t i = 0; i < ops.size(); ++i) named[ops[i].name] = list.at(i);
+    return named;
+  };
+  for (const auto& [name, share] : again(kLlama)) EXPECT_EQ(share, name == "fc2" || name == "add2" ? 0 : 1) << name;
+  // The weighted sum of experts keeps their outputs, so all of it runs again.
+  for (const auto& [name, share] : again(test::moe_feed_forward(64, 128, 8, 2))) EXPECT_EQ(share, 1) << name;
+}
+
 TEST(Recompute, MegatronRunsCoreAttentionAgain) {
   for (const auto& [name, share] : shares(kLlama, Recompute::Selective, SelectiveRule::CoreAttention)) {
     EXPECT_EQ(share, name == "attention" ? 1 : 0) << name;

@@ -7,10 +7,12 @@
 #include "engine/timeline.hpp"
 #include "error.hpp"
 #include "step/breakdown.hpp"
+#include "step_plans.hpp"
 
 namespace {
 
 using namespace dts;
+using test::break_down;
 
 struct Plan {
   StepPlan plan;

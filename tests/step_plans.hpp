@@ -4,7 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "step/step_program.hpp"
+#include "step/breakdown.hpp"
+#include "step/period.hpp"
 
 namespace dts::test {
 
@@ -56,6 +57,22 @@ inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double fo
   hand.plan.optimizer_s = {0};
   hand.plan.zero = zero;
   return hand;
+}
+
+// Of a folded step.
+inline std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& t, double fixed_s) {
+  const std::vector<const StepPlan*> plans{&plan};
+  const RankPrices prices(plan.order.size());
+  const RankClasses classes = RankClasses::one();
+  BreakdownRecorder recorder(plans, step, prices, classes);
+  PeriodRecorder period(plan, step);
+  for (TaskId task = 0; task < step.tasks.size(); ++task) {
+    const Instances one{&t.start_s[task], &t.end_s[task], &t.cause[task], 1};
+    recorder.visit(task, one);
+    period.visit(task, one);
+  }
+  const SpreadEnd end{t.makespan_s, t.last};
+  return recorder.finish(end, period.finish(end), fixed_s);
 }
 
 }  // namespace dts::test

@@ -5,11 +5,13 @@
 
 #include "engine/timeline.hpp"
 #include "error.hpp"
+#include "expanded.hpp"
 #include "step_plans.hpp"
 
 namespace {
 
 using namespace dts;
+using test::build_expanded;
 using test::even_pipeline;
 using test::HandPlan;
 using test::sharded_stage;
@@ -22,11 +24,12 @@ RankGrid grid_of(int tp, int dp, int pp, int cp = 1, int ep = 1) {
   return RankGrid(s);
 }
 
-double expanded_s(const HandPlan& hand, const RankGrid& grid) {
-  return execute(build_expanded(hand.plan, grid).program).makespan_s;
+double expanded_s(const HandPlan& hand, const RankGrid& grid, std::vector<double> slowdown = {}) {
+  return execute(build_expanded(hand.plan, grid, std::move(slowdown)).program).makespan_s;
 }
 
-std::vector<double> ends(const StepProgram& step, TaskKind kind) {
+template <class Step>
+std::vector<double> ends(const Step& step, TaskKind kind) {
   const Timeline t = execute(step.program);
   std::vector<double> list;
   for (TaskId id = 0; id < step.tasks.size(); ++id) {
@@ -103,8 +106,11 @@ TEST(StepProgram, ZeroTwoReducesEveryMicroBatch) {
 
 TEST(StepProgram, ZeroOneGathersBeforeTheFirstForwardOrAfterTheUpdate) {
   HandPlan hand = sharded_stage(3, 1, 1, 2, 4, 1, 0);
-  // Overlapped: only the first gather is waited for; 3 x 2 forward, 3 x 4 backward.
+  // Overlapped: only the first gather is waited for; 3 x 2 forward, 3 x 4 backward. Waiting for a bucket launches the
+  // next one: the third starts when forward reaches the second, at 3.
   EXPECT_EQ(folded_s(hand), 1 + 6 + 12);
+  EXPECT_EQ(ends(build_folded(hand.plan), TaskKind::ParamGather), (std::vector<double>{1, 2, 4}));
+  hand.plan.gather_ahead = 0;
   EXPECT_EQ(ends(build_folded(hand.plan), TaskKind::ParamGather), (std::vector<double>{1, 2, 3}));
   hand.plan.overlap_param_gather = false;
   EXPECT_EQ(folded_s(hand), 6 + 12 + 3);
@@ -187,8 +193,7 @@ TEST(StepProgram, ExpandedAgreesWithFolded) {
 
 TEST(StepProgram, ExpandedRanksEachHaveTheirStreams) {
   HandPlan hand = even_pipeline(2, 1, 1);
-  const StepProgram step = build_expanded(hand.plan, grid_of(2, 3, 2));
-  EXPECT_EQ(step.ranks, 12);
+  const test::Expanded step = build_expanded(hand.plan, grid_of(2, 3, 2));
   EXPECT_EQ(step.program.streams(), 12u * kStreamsPerRank);
   // A forward and a backward per replica (tp ranks together) and stage.
   EXPECT_EQ(ends(step, TaskKind::Forward).size(), 6u);
@@ -200,17 +205,16 @@ TEST(StepProgram, ExpandedRanksEachHaveTheirStreams) {
 
 TEST(StepProgram, ASlowRankHoldsUpItsReplicaAndTheReduction) {
   HandPlan hand = sharded_stage(1, 1, 0, 1, 2, 0, 1);
-  hand.plan.slowdown = {1, 1, 2, 1};  // rank 2 = first rank of replica 1 (tp 2)
-  const StepProgram step = build_expanded(hand.plan, grid_of(2, 2, 1));
+  const std::vector<double> slowdown{1, 1, 2, 1};  // rank 2 = first rank of replica 1 (tp 2)
+  const test::Expanded step = build_expanded(hand.plan, grid_of(2, 2, 1), slowdown);
   EXPECT_EQ(ends(step, TaskKind::Backward), (std::vector<double>{3, 6}));
   EXPECT_EQ(ends(step, TaskKind::GradReduce), (std::vector<double>{7, 7}));
   // Replicas coupled by experts (ep 4 over tp 2 x dp 2) run their passes together.
-  EXPECT_EQ(ends(build_expanded(hand.plan, grid_of(2, 2, 1, 1, 4)), TaskKind::Backward), (std::vector<double>{6}));
+  EXPECT_EQ(ends(build_expanded(hand.plan, grid_of(2, 2, 1, 1, 4), slowdown), TaskKind::Backward), (std::vector<double>{6}));
   // Experts over neighbouring replicas couple those, whatever the order of axes.
-  hand.plan.slowdown = {1, 2, 1, 1};
   Strategy s;
   s.dp = 4, s.ep = 2;
-  EXPECT_EQ(ends(build_expanded(hand.plan, RankGrid(s)), TaskKind::Backward), (std::vector<double>{6, 3}));
+  EXPECT_EQ(ends(build_expanded(hand.plan, RankGrid(s), {1, 2, 1, 1}), TaskKind::Backward), (std::vector<double>{6, 3}));
 }
 
 TEST(StepProgram, SlowRanksStretchTheStepByAtMostTheirFactor) {
@@ -218,13 +222,12 @@ TEST(StepProgram, SlowRanksStretchTheStepByAtMostTheirFactor) {
     HandPlan hand = even_pipeline(2, 1, 4);
     for (StageComm& comm : hand.plan.comm) comm.send_forward_s = comm.send_backward_s = 0.5;
     const double even = expanded_s(hand, grid_of(2, 2, 2));
-    hand.plan.slowdown.assign(8, 1);
-    hand.plan.slowdown[static_cast<std::size_t>(slow)] = 1.5;
-    const double uneven = expanded_s(hand, grid_of(2, 2, 2));
+    std::vector<double> slowdown(8, 1);
+    slowdown[static_cast<std::size_t>(slow)] = 1.5;
+    const double uneven = expanded_s(hand, grid_of(2, 2, 2), slowdown);
     EXPECT_GT(uneven, even);
     EXPECT_LE(uneven, 1.5 * even);
-    hand.plan.slowdown.assign(8, 1);
-    EXPECT_EQ(expanded_s(hand, grid_of(2, 2, 2)), even);
+    EXPECT_EQ(expanded_s(hand, grid_of(2, 2, 2), std::vector<double>(8, 1)), even);
   }
 }
 

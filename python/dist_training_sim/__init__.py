@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from .errors import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
     from .events import Event
     from .frameworks import FrameworkProfile
-    from .hardware import Cluster, Device, Link, Node
+    from .hardware import Cluster, Device, Link, Node, OtherNodes
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
-    from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Strategy
+    from .network import FlowNetwork, FlowResult
+    from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
     from .result import Result
+    from .simulator.distribution import StepDistribution, step_distribution
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
     from .validation.results import ValidationReport
     from .validation.runner import validate
+    from .verbs.calibrate import Calibration, calibrate_nccl
     from .verbs.collective import CollectiveEstimate, collective
     from .verbs.fit import FitReport, fit
     from .verbs.hardware import hardware
@@ -44,14 +47,21 @@ _HOMES = {
     "errors": ("ConfigError", "DtsError", "FormatError", "InfeasibleError", "MissingDataError"),
     "events": ("Event",),
     "frameworks": ("FrameworkProfile",),
-    "hardware": ("Cluster", "Device", "Link", "Node"),
+    "hardware": ("Cluster", "Device", "Link", "Node", "OtherNodes"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
-    "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Strategy"),
+    "network": ("FlowNetwork", "FlowResult"),
+    "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
     "result": ("Result",),
-    "simulator": ("IterationResult", "RunResult", "TrainingSimulator", "simulate"),
+    "simulator": (
+        *("IterationResult", "RunResult", "StepDistribution", "TrainingSimulator", "simulate"),
+        "step_distribution",
+    ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
-    "verbs": ("CollectiveEstimate", "FitReport", "StageMemory", "collective", "fit", "memory_timeline"),
+    "verbs": (
+        *("Calibration", "CollectiveEstimate", "FitReport", "StageMemory", "calibrate_nccl", "collective", "fit"),
+        "memory_timeline",
+    ),
     "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -60,6 +70,7 @@ _CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that
 __all__ = [
     "Algorithm",
     "Block",
+    "Calibration",
     "Cluster",
     "CollectiveEstimate",
     "CollectiveResult",
@@ -74,6 +85,8 @@ __all__ = [
     "Event",
     "ExpertLoad",
     "FitReport",
+    "FlowNetwork",
+    "FlowResult",
     "FormatError",
     "FrameworkProfile",
     "InfeasibleError",
@@ -86,18 +99,22 @@ __all__ = [
     "Model",
     "Node",
     "OpProfile",
+    "OtherNodes",
     "RankGrid",
     "Recompute",
     "Result",
     "RunResult",
     "Schedule",
     "StageMemory",
+    "StepDistribution",
+    "Stragglers",
     "Strategy",
     "Topology",
     "TopologyLink",
     "TrainingSimulator",
     "ValidationReport",
     "__version__",
+    "calibrate_nccl",
     "collective",
     "fit",
     "hardware",
@@ -105,6 +122,7 @@ __all__ = [
     "models",
     "ops",
     "simulate",
+    "step_distribution",
     "validate",
 ]
 

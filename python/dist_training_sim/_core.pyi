@@ -152,7 +152,18 @@ class ScaleUpSpec(metaclass=_CoreType):
     torus_axes: int
     torus_shape: list[int]
     torus_wrap: int
-    domain_rings: int
+    ring_devices: int
+    simple_startup_s: float
+    simple_hop_s: float
+    ll_efficiency: float
+    ll128_startup_s: float
+    ll128_efficiency: float
+    one_shot_launch_s: float
+    one_shot_peer_s: float
+    one_shot_efficiency: float
+    p2p_channels: int
+    p2p_channel_Bps: float
+    p2p_part_bytes: float
     def __init__(self) -> None: ...
 
 class ScaleOutSpec(metaclass=_CoreType):
@@ -167,6 +178,11 @@ class ScaleOutSpec(metaclass=_CoreType):
     p2p_ramp: float
     p2p_efficiency: float
     sendrecv_efficiency: float
+    ll128_startup_s: float
+    ramp_bytes: float
+    ll128_Bps: float
+    sharp_efficiency: float
+    sharp_startup_s: float
     def __init__(self) -> None: ...
 
 class NodeSpec(metaclass=_CoreType):
@@ -178,6 +194,15 @@ class NodeSpec(metaclass=_CoreType):
     nic_Bps: float
     host_bytes: float
     host_Bps: float
+    host_memory_Bps: float
+    def __init__(self) -> None: ...
+
+class OtherNodes(metaclass=_CoreType):
+    node: NodeSpec
+    @property
+    def at(self) -> list[int]: ...
+    @at.setter
+    def at(self, value: Sequence[int], /) -> None: ...
     def __init__(self) -> None: ...
 
 class ClusterSpec(metaclass=_CoreType):
@@ -185,6 +210,10 @@ class ClusterSpec(metaclass=_CoreType):
     node: NodeSpec
     nodes: int
     scale_out: ScaleOutSpec
+    @property
+    def others(self) -> list[OtherNodes]: ...
+    @others.setter
+    def others(self, value: Sequence[OtherNodes], /) -> None: ...
     def __init__(self) -> None: ...
 
 def device_count(cluster: ClusterSpec) -> int: ...
@@ -196,6 +225,8 @@ class CollectiveCost(metaclass=_CoreType):
     def time_s(self) -> float: ...
     @property
     def algorithm(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
     @property
     def bound(self) -> str: ...
     @property
@@ -230,7 +261,8 @@ class OpKind(Enum):
     DISPATCH = 10
     COMBINE = 11
     CONV2D = 12
-    CUSTOM = 13
+    SCAN = 13
+    CUSTOM = 14
 
 class Sharding(Enum):
     REPLICATED = 0
@@ -258,6 +290,7 @@ class Op(metaclass=_CoreType):
     out_features: float
     bias: bool
     trainable: bool
+    shared: bool
     extra_parameters: float
     heads: float
     kv_heads: float
@@ -265,6 +298,7 @@ class Op(metaclass=_CoreType):
     v_head_dim: float
     causal: bool
     window: float
+    chunk: float
     experts: float
     top_k: float
     forward_bytes_per_element: float
@@ -279,11 +313,13 @@ class Op(metaclass=_CoreType):
     input_positions: float
     groups: float
     flops_per_row: float
+    gathers_output: bool
     def __init__(self) -> None: ...
 
 class Block(metaclass=_CoreType):
     name: str
     ops: list[Op]
+    tokens_per_sample: float
     def __init__(self) -> None: ...
 
 class LayerRun(metaclass=_CoreType):
@@ -296,6 +332,8 @@ class ModelSpec(metaclass=_CoreType):
     stem: Block
     layers: list[LayerRun]
     head: Block
+    encoder: list[LayerRun]
+    prediction: list[LayerRun]
     hidden: float
     tokens_per_sample: float
     tied_embeddings: bool
@@ -338,6 +376,9 @@ class Optimizer(Enum):
     SGD = 0
     MOMENTUM = 1
     ADAM = 2
+    ADAM_8BIT = 3
+    ADAFACTOR = 4
+    MUON = 5
 
 class PipelineTransfers(Enum):
     FRAMEWORK = 0
@@ -350,11 +391,31 @@ class ContextComm(Enum):
     A2A = 2
     A2A_P2P = 3
 
+class OptimizerKernels(Enum):
+    FRAMEWORK = 0
+    FUSED = 1
+    FOREACH = 2
+
+class MuonTp(Enum):
+    BLOCKWISE = 0
+    DUPLICATED = 1
+    DISTRIBUTED = 2
+
+class Int8Recipe(Enum):
+    ROWWISE = 0
+    SWITCHBACK = 1
+
+class KvHeads(Enum):
+    REFUSE = 0
+    REPLICATE = 1
+    GATHER = 2
+
 class Fp8Recipe(Enum):
     TENSORWISE = 0
     DELAYED = 1
     BLOCKWISE = 2
     MXFP8 = 3
+
 class Dispatcher(Enum):
     FRAMEWORK = 0
     ALLTOALL = 1
@@ -375,6 +436,11 @@ class ExpertLoad(metaclass=_CoreType):
     seed: int
     def __init__(self) -> None: ...
 
+class GradDType(Enum):
+    FRAMEWORK = 0
+    BF16 = 1
+    FP32 = 2
+
 class Strategy(metaclass=_CoreType):
     dp: int
     tp: int
@@ -390,12 +456,21 @@ class Strategy(metaclass=_CoreType):
     recompute: Recompute
     schedule: PipelineSchedule
     optimizer: Optimizer
+    optimizer_kernels: OptimizerKernels
+    muon_tp: MuonTp
     precision: DType
     fp8_recipe: Fp8Recipe
+    int8_recipe: Int8Recipe
     cp_comm: ContextComm
     cp_a2a: int
     overlap_grad_reduce: bool
     overlap_param_gather: bool
+    dp_replicas: int
+    reshard_after_forward: int
+    grad_dtype: GradDType
+    offload_optimizer: bool
+    offload_parameters: bool
+    offload_activations: float
     rank_order: str
     layers_per_stage: list[int]
     moe_dispatcher: Dispatcher
@@ -426,6 +501,11 @@ class TpOverlap(Enum):
     USERBUFFERS = 2
     ASYNC_TP = 3
 
+class BackwardPrefetch(Enum):
+    PRE = 0
+    POST = 1
+    NONE = 2
+
 class FrameworkProfile(metaclass=_CoreType):
     name: str
     selective: SelectiveRule
@@ -437,25 +517,38 @@ class FrameworkProfile(metaclass=_CoreType):
     logits_peak_bytes: float
     grouped_single_launch: bool
     tp_overlap: TpOverlap
+    kv_heads_below_tp: KvHeads
+    vocabulary_multiple: float
     cached_casts: bool
+    fused_casts: bool
     cast_before_gather: bool
     cast_parameters: bool
     moe_dispatcher: Dispatcher
+    permute_passes: float
     moe_router_fp32: bool
     grad_reduce_bytes: float
     main_grad_bytes: float
     grad_accumulate_bytes: float
     bucket_parameters: float
     bucket_parameters_per_rank: float
+    first_bucket_parameters: float
+    bucket_first_stage_only: bool
+    buckets_without_overlap: bool
+    reduce_to_owner: bool
+    param_gather_ahead: int
     fsdp_reduce_every_micro_batch: bool
     reshard_after_forward: bool
-    fsdp_gather_before_reduce: bool
+    fsdp_backward_prefetch: BackwardPrefetch
+    fsdp_reductions_in_flight: int
     fsdp_keeps_under_pp: bool
+    fsdp_unsharded_stages: int
+    recompute_stops_early: bool
     p2p_blocking: bool
     p2p_blocking_interleaved: bool
     p2p_sliced_over_tp: bool
     p2p_metadata_messages: int
     optimizer_bytes: float
+    host_update_efficiency: float
     host_forward_s_per_op: float
     host_backward_s_per_op: float
     step_cost_s: float
@@ -466,6 +559,7 @@ class FrameworkProfile(metaclass=_CoreType):
     gradient_buckets: bool
     flat_weight_gather: bool
     batch_first_attention: bool
+    narrow_parameters: bool
     score_buffer: bool
     eager_norm: bool
     eager_gate: bool
@@ -486,6 +580,12 @@ class Axis(Enum):
     DP_CP = 7
     CP_HEADS = 8
     CP_SEQUENCE = 9
+    DP_SHARD = 10
+    DP_REPLICA = 11
+    DP_RESHARD = 12
+    EDP_SHARD = 13
+    EDP_REPLICA = 14
+    EDP_RESHARD = 15
 
 class RankGrid(metaclass=_CoreType):
     def __init__(self, strategy: Strategy) -> None: ...
@@ -496,6 +596,7 @@ class RankGrid(metaclass=_CoreType):
     def group(self, rank: int, axis: Axis) -> list[int]: ...
     def groups(self, axis: Axis) -> list[list[int]]: ...
 
+def placed_model(model: ModelSpec, strategy: Strategy, profile: FrameworkProfile) -> ModelSpec: ...
 def check_layout(model: ModelSpec, strategy: Strategy, devices: int, seq_len: float) -> None: ...
 def layers_per_virtual_stage(layers: int, strategy: Strategy) -> list[int]: ...
 
@@ -541,6 +642,8 @@ class Algorithm(Enum):
     PAIRWISE = 11
     BRUCK = 12
     DISSEMINATION = 13
+    TORUS_BUCKET = 14
+    HIERARCHICAL = 15
 
 class CommunicationModel(metaclass=_CoreType):
     def __init__(
@@ -555,8 +658,12 @@ class CommunicationModel(metaclass=_CoreType):
         oversubscription: float,
         switches: int,
         links: Sequence[_Link],
+        spines: int,
         reduce_s_per_byte: float,
     ) -> None: ...
+    def plan(
+        self, kind: CollectiveKind, bytes: float, ranks: Sequence[int], algorithm: Algorithm, root: int, chunks: int
+    ) -> tuple[Algorithm, int, list[int], list[int]]: ...
     def links(self) -> list[_Link]: ...
     def collective(
         self, kind: CollectiveKind, bytes: float, ranks: Sequence[int], algorithm: Algorithm, root: int, chunks: int
@@ -567,6 +674,82 @@ class CommunicationModel(metaclass=_CoreType):
     def with_links(self, changed: Sequence[_Link]) -> CommunicationModel: ...
     def link(self, a: int, b: int) -> tuple[float, float]: ...
     def vertex_name(self, vertex: int) -> str: ...
+
+# ---- network -------------------------------------------------------------------------------------------------------
+
+class Routing(Enum):
+    SHORTEST = 0
+    ECMP = 1
+    RAIL_ALIGNED = 2
+    ADAPTIVE = 3
+
+class AstraTopology(Enum):
+    Ring = 0
+    Switch = 1
+    FullyConnected = 2
+
+class AstraAlgorithm(Enum):
+    ring = 0
+    direct = 1
+    halvingDoubling = 2
+
+class FlowProgram(metaclass=_CoreType):
+    def __init__(self, streams: int) -> None: ...
+    def add_classic(
+        self,
+        kind: CollectiveKind,
+        algorithm: Algorithm,
+        bytes: float,
+        members: int,
+        dims: Sequence[int],
+        fused: bool,
+        chunks: int,
+    ) -> int: ...
+    def add_group(self, ranks: Sequence[int]) -> int: ...
+    def compute(self, rank: int, duration_s: float, streams: Sequence[int] = ..., release_s: float = ...) -> int: ...
+    def communicate(self, pattern: int, group: int, streams: Sequence[int] = ..., release_s: float = ...) -> int: ...
+    def send(self, src: int, dst: int, bytes: float, streams: Sequence[int] = ..., release_s: float = ...) -> int: ...
+    def depend(self, task: int, before: int) -> None: ...
+    def set_name(self, task: int, name: str) -> None: ...
+
+class FlowResult(metaclass=_CoreType):
+    @property
+    def end_s(self) -> float: ...
+    @property
+    def flows(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def interval_s(self) -> float: ...
+    @property
+    def start_s(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def finish_s(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def link_bytes(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def pair_bytes(self) -> list[tuple[int, int, float]]: ...
+    @property
+    def bytes_over_time(self) -> npt.NDArray[np.float64]: ...
+
+class FlowNetwork(metaclass=_CoreType):
+    def __init__(
+        self,
+        model: CommunicationModel,
+        routing: Routing,
+        seed: int,
+        dead_links: Sequence[tuple[int, int]],
+        background: Sequence[tuple[int, int, float]],
+    ) -> None: ...
+    def run(self, program: FlowProgram, intervals: int, pairs: bool) -> FlowResult: ...
+
+def astra_time_ns(
+    dims: Sequence[tuple[AstraTopology, int, float, float, AstraAlgorithm]],
+    chunks: int,
+    local_memory_GBps: float,
+    kind: CollectiveKind,
+    bytes: float,
+) -> float: ...
 
 # ---- compute -------------------------------------------------------------------------------------------------------
 
@@ -901,6 +1084,8 @@ class MemoryReport(metaclass=_CoreType):
     @property
     def context(self) -> float: ...
     @property
+    def host_bytes(self) -> float: ...
+    @property
     def update(self) -> float: ...
     @property
     def allocated(self) -> float: ...
@@ -925,7 +1110,11 @@ class Breakdown(metaclass=_CoreType):
     @property
     def exposed_dp_s(self) -> float: ...
     @property
+    def offload_s(self) -> float: ...
+    @property
     def pipeline_s(self) -> float: ...
+    @property
+    def straggler_s(self) -> float: ...
     @property
     def host_s(self) -> float: ...
     @property
@@ -947,6 +1136,11 @@ class TaskKind(Enum):
     INPUT_GRAD = 8
     WEIGHT_GRAD = 9
     COPY_REDUCE = 10
+    REPLICA_REDUCE = 11
+    GRAD_OFFLOAD = 12
+    PARAM_UPLOAD = 13
+    ACTIVATION_OFFLOAD = 14
+    ACTIVATION_RELOAD = 15
 
 class Interconnect(metaclass=_CoreType):
     @staticmethod
@@ -956,6 +1150,43 @@ class Interconnect(metaclass=_CoreType):
     @property
     def device_count(self) -> int: ...
 
+class AxisTime(metaclass=_CoreType):
+    @property
+    def total_s(self) -> float: ...
+    @property
+    def exposed_s(self) -> float: ...
+    def __getstate__(self) -> Any: ...
+    def __setstate__(self, state: Any, /) -> None: ...
+
+class StragglerKind(Enum):
+    RANKS = 0
+    FRACTION = 1
+    UNIFORM = 2
+    NORMAL = 3
+    LOGNORMAL = 4
+
+class StragglerSpec(metaclass=_CoreType):
+    kind: StragglerKind
+    fraction: float
+    factor: float
+    low: float
+    high: float
+    sigma: float
+    group: int
+    seed: int
+    @property
+    def ranks(self) -> list[int]: ...
+    @ranks.setter
+    def ranks(self, value: Sequence[int], /) -> None: ...
+    @property
+    def factors(self) -> list[float]: ...
+    @factors.setter
+    def factors(self, value: Sequence[float], /) -> None: ...
+    def __init__(self) -> None: ...
+
+def check_stragglers(spec: StragglerSpec, world: int) -> None: ...
+def slowdown_of(spec: StragglerSpec, world: int, step: int = 0) -> list[float]: ...
+
 class EventTable(metaclass=_CoreType):
     def __getstate__(self) -> Any: ...
     def __setstate__(self, state: Any, /) -> None: ...
@@ -963,6 +1194,8 @@ class EventTable(metaclass=_CoreType):
 class StepResult(metaclass=_CoreType):
     @property
     def step_time_s(self) -> float: ...
+    @property
+    def even_step_time_s(self) -> float: ...
     @property
     def tokens_per_step(self) -> float: ...
     @property
@@ -992,6 +1225,12 @@ class StepResult(metaclass=_CoreType):
     @property
     def backward_s(self) -> list[float]: ...
     @property
+    def capacity_bytes(self) -> list[float]: ...
+    @property
+    def rank_classes(self) -> int: ...
+    @property
+    def communication(self) -> list[list[AxisTime]]: ...
+    @property
     def communication_s(self) -> float: ...
     @property
     def mfu(self) -> float: ...
@@ -1015,4 +1254,22 @@ def simulate(
     keep_events: bool = True,
     keep_traffic: bool = False,
     slowdown: Sequence[float] = ...,
+    stragglers: StragglerSpec | None = None,
+    other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
 ) -> StepResult: ...
+def step_times(
+    model: ModelSpec,
+    device: DeviceSpec,
+    network: Interconnect,
+    strategy: Strategy,
+    profile: FrameworkProfile,
+    seq_len: float,
+    stragglers: StragglerSpec,
+    first: int,
+    count: int,
+    other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
+) -> list[float]: ...

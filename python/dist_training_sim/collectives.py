@@ -20,8 +20,9 @@ __all__ = ["Algorithm", "CollectiveResult"]
 class Algorithm(NamedEnum):
     """How a collective is carried out; `AUTO` takes the fastest that applies. Names are accepted as strings.
 
-    Sources: Thakur, Rabenseifner, Gropp (2005); Patarasuk, Yuan (2009); Bruck et al. (1997); Sanders, Speck, Träff
-    (2009). Group sizes that are no power of two are folded onto the next lower one where an algorithm needs it.
+    Sources: Thakur, Rabenseifner, Gropp (2005); Patarasuk, Yuan (2009); Bruck et al. (1997); Barnett et al. (1993);
+    Sanders, Speck, Träff (2009). Group sizes that are no power of two are folded onto the next lower one where an
+    algorithm needs it.
     """
 
     AUTO = "auto"
@@ -51,6 +52,10 @@ class Algorithm(NamedEnum):
     """All-gather, all-to-all in log2(n) rounds."""
     DISSEMINATION = "dissemination"
     """Barrier in log2(n) rounds."""
+    TORUS_BUCKET = "torus_bucket"
+    """All-reduce, reduce-scatter, all-gather of all ranks of a mesh or torus: rings along each dimension in turn."""
+    HIERARCHICAL = "hierarchical"
+    """The same inside nodes first, then across them, for groups with as many ranks on each of several nodes."""
 
     @classmethod
     def _missing_(cls, value: object) -> NamedEnum:

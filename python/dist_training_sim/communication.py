@@ -34,14 +34,16 @@ class _Spec:
     oversubscription: float
     switches: int
     links: tuple[tuple[int, int, float, float], ...]
+    spines: int
     reduce_s_per_byte: float
+    network: str
 
     def build(self) -> _core.CommunicationModel:
         return _core.CommunicationModel(
             kind=getattr(_core.TopologyKind, self.topology.name), nodes=self.num_nodes,
             devices_per_node=self.devices_per_node, rates=self.rates, dims=self.dims, radix=self.radix,
             group_size=self.group_size, oversubscription=self.oversubscription, switches=self.switches,
-            links=self.links, reduce_s_per_byte=self.reduce_s_per_byte,
+            links=self.links, spines=self.spines, reduce_s_per_byte=self.reduce_s_per_byte,
         )  # fmt: skip
 
 
@@ -50,6 +52,7 @@ class CommunicationModel:
 
     A message takes the latencies of its route plus its transfer over the busiest link of the route; what shares a link
     waits for each other. Algorithms are the textbook ones, so times are those of an ideal library on these links.
+    Several collectives at once, other jobs' traffic and dead links: `FlowNetwork`.
 
     Parameters
     ----------
@@ -75,12 +78,19 @@ class CommunicationModel:
         DRAGONFLY: routers per group (twice `radix`).
     oversubscription : float
         FAT_TREE, RAIL_OPTIMIZED: bandwidth below a leaf over that above it, 1 by default.
+    spines : int, optional
+        FAT_TREE, RAIL_OPTIMIZED: spine switches that share the uplinks of every leaf, of all rails too; by default one
+        (one per rail) stands for all, as if messages were spread over them evenly.
     links : iterable of CustomLink or tuple, optional
         CUSTOM: the links, also as `(a, b)` or `(a, b, "25 GB/s", "2 us")`; what is left out is as above.
     switches : int
         CUSTOM: vertices beyond the nodes, numbered from `num_nodes`.
     reduce_bandwidth : str or float, optional
         Rate at which a rank combines received data with its own; by default this takes no time.
+    network : str
+        `"rounds"`: a round of an algorithm takes its slowest message, and the next starts then. `"flow"`: message by
+        message on links shared fairly, each rank going on as soon as its own messages allow; slower to compute, and for
+        collectives only, not for a training simulator. AUTO chooses as in rounds.
 
     Raises
     ------
@@ -110,11 +120,14 @@ class CommunicationModel:
         oversubscription: float = 1.0,
         links: Iterable[LinkLike] | None = None,
         switches: int = 0,
+        spines: int | None = None,
         reduce_bandwidth: str | float | None = None,
+        network: str = "rounds",
     ) -> None:
         counts = {"num_nodes": num_nodes, "devices_per_node": devices_per_node, "switches": switches}
         sizes = {f"dims[{i}]": d for i, d in enumerate(dims or ())}
-        _check_integers({**counts, **sizes}, {"radix": radix, "group_size": group_size})
+        _check_integers({**counts, **sizes}, {"radix": radix, "group_size": group_size, "spines": spines})
+        _check_network(network)
         inter = parse_bandwidth(bandwidth), parse_seconds(latency, "latency")
         intra = (
             parse_bandwidth(intra_node_bandwidth, "intra_node_bandwidth"),
@@ -123,8 +136,8 @@ class CommunicationModel:
         self._overrides: list[tuple[int, int, float, float]] = []
         self._spec = _Spec(
             Topology(topology), num_nodes, devices_per_node, (*inter, *intra), tuple(dims or ()), radix or 0,
-            group_size or 0, float(oversubscription), switches, tuple(directed_links(links or (), *inter)),
-            _seconds_per_byte(reduce_bandwidth),
+            group_size or 0, float(oversubscription), switches, tuple(directed_links(links or (), *inter)), spines or 0,
+            _seconds_per_byte(reduce_bandwidth), network,
         )  # fmt: skip
         self._core = self._spec.build()
 
@@ -145,8 +158,21 @@ class CommunicationModel:
 
     @property
     def core(self) -> _core.CommunicationModel:
-        """The core's model with every changed link, for the simulator."""
+        """The core's model with every changed link, for the simulator.
+
+        Raises
+        ------
+        ConfigError
+            If the model has `network="flow"`, which a training simulator does not run yet.
+        """
+        if self.network != "rounds":
+            raise ConfigError(f"network: got {self.network!r}, expected 'rounds' for a training simulator")
         return self._core
+
+    @property
+    def network(self) -> str:
+        """How collectives are timed: `"rounds"` or `"flow"`."""
+        return self._spec.network
 
     @property
     def topology(self) -> Topology:
@@ -318,11 +344,30 @@ class CommunicationModel:
             raise ConfigError(f"root: got {root}, expected one of the ranks of the group")
         group = tuple(range(self.num_devices)) if ranks is None else tuple(int(rank) for rank in given)
         chosen = -1 if root is None else root
-        time_s, name, bound, sent = self._core.collective(
+        asked = (
             getattr(_core.CollectiveKind, kind), size_bytes, group,
             getattr(_core.Algorithm, Algorithm(algorithm).name), chosen, chunks or 0,
         )  # fmt: skip
+        time_s, name, bound, sent = self._core.collective(*asked)
+        if self.network == "flow" and len(group) > 1:
+            time_s = self._flow_time_s(*asked)
         return CollectiveResult(kind.lower(), size_bytes, group, time_s, name, bound, sent, self, chosen)
+
+    def _flow_time_s(
+        self,
+        kind: _core.CollectiveKind,
+        size: float,
+        ranks: Sequence[int],
+        asked: _core.Algorithm,
+        root: int,
+        chunks: int,
+    ) -> float:
+        """Seconds of a collective on its own, message by message."""
+        algorithm, chunks, members, dims = self._core.plan(kind, size, ranks, asked, root, chunks)
+        program = _core.FlowProgram(0)
+        pattern = program.add_classic(kind, algorithm, size, len(members), dims, False, chunks)
+        program.communicate(pattern, program.add_group(members))
+        return _core.FlowNetwork(self._core, _core.Routing.SHORTEST, 0, [], []).run(program, 0, False).end_s
 
     def _traffic(self, result: CollectiveResult) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         algorithm = Algorithm.AUTO if result.algorithm == "none" else Algorithm(result.algorithm)
@@ -354,6 +399,11 @@ def _check_integers(required: Mapping[str, object], optional: Mapping[str, objec
         if not isinstance(value, Integral) or isinstance(value, bool) or abs(int(value)) >= 2**31:
             problems.add(where, value, "an integer of 32 bits")
     problems.raise_if_any()
+
+
+def _check_network(network: str) -> None:
+    if network not in ("rounds", "flow"):
+        raise ConfigError(f"network: got {network!r}, expected 'rounds' or 'flow'")
 
 
 def _seconds_per_byte(bandwidth: str | float | None) -> float:

@@ -13,13 +13,14 @@ __all__ = ["Event", "EventList"]
 
 _KINDS = (
     *("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer"),
-    *("backward", "weight_grad", "all_reduce"),
+    *("backward", "weight_grad", "all_reduce", "all_reduce", "copy", "copy", "copy", "copy"),
 )
 _GRAD_REDUCE, _TIED, _SYNC, _OPTIMIZER, _COPIES = 3, 5, 6, 7, 10
-_STREAMS = ("compute", "dp", "pp", "pp")
+_STREAMS = ("compute", "dp", "pp", "pp", "dp", "copy", "copy")
 _NAMES = (
     *("forward", "backward", "gather parameters", "reduce gradients", "send", "reduce tied embedding", "sync"),
-    *("update", "input gradient", "weight gradient", "reduce copies"),
+    *("update", "input gradient", "weight gradient", "reduce copies", "reduce between replicas"),
+    *("gradients to host", "parameters to device", "activations to host", "activations to device"),
 )
 
 
@@ -33,11 +34,11 @@ class Event:
         What it does, e.g. `"forward mb3"`.
     kind
         Category: forward, backward (whole, or its input gradient), weight_grad, optimizer, all_reduce, all_gather,
-        reduce_scatter, send_recv.
+        reduce_scatter, send_recv, copy (between device and host).
     device
         Rank that runs it (the pipeline stage where ranks are folded).
     stream
-        `compute`, `dp` (data-parallel collectives) or `pp` (pipeline transfers).
+        `compute`, `dp` (data-parallel collectives), `pp` (pipeline transfers) or `copy`.
     start_s, duration_s
         Seconds from the start of the step.
     stage, micro_batch

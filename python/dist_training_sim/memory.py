@@ -100,12 +100,19 @@ class MemoryModel:
         self._devices_per_node = devices_per_node
         defaults = _core.default_memory_tiers()
         given = zip(("hbm", "host", "disk", "remote"), (hbm, host, disk, remote), defaults, strict=True)
-        self._core = _core.MemoryModel(num_devices, devices_per_node, [_tier(*each) for each in given])
+        tiers = [_tier(*each) for each in given]
+        self._host_Bps = float(tiers[1].bandwidth_Bps)
+        self._core = _core.MemoryModel(num_devices, devices_per_node, tiers)
 
     @property
     def num_devices(self) -> int:
         """Devices of the job."""
         return self._num_devices
+
+    @property
+    def host_Bps(self) -> float:
+        """Bytes/s between one device and host memory."""
+        return self._host_Bps
 
     @property
     def devices_per_node(self) -> int:

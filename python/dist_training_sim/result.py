@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from . import _core
 from .events import EventList
+from .frameworks.profile import FrameworkProfile
 from .units import format_bytes, format_seconds
 
 __all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result"]
@@ -22,11 +22,13 @@ BREAKDOWN_LABELS = {
     "exposed_cp_s": "exposed context-parallel",
     "exposed_ep_s": "exposed expert-parallel",
     "exposed_dp_s": "exposed data-parallel",
+    "offload_s": "exposed offload copies",
     "pipeline_s": "pipeline bubble",
+    "straggler_s": "waiting for slower ranks",
     "host_s": "host launch",
     "fixed_s": "fixed step cost",
 }
-_SPREAD = 0.086
+COMMUNICATION_AXES = ("tp", "cp", "ep", "dp", "pp")
 _MEMORY = (
     "weights",
     "gradients",
@@ -56,6 +58,10 @@ class MemoryUse:
         CUDA context and communicators, outside the allocator.
     capacity_bytes
         Device memory.
+    host_bytes
+        What lies in the host's memory for this rank: offloaded states and activations.
+    host_capacity_bytes
+        A device's share of its host's memory; None = unknown, and then not checked.
     update_bytes
         Allocated while the optimizer updates.
     failure_factor
@@ -67,6 +73,8 @@ class MemoryUse:
     reserved_bytes: float
     context_bytes: float
     capacity_bytes: float
+    host_bytes: float = 0.0
+    host_capacity_bytes: float | None = field(default=None, compare=False)
     update_bytes: float = 0.0
     failure_factor: float = 1.0
 
@@ -77,24 +85,23 @@ class MemoryUse:
         Half where allocated bytes times the framework's failure factor, and the context, fill the device; the spread
         around that is the nanotron sweep's (2,262 jobs on 80 GB): a logistic in the logarithm, 8.6 % wide.
         """
-        if self.allocated_bytes <= 0:
-            return 0.0
-        room = self.capacity_bytes - self.context_bytes
-        if room <= 0:
-            return 1.0
-        x = math.log(self.allocated_bytes * self.failure_factor / room) / _SPREAD
-        return 1.0 / (1.0 + math.exp(-x)) if x > -700 else 0.0
+        needed = self.allocated_bytes * self.failure_factor
+        return _core.out_of_memory_probability(needed, self.capacity_bytes - self.context_bytes)
 
     @property
     def verdict(self) -> str:
         """`fits`, `at risk` or `does not fit`: less than 1 job in 4 fails, more than 3 in 4 do, or between."""
-        chance = self.oom_probability
-        return "fits" if chance < 0.25 else "does not fit" if chance > 0.75 else "at risk"
+        return _core.fit_verdict(self.oom_probability)
 
     @property
     def fits(self) -> bool:
-        """Whether it more likely fits than not."""
-        return self.oom_probability < 0.5
+        """Whether it more likely fits than not, and what is offloaded stays within the host."""
+        return self.oom_probability < 0.5 and self.fits_host
+
+    @property
+    def fits_host(self) -> bool:
+        """Whether what is offloaded stays within the device's share of its host."""
+        return self.host_capacity_bytes is None or self.host_bytes <= self.host_capacity_bytes
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,8 +114,14 @@ class Result:
         One step: all micro-batches, gradient reduction, update, fixed costs.
     model, cluster, strategy, framework
         What was simulated, as text.
+    profile
+        The framework's facts that were applied.
     seq_len
         Tokens per sample.
+    capacity_bytes
+        Memory of a device, the smallest where they differ.
+    stage_capacity_bytes
+        The same for the devices of each pipeline stage; empty where it is the same for all.
     """
 
     step_time_s: float
@@ -118,9 +131,20 @@ class Result:
     framework: str
     seq_len: float
     capacity_bytes: float
-    reserved_factor: float
-    failure_factor: float
+    profile: FrameworkProfile
     _core_result: Any = field(repr=False)
+    stage_capacity_bytes: tuple[float, ...] = ()
+    host_capacity_bytes: float | None = None
+
+    @property
+    def reserved_factor(self) -> float:
+        """Reserved over allocated bytes: the framework's measured factor."""
+        return self.profile.reserved_factor
+
+    @property
+    def framework_facts(self) -> dict[str, Any]:
+        """The profile that was applied: `label`, whether it is `unvalidated`, every fact by name and its `sources`."""
+        return self.profile.facts()
 
     @property
     def devices(self) -> int:
@@ -172,6 +196,38 @@ class Result:
         """Seconds by cause, averaged over pipeline stages; they sum to `step_time_s`."""
         return _breakdown(self._core_result.mean)
 
+    @property
+    def even_step_time_s(self) -> float:
+        """The same step with every rank at full speed; `step_time_s` unless there are stragglers."""
+        return float(self._core_result.even_step_time_s)
+
+    @property
+    def rank_classes(self) -> int:
+        """How many replicas were simulated: those that behave alike are one class."""
+        return int(self._core_result.rank_classes)
+
+    @cached_property
+    def communication(self) -> dict[str, dict[str, float]]:
+        """Seconds of collectives and transfers by axis, averaged over pipeline stages.
+
+        Of every axis (tp, cp, ep, dp, pp): `total_s`; `overlapped_s`, beside which the rank computes; `exposed_s`, the
+        rest. Of the first replica where replicas differ. A transfer counts where it arrives. An exposed collective need
+        not prolong the step: the rank may wait for a slower stage at the same time, which `breakdown` counts as bubble.
+        """
+        stages = self.stage_communication
+        return {
+            axis: {name: sum(stage[axis][name] for stage in stages) / len(stages) for name in stages[0][axis]}
+            for axis in COMMUNICATION_AXES
+        }
+
+    @cached_property
+    def stage_communication(self) -> list[dict[str, dict[str, float]]]:
+        """`communication` of each pipeline stage."""
+        return [
+            {axis: _overlap(time) for axis, time in zip(COMMUNICATION_AXES, stage, strict=True)}
+            for stage in self._core_result.communication
+        ]
+
     @cached_property
     def stage_breakdowns(self) -> list[dict[str, float]]:
         """Seconds by cause for each pipeline stage; each sums to `step_time_s`."""
@@ -180,12 +236,14 @@ class Result:
     @cached_property
     def memory(self) -> list[MemoryUse]:
         """Peak memory of one rank of each pipeline stage."""
-        return [self._memory_use(report) for report in self._core_result.memory]
+        reports = self._core_result.memory
+        capacities = self.stage_capacity_bytes or (self.capacity_bytes,) * len(reports)
+        return [self._memory_use(*stage) for stage in zip(reports, capacities, strict=True)]
 
     @property
     def peak_memory(self) -> MemoryUse:
-        """Memory of the stage that needs most."""
-        return max(self.memory, key=lambda use: use.reserved_bytes)
+        """Memory of the stage that fills its devices most."""
+        return max(self.memory, key=lambda use: use.reserved_bytes / use.capacity_bytes)
 
     @property
     def fullest_stage(self) -> MemoryUse:
@@ -202,16 +260,18 @@ class Result:
         """Events of the step; devices are pipeline stages, or ranks when simulated with `expand=True`."""
         return EventList(self._core_result.event_columns(), sharded=self.strategy.zero > 0)
 
-    def _memory_use(self, report: _core.MemoryReport) -> MemoryUse:
+    def _memory_use(self, report: _core.MemoryReport, capacity_bytes: float) -> MemoryUse:
         allocated = report.allocated
         return MemoryUse(
             categories={name: float(getattr(report, name)) for name in _MEMORY},
             allocated_bytes=allocated,
             reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
-            capacity_bytes=self.capacity_bytes,
+            capacity_bytes=capacity_bytes,
+            host_bytes=report.host_bytes,
+            host_capacity_bytes=self.host_capacity_bytes,
             update_bytes=report.update,
-            failure_factor=self.failure_factor,
+            failure_factor=self.profile.failure_factor or self.profile.reserved_factor,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -221,11 +281,13 @@ class Result:
             "model": self.model,
             "cluster": self.cluster,
             "framework": self.framework,
+            "framework_facts": self.framework_facts,
             "strategy": strategy_dict(self.strategy),
             "seq_len": self.seq_len,
             "devices": self.devices,
             "micro_batches": self.micro_batches,
             "step_time_s": self.step_time_s,
+            "even_step_time_s": self.even_step_time_s,
             "tokens_per_s": self.tokens_per_s,
             "tokens_per_s_per_device": self.tokens_per_s_per_device,
             "samples_per_s": self.samples_per_s,
@@ -236,11 +298,14 @@ class Result:
             "fits": self.fits,
             "breakdown": self.breakdown,
             "stages": self.stage_breakdowns,
+            "communication": self.communication,
             "memory": {
                 "allocated_bytes": peak.allocated_bytes,
                 "reserved_bytes": peak.reserved_bytes,
                 "context_bytes": peak.context_bytes,
                 "capacity_bytes": peak.capacity_bytes,
+                "host_bytes": max(use.host_bytes for use in self.memory),
+                "host_capacity_bytes": self.host_capacity_bytes,
                 "categories": peak.categories,
                 "stages": [
                     {"allocated_bytes": use.allocated_bytes, "reserved_bytes": use.reserved_bytes, "fits": use.fits}
@@ -267,6 +332,10 @@ def strategy_dict(strategy: Any) -> dict[str, Any]:
         return getattr(value, "value", value)
 
     return {name: plain(value) for name, value in asdict(strategy).items()}
+
+
+def _overlap(time: _core.AxisTime) -> dict[str, float]:
+    return {"total_s": time.total_s, "overlapped_s": time.total_s - time.exposed_s, "exposed_s": time.exposed_s}
 
 
 def _breakdown(core: _core.Breakdown) -> dict[str, float]:

@@ -77,7 +77,7 @@ def test_simulate_says_the_answer_first(dts_cli: Run) -> None:
 
 def test_simulate_shares_add_up(dts_cli: Run) -> None:
     code, out, _ = dts_cli(JOB)
-    table = out.split("Where the step goes")[1].split("Peak memory")[0]
+    table = out.split("Where the step goes")[1].split("Communication of")[0]
     shares = [float(share) for share in re.findall(r"([\d.]+)%$", table, re.MULTILINE)]
     assert code == 0
     assert shares[-1] == 100
@@ -484,3 +484,46 @@ def test_no_arguments_show_the_help(dts_cli: Run) -> None:
     code, out, err = dts_cli("")
     assert (code, out) == (2, "")
     assert err == dts_cli("--help")[1]
+
+
+SLOW = "simulate --model gpt2 --cluster 2xdgx-h100 --tp 2 --global-batch 16 --seq-len 256"
+
+
+def test_stragglers_of_the_command_line(dts_cli: Run) -> None:
+    code, out, _ = dts_cli(f"{SLOW} --stragglers lognormal:0.1 --seed 3 --steps 20 --json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["spread"]["steps"] == 20
+    assert found["spread"]["p99_s"] >= found["spread"]["p50_s"] > found["even_step_time_s"]
+    _, out, _ = dts_cli(f"{SLOW} --stragglers ranks:3=2.0 --steps 5")
+    assert "Times of 5 steps" in out
+    assert "waiting for slower ranks" in out
+
+
+def test_slow_links_of_the_command_line(dts_cli: Run) -> None:
+    even, slow = (json.loads(dts_cli(f"{SLOW} {more} --json")[1]) for more in ("", "--slow-links 1:0.25"))
+    assert slow["communication"]["dp"]["total_s"] > even["communication"]["dp"]["total_s"]
+    assert slow["communication"]["tp"] == even["communication"]["tp"]
+    mixed = dts_cli(SLOW.replace("2xdgx-h100", "1xdgx-h100+1xdgx-a100") + " --json")
+    assert json.loads(mixed[1])["step_time_s"] > even["step_time_s"]
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("--stragglers gamma:1", "stragglers: got 'gamma:1', expected lognormal:SIGMA"),
+        ("--stragglers uniform:1", "expected lognormal:SIGMA"),
+        ("--stragglers ranks:3", "expected whole numbers and values such as 3=0.5"),
+        ("--stragglers ranks:99=2", "ranks from 0 to 15"),
+        ("--stragglers normal:x", "stragglers: got 'normal:x'"),
+        ("--stragglers normal:0.1 --steps 0", "steps: got 0"),
+        ("--steps 5", "give --stragglers"),
+        ("--slow-links 2:0.5", "positions from 0 to 1"),
+        ("--slow-links 1", "slow-links: got '1'"),
+        ("--slow-links 1:1.5", "nic: got 1.5, expected a share"),
+    ],
+)
+def test_slow_ranks_that_make_no_sense(dts_cli: Run, more: str, what: str) -> None:
+    code, _, err = dts_cli(f"{SLOW} {more}")
+    assert code == 2
+    assert what in err

@@ -46,7 +46,9 @@ def test_python_names_are_those_of_the_core(enum: str) -> None:
 
 @pytest.mark.parametrize("algorithm", list(dts.Algorithm)[1:])
 def test_core_and_python_agree_on_the_name_of_an_algorithm(algorithm: dts.Algorithm) -> None:
-    model = dts.CommunicationModel(4)
+    nodes = {"torus_bucket": (4, "torus_2d", 1), "hierarchical": (2, "switch", 2)}
+    count, topology, devices = nodes.get(algorithm.value, (4, "ring", 1))
+    model = dts.CommunicationModel(count, topology, devices_per_node=devices)
     used = {model.barrier().algorithm}
     for method in ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all"):
         outcome = result_or_error(lambda name=method: getattr(model, name)(1024, algorithm=algorithm))
@@ -55,6 +57,18 @@ def test_core_and_python_agree_on_the_name_of_an_algorithm(algorithm: dts.Algori
         else:
             used.add(outcome.algorithm)
     assert algorithm.value in used
+
+
+def test_algorithms_along_dimensions_refuse_groups_that_have_none() -> None:
+    pair = dts.CommunicationModel(2, "switch", devices_per_node=4)
+    assert pair.all_reduce("1 MiB", [0, 1, 4, 5], algorithm="hierarchical").algorithm == "hierarchical"
+    for ranks in ([0, 1, 4], [0, 4, 1, 5], [0, 4], [0, 1]):
+        with pytest.raises(ConfigError, match="equally many"):
+            pair.all_reduce("1 MiB", ranks, algorithm="hierarchical")
+    torus = dts.CommunicationModel(16, "torus_2d")
+    assert torus.all_gather("1 MiB", algorithm="torus_bucket").time_s > 0
+    with pytest.raises(ConfigError, match="all ranks, in order"):
+        torus.all_gather("1 MiB", range(8), algorithm="torus_bucket")
 
 
 def test_unknown_names_suggest_the_nearest() -> None:

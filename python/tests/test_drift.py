@@ -24,6 +24,7 @@ from dist_training_sim.hardware import (
     GemmConstants,
     MemoryConstants,
     Node,
+    OtherNodes,
     QuantiseConstants,
     ScaleOut,
     ScaleUp,
@@ -31,7 +32,7 @@ from dist_training_sim.hardware import (
 )
 from dist_training_sim.memory_plan import BlockShares, MemoryPlan
 from dist_training_sim.models import Block, LayerRun, Model, Op, OpKind, Rows, Sharding
-from dist_training_sim.parallel import Dispatcher, ExpertLoad, LoadKind
+from dist_training_sim.parallel import Dispatcher, ExpertLoad, LoadKind, StragglerKind, Stragglers
 from dist_training_sim.parallel.strategy import Optimizer, Precision, Recompute, Schedule, Strategy
 from dist_training_sim.result import _MEMORY, BREAKDOWN_LABELS
 from dist_training_sim.topology import Topology
@@ -39,7 +40,8 @@ from dist_training_sim.topology import Topology
 SOURCES = Path(__file__).parents[2] / "src"
 DESCRIPTIONS: list[Any] = [
     *(Device, DTypeRate, GemmConstants, AttentionConstants, MemoryConstants, QuantiseConstants),
-    *(ScaleUp, ScaleOut, Node, Cluster, Op, Block, LayerRun, Model, Strategy, ExpertLoad, FrameworkProfile),
+    *(ScaleUp, ScaleOut, Node, OtherNodes, Stragglers, Cluster, Op, Block, LayerRun, Model, Strategy, ExpertLoad),
+    FrameworkProfile,
 ]
 # Names of `MemoryPlan` that differ from those of the core's struct.
 PLAN_TIERS = {f"offload_{what}": f"{core}_tier" for what, core in
@@ -128,6 +130,7 @@ def test_memory_plan() -> None:
         *((Topology, _core.TopologyKind), (Algorithm, _core.Algorithm), (DeviceKind, _core.DeviceKind)),
         *((ScaleUpKind, _core.ScaleUpKind), (OpKind, _core.OpKind), (Sharding, _core.Sharding), (Rows, _core.Rows)),
         *((Dispatcher, _core.Dispatcher), (LoadKind, _core.LoadKind)),
+        (StragglerKind, _core.StragglerKind),
         *((Recompute, _core.Recompute), (Schedule, _core.PipelineSchedule), (Optimizer, _core.Optimizer)),
     ],
     ids=lambda kind: kind.__name__,
@@ -167,5 +170,5 @@ def test_every_task_kind_has_a_name() -> None:
 def test_results_show_every_part() -> None:
     reported = {name for name in dir(_core.Breakdown) if name.endswith("_s")} - {"total_s"}
     assert reported == set(BREAKDOWN_LABELS)
-    held = {name for name in dir(_core.MemoryReport) if name[0] != "_"} - {"allocated", "context"}
+    held = {name for name in dir(_core.MemoryReport) if name[0] != "_"} - {"allocated", "context", "host_bytes"}
     assert held == set(_MEMORY)

@@ -27,7 +27,15 @@ OTHER = {
     "attention_kernel": "fa2",
     "main_grad_bytes": 2.0,
     "moe_dispatcher": "allgather",
+    "fsdp_backward_prefetch": "none",
+    "bucket_parameters": 1e6,
+    "first_bucket_parameters": 1e6,
+    "param_gather_ahead": 0,
+    "fsdp_reductions_in_flight": 1,
+    "fsdp_unsharded_stages": 1,
+    "host_update_efficiency": 0.8,
 }
+HEADS = {"gather": "replicate", "replicate": "gather", "refuse": "gather"}
 GPT = language_model("gpt", [gpt_block(1024, 16)] * 4, 1024, 50_304, positions=1024)
 JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(tp=4, micro_batch=2, global_batch=16, recompute="selective")),
@@ -38,7 +46,15 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("qwen3-30b-a3b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, micro_batch=1, global_batch=16)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(tp=4, zero=1, micro_batch=2, global_batch=16, precision="fp8")),
     (GPT, "1xdgx-h100", dts.Strategy(micro_batch=8, global_batch=64)),
+    (GPT, "1xdgx-h100", dts.Strategy(micro_batch=8, global_batch=64, recompute="full")),
     (GPT, "1xdgx-h100", dts.Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=16)),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(tp=16, global_batch=4)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(micro_batch=2, global_batch=32, precision="fp8", fp8_recipe="mxfp8")),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(pp=2, zero=1, global_batch=32)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(pp=2, vpp=4, zero=3, global_batch=16)),
+    ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(zero=1, global_batch=32, overlap_grad_reduce=False)),
+    ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(zero=3, reshard_after_forward=False, micro_batch=2, global_batch=16)),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(zero=2, global_batch=16, offload_optimizer=True)),
 )
 
 
@@ -69,6 +85,8 @@ def flipped(profile: FrameworkProfile, name: str) -> FrameworkProfile:
     value = getattr(profile, name)
     if name == "tp_overlap":
         return profile.replace(tp_overlap="bulk" if value == "none" else "none")
+    if name == "kv_heads_below_tp":
+        return profile.replace(kv_heads_below_tp=HEADS[value])
     if name in OTHER:
         return profile.replace(**{name: OTHER[name]})
     if isinstance(value, bool):
@@ -146,7 +164,7 @@ DEFAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "precision": ("fp16", {}),
     "recompute": ("full", {}),
     "dropout": (True, {}),
-    "vocabulary_multiple": (1024, {}),
+    "fp8_recipe": ("delayed", {}),
 }
 
 
@@ -167,13 +185,13 @@ def test_defaults_are_checked_together() -> None:
         "zero": 4,
         "stages": "odd",
         "dropout": 1,
-        "vocabulary_multiple": 0,
+        "interleaved_chunks": 0,
         "sequence_parallel": "x",
     }
     with pytest.raises(ConfigError) as caught:
         FrameworkDefaults(**wrong)
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
-        f"defaults.{name}" for name in ("sequence_parallel", "zero", "stages", "dropout", "vocabulary_multiple")
+        f"defaults.{name}" for name in ("sequence_parallel", "zero", "interleaved_chunks", "stages", "dropout")
     ]
     with pytest.raises(ConfigError, match=r"framework mine\.defaults"):
         FrameworkProfile(name="mine", defaults={"zero": 1})  # type: ignore[arg-type]

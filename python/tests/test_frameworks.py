@@ -16,8 +16,9 @@ DESCRIPTIVE = ("name", "label", "sources", "unvalidated", "defaults")  # read by
 FACTS = [f for f in fields(FrameworkProfile) if f.name not in DESCRIPTIVE]
 
 
-def _llama(layers: int = 4) -> Model:
-    return transformer.language_model("small", [transformer.llama_block(256, 8, 4, 512)] * layers, 256, 1024)
+def _llama(layers: int = 4, kv_heads: int = 4, vocabulary: int = 1024) -> Model:
+    blocks = [transformer.llama_block(256, 8, kv_heads, 512)] * layers
+    return transformer.language_model("small", blocks, 256, vocabulary)
 
 
 def _routed() -> Model:
@@ -34,11 +35,19 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_routed(), Strategy(tp=2, ep=2, global_batch=8)),
     (_llama(), Strategy(tp=2, zero=1, global_batch=8, precision="fp8", recompute="full")),
     (_llama(), Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=8)),
+    (_llama(), Strategy(zero=1, global_batch=16, precision="fp8", fp8_recipe="mxfp8")),
+    (_llama(kv_heads=2), Strategy(tp=4, global_batch=8)),
+    (_llama(), Strategy(pp=2, zero=1, global_batch=16)),
+    (_llama(), Strategy(zero=1, global_batch=16, overlap_grad_reduce=False)),
+    (_llama(8), Strategy(zero=3, pp=2, vpp=4, global_batch=8)),
+    (_llama(vocabulary=2**18), Strategy(zero=3, global_batch=16, reshard_after_forward=False)),
+    (_llama(), Strategy(zero=1, global_batch=16, offload_optimizer=True)),
 ]
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),
     FrameworkProfile(bucket_parameters=1e5, flash_attention=False, host_forward_s_per_op=0, host_backward_s_per_op=0),
     FrameworkProfile(selective="alternate_matmuls", host_forward_s_per_op=0, host_backward_s_per_op=0),
+    FrameworkProfile(host_forward_s_per_op=0, host_backward_s_per_op=0, fsdp_keeps_under_pp=True),
 ]
 
 
@@ -54,6 +63,12 @@ OTHER_VALUES: dict[str, dict[Any, Any]] = {
     "tp_overlap": {"bulk": "none"},
     "moe_dispatcher": {"alltoall": "allgather"},
     "bucket_parameters_per_rank": {0.0: 1e6},
+    "kv_heads_below_tp": {"replicate": "gather"},
+    "vocabulary_multiple": {1.0: 1000.0},
+    "first_bucket_parameters": {0.0: 1e4},
+    "fsdp_backward_prefetch": {"pre": "none"},
+    "param_gather_ahead": {1: 0},
+    "host_update_efficiency": {0.43: 0.86},
 }
 
 

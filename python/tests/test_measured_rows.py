@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +11,7 @@ from dist_training_sim import _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.errors import ConfigError, MissingDataError
 from dist_training_sim.hardware import Device
-from dist_training_sim.validation import Row, RowResult, measured_collectives, packaged_corpus, read_rows, validate
+from dist_training_sim.validation import Row, RowResult, packaged_corpus, read_rows, validate
 from dist_training_sim.validation.kernel_prices import BEST_SHAPE, PREFILL, SIMT, family_of, kernel_of
 from dist_training_sim.validation.kernels import device_label
 from dist_training_sim.validation.pool import available_cores, over_cores
@@ -309,25 +306,28 @@ def test_no_kernel_row_raises(tmp_path_factory: pytest.TempPathFactory, name: st
 
 # ---- collectives -----------------------------------------------------------------------------------------------------
 
-COLLECTIVE = {"id": "c", "source": "Us/repo: file", "gpu": "H100-SXM-80GB", "gpus": 8, "collective": "all_reduce",
-              "size_bytes": 1e6, "time_us": 50.0, "flags": []}  # fmt: skip
+COLLECTIVE = {"id": "c", "source": "Us/repo: file", "gpu": "H100-SXM-80GB", "gpus": 8, "nodes": 1, "gpus_per_node": 8,
+              "collective": "all_reduce", "size_bytes": 1e9, "time_us": 4000.0, "flags": []}  # fmt: skip
 
 
-def test_collectives_come_from_their_own_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict_collectives(rows: Any) -> list[RowResult]:
-        return [RowResult(row.id, "collectives", 1e-4, 5e-5, 1.0, True, "", {}) for row in rows]
-
-    module = ModuleType(measured_collectives._HOME)
-    module.__spec__ = ModuleSpec(measured_collectives._HOME, None)
-    module.predict_collectives = predict_collectives  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, measured_collectives._HOME, module)
+def test_collectives_are_priced_on_their_fabric(tmp_path: Path) -> None:
     (row,) = results(tmp_path, COLLECTIVE)
-    assert (row.predicted, row.error, row.included) == (1e-4, 1.0, True)
-    assert (row.labels["source"], row.labels["kind"]) == ("Us/repo", "all_reduce")
-    monkeypatch.setattr(measured_collectives, "_HOME", "dist_training_sim.validation.no_such_room")
-    (row,) = results(tmp_path, COLLECTIVE)
-    assert row.measured == pytest.approx(50e-6)
-    assert row.reason == "not available in this build"
+    # NVSwitch sums in the switch: 0.6 of 450 GB/s and a start-up, no less than the buffer over the link once.
+    assert 1e9 / 450e9 < row.predicted < 1e9 / 200e9
+    assert row.error == pytest.approx(row.predicted / 4e-3 - 1)
+    assert row.included
+    assert (row.labels["source"], row.labels["kind"], row.labels["profile"]) == ("Us/repo", "all_reduce", "nvlink4")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"collective": "shuffle"}, "collective: got 'shuffle'"), ({"time_us": None}, "no measured time"),
+     ({"size_bytes": None}, "no size"), ({"gpus": None}, "gpus")],
+)  # fmt: skip
+def test_collectives_without_facts_say_why(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    (row,) = results(tmp_path, {**COLLECTIVE, **change})
+    assert row.predicted is None
+    assert reason in row.reason
 
 
 # ---- the corpus of the package, processes ----------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_counts_that_are_exact_to_the_unit() -> None:
 def test_exact_entries_are_most_of_the_catalogue() -> None:
     exact = [name for name, entry in catalog.entries().items() if entry.rounding == 0]
     assert len(exact) >= 59
-    assert len(catalog.names()) == 80
+    assert len(catalog.names()) == 86
 
 
 @pytest.mark.parametrize("name", ["megatron-7.5b", "megatron-145.6b", "megatron-1t"])

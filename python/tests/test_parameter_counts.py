@@ -9,6 +9,7 @@ from dist_training_sim import _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.catalog import models
 from dist_training_sim.models import Block, LayerRun, Model, Op, OpKind, ops
+from dist_training_sim.models.state_space import scan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,9 @@ BY_HAND: list[tuple[Op, int]] = [
     (ops.conv2d("x", 64, 128, 3, 56, bias=True), 64 * 128 * 9 + 128),
     (ops.conv2d("x", 64, 128, 3, 56, groups=32), 2 * 128 * 9),
     (ops.custom("x", flops_per_row=1, parameters=123), 123),
+    (scan("x", 4, 8, 16, 2, flops_per_row=1, bytes_per_row=1, in_features=40), 0),
+    (ops.matmul("x", 3, 5, shared=True), 0),
+    (ops.embedding("x", 100, 8, shared=True), 0),
 ]
 
 
@@ -76,7 +80,7 @@ def any_op(draw: st.DrawFn) -> Op:
         "top_k": draw(st.integers(1, experts)), "heads": draw(sizes), "kv_heads": 1, "qk_head_dim": 8, "v_head_dim": 8,
         "kernel_area": draw(st.integers(1, 49)), "output_positions": 4, "input_positions": 4, "groups": groups,
         "norm_groups": groups, "norm_has_bias": draw(st.booleans()), "bias": draw(st.booleans()),
-        "extra_parameters": draw(sizes),
+        "extra_parameters": draw(sizes), "flops_per_row": 1, "shared": draw(st.booleans()),
     }  # fmt: skip
     return Op(name="x", kind=draw(st.sampled_from(OpKind)), **features)
 

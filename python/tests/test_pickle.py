@@ -89,6 +89,6 @@ def test_state_of_another_version_is_refused() -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, (_core.Breakdown, _core.MemoryReport)):
+    if isinstance(value, (_core.Breakdown, _core.MemoryReport, _core.AxisTime)):
         return {name: getattr(value, name) for name in dir(value) if name[0] != "_"}
     return value

@@ -46,6 +46,25 @@ def run(model: Model, strategy: Strategy, **options: Any) -> Result:
 
 
 @st.composite
+def data_parallel(draw: st.DrawFn, copies: int, expert_copies: int) -> dict[str, Any]:
+    """Options of sharding and offload for groups of `copies` ranks."""
+    zero = draw(st.sampled_from([0, 1, 2, 3]))
+    replicas = [n for n in (1, 2) if zero and copies % n == 0 and expert_copies % n == 0] or [1]
+    count = draw(st.sampled_from(replicas))
+    groups = [n for n in (2, 4) if copies // count % n == 0 and (expert_copies // count) % n == 0]
+    host = draw(st.booleans())
+    return {
+        "zero": zero,
+        "dp_replicas": count,
+        "reshard_after_forward": draw(st.sampled_from([None, True, False, *groups])) if zero == 3 else None,
+        "grad_dtype": draw(st.sampled_from(["framework", "bf16", "fp32"])),
+        "offload_optimizer": host,
+        "offload_parameters": host and zero == 3 and draw(st.booleans()),
+        "offload_activations": draw(st.sampled_from([0.0, 0.5, 1.0])),
+    }
+
+
+@st.composite
 def strategies(draw: st.DrawFn, *, experts: bool = False) -> Strategy:
     """Legal layouts on up to 64 devices."""
     pp = draw(st.sampled_from([1, 2, 4]))
@@ -59,10 +78,10 @@ def strategies(draw: st.DrawFn, *, experts: bool = False) -> Strategy:
     return Strategy(
         tp=tp, cp=cp, dp=dp, pp=pp, vpp=vpp, ep=ep, etp=etp, micro_batch=micro_batch,
         global_batch=dp * micro_batch * pp * draw(st.sampled_from([1, 2])),
-        zero=draw(st.sampled_from([0, 1, 2, 3])), recompute=draw(st.sampled_from(["none", "selective", "full"])),
+        recompute=draw(st.sampled_from(["none", "selective", "full"])),
         schedule=draw(st.sampled_from(["1f1b", "gpipe"])) if vpp == 1 else "1f1b",
         overlap_grad_reduce=draw(st.booleans()), overlap_param_gather=draw(st.booleans()),
-        rank_order=draw(st.sampled_from(ORDERS)),
+        rank_order=draw(st.sampled_from(ORDERS)), **draw(data_parallel(dp * cp, dp * cp * tp // ((etp or 1) * ep))),
     )  # fmt: skip
 
 
@@ -345,9 +364,18 @@ FLIPS: dict[str, tuple[dict[str, Any], Any]] = {
     "cp_a2a": ({"cp": 4, "cp_comm": "a2a+p2p", "cp_a2a": 2}, 4),
     "schedule": ({"pp": 2}, "gpipe"),
     "optimizer": ({}, "sgd"),
+    "optimizer_kernels": ({}, "foreach"),
+    "muon_tp": ({"optimizer": "muon", "tp": 2}, "duplicated"),
+    "int8_recipe": ({"precision": "int8"}, "switchback"),
     "precision": ({}, "fp32"),
     "overlap_grad_reduce": ({}, False),
     "overlap_param_gather": ({"zero": 1}, False),
+    "dp_replicas": ({"dp": 8, "zero": 1}, 2),
+    "reshard_after_forward": ({"dp": 8, "zero": 3}, 2),
+    "grad_dtype": ({}, "fp32"),
+    "offload_optimizer": ({"zero": 2}, True),
+    "offload_parameters": ({"zero": 3, "offload_optimizer": True}, True),
+    "offload_activations": ({}, 0.5),
     "rank_order": ({"tp": 2, "dp": 8, "zero": 1}, "dp-tp-cp-ep-pp"),
     "layers_per_stage": ({"pp": 2}, (1, 3)),
     "first_rank_layers": ({"pp": 2}, 1),
@@ -400,6 +428,16 @@ def test_result_as_plain_data() -> None:
     assert again["strategy"]["recompute"] == "none"
     assert len(again["stages"]) == len(again["memory"]["stages"]) == 2
     assert again["fits"] is all(stage["fits"] for stage in again["memory"]["stages"])
+
+
+def test_results_state_the_facts_they_applied() -> None:
+    profile = dts.FrameworkProfile.from_catalog("torchtitan-2026").replace(step_cost_s=0.125)
+    facts = run(dense(), Strategy(global_batch=8), framework=profile).framework_facts
+    assert (facts["name"], facts["unvalidated"]) == ("torchtitan-2026", True)
+    assert facts["facts"]["step_cost_s"] == 0.125
+    assert facts["facts"]["tp_overlap"] == "none"
+    assert facts["sources"] == list(profile.sources)
+    assert run(dense(), Strategy(global_batch=8)).to_dict()["framework_facts"]["facts"]
 
 
 def test_fits_is_reserved_and_context_within_capacity() -> None:

@@ -49,7 +49,18 @@ void bind_scale_up(py::module_& m) {
       .def_readwrite("torus_axes", &ScaleUpSpec::torus_axes)
       .def_readwrite("torus_shape", &ScaleUpSpec::torus_shape)
       .def_readwrite("torus_wrap", &ScaleUpSpec::torus_wrap)
-      .def_readwrite("domain_rings", &ScaleUpSpec::domain_rings);
+      .def_readwrite("simple_startup_s", &ScaleUpSpec::simple_startup_s)
+      .def_readwrite("simple_hop_s", &ScaleUpSpec::simple_hop_s)
+      .def_readwrite("ll_efficiency", &ScaleUpSpec::ll_efficiency)
+      .def_readwrite("ll128_startup_s", &ScaleUpSpec::ll128_startup_s)
+      .def_readwrite("ll128_efficiency", &ScaleUpSpec::ll128_efficiency)
+      .def_readwrite("one_shot_launch_s", &ScaleUpSpec::one_shot_launch_s)
+      .def_readwrite("one_shot_peer_s", &ScaleUpSpec::one_shot_peer_s)
+      .def_readwrite("one_shot_efficiency", &ScaleUpSpec::one_shot_efficiency)
+      .def_readwrite("p2p_channels", &ScaleUpSpec::p2p_channels)
+      .def_readwrite("p2p_channel_Bps", &ScaleUpSpec::p2p_channel_Bps)
+      .def_readwrite("p2p_part_bytes", &ScaleUpSpec::p2p_part_bytes)
+      .def_readwrite("ring_devices", &ScaleUpSpec::ring_devices);
 }
 
 void bind_scale_out(py::module_& m) {
@@ -61,17 +72,23 @@ void bind_scale_out(py::module_& m) {
       .def_readwrite("low_latency_Bps", &ScaleOutSpec::low_latency_Bps)
       .def_readwrite("level_startup_s", &ScaleOutSpec::level_startup_s)
       .def_readwrite("ramp", &ScaleOutSpec::ramp)
+      .def_readwrite("ramp_bytes", &ScaleOutSpec::ramp_bytes)
       .def_readwrite("ring_efficiency", &ScaleOutSpec::ring_efficiency)
       .def_readwrite("tree_efficiency", &ScaleOutSpec::tree_efficiency)
       .def_readwrite("p2p_peer_s", &ScaleOutSpec::p2p_peer_s)
       .def_readwrite("p2p_ramp", &ScaleOutSpec::p2p_ramp)
       .def_readwrite("p2p_efficiency", &ScaleOutSpec::p2p_efficiency)
-      .def_readwrite("sendrecv_efficiency", &ScaleOutSpec::sendrecv_efficiency);
+      .def_readwrite("sendrecv_efficiency", &ScaleOutSpec::sendrecv_efficiency)
+      .def_readwrite("ll128_startup_s", &ScaleOutSpec::ll128_startup_s)
+      .def_readwrite("ll128_Bps", &ScaleOutSpec::ll128_Bps)
+      .def_readwrite("sharp_efficiency", &ScaleOutSpec::sharp_efficiency)
+      .def_readwrite("sharp_startup_s", &ScaleOutSpec::sharp_startup_s);
 }
 
 void bind_descriptions(py::module_& m) {
   using dts::ClusterSpec;
   using dts::NodeSpec;
+  using dts::OtherNodes;
   py::class_<NodeSpec>(m, "NodeSpec")
       .def(py::init<>())
       .def_readwrite("name", &NodeSpec::name)
@@ -81,13 +98,19 @@ void bind_descriptions(py::module_& m) {
       .def_readwrite("nics", &NodeSpec::nics)
       .def_readwrite("nic_Bps", &NodeSpec::nic_Bps)
       .def_readwrite("host_bytes", &NodeSpec::host_bytes)
-      .def_readwrite("host_Bps", &NodeSpec::host_Bps);
+      .def_readwrite("host_Bps", &NodeSpec::host_Bps)
+      .def_readwrite("host_memory_Bps", &NodeSpec::host_memory_Bps);
+  py::class_<OtherNodes>(m, "OtherNodes")
+      .def(py::init<>())
+      .def_readwrite("node", &OtherNodes::node)
+      .def_readwrite("at", &OtherNodes::at);
   py::class_<ClusterSpec>(m, "ClusterSpec")
       .def(py::init<>())
       .def_readwrite("name", &ClusterSpec::name)
       .def_readwrite("node", &ClusterSpec::node)
       .def_readwrite("nodes", &ClusterSpec::nodes)
-      .def_readwrite("scale_out", &ClusterSpec::scale_out);
+      .def_readwrite("scale_out", &ClusterSpec::scale_out)
+      .def_readwrite("others", &ClusterSpec::others);
   m.def("device_count", &dts::device_count, "cluster"_a);
   m.def("domain_devices", &dts::domain_devices, "cluster"_a);
   m.def("check_cluster", &dts::check_cluster, "cluster"_a);
@@ -98,6 +121,7 @@ void bind_collective(py::module_& m) {
   py::class_<CollectiveCost>(m, "CollectiveCost")
       .def_readonly("time_s", &CollectiveCost::time_s)
       .def_readonly("algorithm", &CollectiveCost::algorithm)
+      .def_readonly("protocol", &CollectiveCost::protocol)
       .def_readonly("bound", &CollectiveCost::bound)
       .def_readonly("sent_bytes_per_rank", &CollectiveCost::sent_bytes_per_rank)
       .def_readonly("sms", &CollectiveCost::sms);

@@ -103,6 +103,8 @@ void bind_enums(py::module_& m) {
       .value("PAIRWISE", Algorithm::Pairwise)
       .value("BRUCK", Algorithm::Bruck)
       .value("DISSEMINATION", Algorithm::Dissemination)
+      .value("TORUS_BUCKET", Algorithm::TorusBucket)
+      .value("HIERARCHICAL", Algorithm::Hierarchical)
       .finalize();
 }
 
@@ -113,7 +115,7 @@ void bind_communication(py::module_& m) {
   py::class_<CommunicationModel>(m, "CommunicationModel")
       .def(py::init([](TopologyKind kind, int nodes, int devices_per_node, const std::vector<double>& rates,
                        const std::vector<int>& dims, int radix, int group_size, double oversubscription, int switches,
-                       const std::vector<LinkTuple>& links, double reduce_s_per_byte) {
+                       const std::vector<LinkTuple>& links, int spines, double reduce_s_per_byte) {
              const dts::LinkRate inter{rates.at(0), rates.at(1)}, intra{rates.at(2), rates.at(3)};
              const dts::TopologySpec spec{kind,
                                           nodes,
@@ -125,17 +127,27 @@ void bind_communication(py::module_& m) {
                                           group_size,
                                           oversubscription,
                                           switches,
-                                          links_from(links)};
+                                          links_from(links),
+                                          spines};
              return CommunicationModel(dts::Topology(spec), reduce_s_per_byte);
            }),
            Release(), "kind"_a, "nodes"_a, "devices_per_node"_a, "rates"_a, "dims"_a, "radix"_a, "group_size"_a,
-           "oversubscription"_a, "switches"_a, "links"_a, "reduce_s_per_byte"_a)
+           "oversubscription"_a, "switches"_a, "links"_a, "spines"_a,
+           "reduce_s_per_byte"_a)
       .def(
           "collective",
           [](const CommunicationModel& model, CollectiveKind kind, double bytes, const std::vector<int>& ranks,
              Algorithm algorithm, int root, int chunks) {
             const dts::CollectiveCost c = model.collective(kind, bytes, ranks, {algorithm, root, chunks});
             return std::make_tuple(c.time_s, c.algorithm, c.bound, c.sent_bytes_per_rank);
+          },
+          "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a, "root"_a, "chunks"_a, Release())
+      .def(
+          "plan",
+          [](const CommunicationModel& model, CollectiveKind kind, double bytes, const std::vector<int>& ranks,
+             Algorithm algorithm, int root, int chunks) {
+            const dts::CollectivePlan p = model.plan(kind, bytes, ranks, {algorithm, root, chunks});
+            return std::make_tuple(p.algorithm, p.chunks, p.members, p.dims);
           },
           "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a, "root"_a, "chunks"_a, Release())
       .def("traffic", &traffic, "kind"_a, "bytes"_a, "ranks"_a, "algorithm"_a, "root"_a)

@@ -38,8 +38,10 @@ py::list live(const MemoryTimeline& t) {  // (op, what, category, count, bytes)
 }
 
 MemoryDetails run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
-                  const FrameworkProfile& profile, double seq_len, bool expandable_segments, double capacity_bytes) {
-  return memory_details({model, device, network, strategy, profile, seq_len}, {expandable_segments, capacity_bytes});
+                  const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
+                  double host_Bps, double host_memory_Bps, bool expandable_segments, double capacity_bytes) {
+  return memory_details({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+                        {expandable_segments, capacity_bytes});
 }
 
 }  // namespace
@@ -61,13 +63,18 @@ void bind_memory_timeline(py::module_& m) {
       .def_readonly("fits", &AllocatorReplay::fits);
   py::class_<MemoryDetails>(m, "MemoryDetails")
       .def_readonly("timelines", &MemoryDetails::timelines)
-      .def_readonly("replays", &MemoryDetails::replays)
-      .def_readonly("step_time_s", &MemoryDetails::step_time_s);
+      .def_readonly("replays", &MemoryDetails::replays);
   m.def("memory_details", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
         "expandable_segments"_a = false, "capacity_bytes"_a = 0.0, py::call_guard<py::gil_scoped_release>());
   m.def("library_workspace_bytes", [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
     return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));
   }, "hopper_or_later"_a, "transformer_engine"_a, "grouped_matmul"_a);
+  m.def("out_of_memory_probability", &out_of_memory_probability, "needed_bytes"_a, "room_bytes"_a);
+  m.def("fit_verdict", [](double probability) {
+    const FitVerdict verdict = fit_verdict(probability);
+    return verdict == FitVerdict::Fits ? "fits" : verdict == FitVerdict::AtRisk ? "at risk" : "does not fit";
+  }, "out_of_memory_probability"_a);
   py::class_<CachingAllocator>(m, "CachingAllocator")
       .def(py::init([](bool expandable_segments, double capacity_bytes) {
              return CachingAllocator({expandable_segments, capacity_bytes});

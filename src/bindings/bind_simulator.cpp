@@ -60,8 +60,42 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
 
 StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
-               const std::vector<double>& slowdown) {
-  return simulate({model, device, network, strategy, profile, seq_len}, {expand, keep_events, keep_traffic, slowdown});
+               const std::vector<double>& slowdown, const std::optional<StragglerSpec>& stragglers,
+               const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+                  {expand, keep_events, keep_traffic, slowdown, stragglers});
+}
+
+std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
+                              const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
+                              const StragglerSpec& stragglers, std::int64_t first, int count,
+                              const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+  return step_times({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+                    stragglers, first, count);
+}
+
+void bind_stragglers(py::module_& m) {
+  py::native_enum<StragglerKind>(m, "StragglerKind", "enum.Enum")
+      .value("RANKS", StragglerKind::Ranks)
+      .value("FRACTION", StragglerKind::Fraction)
+      .value("UNIFORM", StragglerKind::Uniform)
+      .value("NORMAL", StragglerKind::Normal)
+      .value("LOGNORMAL", StragglerKind::LogNormal)
+      .finalize();
+  py::class_<StragglerSpec>(m, "StragglerSpec")
+      .def(py::init<>())
+      .def_readwrite("kind", &StragglerSpec::kind)
+      .def_readwrite("ranks", &StragglerSpec::ranks)
+      .def_readwrite("factors", &StragglerSpec::factors)
+      .def_readwrite("fraction", &StragglerSpec::fraction)
+      .def_readwrite("factor", &StragglerSpec::factor)
+      .def_readwrite("low", &StragglerSpec::low)
+      .def_readwrite("high", &StragglerSpec::high)
+      .def_readwrite("sigma", &StragglerSpec::sigma)
+      .def_readwrite("group", &StragglerSpec::group)
+      .def_readwrite("seed", &StragglerSpec::seed);
+  m.def("check_stragglers", &check_stragglers, "spec"_a, "world"_a);
+  m.def("slowdown_of", &slowdown_of, "spec"_a, "world"_a, "step"_a = 0, Release());
 }
 
 void bind_memory_report(py::module_& m) {
@@ -76,10 +110,12 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
       .def_readonly("update", &MemoryReport::update)
+      .def_readonly("host_bytes", &MemoryReport::host_bytes)
       .def_property_readonly("allocated", &MemoryReport::allocated)
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
-                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context, &MemoryReport::update));
+                   &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context,
+                   &MemoryReport::host_bytes, &MemoryReport::update));
 }
 
 void bind_breakdown(py::module_& m) {
@@ -92,13 +128,20 @@ void bind_breakdown(py::module_& m) {
       .def_readonly("exposed_cp_s", &Breakdown::exposed_cp_s)
       .def_readonly("exposed_ep_s", &Breakdown::exposed_ep_s)
       .def_readonly("exposed_dp_s", &Breakdown::exposed_dp_s)
+      .def_readonly("offload_s", &Breakdown::offload_s)
       .def_readonly("pipeline_s", &Breakdown::pipeline_s)
+      .def_readonly("straggler_s", &Breakdown::straggler_s)
       .def_readonly("host_s", &Breakdown::host_s)
       .def_readonly("fixed_s", &Breakdown::fixed_s)
       .def_property_readonly("total_s", &Breakdown::total_s)
       .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
                    &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
-                   &Breakdown::exposed_dp_s, &Breakdown::pipeline_s, &Breakdown::host_s, &Breakdown::fixed_s));
+                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::straggler_s,
+                   &Breakdown::host_s, &Breakdown::fixed_s));
+  py::class_<AxisTime>(m, "AxisTime")
+      .def_readonly("total_s", &AxisTime::total_s)
+      .def_readonly("exposed_s", &AxisTime::exposed_s)
+      .def(pickled(&AxisTime::total_s, &AxisTime::exposed_s));
 }
 
 }  // namespace
@@ -116,6 +159,11 @@ void bind_simulator(py::module_& m) {
       .value("INPUT_GRAD", TaskKind::InputGrad)
       .value("WEIGHT_GRAD", TaskKind::WeightGrad)
       .value("COPY_REDUCE", TaskKind::CopyReduce)
+      .value("REPLICA_REDUCE", TaskKind::ReplicaReduce)
+      .value("GRAD_OFFLOAD", TaskKind::GradOffload)
+      .value("PARAM_UPLOAD", TaskKind::ParamUpload)
+      .value("ACTIVATION_OFFLOAD", TaskKind::ActivationOffload)
+      .value("ACTIVATION_RELOAD", TaskKind::ActivationReload)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(
@@ -125,11 +173,13 @@ void bind_simulator(py::module_& m) {
       .def_property_readonly("device_count", &Interconnect::device_count);
   bind_memory_report(m);
   bind_breakdown(m);
+  bind_stragglers(m);
   py::class_<EventTable>(m, "EventTable")
       .def(py::pickle([](const EventTable& e) { return event_columns(e); },
                       [](const py::dict& columns) { return events_of(columns); }));
   py::class_<StepResult>(m, "StepResult")
       .def_readonly("step_time_s", &StepResult::step_time_s)
+      .def_readonly("even_step_time_s", &StepResult::even_step_time_s)
       .def_readonly("tokens_per_step", &StepResult::tokens_per_step)
       .def_readonly("samples_per_step", &StepResult::samples_per_step)
       .def_readonly("devices", &StepResult::devices)
@@ -144,19 +194,27 @@ void bind_simulator(py::module_& m) {
       .def_readonly("memory", &StepResult::memory)
       .def_readonly("forward_s", &StepResult::forward_s)
       .def_readonly("backward_s", &StepResult::backward_s)
+      .def_readonly("capacity_bytes", &StepResult::capacity_bytes)
+      .def_readonly("rank_classes", &StepResult::rank_classes)
+      .def_readonly("communication", &StepResult::communication)
       .def_readonly("communication_s", &StepResult::communication_s)
       .def_property_readonly("mfu", &StepResult::mfu)
       .def_property_readonly("mfu_full", &StepResult::mfu_full)
       .def_property_readonly("hfu", &StepResult::hfu)
       .def("event_columns", [](const StepResult& r) { return event_columns(r.events); })
       .def("traffic_bytes", &traffic_matrix)
-      .def(pickled(&StepResult::step_time_s, &StepResult::tokens_per_step, &StepResult::samples_per_step,
+      .def(pickled(&StepResult::step_time_s, &StepResult::even_step_time_s, &StepResult::tokens_per_step, &StepResult::samples_per_step,
                    &StepResult::devices, &StepResult::parameters, &StepResult::model_flops,
                    &StepResult::model_flops_full, &StepResult::hardware_flops, &StepResult::peak_flops,
                    &StepResult::micro_batches, &StepResult::stages, &StepResult::mean, &StepResult::memory,
+                   &StepResult::capacity_bytes, &StepResult::rank_classes, &StepResult::communication,
                    &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::events,
                    &StepResult::traffic_bytes));
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
-        Release());
+        "stragglers"_a = std::optional<StragglerSpec>{}, "other_devices"_a = std::vector<DeviceSpec>{},
+        "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0, Release());
+  m.def("step_times", &run_steps, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
+        "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0,
+        "host_memory_Bps"_a = 0.0, Release());
 }

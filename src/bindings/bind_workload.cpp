@@ -28,6 +28,7 @@ void bind_op(py::module_& m) {
       .value("DISPATCH", OpKind::Dispatch)
       .value("COMBINE", OpKind::Combine)
       .value("CONV2D", OpKind::Conv2d)
+      .value("SCAN", OpKind::Scan)
       .value("CUSTOM", OpKind::Custom)
       .finalize();
   py::native_enum<Sharding>(m, "Sharding", "enum.Enum")
@@ -64,6 +65,8 @@ void bind_op(py::module_& m) {
       .def_readwrite("v_head_dim", &Op::v_head_dim)
       .def_readwrite("causal", &Op::causal)
       .def_readwrite("window", &Op::window)
+      .def_readwrite("chunk", &Op::chunk)
+      .def_readwrite("shared", &Op::shared)
       .def_readwrite("experts", &Op::experts)
       .def_readwrite("top_k", &Op::top_k)
       .def_readwrite("forward_bytes_per_element", &Op::forward_bytes_per_element)
@@ -77,14 +80,19 @@ void bind_op(py::module_& m) {
       .def_readwrite("kernel_area", &Op::kernel_area)
       .def_readwrite("input_positions", &Op::input_positions)
       .def_readwrite("groups", &Op::groups)
-      .def_readwrite("flops_per_row", &Op::flops_per_row);
+      .def_readwrite("flops_per_row", &Op::flops_per_row)
+      .def_readwrite("gathers_output", &Op::gathers_output);
 }
 
 }  // namespace
 
 void bind_workload(py::module_& m) {
   bind_op(m);
-  py::class_<Block>(m, "Block").def(py::init<>()).def_readwrite("name", &Block::name).def_readwrite("ops", &Block::ops);
+  py::class_<Block>(m, "Block")
+      .def(py::init<>())
+      .def_readwrite("name", &Block::name)
+      .def_readwrite("ops", &Block::ops)
+      .def_readwrite("tokens_per_sample", &Block::tokens_per_sample);
   py::class_<LayerRun>(m, "LayerRun")
       .def(py::init<>())
       .def_readwrite("block", &LayerRun::block)
@@ -95,6 +103,8 @@ void bind_workload(py::module_& m) {
       .def_readwrite("stem", &ModelSpec::stem)
       .def_readwrite("layers", &ModelSpec::layers)
       .def_readwrite("head", &ModelSpec::head)
+      .def_readwrite("encoder", &ModelSpec::encoder)
+      .def_readwrite("prediction", &ModelSpec::prediction)
       .def_readwrite("hidden", &ModelSpec::hidden)
       .def_readwrite("tokens_per_sample", &ModelSpec::tokens_per_sample)
       .def_readwrite("tied_embeddings", &ModelSpec::tied_embeddings);

@@ -11,6 +11,7 @@ void bind_cluster(py::module_& m);
 void bind_workload(py::module_& m);
 void bind_parallel(py::module_& m);
 void bind_communication(py::module_& m);
+void bind_network(py::module_& m);
 void bind_compute(py::module_& m);
 void bind_memory(py::module_& m);
 void bind_simulator(py::module_& m);
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_core, m) {
   bind_workload(m);
   bind_parallel(m);
   bind_communication(m);
+  bind_network(m);
   bind_compute(m);
   bind_memory(m);
   bind_simulator(m);

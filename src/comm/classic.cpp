@@ -23,7 +23,13 @@ std::vector<double> folded_blocks(int n, double block) {
   return blocks;
 }
 
-Schedule reduce_scatter(Algorithm algorithm, double bytes, int n) {
+// Both ways round each dimension of a torus; one way in a node, whose members share a switch.
+Schedule buckets(Algorithm algorithm, double bytes, int n, const std::vector<int>& dims, bool reduces) {
+  return bucket_scatter(dims.empty() ? std::vector<int>{n} : dims, bytes, reduces, algorithm == Algorithm::TorusBucket);
+}
+
+Schedule reduce_scatter(Algorithm algorithm, double bytes, int n, const std::vector<int>& dims) {
+  if (needs_dims(algorithm)) return buckets(algorithm, bytes, n, dims, true);
   switch (algorithm) {
     case Algorithm::RecursiveHalving:
       return joined(fold_in(n, bytes, true), joined(halving(folded_blocks(n, bytes / n)), fold_out(n, bytes / n)));
@@ -32,7 +38,8 @@ Schedule reduce_scatter(Algorithm algorithm, double bytes, int n) {
   }
 }
 
-Schedule all_gather(Algorithm algorithm, double bytes, int n) {
+Schedule all_gather(Algorithm algorithm, double bytes, int n, const std::vector<int>& dims) {
+  if (needs_dims(algorithm)) return reversed(buckets(algorithm, bytes, n, dims, false), false);
   switch (algorithm) {
     case Algorithm::RecursiveDoubling:
       return joined(fold_in(n, bytes / n, false),
@@ -43,7 +50,7 @@ Schedule all_gather(Algorithm algorithm, double bytes, int n) {
   }
 }
 
-Schedule all_reduce(Algorithm algorithm, double bytes, int n) {
+Schedule all_reduce(Algorithm algorithm, double bytes, int n, const std::vector<int>& dims) {
   const int participants = 1 << log2_floor(n);
   switch (algorithm) {
     case Algorithm::RecursiveDoubling:
@@ -58,7 +65,7 @@ Schedule all_reduce(Algorithm algorithm, double bytes, int n) {
       return joined(reversed(broadcast, true), broadcast);
     }
     case Algorithm::DoubleBinaryTree: return double_tree_all_reduce(n, bytes);
-    default: return joined(reduce_scatter(algorithm, bytes, n), all_gather(algorithm, bytes, n));
+    default: return joined(reduce_scatter(algorithm, bytes, n, dims), all_gather(algorithm, bytes, n, dims));
   }
 }
 
@@ -95,14 +102,24 @@ void check_algorithm(CollectiveKind kind, Algorithm algorithm) {
   check.throw_if_any();
 }
 
+void check_dims(int n, const std::vector<int>& dims) {
+  double product = 1;
+  for (int size : dims) product *= size > 0 ? size : 0;
+  Checker check;
+  check.require(dims.empty() || product == n, "dims", number_text(product) + " members",
+                "sizes whose product is the " + std::to_string(n) + " members");
+  check.throw_if_any();
+}
+
 }  // namespace
 
-Schedule classic_schedule(CollectiveKind kind, Algorithm algorithm, double bytes, int n) {
+Schedule classic_schedule(CollectiveKind kind, Algorithm algorithm, double bytes, int n, const std::vector<int>& dims) {
   check_algorithm(kind, algorithm);
+  check_dims(n, dims);
   switch (kind) {
-    case CollectiveKind::AllReduce: return all_reduce(algorithm, bytes, n);
-    case CollectiveKind::ReduceScatter: return reduce_scatter(algorithm, bytes, n);
-    case CollectiveKind::AllGather: return all_gather(algorithm, bytes, n);
+    case CollectiveKind::AllReduce: return all_reduce(algorithm, bytes, n, dims);
+    case CollectiveKind::ReduceScatter: return reduce_scatter(algorithm, bytes, n, dims);
+    case CollectiveKind::AllGather: return all_gather(algorithm, bytes, n, dims);
     case CollectiveKind::Broadcast: return broadcast(algorithm, bytes, n);
     case CollectiveKind::Reduce: return reversed(broadcast(algorithm, bytes, n), true);
     case CollectiveKind::Scatter: return scatter(algorithm, bytes, n);

@@ -40,6 +40,28 @@ Schedule ring_pass(int n, double block, bool reduces, bool both_ways) {
   return {round};
 }
 
+Schedule bucket_scatter(const std::vector<int>& dims, double bytes, bool reduces, bool both_ways) {
+  int members = 1;
+  for (int size : dims) members *= size;
+  Schedule schedule;
+  double block = bytes;
+  int stride = 1;
+  for (int size : dims) {
+    block /= size;
+    const bool both = both_ways && size > 2;  // of two members one is the neighbour on either side
+    Round round;
+    round.repeat = size - 1;
+    for (int i = 0; size > 1 && i < members; ++i) {
+      const int at = i / stride % size, base = i - at * stride;
+      round.sends.push_back({i, base + (at + 1) % size * stride, both ? block / 2 : block, reduces});
+      if (both) round.sends.push_back({i, base + (at + size - 1) % size * stride, block / 2, reduces});
+    }
+    if (size > 1) schedule.push_back(std::move(round));
+    stride *= size;
+  }
+  return schedule;
+}
+
 Schedule direct_exchange(int n, double block, bool reduces) {
   Round round;
   round.sends.reserve(static_cast<std::size_t>(n) * static_cast<std::size_t>(n - 1));

@@ -19,6 +19,8 @@ std::string name_of(Algorithm algorithm) {
     case Algorithm::Pairwise: return "pairwise";
     case Algorithm::Bruck: return "bruck";
     case Algorithm::Dissemination: return "dissemination";
+    case Algorithm::TorusBucket: return "torus_bucket";
+    case Algorithm::Hierarchical: return "hierarchical";
   }
   return "unknown";
 }
@@ -42,9 +44,11 @@ std::string name_of(CollectiveKind kind) {
 const std::vector<Algorithm>& classic_algorithms(CollectiveKind kind) {
   using A = Algorithm;
   static const std::vector<A> all_reduce{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Rabenseifner, A::Tree,
-                                         A::DoubleBinaryTree, A::Direct};
-  static const std::vector<A> reduce_scatter{A::Ring, A::BidirectionalRing, A::RecursiveHalving, A::Direct};
-  static const std::vector<A> all_gather{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Bruck, A::Direct};
+                                         A::DoubleBinaryTree, A::Direct, A::TorusBucket, A::Hierarchical};
+  static const std::vector<A> reduce_scatter{A::Ring, A::BidirectionalRing, A::RecursiveHalving, A::Direct,
+                                             A::TorusBucket, A::Hierarchical};
+  static const std::vector<A> all_gather{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Bruck, A::Direct,
+                                         A::TorusBucket, A::Hierarchical};
   static const std::vector<A> broadcast{A::Tree, A::Chain, A::DoubleBinaryTree, A::ScatterAllGather, A::Direct};
   static const std::vector<A> reduce{A::Tree, A::Chain, A::DoubleBinaryTree, A::Direct};
   static const std::vector<A> gather{A::Tree, A::Direct};
@@ -75,6 +79,10 @@ double classic_send_count(CollectiveKind kind, Algorithm algorithm, int members)
   if (every_pair && !rooted) return n * (n - 1);
   const bool ring = algorithm == Algorithm::Ring || algorithm == Algorithm::BidirectionalRing;
   return ring || algorithm == Algorithm::Chain ? 4 * n : 4 * n * (1 + log2_ceil(members));
+}
+
+bool needs_dims(Algorithm algorithm) noexcept {
+  return algorithm == Algorithm::TorusBucket || algorithm == Algorithm::Hierarchical;
 }
 
 bool is_pipelined(Algorithm algorithm) noexcept {

@@ -13,6 +13,9 @@ Schedule reversed(Schedule schedule, bool reduces);
 
 // n-1 rounds in which every member passes `block` bytes to its successor.
 Schedule ring_pass(int n, double block, bool reduces, bool both_ways);
+// Ring passes along the dimensions of a grid in turn, the share shrinking on the way: reduce-scatter. All-gather is its
+// reverse.
+Schedule bucket_scatter(const std::vector<int>& dims, double bytes, bool reduces, bool both_ways);
 // Every member sends `block` bytes to every other at once (one round), or to one other per round (n-1 rounds).
 Schedule direct_exchange(int n, double block, bool reduces);
 Schedule pairwise_exchange(int n, double block);

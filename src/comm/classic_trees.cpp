@@ -55,7 +55,7 @@ int in_order_parent(int member, int n) {
 int second_tree_member(int member, int n) { return n % 2 == 0 ? n - 1 - member : (member + 1) % n; }
 
 struct DoubleTree {
-  std::vector<std::pair<int, int>> edges;  // parent, child; of both trees
+  std::vector<std::pair<int, int>> edges;  // parent, child; of the first tree and of the second in turn
   int depth = 0;                           // edges from a root to its farthest leaf
   int second_root = 0;
 };
@@ -81,10 +81,11 @@ Schedule double_tree_broadcast(int n, double bytes) {
   const DoubleTree trees = double_tree(n);
   Round round;
   round.stages = trees.depth + 1;
-  for (const auto& [parent, child] : trees.edges) {
-    if (child != 0) round.sends.push_back({parent, child, bytes / 2, false});
+  for (std::size_t i = 0; i < trees.edges.size(); ++i) {
+    const auto& [parent, child] = trees.edges[i];
+    if (child != 0) round.sends.push_back({parent, child, bytes / 2, false, static_cast<int>(i % 2)});
   }
-  round.sends.push_back({0, trees.second_root, bytes / 2, false});
+  round.sends.push_back({0, trees.second_root, bytes / 2, false, 1});
   return {round};
 }
 
@@ -93,9 +94,11 @@ Schedule double_tree_all_reduce(int n, double bytes) {
   const DoubleTree trees = double_tree(n);
   Round round;
   round.stages = 2 * trees.depth;
-  for (const auto& [parent, child] : trees.edges) {
-    round.sends.push_back({child, parent, bytes / 2, true});
-    round.sends.push_back({parent, child, bytes / 2, false});
+  for (std::size_t i = 0; i < trees.edges.size(); ++i) {
+    const auto& [parent, child] = trees.edges[i];
+    const int lane = static_cast<int>(i % 2);
+    round.sends.push_back({child, parent, bytes / 2, true, lane});
+    round.sends.push_back({parent, child, bytes / 2, false, lane});
   }
   return {round};
 }

@@ -14,6 +14,7 @@ enum class CollectiveKind {
 struct CollectiveCost {
   double time_s = 0;
   std::string algorithm;            // e.g. "ring", "tree", "nvls"
+  std::string protocol;             // "LL", "LL128", "Simple" of the vendor libraries; empty where there is none
   std::string bound;                // what limits it: "latency", "scale-up", "nic", "link ..."
   double sent_bytes_per_rank = 0;   // the largest amount any rank sends
   double sms = 0;                   // streaming multiprocessors occupied while it runs

@@ -20,13 +20,14 @@ CollectiveCost fabric_collective(const ClusterSpec& cluster, CollectiveKind kind
   const Branch* fastest = nullptr;
   const Branches branches = branches_of(cluster, kind, span);
   for (const Branch& b : branches) {
-    const double time_s = b.startup_s + b.ramp * root + b.s_per_byte * moved;
+    const double time_s = b.time_s(moved, root);
     if (fastest && time_s >= cost.time_s) continue;
     cost.time_s = time_s;
     fastest = &b;
   }
   if (!fastest) return cost;
   cost.algorithm = fastest->algorithm;
+  cost.protocol = fastest->protocol;
   cost.bound = fastest->s_per_byte * moved >= cost.time_s / 2 ? fastest->limit : "latency";
   cost.sent_bytes_per_rank = fastest->sent_share * moved;
   cost.sms = fastest->sms;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "comm/fabric_branches.hpp"
@@ -6,111 +7,120 @@
 namespace dts {
 namespace {
 
-// `steps` neighbour exchanges of bytes / ranks, and a local copy worth `copy` of them.
-Branch ring(const ScaleUpSpec& s, const GroupRates& r, double steps, double copy) noexcept {
-  return {"ring",
-          s.launch_s + s.hop_s * steps,
-          s.ring_ramp * std::pow(steps, s.ring_ramp_growth) / std::sqrt(r.ranks),
-          (steps + copy) / r.ranks / r.ring_Bps,
-          "scale-up",
-          steps / r.ranks,
-          s.ring_sms};
-}
+struct Domain {
+  const ScaleUpSpec& s;
+  GroupRates r;
 
-// Root to the end of a ring, in chunks: every link carries the whole buffer, the pipeline is an all-gather's.
-Branch chain(const ScaleUpSpec& s, const GroupRates& r) noexcept {
-  Branch b = ring(s, r, r.ranks - 1, 0);
-  b.algorithm = "chain";
-  b.s_per_byte = 1 / r.ring_Bps;
-  b.sent_share = 1;
-  return b;
-}
+  // `steps` neighbour exchanges of bytes / ranks, and a local copy worth `copy` of them: the protocols of NCCL. The
+  // two that carry flags start sooner and move less (src/graph/tuning.cc); LL reads and writes in place.
+  void add_rings(Branches& branches, double steps, double copy) const noexcept {
+    Branch b{"ring", "LL", s.launch_s + s.hop_s * steps, 0, 0, "scale-up", steps / r.ranks, s.ring_sms, 0, kNoEnd};
+    // What a group of a mesh or a bus owns of the ring rate limits every protocol alike.
+    const double owned = r.ring_Bps / s.ring_efficiency;
+    if (s.ll_efficiency > 0) {
+      b.s_per_byte = steps / r.ranks / (owned * s.ll_efficiency);
+      branches.add(b);
+    }
+    if (s.ll128_efficiency > 0) {
+      Branch ll128 = b;
+      ll128.protocol = "LL128";
+      ll128.startup_s += s.ll128_startup_s;
+      ll128.s_per_byte = (steps + copy) / r.ranks / (owned * s.ll128_efficiency);
+      branches.add(ll128);
+    }
+    b.protocol = "Simple";
+    b.startup_s += simple_start_s(s, steps);
+    b.ramp = s.ring_ramp * std::pow(steps, s.ring_ramp_growth) / std::sqrt(r.ranks);
+    b.s_per_byte = (steps + copy) / r.ranks / r.ring_Bps;
+    branches.add(b);
+  }
 
-// Every member's buffer goes up to the switch once and the sum comes back (plus the shard it wrote for the others).
-Branch nvls(const ScaleUpSpec& s, const GroupRates& r) noexcept {
-  return {"nvls",     s.nvls_startup_s, s.nvls_ramp, 1 / (s.nvls_efficiency * s.device_Bps),
-          "scale-up", 1 + 1 / r.ranks,  s.nvls_sms};
-}
+  // Root to the end of a ring, in chunks: every link carries the whole buffer, the pipeline is an all-gather's.
+  void add_chains(Branches& branches) const noexcept {
+    Branches rings;
+    add_rings(rings, r.ranks - 1, 0);
+    for (Branch b : rings) {
+      b.algorithm = "chain";
+      b.s_per_byte *= r.ranks / (r.ranks - 1);
+      b.sent_share = 1;
+      branches.add(b);
+    }
+  }
 
-// Sends to `peers` of the members, `share` of the buffer in all, at `rate_Bps`.
-Branch sends(const ScaleUpSpec& s, const char* name, double peers, double share, double copy,
-             double rate_Bps) noexcept {
-  return {name,      s.p2p_launch_s + s.p2p_peer_s * peers, s.p2p_ramp, (share + copy) / rate_Bps, "scale-up", share,
-          s.ring_sms};
-}
+  // Every member's buffer goes up to the switch once and the sum comes back (plus the shard it wrote for the others).
+  void add_nvls(Branches& branches) const noexcept {
+    if (s.nvls_min_ranks <= 0 || r.ranks < s.nvls_min_ranks) return;
+    branches.add({"nvls", "Simple", s.nvls_startup_s, s.nvls_ramp, 1 / (s.nvls_efficiency * s.device_Bps), "scale-up",
+                  1 + 1 / r.ranks, s.nvls_sms, 0, kNoEnd});
+  }
+
+  // All members read `reads` buffers of the others at once.
+  void add_one_shot(Branches& branches, double reads) const noexcept {
+    if (s.one_shot_launch_s <= 0) return;
+    const double owned = r.ring_Bps / s.ring_efficiency;
+    branches.add({"one-shot", "LL", s.one_shot_launch_s + s.one_shot_peer_s * (r.ranks - 1), 0,
+                  reads / (owned * s.one_shot_efficiency), "scale-up", reads, s.ring_sms, 0, kNoEnd});
+  }
+
+  // Sends to `peers` of the members, `share` of the buffer in all, at `rate_Bps`.
+  Branch sends(const char* name, double peers, double share, double copy, double rate_Bps) const noexcept {
+    return {name,       "Simple", s.p2p_launch_s + s.p2p_peer_s * peers, s.p2p_ramp, (share + copy) / rate_Bps,
+            "scale-up", share,    s.ring_sms,                            0,
+            kNoEnd};
+  }
+
+  // Every member sends to its next one. A stream starts with its share of the communicator's channels and gets more,
+  // doubling, once a channel would carry more than a part (NCCL src/enqueue.cc, calcP2pChannelCount): sizes between
+  // the two take the time of a full part.
+  void add_streams(Branches& branches) const noexcept {
+    Branch full = sends("direct", 1, 1, 0, r.pair_Bps);
+    double channels = 1;
+    while (channels * 2 * r.ranks <= s.p2p_channels) channels *= 2;
+    const double few_Bps = channels * s.p2p_channel_Bps;
+    if (s.p2p_channels > 0 && few_Bps < r.pair_Bps) {
+      Branch few = full;
+      few.s_per_byte = 1 / few_Bps;
+      branches.add(few);
+      full.floor_s = full.startup_s + s.p2p_part_bytes / s.p2p_channel_Bps;
+    }
+    branches.add(full);
+  }
+};
 
 }  // namespace
 
 Branches branches_in_domain(const ClusterSpec& cluster, CollectiveKind kind, const GroupSpan& span) noexcept {
   const ScaleUpSpec& s = cluster.node.scale_up;
-  const GroupRates r = rates_of(cluster, span);
-  const double peers = r.ranks - 1;
+  const Domain d{s, rates_of(cluster, span)};
+  const double ranks = d.r.ranks, peers = ranks - 1;
   Branches branches;
   switch (kind) {
     case CollectiveKind::AllReduce:
     case CollectiveKind::Barrier:
-      branches.add(ring(s, r, 2 * peers, s.all_reduce_copy));
-      if (s.nvls_min_ranks > 0 && span.ranks >= s.nvls_min_ranks) branches.add(nvls(s, r));
+      d.add_rings(branches, 2 * peers, s.all_reduce_copy);
+      d.add_nvls(branches);
+      d.add_one_shot(branches, peers);
       break;
     case CollectiveKind::AllGather:
     case CollectiveKind::ReduceScatter:
-      branches.add(ring(s, r, peers, s.gather_copy));
+      d.add_rings(branches, peers, s.gather_copy);
+      d.add_one_shot(branches, peers / ranks);
       break;
     case CollectiveKind::Broadcast:
     case CollectiveKind::Reduce:
-      branches.add(chain(s, r));
+      d.add_chains(branches);
       break;
     case CollectiveKind::Gather:
     case CollectiveKind::Scatter:
-      branches.add(sends(s, "direct", peers, peers / r.ranks, 0, r.p2p_Bps));
+      branches.add(d.sends("direct", peers, peers / ranks, 0, d.r.p2p_Bps));
       break;
     case CollectiveKind::AllToAll:
-      branches.add(sends(s, "pairwise", peers, peers / r.ranks, s.p2p_copy / r.ranks, r.p2p_Bps));
+      branches.add(d.sends("pairwise", peers, peers / ranks, s.p2p_copy / ranks, d.r.p2p_Bps));
       break;
     case CollectiveKind::SendRecv:
-      branches.add(sends(s, "direct", 1, 1, 0, r.pair_Bps));
+      d.add_streams(branches);
       break;
   }
-  return branches;
-}
-
-// Bucket algorithm over the axes at once (JAX scaling book, "sharding"): all-gather bytes / rate + hops, twice for an
-// all-reduce; an all-to-all loads the bisection of the longest axis.
-Branches branches_in_torus(const ClusterSpec& cluster, CollectiveKind kind, const GroupSpan& span) noexcept {
-  const ScaleUpSpec& s = cluster.node.scale_up;
-  const GroupRates r = rates_of(cluster, span);
-  const TorusPart part = torus_part(s, slice_devices(cluster), span);
-  const double share = (r.ranks - 1) / r.ranks, pass_s = s.hop_s * part.hops;
-  const Branch gather{"torus", s.launch_s + pass_s, 0, share / r.ring_Bps, "scale-up", share, s.ring_sms};
-  Branch b = gather;
-  switch (kind) {
-    case CollectiveKind::AllReduce:
-    case CollectiveKind::Barrier:
-      b.startup_s += pass_s;
-      b.s_per_byte *= 2;
-      b.sent_share *= 2;
-      break;
-    case CollectiveKind::AllGather:
-    case CollectiveKind::ReduceScatter:
-      break;
-    case CollectiveKind::Broadcast:
-    case CollectiveKind::Reduce:
-      b.s_per_byte = 1 / r.ring_Bps;
-      b.sent_share = 1;
-      break;
-    case CollectiveKind::Gather:
-    case CollectiveKind::Scatter:
-      b.s_per_byte = share / r.p2p_Bps;
-      break;
-    case CollectiveKind::AllToAll:
-      b.s_per_byte = part.alltoall_s_per_byte / s.p2p_efficiency;
-      break;
-    case CollectiveKind::SendRecv:
-      b = {"torus", s.launch_s + s.hop_s, 0, 1 / r.pair_Bps, "scale-up", 1, s.ring_sms};
-      break;
-  }
-  Branches branches;
-  branches.add(b);
   return branches;
 }
 

@@ -53,9 +53,16 @@ GroupRates rates_of(const ClusterSpec& c, const GroupSpan& span) noexcept {
   if (span.domains > 1) {
     r.nic_rank_Bps = c.node.nics * c.node.nic_Bps / c.node.devices;
     r.nic_Bps = r.nic_rank_Bps * r.members;
-    if (s.domain_rings > 0) r.nic_Bps = std::min(r.nic_Bps, s.domain_rings * c.node.nic_Bps);
+    if (s.ring_devices > 0) {
+      r.nic_Bps = std::min(r.nic_Bps, std::max(1.0, static_cast<double>(domain) / s.ring_devices) * c.node.nic_Bps);
+    }
   }
   return r;
+}
+
+double simple_start_s(const ScaleUpSpec& s, double steps) noexcept {
+  constexpr double kFitted = 14;
+  return s.simple_startup_s + s.simple_hop_s * (steps <= kFitted ? steps : std::sqrt(kFitted * steps));
 }
 
 TorusPart torus_part(const ScaleUpSpec& s, int slice, const GroupSpan& span) noexcept {

@@ -12,23 +12,40 @@ namespace {
 
 class FabricInterconnect final : public Interconnect {
  public:
-  explicit FabricInterconnect(ClusterSpec cluster) : cluster_(std::move(cluster)) { check_cluster(cluster_); }
+  explicit FabricInterconnect(ClusterSpec cluster) : cluster_(std::move(cluster)) {
+    check_cluster(cluster_);
+    kinds_.push_back(cluster_);
+    if (!cluster_.others.empty()) kind_of_node_.assign(static_cast<std::size_t>(cluster_.nodes), 0);
+    for (const OtherNodes& other : cluster_.others) {
+      for (int node : other.at) kind_of_node_[static_cast<std::size_t>(node)] = static_cast<int>(kinds_.size());
+      kinds_.push_back(cluster_);
+      kinds_.back().node = other.node;
+    }
+  }
 
   int device_count() const override { return static_cast<int>(dts::device_count(cluster_)); }
 
   bool uniform() const override { return true; }
 
+  int node_kinds() const override { return static_cast<int>(kinds_.size()); }
+
+  int node_kind(int rank) const override {
+    return kind_of_node_.empty() ? 0 : kind_of_node_[static_cast<std::size_t>(rank / cluster_.node.devices)];
+  }
+
   RankGroup group(std::vector<int> ranks) const override {
     const GroupSpan span = span_of(cluster_, ranks);
-    return {std::move(ranks), span};
+    NodeKinds kinds = kind_of_node_.empty() ? 1 : 0;
+    for (std::size_t i = 0; i < ranks.size() && !kind_of_node_.empty(); ++i) kinds |= NodeKinds{1} << node_kind(ranks[i]);
+    return {std::move(ranks), span, kinds};
   }
 
   CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const override {
-    return fabric_collective(cluster_, kind, bytes, group.span);
+    return slowest(group, [&](const ClusterSpec& c) { return fabric_collective(c, kind, bytes, group.span); });
   }
 
   CollectiveCost exchange(double bytes, const TokenCopies& copies, const RankGroup& group) const override {
-    return token_exchange(cluster_, bytes, copies, group.span);
+    return slowest(group, [&](const ClusterSpec& c) { return token_exchange(c, bytes, copies, group.span); });
   }
 
   // Over the NIC to the peer of the same place in every other domain; from there, evenly, to each member of the domain.
@@ -79,7 +96,22 @@ class FabricInterconnect final : public Interconnect {
   }
 
  private:
+  // As if every node of the group were of its slowest kind: a ring, a tree or an exchange moves at its slowest link's pace.
+  template <class Cost>
+  CollectiveCost slowest(const RankGroup& group, Cost cost) const {
+    if (group.kinds == 1) return cost(cluster_);
+    CollectiveCost worst;
+    for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
+      if (!(group.kinds >> kind & 1)) continue;
+      CollectiveCost of_kind = cost(kinds_[kind]);
+      if (of_kind.time_s >= worst.time_s) worst = std::move(of_kind);
+    }
+    return worst;
+  }
+
   ClusterSpec cluster_;
+  std::vector<ClusterSpec> kinds_;  // the cluster with each kind of node throughout
+  std::vector<int> kind_of_node_;   // empty: all alike
 };
 
 class TopologyInterconnect final : public Interconnect {

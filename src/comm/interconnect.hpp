@@ -3,6 +3,7 @@
 // with classic algorithms (communication_model.hpp).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,16 +14,22 @@
 
 namespace dts {
 
+// Kinds of nodes (hardware/cluster.hpp) as bits: 1 for the cluster's node alone.
+using NodeKinds = std::uint32_t;
+
 struct RankGroup {
   std::vector<int> ranks;
-  GroupSpan span;  // groups of equal span cost the same
+  GroupSpan span;       // groups of equal span on nodes of the same kinds cost the same
+  NodeKinds kinds = 1;  // of the nodes it touches; the slowest decides
 };
 
 class Interconnect {
  public:
   virtual ~Interconnect() = default;
   virtual int device_count() const = 0;
-  virtual bool uniform() const = 0;  // whether cost depends on a group's span alone
+  virtual bool uniform() const = 0;  // whether cost depends on a group's span and kinds alone
+  virtual int node_kinds() const { return 1; }
+  virtual int node_kind(int) const { return 0; }  // of a rank
   virtual RankGroup group(std::vector<int> ranks) const = 0;
   virtual CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const = 0;
   // Tokens to their experts, each row sent once per domain and rank (comm/token_exchange.hpp).

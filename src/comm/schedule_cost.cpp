@@ -136,6 +136,7 @@ ScheduleCost schedule_cost(const Schedule& schedule, const std::vector<int>& ran
     if (round.stages > 0) {
       chunks = options.chunks > 0 ? options.chunks : best_chunks(times, reduce_s, round.stages);
       rounds = pipelined_rounds(round.stages, chunks);
+      cost.chunks = static_cast<int>(chunks);
     }
     const SendTime& worst = slowest(times, chunks);
     cost.latency_s += rounds * worst.latency_s;

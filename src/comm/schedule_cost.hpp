@@ -18,6 +18,7 @@ struct ScheduleCost {
   double time_s = 0;  // infinite where pricing was given up
   double latency_s = 0, transfer_s = 0, reduce_s = 0;  // parts of time_s, along the slowest send of each round
   int busiest_link = -1;                               // the link that most of transfer_s was spent on
+  int chunks = 1;                                      // of its pipelined round, where it has one
   double sent_bytes_per_rank = 0;                      // of the member that sends most
 };
 

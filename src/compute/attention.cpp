@@ -69,6 +69,17 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
   return saturate(c.floor_s + std::max(compute_s, memory_s));
 }
 
+double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, double forward_flops, double forward_bytes,
+                   bool backward) noexcept {
+  if (!(forward_flops > 0 || forward_bytes > 0)) return 0;
+  const DTypeRate& rate = device.rate(attention_dtype(device, dtype));
+  const AttentionConstants& c = backward ? device.attention_backward : device.attention_forward;
+  const double again = backward ? kBackwardFlops : 1;
+  const double compute_s = again * forward_flops / (rate_share(c, head_dim, head_dim) * rate.peak_flops * rate.sustained_share);
+  const double memory_s = again * forward_bytes / (device.memory.stream_efficiency * device.hbm_Bps);
+  return saturate(kScanKernels * again * device.memory.kernel_floor_s + std::max(compute_s, memory_s));
+}
+
 double unfused_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& s, bool backward,
                                 const UnfusedAttentionBytes& bytes) noexcept {
   if (!has_work(s)) return 0;

@@ -26,6 +26,13 @@ struct UnfusedAttentionBytes {
   double backward_bytes_per_score = 17;
 };
 
+// A recurrence over the sequence whose kernels multiply chunk by chunk (state-space duality, delta rule), known by its
+// forward FLOPs and bytes: the chunk products run at the rate that the attention kernel reaches with blocks of that head
+// dimension (assumed: no published kernel table), backward recomputes the states and takes 2.5 times both.
+double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, double forward_flops, double forward_bytes,
+                   bool backward) noexcept;
+inline constexpr int kScanKernels = 5;  // mamba_ssm ssd_combined.py: cumulated decay, states, passing, products, output
+
 double unfused_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward,
                                 const UnfusedAttentionBytes& bytes = {}) noexcept;
 

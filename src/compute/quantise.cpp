@@ -9,13 +9,15 @@ namespace {
 constexpr double kInputBytes = 2;  // 16-bit operands
 
 bool per_tensor(QuantiseRecipe recipe) noexcept {
-  return recipe == QuantiseRecipe::Fp8Tensor || recipe == QuantiseRecipe::Fp8Delayed;
+  return recipe == QuantiseRecipe::Fp8Tensor || recipe == QuantiseRecipe::Fp8Delayed || recipe == QuantiseRecipe::Int8Switch;
 }
 
 QuantiseConstants constants_of(const DeviceSpec& d, QuantiseRecipe recipe) noexcept {
   switch (recipe) {
     case QuantiseRecipe::Fp8Tensor: return d.quantise_fp8_tensor;
     case QuantiseRecipe::Fp4Block: return d.quantise_fp4_block;
+    case QuantiseRecipe::Int8Row:
+    case QuantiseRecipe::Int8Switch:
     case QuantiseRecipe::Fp8Block: return d.quantise_fp8_block;
     case QuantiseRecipe::Fp8Delayed: {  // of the two kernels the one that reads the maximum is gone
       const QuantiseConstants& q = d.quantise_fp8_tensor;

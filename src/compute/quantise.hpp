@@ -14,6 +14,8 @@ enum class QuantiseRecipe {
   Fp4Block,    // one scale per 16 elements
   Fp8Delayed,  // one scale per tensor from past maxima: Fp8Tensor without its reducing kernel
   Mxfp8,       // one scale byte per 32 elements: Fp8Block with more scales
+  Int8Row,     // one scale per row from its maximum, one kernel that holds the row: costs as Fp8Block (assumed)
+  Int8Switch,  // the same, used along one dimension alone
 };
 
 int quantise_kernels(QuantiseRecipe recipe) noexcept;

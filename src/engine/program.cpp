@@ -15,7 +15,7 @@ namespace {
 
 }  // namespace
 
-TaskId Program::add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps) {
+TaskId Program::add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps, DeviceUse use) {
   const std::size_t id = duration_s_.size();
   if (!(std::isfinite(duration_s) && duration_s >= 0)) {
     reject(id, "duration", number_text(duration_s), "a finite number >= 0 s");
@@ -26,7 +26,11 @@ TaskId Program::add(double duration_s, const std::vector<StreamId>& streams, con
   for (TaskId dep : deps) {
     if (dep >= id) reject(id, "dependency", std::to_string(dep), "an earlier task");
   }
+  if (!(use.work >= 0 && use.work <= 1 && use.held >= 0 && use.held <= 1)) {
+    reject(id, "use", number_text(use.work) + " of work, " + number_text(use.held) + " held", "shares between 0 and 1");
+  }
   duration_s_.push_back(duration_s);
+  if (shares_devices()) use_.push_back(use);
   stream_.insert(stream_.end(), streams.begin(), streams.end());
   dep_.insert(dep_.end(), deps.begin(), deps.end());
   stream_begin_.push_back(static_cast<std::uint32_t>(stream_.size()));

@@ -10,16 +10,27 @@ namespace dts {
 using TaskId = std::uint32_t;
 using StreamId = std::uint32_t;
 
+// What a task takes of its device, and what it loses to others there (engine/interference.hpp).
+struct DeviceUse {
+  double work = 0;  // share of its duration that slows down beside what others hold
+  double held = 0;  // share of the multiprocessors that it holds
+};
+
 class Program {
  public:
-  explicit Program(StreamId streams = 0) : streams_(streams) {}
+  // Streams stand device by device, `device_streams` each; 0: tasks do not slow each other.
+  explicit Program(StreamId streams = 0, StreamId device_streams = 0) : streams_(streams), device_streams_(device_streams) {}
 
   // Dependencies must be earlier tasks. Returns the new task's id.
-  TaskId add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps);
+  TaskId add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps, DeviceUse use = {});
 
   std::size_t size() const noexcept { return duration_s_.size(); }
   StreamId streams() const noexcept { return streams_; }
   double duration_s(TaskId t) const noexcept { return duration_s_[t]; }
+  bool shares_devices() const noexcept { return device_streams_ > 0; }
+  StreamId devices() const noexcept { return device_streams_ > 0 ? streams_ / device_streams_ : 0; }
+  StreamId device_of(StreamId stream) const noexcept { return stream / device_streams_; }
+  DeviceUse use(TaskId t) const noexcept { return shares_devices() ? use_[t] : DeviceUse{}; }
 
   template <class Visit>
   void for_streams(TaskId t, Visit visit) const {
@@ -31,7 +42,8 @@ class Program {
   }
 
  private:
-  StreamId streams_;
+  StreamId streams_, device_streams_;
+  std::vector<DeviceUse> use_;  // empty unless devices are shared
   std::vector<double> duration_s_;
   std::vector<std::uint32_t> stream_begin_{0}, dep_begin_{0};
   std::vector<StreamId> stream_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/interference.hpp"
+
 namespace dts {
 
 Timeline execute(const Program& program) {
@@ -11,6 +13,7 @@ Timeline execute(const Program& program) {
   t.end_s.resize(n);
   t.cause.resize(n, kNoTask);
   std::vector<TaskId> on_stream(program.streams(), kNoTask);
+  std::vector<std::vector<Held>> held(program.devices());
   for (TaskId task = 0; task < n; ++task) {
     double start = 0;
     TaskId cause = kNoTask;
@@ -24,6 +27,17 @@ Timeline execute(const Program& program) {
     program.for_deps(task, wait_for);
     t.start_s[task] = start;
     t.end_s[task] = start + program.duration_s(task);
+    const DeviceUse use = program.use(task);
+    if (use.work > 0) {
+      program.for_streams(task, [&](StreamId s) {
+        std::vector<Held>& beside = held[program.device_of(s)];
+        forget_before(beside, start);
+        if (!beside.empty()) t.end_s[task] = std::max(t.end_s[task], slowed_end_s(start, program.duration_s(task), use.work, beside));
+      });
+    }
+    if (use.held > 0 && t.end_s[task] > start) {
+      program.for_streams(task, [&](StreamId s) { held[program.device_of(s)].push_back({start, t.end_s[task], use.held}); });
+    }
     t.cause[task] = cause;
     program.for_streams(task, [&](StreamId s) { on_stream[s] = task; });
     if (t.last == kNoTask || t.end_s[task] > t.makespan_s) {

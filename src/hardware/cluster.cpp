@@ -14,6 +14,10 @@ void check_share(Checker& check, const std::string& where, double value) {
                 "efficiencies are relative to the datasheet rate");
 }
 
+void check_at_most_one(Checker& check, const std::string& where, double share) {
+  check.require(!(share > 1), where, number_text(share), "a share in [0, 1]", "0 for none");
+}
+
 void check_torus(Checker& check, const ScaleUpSpec& s, int domain) {
   const std::string at = "cluster.node.scale_up.";
   check.require(s.torus_axes >= 1 && s.torus_axes <= 3, at + "torus_axes", std::to_string(s.torus_axes), "1, 2 or 3");
@@ -59,6 +63,14 @@ void check_scale_up(Checker& check, const ClusterSpec& c) {
       {"p2p_peer_s", s.p2p_peer_s},
       {"p2p_ramp", s.p2p_ramp},
       {"p2p_copy", s.p2p_copy},
+      {"simple_startup_s", s.simple_startup_s},
+      {"simple_hop_s", s.simple_hop_s},
+      {"ll_efficiency", s.ll_efficiency},
+      {"ll128_startup_s", s.ll128_startup_s},
+      {"ll128_efficiency", s.ll128_efficiency},
+      {"one_shot_launch_s", s.one_shot_launch_s},
+      {"one_shot_peer_s", s.one_shot_peer_s},
+      {"p2p_channel_Bps", s.p2p_channel_Bps},
   };
   for (const auto& [name, value] : costs) check.non_negative(at + name, value);
   check_share(check, at + "ring_efficiency", s.ring_efficiency);
@@ -67,7 +79,15 @@ void check_scale_up(Checker& check, const ClusterSpec& c) {
   check.require(std::abs(s.group_exponent) <= 1, at + "group_exponent", number_text(s.group_exponent),
                 "a number in [-1, 1]", "0 for a switch, 1 for a full mesh");
   check.at_least(at + "nvls_min_ranks", s.nvls_min_ranks, 0);
-  check.at_least(at + "domain_rings", s.domain_rings, 0);
+  check.at_least(at + "ring_devices", s.ring_devices, 0);
+  check_at_most_one(check, at + "ll_efficiency", s.ll_efficiency);
+  check_at_most_one(check, at + "ll128_efficiency", s.ll128_efficiency);
+  if (s.one_shot_launch_s > 0) check_share(check, at + "one_shot_efficiency", s.one_shot_efficiency);
+  check.at_least(at + "p2p_channels", s.p2p_channels, 0);
+  if (s.p2p_channels > 0) {
+    check.positive(at + "p2p_channel_Bps", s.p2p_channel_Bps);
+    check.positive(at + "p2p_part_bytes", s.p2p_part_bytes);
+  }
   if (s.nvls_min_ranks > 0) {
     check_share(check, at + "nvls_efficiency", s.nvls_efficiency);
     check_share(check, at + "nvls_tree_efficiency", s.nvls_tree_efficiency);
@@ -80,13 +100,42 @@ void check_scale_out(Checker& check, const ScaleOutSpec& s) {
   check.positive(at + "low_latency_Bps", s.low_latency_Bps);
   const std::pair<const char*, double> costs[] = {
       {"hop_s", s.hop_s},       {"level_startup_s", s.level_startup_s}, {"ramp", s.ramp}, {"p2p_peer_s", s.p2p_peer_s},
-      {"p2p_ramp", s.p2p_ramp},
+      {"p2p_ramp", s.p2p_ramp}, {"ramp_bytes", s.ramp_bytes}, {"ll128_startup_s", s.ll128_startup_s}, {"ll128_Bps", s.ll128_Bps},
+      {"sharp_efficiency", s.sharp_efficiency}, {"sharp_startup_s", s.sharp_startup_s},
   };
   for (const auto& [name, value] : costs) check.non_negative(at + name, value);
+  check_at_most_one(check, at + "sharp_efficiency", s.sharp_efficiency);
   check_share(check, at + "ring_efficiency", s.ring_efficiency);
   check_share(check, at + "tree_efficiency", s.tree_efficiency);
   check_share(check, at + "p2p_efficiency", s.p2p_efficiency);
   check_share(check, at + "sendrecv_efficiency", s.sendrecv_efficiency);
+}
+
+void check_others(Checker& check, const ClusterSpec& c) {
+  check.require(c.others.size() < kMaxNodeKinds, "cluster.others", std::to_string(c.others.size()),
+                "at most " + std::to_string(kMaxNodeKinds - 1) + " other kinds of nodes");
+  std::vector<int> taken;
+  for (std::size_t i = 0; i < c.others.size(); ++i) {
+    const OtherNodes& other = c.others[i];
+    const std::string at = "cluster.others[" + std::to_string(i) + "]";
+    check.require(other.node.devices == c.node.devices, at + ".node.devices", std::to_string(other.node.devices),
+                  "the " + std::to_string(c.node.devices) + " of the cluster's node");
+    ClusterSpec alone{c.name, other.node, c.nodes, c.scale_out, {}};
+    check.require(domain_devices(alone) == domain_devices(c), at + ".node.scale_up.domain_devices",
+                  std::to_string(domain_devices(alone)), "the " + std::to_string(domain_devices(c)) + " of the cluster's node");
+    for (int position : other.at) {
+      if (!check.require(position >= 0 && position < c.nodes, at + ".at", std::to_string(position),
+                         "positions from 0 to " + std::to_string(c.nodes - 1))) {
+        break;
+      }
+    }
+    taken.insert(taken.end(), other.at.begin(), other.at.end());
+    check_cluster(alone);
+  }
+  std::sort(taken.begin(), taken.end());
+  const auto twice = std::adjacent_find(taken.begin(), taken.end());
+  check.require(twice == taken.end(), "cluster.others", twice == taken.end() ? "" : "node " + std::to_string(*twice) + " twice",
+                "one kind for each position");
 }
 
 }  // namespace
@@ -113,6 +162,8 @@ void check_cluster(const ClusterSpec& c) {
   }
   check.non_negative("cluster.node.host_bytes", c.node.host_bytes);
   check.non_negative("cluster.node.host_Bps", c.node.host_Bps);
+  check.non_negative("cluster.node.host_memory_Bps", c.node.host_memory_Bps);
+  if (counted) check_others(check, c);
   check.throw_if_any();
 }
 

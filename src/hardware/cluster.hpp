@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "hardware/device.hpp"
 #include "hardware/fabric.hpp"
@@ -18,6 +19,13 @@ struct NodeSpec {
   double nic_Bps = 50e9;  // one NIC, per direction
   double host_bytes = 2e12;
   double host_Bps = 55e9;  // device to host memory, per device and direction
+  double host_memory_Bps = 600e9;  // of the node's host memory
+};
+
+// Nodes of another kind at some positions: other devices, or degraded links.
+struct OtherNodes {
+  NodeSpec node;
+  std::vector<int> at;  // positions, 0 to nodes - 1
 };
 
 struct ClusterSpec {
@@ -25,7 +33,9 @@ struct ClusterSpec {
   NodeSpec node;
   int nodes = 1;
   ScaleOutSpec scale_out;
+  std::vector<OtherNodes> others;  // as many devices a node, in domains of the same size
 };
+inline constexpr std::size_t kMaxNodeKinds = 32;
 
 inline long long device_count(const ClusterSpec& c) noexcept { return static_cast<long long>(c.nodes) * c.node.devices; }
 // Devices that reach each other without a NIC: the node, or several nodes of one rack-scale domain.

@@ -82,12 +82,37 @@ void Router::search_route(int from, int to) {
     path_.push_back(direct);
     return;
   }
+  // Over one vertex in between the search would find the lowest: no need for a tree.
+  for (int id = topology_.first_link(from); id < topology_.first_link(from + 1); ++id) {
+    const int second = topology_.find_link(topology_.links()[static_cast<std::size_t>(id)].to, to);
+    if (second < 0) continue;
+    path_.insert(path_.end(), {id, second});
+    return;
+  }
+  if (topology_.spec().spines > 1 && spine_route(from, to)) return;
   const std::vector<int>& arrived_by = search(from);
   const std::size_t start = path_.size();
   for (int v = to; v != from; v = topology_.links()[static_cast<std::size_t>(path_.back())].from) {
     path_.push_back(arrived_by[static_cast<std::size_t>(v)]);
   }
   std::reverse(path_.begin() + static_cast<std::ptrdiff_t>(start), path_.end());
+}
+
+// Up to the receiver's spine and down, the leaves being the switches next to both ends.
+bool Router::spine_route(int from, int to) {
+  const TopologySpec& spec = topology_.spec();
+  const int spine = topology_.vertex_count() - spec.spines + to % spec.spines;
+  for (int up = topology_.first_link(from); up < topology_.first_link(from + 1); ++up) {
+    const int leaf = topology_.links()[static_cast<std::size_t>(up)].to, climb = topology_.find_link(leaf, spine);
+    if (climb < 0) continue;
+    for (int down = topology_.first_link(spine); down < topology_.first_link(spine + 1); ++down) {
+      const int last = topology_.find_link(topology_.links()[static_cast<std::size_t>(down)].to, to);
+      if (last < 0) continue;
+      path_.insert(path_.end(), {up, climb, down, last});
+      return true;
+    }
+  }
+  return false;
 }
 
 const std::vector<int>& Router::search(int from) {

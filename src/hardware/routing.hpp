@@ -1,7 +1,8 @@
 // Routes over a topology: fewest hops, one path per pair, the same on every call. On grids and rings the route goes
 // dimension by dimension, fastest-varying first (half-way ties: up from even coordinates, down from odd ones); in
 // trees it climbs to the common ancestor; otherwise breadth-first search with the lowest vertex first among equals,
-// O(V+E) once per source. Bandwidth plays no part. Left out: multipath, adaptive and congestion-aware routing.
+// O(V+E) once per source. Over several spines the receiver's number picks one (D-mod-k: Zahavi, JPDC 72, 2012).
+// Bandwidth plays no part. Multipath and adaptive routing: network/paths.hpp.
 #pragma once
 
 #include <unordered_map>
@@ -23,6 +24,7 @@ class Router {
   void grid_route(int from_node, int to_node);
   void tree_route(int from, int to);
   void search_route(int from, int to);
+  bool spine_route(int from, int to);
   const std::vector<int>& search(int from);
   void step(int from, int to) { path_.push_back(topology_.find_link(from, to)); }
 

@@ -4,8 +4,8 @@
 //
 // `inter` and `intra` state one hop between two nodes, or two devices of a node. A link that ends on a switch or hub
 // carries half of that latency (node-to-node over one switch = one latency); switch-to-switch links carry it whole.
-// Switch-to-switch capacity is one aggregate link, i.e. perfect spraying over parallel cables. Left out: hash
-// collisions, queueing, adaptive routes, switch radix limits.
+// Switch-to-switch capacity is one aggregate link, i.e. perfect spraying over parallel cables, unless `spines` says how
+// many switches share it. Left out: queueing, switch radix limits.
 #pragma once
 
 #include <string>
@@ -41,6 +41,9 @@ struct TopologySpec {
   double oversubscription = 1;  // fat tree, rail: bandwidth below a leaf / above it
   int switches = 0;             // custom: switch vertices; link ends are 0..nodes-1 (nodes), then the switches
   std::vector<Link> links;      // custom: directed links
+  // Fat tree, rail: spine switches that share the uplinks of every leaf, of all rails too. 0: one, or one per rail,
+  // that stands for all.
+  int spines = 0;
 };
 
 // Nodes on a grid with dimension-ordered routes; a ring is a torus of one dimension. Empty for other kinds.

@@ -45,6 +45,9 @@ void check_shape(Checker& check, const TopologySpec& spec) {
                 std::to_string(spec.radix), "none: only TREE, FAT_TREE, RAIL_OPTIMIZED and DRAGONFLY have a radix");
   check.require(spec.group_size == 0 || k == TopologyKind::Dragonfly, "group_size", std::to_string(spec.group_size),
                 "none: only DRAGONFLY has groups");
+  check.at_least("spines", spec.spines, 0);
+  check.require(spec.spines == 0 || leaves, "spines", std::to_string(spec.spines),
+                "none: only FAT_TREE and RAIL_OPTIMIZED have spines");
   const double over = spec.oversubscription;
   check.require(std::isfinite(over) && over >= 1, "oversubscription", number_text(over), "a finite number >= 1");
   check.require(over == 1 || leaves, "oversubscription", number_text(over),
@@ -78,12 +81,13 @@ double link_count(const TopologySpec& s) {
   switch (s.kind) {
     case TopologyKind::FullyConnected: return hub + n * (n - 1);
     case TopologyKind::Torus3D: return hub + 6 * n;
-    case TopologyKind::RailOptimized: return hub + 4 * devices;
+    case TopologyKind::RailOptimized: return hub + 4 * devices + 2 * devices * s.spines / nodes_per_leaf(s);
     case TopologyKind::Custom: return hub + static_cast<double>(s.links.size());
     case TopologyKind::Dragonfly: {
       const auto [p, a, groups] = dragonfly_shape(s);
       return hub + 2 * n + static_cast<double>(groups) * a * (a - 1.0) + static_cast<double>(groups) * (groups - 1.0);
     }
+    case TopologyKind::FatTree: return hub + 4 * n + 2 * (n / nodes_per_leaf(s) + 1) * s.spines;
     default: return hub + 4 * n;
   }
 }

@@ -36,17 +36,20 @@ GraphDraft build_switch(const TopologySpec& spec) {
 
 GraphDraft build_fat_tree(const TopologySpec& spec) {
   const int per_leaf = nodes_per_leaf(spec), leaves = ceil_div(spec.nodes, per_leaf);
-  const int spine = spec.nodes + leaves;
+  const int spine = spec.nodes + leaves, spines = std::max(spec.spines, 1);
   GraphDraft draft;
-  draft.vertices = spine + 1;
+  draft.vertices = spine + spines;
   draft.parent.assign(static_cast<std::size_t>(draft.vertices), -1);
   for (int node = 0; node < spec.nodes; ++node) {
     climb(draft, node, spec.nodes + node / per_leaf, spec.inter.bandwidth_Bps, spec.inter.latency_s / 2);
   }
   const double uplink_Bps = spec.inter.bandwidth_Bps * per_leaf / spec.oversubscription;
   for (int leaf = 0; leaf < leaves; ++leaf) {
-    climb(draft, spec.nodes + leaf, spine, uplink_Bps, spec.inter.latency_s);
+    for (int s = 0; s < spines; ++s) {
+      climb(draft, spec.nodes + leaf, spine + s, uplink_Bps / spines, spec.inter.latency_s);
+    }
   }
+  if (spines > 1) draft.parent.clear();  // no tree any more
   return draft;
 }
 
@@ -55,7 +58,9 @@ GraphDraft build_rail_optimized(const TopologySpec& spec) {
   const int pods = ceil_div(spec.nodes, per_leaf), devices = spec.nodes * rails;
   const int leaf0 = devices + (rails > 1 ? spec.nodes : 0), spine0 = leaf0 + pods * rails;
   GraphDraft draft;
-  draft.vertices = spine0 + (pods > 1 ? rails : 0);
+  const bool shared = spec.spines > 0, climbs = shared || pods > 1;
+  const int spines = shared ? spec.spines : rails;
+  draft.vertices = spine0 + (climbs ? spines : 0);
   for (int device = 0; device < devices; ++device) {
     const int node = device / rails, rail = device % rails;
     if (rails > 1) add_both(draft, device, devices + node, spec.intra.bandwidth_Bps, spec.intra.latency_s / 2);
@@ -63,8 +68,11 @@ GraphDraft build_rail_optimized(const TopologySpec& spec) {
     add_both(draft, device, leaf, spec.inter.bandwidth_Bps, spec.inter.latency_s / 2);
   }
   const double uplink_Bps = spec.inter.bandwidth_Bps * per_leaf / spec.oversubscription;
-  for (int leaf = 0; pods > 1 && leaf < pods * rails; ++leaf) {
-    add_both(draft, leaf0 + leaf, spine0 + leaf % rails, uplink_Bps, spec.inter.latency_s);
+  for (int leaf = 0; climbs && leaf < pods * rails; ++leaf) {
+    for (int s = 0; shared && s < spines; ++s) {
+      add_both(draft, leaf0 + leaf, spine0 + s, uplink_Bps / spines, spec.inter.latency_s);
+    }
+    if (!shared) add_both(draft, leaf0 + leaf, spine0 + leaf % rails, uplink_Bps, spec.inter.latency_s);
   }
   return draft;
 }

@@ -68,8 +68,9 @@ class TapeBuilder {
       const double bytes = t.bytes_per_token * r_.tokens;
       const bool drops = (rebuilds() && !t.block_input) || (r_.recompute == Recompute::Selective && t.attention_scores);
       const double kept = drops ? 0 : bytes / (t.block_input && splits_input ? c_.tp : 1);
-      kept_.push_back(declare(t.op, t.tensor, kept, MemoryCategory::Activations));
-      again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : bytes - kept, MemoryCategory::Temporaries));
+      const double host = kept * r_.on_host;
+      kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
+      again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : bytes - kept + host, MemoryCategory::Temporaries));
       if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
     }
     if (by_output()) declare_outputs();
@@ -161,7 +162,11 @@ class TapeBuilder {
   }
 
   void backward(bool input_only, Events& events) {
-    if (rebuilds()) forward(true, events);
+    if (rebuilds()) {
+      forward(true, events);
+    } else if (r_.on_host > 0) {
+      reload(events);
+    }
     std::vector<int> gradient(ops_.size(), kNone);  // of each op's output
     const std::size_t last = ops_.size() - 1;
     const bool ends_in_loss = ops_[last].kind == OpKind::CrossEntropy;
@@ -176,6 +181,12 @@ class TapeBuilder {
       backward_of(i, input_only, gradient, events);
     }
     give(events, residual);
+  }
+
+  void reload(Events& events) const {
+    for (std::size_t k = 0; k < saved_.size(); ++k) {
+      if (r_.recompute != Recompute::Selective || !saved_[k].attention_scores) take(events, again_[k]);
+    }
   }
 
   double block_width() const { return layouts_.back().output_elements; }

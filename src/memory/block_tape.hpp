@@ -46,6 +46,7 @@ struct TapeRules {
   Recompute recompute = Recompute::None;
   bool partition_block_input = false;
   std::vector<double> dropped_outputs;    // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
+  double on_host = 0;                     // share of what is kept that waits for backward in the host's memory
   double logits_peak_bytes = 6;           // per logit, logits included (memory/temporaries.hpp)
   bool gather_buffers = false;            // gathered inputs of column matmuls lie in a persistent buffer
   bool weight_gradients = true;           // a matmul's backward makes a working-type gradient before it is accumulated

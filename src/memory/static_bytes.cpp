@@ -1,14 +1,11 @@
 #include "memory/static_bytes.hpp"
 
+#include "compute/optimizer.hpp"
 #include "error.hpp"
 
 namespace dts {
 
 namespace {
-
-double moments(Optimizer optimizer) {
-  return optimizer == Optimizer::Adam ? 2 : optimizer == Optimizer::Momentum ? 1 : 0;
-}
 
 StateBytes share(double parameters, double shards, const StateRecipe& recipe, int zero) {
   const auto divided_from = [&](int stage, double bytes) { return parameters * bytes / (zero >= stage ? shards : 1); };
@@ -17,6 +14,16 @@ StateBytes share(double parameters, double shards, const StateRecipe& recipe, in
 }
 
 }  // namespace
+
+double moment_bytes(Optimizer optimizer) noexcept {
+  switch (optimizer) {
+    case Optimizer::Adam: return 8;
+    case Optimizer::Adam8bit: return 2 * kEightBitMomentBytes;
+    case Optimizer::Momentum:
+    case Optimizer::Muon: return 4;
+    default: return 0;
+  }
+}
 
 StateRecipe state_recipe(DType precision, Optimizer optimizer, const StateFacts& facts) {
   const double full = precision == DType::FP64 ? 8 : 4;
@@ -28,7 +35,8 @@ StateRecipe state_recipe(DType precision, Optimizer optimizer, const StateFacts&
   recipe.gradient_bytes = facts.gradients == GradientStorage::Fp32 || facts.fp32_shards ? full : working;
   if (mixed && facts.gradients == GradientStorage::Both) recipe.gradient_bytes = working + full;
   const bool master = mixed && !facts.fp32_shards;
-  recipe.optimizer_bytes = full * (moments(optimizer) + (master ? 1 : 0) + (facts.fp32_gradient_shard ? 1 : 0));
+  const double moments = moment_bytes(optimizer) * (optimizer == Optimizer::Adam8bit ? 1 : full / 4);
+  recipe.optimizer_bytes = moments + full * ((master ? 1 : 0) + (facts.fp32_gradient_shard ? 1 : 0));
   recipe.bucket_bytes = facts.dp_buckets ? working : 0;
   return recipe;
 }

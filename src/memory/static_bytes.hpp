@@ -15,6 +15,10 @@ enum class GradientStorage {
   Both,     // working-type gradients beside an fp32 accumulator
 };
 
+// Bytes of the update rule's moments per parameter, fp32 unless they are 8-bit; Adafactor's factors round to none. Muon:
+// of a matrix it orthogonalises.
+double moment_bytes(Optimizer optimizer) noexcept;
+
 struct StateFacts {
   GradientStorage gradients = GradientStorage::Working;
   bool fp32_shards = false;           // stored weights are fp32 and cast when used (FSDP mixed precision)

@@ -45,8 +45,12 @@ double local_attention_buffer_bytes(double tokens, double seq_len, double heads,
   return tokens * seq_len * heads / tp * activation_bytes;
 }
 
-double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes) {
-  return block_parameters * (4 * working_bytes + 4) + root_parameters * working_bytes;
+double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes, int ahead) {
+  return block_parameters * ((3 + ahead) * working_bytes + 4) + root_parameters * working_bytes;
+}
+
+double fsdp_unsharded_bytes(double parameters, double block_parameters, double working_bytes) {
+  return parameters * working_bytes + block_parameters * (2 * working_bytes + 4);
 }
 
 double optimizer_gather_bytes(double parameters, double dp, double working_bytes) {

@@ -40,9 +40,13 @@ double p2p_buffer_bytes(double boundary_bytes, int pp, int vpp);
 // Persistent score input buffer of Megatron's own (non-TE) attention: activation_bytes * b * (a / tp) * s^2 / cp.
 double local_attention_buffer_bytes(double tokens, double seq_len, double heads, int tp, double activation_bytes = 2);
 
-// FSDP2 around one block: two unsharded copies (prefetch), a gather copy and a gradient in the working type, and the
-// fp32 reduce-scatter input: 12 B per block parameter in 16 bits. The root group (embedding and head) stays unsharded.
-double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes = 2);
+// FSDP2 around one block: unsharded copies of it and of the `ahead` prefetched ones, a gather copy and a gradient in the
+// working type, and the fp32 reduce-scatter input: 12 B per block parameter in 16 bits with one ahead. The root group
+// (embedding and head) stays unsharded.
+double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes = 2, int ahead = 1);
+
+// FSDP whose parameters stay unsharded after forward: all of them, and the copies and gradients around one block.
+double fsdp_unsharded_bytes(double parameters, double block_parameters, double working_bytes = 2);
 
 // Optimizer step of nanotron's ZeRO-1: flattened all-gather output and input, per local parameter.
 double optimizer_gather_bytes(double parameters, double dp, double working_bytes = 2);

@@ -34,8 +34,10 @@ std::string divisors_hint(const std::string& axis, long long n, long long failed
 
 void for_each_op(const ModelSpec& model, const std::function<void(const Op&)>& visit) {
   for (const Op& op : model.stem.ops) visit(op);
-  for (const LayerRun& run : model.layers) {
-    for (const Op& op : run.block.ops) visit(op);
+  for (const auto* runs : {&model.encoder, &model.layers, &model.prediction}) {
+    for (const LayerRun& run : *runs) {
+      for (const Op& op : run.block.ops) visit(op);
+    }
   }
   for (const Op& op : model.head.ops) visit(op);
 }
@@ -43,7 +45,11 @@ void for_each_op(const ModelSpec& model, const std::function<void(const Op&)>& v
 class LayoutChecker {
  public:
   LayoutChecker(const ModelSpec& model, const Strategy& s, long long devices, double seq_len)
-      : model_(model), s_(s), devices_(devices), seq_len_(seq_len) {}
+      : model_(model), s_(s), devices_(devices), seq_len_(seq_len) {
+    for (const LayerRun& run : model.encoder) {
+      for (const Op& op : run.block.ops) encoders_.insert(&op);
+    }
+  }
 
   void run() {
     if (degrees()) {
@@ -140,11 +146,15 @@ class LayoutChecker {
     };
     double experts = 0;
     for_each_op(model_, [&](const Op& op) {
-      if (op.kind == OpKind::Attention && s_.tp > 1) {
+      if ((op.kind == OpKind::Attention || op.kind == OpKind::Scan) && s_.tp > 1) {
         divides("tp", s_.tp, op.heads, "attention heads");
-        divides("tp", s_.tp, op.kv_heads, "kv heads");
+        divides("tp", s_.tp, op.kv_heads, op.kind == OpKind::Scan ? "state groups" : "kv heads");
       }
-      if (op.kind == OpKind::Attention && s_.cp > 1) context(op, reported);
+      if (op.kind == OpKind::Attention && s_.cp > 1 && !encoders_.count(&op)) context(op, reported);
+      if (op.kind == OpKind::Scan && s_.cp > 1) {
+        check_.require(std::fmod(op.heads, static_cast<double>(s_.tp) * s_.cp) == 0, "strategy.cp", std::to_string(s_.cp),
+                       "cp * tp to divide the " + number_text(op.heads) + " heads of " + op.name);
+      }
       // Vocabularies are padded to a multiple of tp, so only inner features are checked.
       if (op.sharding == Sharding::Row && op.kind == OpKind::Matmul) divides("tp", s_.tp, op.in_features, "features of " + op.name);
       if (op.kind == OpKind::GroupedMatmul) {
@@ -176,7 +186,7 @@ class LayoutChecker {
          "a divisor or a multiple of the " + std::to_string(kv_heads) + " kv heads of a tensor-parallel rank",
          "use cp_comm=\"p2p\" or another cp");
     const bool ring = split < s_.cp && s_.cp_comm != ContextComm::AllGather;
-    rule(!ring || op.window == 0, "p2p", "all_gather or a2a for the sliding window of " + op.name,
+    rule(!ring || (op.window == 0 && op.chunk == 0), "p2p", "all_gather or a2a for the sliding window or chunks of " + op.name,
          "use cp_comm=\"all_gather\"");
   }
 
@@ -184,6 +194,7 @@ class LayoutChecker {
   const Strategy& s_;
   long long devices_;
   double seq_len_;
+  std::set<const Op*> encoders_;  // their tokens are not split
   Checker check_;
 };
 

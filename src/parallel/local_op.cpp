@@ -53,6 +53,7 @@ class BlockLowering {
     if (s_.tp > 1) tensor_parallel(op, from, local);
     if (op.kind == OpKind::Dispatch || op.kind == OpKind::Combine) lower_exchange(s_, local);
     if (op.kind == OpKind::Attention && s_.cp > 1) context_parallel(op, local);
+    if (op.kind == OpKind::Scan && s_.cp > 1) exchange_heads(op, local);
     return local;
   }
 
@@ -102,6 +103,7 @@ class BlockLowering {
       weight_share *= s_.ep;
     }
     local.parameters = parameter_count(op) / weight_share;
+    local.feature_share = op.sharding == Sharding::Expert ? 1 / etp : 1 / weight_share;
   }
 
   double activation(double features) const { return s_.tokens * features * s_.activation_bytes; }
@@ -138,6 +140,11 @@ class BlockLowering {
       local.forward_after.push_back({sp ? Kind::ReduceScatter : Kind::AllReduce, Axis::TP, bytes});
       if (sp) local.backward_before.push_back(gather(op, op.out_features, local.grad_cast_share));
     }
+    if (op.gathers_output) {
+      const double bytes = activation(op.out_features);
+      local.forward_after.push_back({Kind::AllGather, Axis::TP, bytes});
+      local.backward_before.push_back({Kind::ReduceScatter, Axis::TP, bytes});
+    }
     if (op.kind == OpKind::CrossEntropy && op.sharding == Sharding::Heads) {
       for (int i = 0; i < 3; ++i) {  // maximum, predicted logit and sum of exponentials, fp32 per token
         local.forward_after.push_back({Kind::AllReduce, Axis::TP, 4 * s_.tokens});
@@ -164,6 +171,16 @@ class BlockLowering {
     local.sequence_split = across;
     local.gathered_keys = s_.gather_keys;
     if (across > 1) s_.gather_keys ? gather_keys(keys * across, values * across, local) : ring(keys + values, local);
+  }
+
+  // A recurrence runs over the whole sequence: heads are exchanged for it and back (Megatron-Core
+  // ssm/mamba_context_parallel.py), whatever attention does.
+  void exchange_heads(const Op& op, LocalOp& local) const {
+    const double in = activation(local.in), out = activation(op.heads / s_.tp * op.v_head_dim);
+    local.forward_before.push_back({Kind::AllToAll, Axis::CP, in});
+    local.forward_after.push_back({Kind::AllToAll, Axis::CP, out});
+    local.backward_before.push_back({Kind::AllToAll, Axis::CP, out});
+    local.backward_after.push_back({Kind::AllToAll, Axis::CP, in});
   }
 
   static void gather_keys(double keys, double values, LocalOp& local) {
@@ -213,17 +230,29 @@ LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, const Framewor
   return sizes;
 }
 
+LocalSizes encoder_sizes(const ModelSpec& model, const Block& block, const Strategy& s, const FrameworkProfile& profile,
+                         double seq_len) {
+  LocalSizes sizes = local_sizes(model, s, profile, seq_len);
+  if (block.tokens_per_sample > 0) sizes.seq_len = block.tokens_per_sample;
+  sizes.tokens = s.micro_batch * sizes.seq_len;
+  sizes.cp = sizes.head_split = 1;
+  sizes.gather_keys = false;
+  return sizes;
+}
+
 std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes) {
   BlockLowering lowering(sizes);
   std::vector<LocalOp> ops;
   ops.reserve(block.ops.size());
-  std::unordered_map<std::string, Layout> layouts;
-  Layout previous = Layout::Tokens;
+  std::unordered_map<std::string, const Op*> earlier;
+  const Op* previous = nullptr;
   for (const Op& op : block.ops) {
-    const Layout from = op.input.empty() ? previous : op.input == kBlockInput ? Layout::Tokens : layouts.at(op.input);
-    ops.push_back(lowering.lower(op, from));
-    previous = produced(op);
-    layouts.emplace(op.name, previous);
+    const Op* source = op.input.empty() ? previous : op.input == kBlockInput ? nullptr : earlier.at(op.input);
+    ops.push_back(lowering.lower(op, source ? produced(*source) : Layout::Tokens));
+    const bool written = source && (source->kind == OpKind::Norm || source->kind == OpKind::Activation);
+    ops.back().fresh_input = written && (ops.back().forward_before.empty() || sizes.cast_bytes > 0);
+    earlier.emplace(op.name, &op);
+    previous = &op;
   }
   return ops;
 }

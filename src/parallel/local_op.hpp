@@ -49,9 +49,11 @@ struct LocalOp {
   std::vector<double> expert_rows;  // of that rank, per local expert; empty = equal
   double permuted_rows = 0;     // Dispatch, Combine: rows read and written in memory
   double parameters = 0;        // on this rank
+  double feature_share = 1;     // of the whole op's features
   bool expert_weights = false;  // reduced over edp instead of dp * cp
   double sequence_split = 1;    // context-parallel ranks that share this attention's sequence
   bool gathered_keys = false;   // each holds all keys; otherwise they arrive one rank's at a time
+  bool fresh_input = false;     // written by a norm or an activation just before
   double cast_share = 1, grad_cast_share = 1;  // of its input and output gradient, cast here before they are gathered
 
   double busy_rows() const noexcept { return rows * load; }
@@ -84,6 +86,10 @@ struct LocalSizes {
 
 LocalSizes local_sizes(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile,
                        double seq_len);
+
+// An encoder's own tokens; context parallelism does not split them (Megatron-LM examples/multimodal).
+LocalSizes encoder_sizes(const ModelSpec& model, const Block& block, const Strategy& strategy,
+                         const FrameworkProfile& profile, double seq_len);
 
 // The result refers into `block`, which must outlive it.
 std::vector<LocalOp> lower_block(const Block& block, const LocalSizes& sizes);

@@ -13,6 +13,7 @@ void check_profile(const FrameworkProfile& p) {
   field("memory_pass_factor", p.memory_pass_factor);
   field("cross_entropy_bytes", p.cross_entropy_bytes);
   field("logits_peak_bytes", p.logits_peak_bytes);
+  field("permute_passes", p.permute_passes);
   field("grad_reduce_bytes", p.grad_reduce_bytes);
   check.require(p.main_grad_bytes == 2 || p.main_grad_bytes == 4, "framework " + p.name + ".main_grad_bytes",
                 number_text(p.main_grad_bytes), "2 (16-bit gradients) or 4 (an fp32 buffer)");
@@ -24,7 +25,15 @@ void check_profile(const FrameworkProfile& p) {
   field("workspace_bytes", p.workspace_bytes);
   field("context_bytes", p.context_bytes);
   field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
-  check.positive("framework " + p.name + ".bucket_parameters", p.bucket_parameters);
+  check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple", number_text(p.vocabulary_multiple),
+                "a number >= 1");
+  field("bucket_parameters", p.bucket_parameters);
+  field("first_bucket_parameters", p.first_bucket_parameters);
+  field("param_gather_ahead", p.param_gather_ahead);
+  field("fsdp_reductions_in_flight", p.fsdp_reductions_in_flight);
+  field("fsdp_unsharded_stages", p.fsdp_unsharded_stages);
+  check.require(p.host_update_efficiency > 0 && p.host_update_efficiency <= 1,
+                "framework " + p.name + ".host_update_efficiency", number_text(p.host_update_efficiency), "above 0, at most 1");
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");
   check.require(p.tp_overlap != TpOverlap::AsyncTp || p.compiled_blocks, "framework " + p.name + ".tp_overlap", "async_tp",

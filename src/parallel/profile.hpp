@@ -24,9 +24,18 @@ enum class TpOverlap {
                 // memory)
 };
 
+// Key and value heads fewer than the tensor-parallel ranks: an error; copied with their weights to the ranks that share
+// them; or split all the same and gathered, with the queries beside them, after the projection (Megatron-Core attention.py).
+enum class KvHeads { Refuse, Replicate, Gather };
+
+// When FSDP's backward gathers the next unit (torch BackwardPrefetch): before this one's compute; after it, before its
+// reduction; or when it is reached, behind that reduction.
+enum class BackwardPrefetch { Pre, Post, None };
+
 struct FrameworkProfile {
   std::string name = "generic";
   SelectiveRule selective = SelectiveRule::CoreAttention;
+  bool recompute_stops_early = false;  // full recomputation leaves out what no saved tensor depends on
 
   // Kernels
   bool flash_attention = true;         // false: unfused batched matmuls and softmax
@@ -39,26 +48,38 @@ struct FrameworkProfile {
 
   // Tensor and expert parallel
   TpOverlap tp_overlap = TpOverlap::Bulk;
+  KvHeads kv_heads_below_tp = KvHeads::Replicate;
+  double vocabulary_multiple = 1;      // the vocabulary is padded to a multiple of this times tp
 
   // 8- and 4-bit matmuls
   bool cached_casts = true;          // inputs are kept cast for backward and, below ZeRO-3, weights cast once a step;
                                      // false: both at each use
+  bool fused_casts = false;          // norms and activations write the narrow copy themselves, where the scale is known
+                                     // before all of a tensor is (not Tensorwise, Blockwise and 4-bit)
   bool cast_before_gather = false;   // what sequence parallelism gathers for a matmul travels in its narrow type
   bool cast_parameters = false;      // ZeRO gathers matmul weights in the narrow type, cast by their owner
 
   Dispatcher moe_dispatcher = Dispatcher::AllToAll;  // where the strategy names none
+  double permute_passes = 1;           // bytes moved to order rows by expert over those of one pass each way
   bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
   // Data parallel
   double grad_reduce_bytes = 4;        // bytes per gradient element on the wire
   double main_grad_bytes = 4;          // bytes per parameter of the gradient buffer: 2 or 4
   double grad_accumulate_bytes = 8;    // bytes moved per weight and micro-batch to accumulate
-  double bucket_parameters = 40e6;     // gradients reduced together, at least
+  double bucket_parameters = 40e6;     // gradients reduced together, at least, from the model's end; 0 = a block's
   double bucket_parameters_per_rank = 0;  // ... and at least this many times the data-parallel size
+  double first_bucket_parameters = 0;  // of the first bucket to be full; 0 = as the others
+  bool bucket_first_stage_only = false;  // every chunk but the first of pipeline rank 0 is one bucket
+  bool buckets_without_overlap = false;  // false: what does not overlap is one bucket
+  bool reduce_to_owner = false;        // ZeRO-1 and 2: a reduction to each owner of a slice, no reduce-scatter
+  int param_gather_ahead = 1;          // buckets or FSDP units gathered ahead of the one in use; 0 = all at once
   bool fsdp_reduce_every_micro_batch = true;
   bool reshard_after_forward = true;   // FSDP gathers parameters again for backward
-  bool fsdp_gather_before_reduce = true;  // backward prefetch; false: the gather waits behind the reduction
-  bool fsdp_keeps_under_pp = false;    // with pipeline stages FSDP gathers once and reduces once a step
+  BackwardPrefetch fsdp_backward_prefetch = BackwardPrefetch::Pre;
+  int fsdp_reductions_in_flight = 0;   // compute waits for the one before so many; 0 = never
+  bool fsdp_keeps_under_pp = false;    // with pipeline stages FSDP keeps gathered parameters and reduces once a step
+  int fsdp_unsharded_stages = 0;       // ... of so many virtual stages of a rank, those it needs next; 0 = of all
 
   // Pipeline transfers
   bool p2p_blocking = false;              // ranks wait for them, one chunk a rank (1F1B, GPipe)
@@ -68,6 +89,7 @@ struct FrameworkProfile {
 
   // Optimizer
   double optimizer_bytes = 34;         // bytes moved per owned parameter by the update
+  double host_update_efficiency = 0.43;  // of the host's memory bandwidth, by an update on the host
 
   // Host
   double host_forward_s_per_op = 10e-6;
@@ -82,6 +104,7 @@ struct FrameworkProfile {
   bool gradient_buckets = false;        // working-type gradients stay in buckets beside the accumulated ones, dp > 1
   bool flat_weight_gather = false;      // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
   bool batch_first_attention = false;   // its output is transposed into a copy where a micro-batch holds several samples
+  bool narrow_parameters = false;       // weights of 8-bit matmuls are kept in that type alone, not beside 16-bit ones
   bool score_buffer = false;            // unfused attention keeps a persistent buffer of the scores' size
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
   bool compiled_blocks = false;         // the partitioner drops outputs that no backward needs (the block's own)

@@ -8,9 +8,14 @@ namespace dts {
 namespace {
 
 constexpr std::array<const char*, kAxisCount> kAxisNames = {"tp", "cp", "dp", "pp", "ep", "etp", "edp", "dp_cp",
-                                                         "cp_heads", "cp_sequence"};
+                                                         "cp_heads", "cp_sequence",
+                                                         "dp_shard", "dp_replica", "dp_reshard", "edp_shard",
+                                                         "edp_replica", "edp_reshard"};
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
+
+bool is_part(Axis axis) { return at(axis) >= at(Axis::DP_SHARD); }
+Axis whole_of(Axis part) { return at(part) >= at(Axis::EDP_SHARD) ? Axis::EDP : Axis::DP_CP; }
 
 bool is_expert(Axis axis) { return axis == Axis::EP || axis == Axis::ETP || axis == Axis::EDP; }
 
@@ -33,6 +38,32 @@ std::vector<Axis> parse_rank_order(const std::string& order) {
   return axes.size() == known.size() ? axes : std::vector<Axis>{};
 }
 
+namespace {
+
+// Groups that shard states, and those that keep parameters between forward and backward.
+void check_shards(Checker& check, const Strategy& s, long long expert_copies) {
+  const long long copies = static_cast<long long>(s.dp) * s.cp, replicas = s.dp_replicas;
+  if (!check.at_least("strategy.dp_replicas", s.dp_replicas, 1)) return;
+  check.require(replicas == 1 || s.zero > 0, "strategy.dp_replicas", std::to_string(replicas),
+                "1 without sharded states: every rank is a replica", "use zero=1, 2 or 3");
+  if (!check.require(copies % replicas == 0, "strategy.dp_replicas", std::to_string(replicas),
+                     "a divisor of dp * cp = " + std::to_string(copies))) return;
+  if (!check.require(s.ep == 1 || expert_copies % replicas == 0, "strategy.dp_replicas", std::to_string(replicas),
+                     "a divisor of the " + std::to_string(expert_copies) + " copies of an expert")) return;
+  const long long group = s.reshard_after_forward;
+  check.require(group >= -1, "strategy.reshard_after_forward", std::to_string(group), "-1 (the framework's), 0, 1 or a group size");
+  check.require(group < 0 || s.zero == 3, "strategy.reshard_after_forward", std::to_string(group),
+                "nothing unless parameters are sharded", "use zero=3");
+  check.require(group <= 1 || copies / replicas % group == 0, "strategy.reshard_after_forward", std::to_string(group),
+                "a divisor of the " + std::to_string(copies / replicas) + " ranks that shard parameters");
+  const long long expert_shards = expert_copies / replicas;
+  check.require(group <= 1 || s.ep == 1 || expert_shards % group == 0 || group % expert_shards == 0,
+                "strategy.reshard_after_forward", std::to_string(group),
+                "a divisor or a multiple of the " + std::to_string(expert_shards) + " ranks that shard an expert");
+}
+
+}  // namespace
+
 void check_grid(Checker& check, const Strategy& s) {
   bool counts = true;
   const auto one = [&](const char* name, int value) { counts &= check.at_least(std::string("strategy.") + name, value, 1); };
@@ -49,8 +80,10 @@ void check_grid(Checker& check, const Strategy& s) {
     return;
   }
   const long long ranks = static_cast<long long>(s.tp) * s.cp * s.dp, expert = static_cast<long long>(s.ep) * s.etp;
-  check.require(ranks % expert == 0, "strategy.ep * etp", std::to_string(expert),
-                "a divisor of tp * cp * dp = " + std::to_string(ranks));
+  if (check.require(ranks % expert == 0, "strategy.ep * etp", std::to_string(expert),
+                    "a divisor of tp * cp * dp = " + std::to_string(ranks))) {
+    check_shards(check, s, ranks / expert);
+  }
 }
 
 RankGrid::RankGrid(const Strategy& s) {
@@ -68,7 +101,19 @@ RankGrid::RankGrid(const Strategy& s) {
   size_[at(Axis::DP_CP)] = s.dp * s.cp;
   size_[at(Axis::CP_HEADS)] = head_split(s);
   size_[at(Axis::CP_SEQUENCE)] = s.cp / head_split(s);
-  stride_[at(Axis::DP_CP)] = 1;
+  for (Axis axis : {Axis::DP_CP, Axis::DP_SHARD, Axis::DP_REPLICA, Axis::DP_RESHARD, Axis::EDP_SHARD, Axis::EDP_REPLICA,
+                    Axis::EDP_RESHARD}) {
+    stride_[at(axis)] = 1;
+  }
+  const auto cut = [&](Axis whole, Axis shard, Axis replica, Axis reshard) {
+    const bool divides = size(whole) % s.dp_replicas == 0;  // always for groups that hold parameters
+    size_[at(replica)] = divides ? s.dp_replicas : 1;
+    size_[at(shard)] = size(whole) / size(replica);
+    const int wanted = s.reshard_after_forward > 1 ? std::min(s.reshard_after_forward, size(shard)) : size(shard);
+    size_[at(reshard)] = size(shard) % wanted == 0 ? wanted : size(shard);
+  };
+  cut(Axis::DP_CP, Axis::DP_SHARD, Axis::DP_REPLICA, Axis::DP_RESHARD);
+  cut(Axis::EDP, Axis::EDP_SHARD, Axis::EDP_REPLICA, Axis::EDP_RESHARD);
   int dense = 1, expert = 1;
   const auto place = [&](Axis axis, int& stride) {
     stride_[at(axis)] = stride;
@@ -105,6 +150,10 @@ int RankGrid::coordinate(int rank, Axis axis) const noexcept {
 
 std::vector<int> RankGrid::group(int rank, Axis axis) const {
   if (axis == Axis::DP_CP) return gradient_group(rank);
+  if (is_part(axis)) {
+    const std::vector<int> whole = group(rank, whole_of(axis));
+    return part(whole, static_cast<int>(std::find(whole.begin(), whole.end(), rank) - whole.begin()), axis);
+  }
   const int first = place_of(rank, axis) - coordinate(rank, axis) * stride_[at(axis)];
   std::vector<int> ranks(static_cast<std::size_t>(size(axis)));
   for (std::size_t i = 0; i < ranks.size(); ++i) {
@@ -116,12 +165,30 @@ std::vector<int> RankGrid::group(int rank, Axis axis) const {
 std::vector<std::vector<int>> RankGrid::groups(Axis axis) const {
   std::vector<std::vector<int>> all;
   all.reserve(static_cast<std::size_t>(world_ / size(axis)));
+  if (is_part(axis)) {
+    for (const std::vector<int>& whole : groups(whole_of(axis))) {
+      const bool across = axis == Axis::DP_REPLICA || axis == Axis::EDP_REPLICA;
+      const int parts = static_cast<int>(whole.size()) / size(axis);
+      for (int i = 0; i < parts; ++i) all.push_back(part(whole, across ? i : i * size(axis), axis));
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }
   for (int rank = 0; rank < world_; ++rank) {
     const bool first = axis == Axis::DP_CP ? coordinate(rank, Axis::DP) == 0 && coordinate(rank, Axis::CP) == 0
                                            : coordinate(rank, axis) == 0;
     if (first) all.push_back(group(rank, axis));
   }
   return all;
+}
+
+std::vector<int> RankGrid::part(const std::vector<int>& whole, int index, Axis axis) const {
+  const int width = size(axis), parts = static_cast<int>(whole.size()) / width;
+  const bool across = axis == Axis::DP_REPLICA || axis == Axis::EDP_REPLICA;
+  const int first = across ? index % parts : index / width * width;
+  std::vector<int> ranks;
+  for (int i = 0; i < width; ++i) ranks.push_back(whole[static_cast<std::size_t>(first + i * (across ? parts : 1))]);
+  return ranks;
 }
 
 std::vector<int> RankGrid::gradient_group(int rank) const {

@@ -13,9 +13,14 @@
 namespace dts {
 
 // DP_CP is the gradient group: context-parallel ranks hold the same weights, so gradients are reduced over both.
+// It and EDP are cut into neighbours that shard states (_SHARD), the ranks across those that hold the same shard
+// (_REPLICA), and neighbours among which FSDP keeps parameters between forward and backward (_RESHARD).
 // CP_HEADS and CP_SEQUENCE factor cp: neighbours that exchange heads, and the ranks across them that share a sequence.
-enum class Axis { TP, CP, DP, PP, EP, ETP, EDP, DP_CP, CP_HEADS, CP_SEQUENCE };
-inline constexpr std::size_t kAxisCount = 10;
+enum class Axis {
+  TP, CP, DP, PP, EP, ETP, EDP, DP_CP, CP_HEADS, CP_SEQUENCE,
+  DP_SHARD, DP_REPLICA, DP_RESHARD, EDP_SHARD, EDP_REPLICA, EDP_RESHARD
+};
+inline constexpr std::size_t kAxisCount = 16;
 const char* name_of(Axis axis) noexcept;
 
 class RankGrid {
@@ -23,6 +28,11 @@ class RankGrid {
   explicit RankGrid(const Strategy& strategy);  // throws ConfigError, see check_grid
 
   int world() const noexcept { return world_; }
+  // Groups that shard states: the whole gradient group, or its parts between replicas.
+  Axis shard_axis(bool expert) const noexcept {
+    if (size(Axis::DP_REPLICA) == 1) return expert ? Axis::EDP : Axis::DP_CP;
+    return expert ? Axis::EDP_SHARD : Axis::DP_SHARD;
+  }
   int size(Axis axis) const noexcept { return size_[static_cast<std::size_t>(axis)]; }
   int coordinate(int rank, Axis axis) const noexcept;
   // Ranks that differ from `rank` only along the axis, in axis order.
@@ -32,6 +42,8 @@ class RankGrid {
 
  private:
   std::vector<int> gradient_group(int rank) const;
+  // The part of a gradient group that holds its member at `index`.
+  std::vector<int> part(const std::vector<int>& whole, int index, Axis axis) const;
   // Expert axes count the ranks of one stage; these convert between a rank and its place in its stage.
   int place_of(int rank, Axis axis) const noexcept;
   int rank_at(int place, int like, Axis axis) const noexcept;

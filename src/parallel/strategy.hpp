@@ -14,7 +14,12 @@ enum class Recompute { None, Selective, Full };
 enum class PipelineSchedule {
   OneFOneB, GPipe, LoopedBfs, ZbH1, ZbH2, Zb1p, Zb2p, ZbV, VHalf, VMin, DualPipe, DualPipeV, Hanayo
 };
-enum class Optimizer { SGD, Momentum, Adam };
+// Adam8bit: moments quantised by blocks (bitsandbytes). Muon: matrices of the layers; all else follows Adam.
+enum class Optimizer { SGD, Momentum, Adam, Adam8bit, Adafactor, Muon };
+// Adam's kernels: the framework's own, one fused pass, or PyTorch's foreach passes.
+enum class OptimizerKernels { Framework, Fused, Foreach };
+// Muon on matrices that tensor parallelism splits: each part by itself, gathered first, or products summed over the ranks.
+enum class MuonTp { Blockwise, Duplicated, Distributed };
 // How attention sees keys and values of the other context-parallel ranks: a ring of transfers, gathered before it, heads
 // exchanged for sequence (Ulysses), or heads exchanged within groups of `cp_a2a` ranks and a ring across them.
 enum class ContextComm { P2P, AllGather, A2A, A2AP2P };
@@ -22,6 +27,12 @@ enum class ContextComm { P2P, AllGather, A2A, A2AP2P };
 enum class PipelineTransfers { Framework, Overlapped, Blocking };
 // Scaling of 8-bit matmuls: per tensor from its current or from past maxima, per 1x128 or per 1x32 block.
 enum class Fp8Recipe { Tensorwise, Delayed, Blockwise, MXFP8 };
+// 8-bit integers: all three products of a matmul with a scale per row of what is summed over (torchao), or the weight
+// gradient in 16 bits (SwitchBack, arXiv:2304.13013).
+enum class Int8Recipe { Rowwise, SwitchBack };
+
+// Type in which gradients are accumulated and reduced.
+enum class GradDType { Framework, BF16, FP32 };
 
 struct Strategy {
   int dp = 1, tp = 1, pp = 1, vpp = 1, cp = 1, ep = 1, etp = 1;
@@ -32,12 +43,23 @@ struct Strategy {
   Recompute recompute = Recompute::None;
   PipelineSchedule schedule = PipelineSchedule::OneFOneB;
   Optimizer optimizer = Optimizer::Adam;
+  OptimizerKernels optimizer_kernels = OptimizerKernels::Framework;
+  MuonTp muon_tp = MuonTp::Blockwise;
   DType precision = DType::BF16;  // of the matmuls; activations are stored in 2 bytes below fp32
   Fp8Recipe fp8_recipe = Fp8Recipe::Tensorwise;
+  Int8Recipe int8_recipe = Int8Recipe::Rowwise;
   ContextComm cp_comm = ContextComm::P2P;
   int cp_a2a = 1;  // ranks that exchange heads under ContextComm::A2AP2P
   bool overlap_grad_reduce = true;
   bool overlap_param_gather = true;
+  // Data parallel. States are sharded over dp * cp / dp_replicas neighbouring ranks; gradients are reduced over the
+  // shards, then all-reduced between the replicas of them (HSDP; Megatron's distributed-optimizer instances).
+  int dp_replicas = 1;
+  int reshard_after_forward = -1;  // zero 3: -1 as the framework does, 0 no, 1 yes, n > 1 to groups of n ranks
+  GradDType grad_dtype = GradDType::Framework;
+  bool offload_optimizer = false;    // states and update on the host
+  bool offload_parameters = false;   // zero 3: shards on the host, copied to the device before each gather
+  double offload_activations = 0;    // share of what each block but a stage's last saves, kept on the host
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
 

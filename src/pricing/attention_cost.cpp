@@ -9,6 +9,9 @@ namespace dts {
 
 namespace {
 
+// Chunks that divide the work evenly are sequences of their own.
+bool chunked(const LocalOp& op, const LocalSizes& s) { return op.op->chunk > 0 && op.op->chunk < s.seq_len; }
+
 AttentionShape shape_of(const LocalOp& op, const LocalSizes& s, double queries, double keys, bool causal) {
   const Op& o = *op.op;
   return {s.samples, op.heads, op.kv_heads, queries, keys, o.qk_head_dim, o.v_head_dim, causal, o.window};
@@ -67,6 +70,11 @@ RingKernels OpTimer::ring_kernels_s(const LocalOp& op, bool backward) const {
 
 double OpTimer::attention_s(const LocalOp& op, bool backward) const {
   const double copies_s = exchange_copies_s(op);
+  if (chunked(op, sizes)) {
+    AttentionShape shape = shape_of(op, sizes, op.op->chunk, op.op->chunk, op.op->causal);
+    shape.batch *= sizes.seq_len / op.op->chunk / op.sequence_split;
+    return copies_s + attention_kernel_s(op, shape, backward);
+  }
   if (op.sequence_split == 1) {
     return copies_s + attention_kernel_s(op, shape_of(op, sizes, sizes.seq_len, sizes.seq_len, op.op->causal), backward);
   }

@@ -55,10 +55,11 @@ namespace {
 class BlockPricer {
  public:
   BlockPricer(const Block& block, const BlockContext& context, BlockRole role)
-      : c_(context), is_head_(role == BlockRole::Head), narrow_(bytes_of(context.precision) < 2 && !is_head_), sizes_(context.sizes),
-        timer_{c_.device, c_.profile, sizes_, is_head_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
-               quantise_recipe(c_.precision, c_.fp8_recipe)},
-        again_(recomputed_shares(block, role == BlockRole::Layer ? c_.recompute : Recompute::None, c_.profile)) {
+      : c_(context), is_head_(role == BlockRole::Head), is_layer_(role == BlockRole::Layer),
+        narrow_(bytes_of(context.precision) < 2 && !is_head_ && role != BlockRole::Encoder), sizes_(context.sizes),
+        timer_{c_.device, c_.profile, sizes_, !narrow_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
+               quantise_recipe(c_.precision, c_.fp8_recipe, c_.int8_recipe)},
+        again_(recomputed_shares(block, is_layer_ || role == BlockRole::Encoder ? c_.recompute : Recompute::None, c_.profile)) {
     if (narrow_ && c_.profile.cast_before_gather) sizes_.cast_bytes = operand_bytes(c_.precision);
     ops_ = lower_block(block, sizes_);
   }
@@ -88,8 +89,12 @@ class BlockPricer {
   void add(const LocalOp& op, double again) {
     const OpPasses passes = price_passes(op, c_, timer_, !is_head_);
     const bool attention = op.op->kind == OpKind::Attention;  // its passes know what context parallelism leaves of it
-    cost_.ops.push_back({op.op->name, attention ? passes.forward.compute_s : timer_.forward_s(op),
-                         attention ? passes.backward.compute_s : timer_.data_grad_s(op), timer_.weight_grad_s(op)});
+    OpCost kernels;
+    kernels.name = op.op->name;
+    kernels.forward_s = attention ? passes.forward.compute_s : timer_.forward_s(op);
+    kernels.data_grad_s = attention ? passes.backward.compute_s : timer_.data_grad_s(op);
+    kernels.weight_grad_s = timer_.weight_grad_s(op);
+    cost_.ops.push_back(std::move(kernels));
     cost_.forward.add(passes.forward);
     cost_.backward.add(passes.backward);
     cost_.data_grad.add(passes.data_grad);
@@ -119,17 +124,18 @@ class BlockPricer {
 
   bool owners_cast() const { return c_.zero > 0 && c_.profile.cast_parameters; }
 
-  double copies(const LocalOp& op) const {  // data-parallel ranks that hold the same weights
-    return c_.groups.grid().size(op.expert_weights ? Axis::EDP : Axis::DP_CP);
+  double shards(const LocalOp& op) const {  // data-parallel ranks that own a part of its weights each
+    return c_.groups.grid().size(op.expert_weights ? Axis::EDP_SHARD : Axis::DP_SHARD);
   }
 
   // Parameters that ZeRO-3 gathers anew have no copy that lasts.
   bool keeps_casts() const { return c_.profile.cached_casts && c_.zero < 3; }
 
-  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward.
+  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward; frozen weights that are
+  // kept cast once for all.
   void cast_weights(const LocalOp& op, double again) {
-    if (!is_cast(op)) return;
-    const double weights = op.parameters / (owners_cast() ? copies(op) : 1);
+    if (!is_cast(op) || (keeps_casts() && !op.op->trainable)) return;
+    const double weights = op.parameters / (owners_cast() ? shards(op) : 1);
     const bool every = !keeps_casts();
     const double cast_s = timer_.weight_cast_s(op, weights, every ? 1 : 2) / (every ? 1 : c_.micro_batches);
     add_kernel(cost_.forward, cast_s);
@@ -146,18 +152,30 @@ class BlockPricer {
 
   void count_parameters(const LocalOp& op) {
     (op.expert_weights ? cost_.expert_parameters : cost_.dense_parameters) += op.parameters;
-    if (op.op->trainable) (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += op.parameters;
+    OpCost& own = cost_.ops.back();
+    own.expert = op.expert_weights;
+    own.trainable = op.op->trainable ? op.parameters : 0;
+    (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += own.trainable;
+    if (is_layer_ && op.op->trainable && op.parameters > 0) note_matrix(op);
     if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
     const bool narrow_gather = is_cast(op) && owners_cast();
-    (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) +=
-        op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
+    own.gathered_bytes = op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
+    (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) += own.gathered_bytes;
     if (is_cast(op) && keeps_casts() && !owners_cast()) {
       cost_.cast_bytes += op.parameters * operand_bytes(c_.precision) * stored_directions(timer_.recipe);
     }
   }
 
+  void note_matrix(const LocalOp& op) {
+    if (op.op->kind != OpKind::Matmul && op.op->kind != OpKind::GroupedMatmul) return;
+    const Sharding s = op.op->sharding;
+    const bool row = s == Sharding::Row || s == Sharding::ExpertRow, column = s == Sharding::Column || s == Sharding::ExpertColumn;
+    const double split = row || column ? (op.expert_weights ? sizes_.etp : sizes_.tp) : 1;
+    cost_.matrices.push_back({row ? op.out : op.in, row ? op.in : op.out, split, op.local_experts, op.expert_weights});
+  }
+
   const BlockContext& c_;
-  bool is_head_, narrow_;
+  bool is_head_, is_layer_, narrow_;
   LocalSizes sizes_;
   OpTimer timer_;
   std::vector<double> again_;

@@ -22,12 +22,23 @@ struct PassCost {
   std::array<double, kAxisCount> comm_s{};     // collectives, overlapped or not
   std::array<double, kAxisCount> exposed_s{};  // their part that compute waits for
 
+  double own_s() const noexcept { return compute_s + host_s; }  // what no other rank decides
   void add(const PassCost& other);
 };
 
 struct OpCost {  // one op's kernels, for explanations and rooflines
   std::string name;
   double forward_s = 0, data_grad_s = 0, weight_grad_s = 0;
+  // Of its weights on this rank: those with gradients, and the bytes in which ZeRO gathers them.
+  double trainable = 0, gathered_bytes = 0;
+  bool expert = false;
+};
+
+// Equal weight matrices of one rank, as Muon sees them: `gram` x `summed` (compute/optimizer.hpp), of which tensor
+// parallelism splits the second `split` ways.
+struct WeightMatrix {
+  double gram = 0, summed = 0, split = 1, count = 1;
+  bool expert = false;
 };
 
 struct BlockCost {
@@ -43,6 +54,7 @@ struct BlockCost {
   double dense_gathered_bytes = 0, expert_gathered_bytes = 0;  // of all its parameters, as ZeRO gathers them
   double exchange_sm_share = 0;                        // multiprocessors that an expert exchange holds
   double cast_bytes = 0;                               // of the narrow copies of weights kept beside them
+  std::vector<WeightMatrix> matrices;                  // trained ones of a layer
   std::vector<OpCost> ops;
   std::vector<CollectiveCall> forward_calls, recompute_calls, backward_calls;  // what the passes send
 };
@@ -58,10 +70,11 @@ struct BlockContext {
   int zero = 0;
   double micro_batches = 1;
   bool split_backward = false;  // a schedule runs the halves of backward apart
+  Int8Recipe int8_recipe = Int8Recipe::Rowwise;
 };
 
-// Only layers are recomputed; the LM head and loss stay in 16 bits under fp8.
-enum class BlockRole { Stem, Layer, Head };
+// Layers and encoders are recomputed; encoders, the LM head and loss stay in 16 bits under 8- and 4-bit recipes.
+enum class BlockRole { Stem, Layer, Head, Encoder };
 BlockCost price_block(const Block& block, const BlockContext& context, BlockRole role);
 
 }  // namespace dts

@@ -8,18 +8,31 @@ namespace {
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
 
+// Parts of a gradient group that are the whole of it, or its shards again: the plan asks for those instead.
+bool repeats(const RankGrid& grid, Axis axis) {
+  switch (axis) {
+    case Axis::DP_SHARD: return grid.size(axis) == grid.size(Axis::DP_CP);
+    case Axis::EDP_SHARD: return grid.size(axis) == grid.size(Axis::EDP);
+    case Axis::DP_RESHARD: return grid.size(axis) == grid.size(Axis::DP_SHARD);
+    case Axis::EDP_RESHARD: return grid.size(axis) == grid.size(Axis::EDP_SHARD);
+    default: return false;
+  }
+}
+
 bool alike(const GroupSpan& a, const GroupSpan& b) {
   return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains && a.stride == b.stride;
 }
 
 }  // namespace
 
-GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid) : network_(network), grid_(grid) {
+GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid, const AxisKinds& kinds)
+    : network_(network), grid_(grid), kinds_(kinds) {
   for (std::size_t a = 0; a < kAxisCount; ++a) {
     const Axis axis = static_cast<Axis>(a);
-    if (grid.size(axis) < 2) continue;
+    if (grid.size(axis) < 2 || repeats(grid, axis)) continue;
     for (std::vector<int>& ranks : grid.groups(axis)) {
       RankGroup group = network.group(std::move(ranks));
+      group.kinds = kinds[a];
       const auto same = [&](const RankGroup& known) { return alike(known.span, group.span); };
       if (std::none_of(representatives_[a].begin(), representatives_[a].end(), same)) {
         representatives_[a].push_back(std::move(group));
@@ -35,7 +48,7 @@ CallPrice GroupPricer::price(const CollectiveCall& call) const {
   for (const RankGroup& group : representatives_[at(call.axis)]) {
     CallPrice price;
     if (call.kind == CollectiveKind::SendRecv) {
-      price = to_next(bytes, group.ranks);
+      price = to_next(bytes, group.ranks, group.kinds);
     } else {
       const CollectiveCost cost = call.copies.deduplicated() ? network_.exchange(bytes, call.copies, group)
                                                              : network_.cost(call.kind, bytes, group);
@@ -47,14 +60,14 @@ CallPrice GroupPricer::price(const CollectiveCall& call) const {
 }
 
 // Every member sends to the next one at once; the slowest pair decides.
-CallPrice GroupPricer::to_next(double bytes, const std::vector<int>& ranks) const {
+CallPrice GroupPricer::to_next(double bytes, const std::vector<int>& ranks, NodeKinds kinds) const {
   CallPrice slowest;
   std::vector<GroupSpan> seen;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
-    const RankGroup pair = network_.group({ranks[i], ranks[(i + 1) % ranks.size()]});
-    if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, pair.span); })) continue;
-    seen.push_back(pair.span);
-    const CollectiveCost cost = network_.cost(CollectiveKind::SendRecv, bytes, pair);
+    const RankGroup both = pair(ranks[i], ranks[(i + 1) % ranks.size()], kinds);
+    if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, both.span); })) continue;
+    seen.push_back(both.span);
+    const CollectiveCost cost = network_.cost(CollectiveKind::SendRecv, bytes, both);
     if (cost.time_s > slowest.seconds) slowest = {cost.time_s, cost.sms};
   }
   return slowest;
@@ -65,8 +78,18 @@ bool GroupPricer::within_domain(Axis axis) const noexcept {
   return std::all_of(groups.begin(), groups.end(), [](const RankGroup& group) { return group.span.domains == 1; });
 }
 
-double GroupPricer::seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const {
+RankGroup GroupPricer::pair(int a, int b, NodeKinds kinds) const {
+  RankGroup both = network_.group({a, b});
+  both.kinds = kinds;
+  return both;
+}
+
+double GroupPricer::among_s(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const {
   return ranks.size() < 2 || bytes <= 0 ? 0 : network_.cost(kind, bytes, network_.group(ranks)).time_s;
+}
+
+double GroupPricer::between_stages_s(CollectiveKind kind, double bytes, int a, int b) const {
+  return bytes <= 0 ? 0 : network_.cost(kind, bytes, pair(a, b, kinds_[at(Axis::PP)])).time_s;
 }
 
 double GroupPricer::slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from,
@@ -75,11 +98,11 @@ double GroupPricer::slowest_hop_s(double bytes, const std::vector<std::vector<in
   std::vector<GroupSpan> seen;
   double slowest = 0;
   for (const std::vector<int>& ranks : groups) {
-    const RankGroup pair = network_.group({ranks[from], ranks[to]});
-    if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, pair.span); })) continue;
-    seen.push_back(pair.span);
-    slowest = std::max(slowest, network_.cost(CollectiveKind::SendRecv, bytes, pair).time_s);
-    if (pair.span.domains > 1 && network_.uniform()) break;  // nothing is farther than another domain
+    const RankGroup both = pair(ranks[from], ranks[to], kinds_[at(Axis::PP)]);
+    if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, both.span); })) continue;
+    seen.push_back(both.span);
+    slowest = std::max(slowest, network_.cost(CollectiveKind::SendRecv, bytes, both).time_s);
+    if (both.span.domains > 1 && network_.uniform()) break;  // nothing is farther than another domain
   }
   return slowest;
 }

@@ -15,23 +15,30 @@ struct CallPrice {
   double sms = 0;  // multiprocessors its kernel holds meanwhile
 };
 
+// What tells ranks apart whose groups lie alike: the kinds of nodes that their group of each axis touches.
+using AxisKinds = std::array<NodeKinds, kAxisCount>;
+inline constexpr AxisKinds kOneKind{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
 class GroupPricer {
  public:
-  GroupPricer(const Interconnect& network, const RankGrid& grid);
+  GroupPricer(const Interconnect& network, const RankGrid& grid, const AxisKinds& kinds = kOneKind);
 
   CallPrice price(const CollectiveCall& call) const;
   double seconds(const CollectiveCall& call) const { return price(call).seconds; }
-  double seconds(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;
+  double among_s(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;  // any ranks
+  double between_stages_s(CollectiveKind kind, double bytes, int a, int b) const;  // two ranks of one pipeline
   // A transfer between two members of each group; the slowest group decides.
   double slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from, std::size_t to) const;
   bool within_domain(Axis axis) const noexcept;  // every group of the axis lies in one scale-up domain
   const RankGrid& grid() const noexcept { return grid_; }
 
  private:
-  CallPrice to_next(double bytes, const std::vector<int>& ranks) const;
+  CallPrice to_next(double bytes, const std::vector<int>& ranks, NodeKinds kinds) const;
+  RankGroup pair(int a, int b, NodeKinds kinds) const;
 
   const Interconnect& network_;
   const RankGrid& grid_;
+  AxisKinds kinds_;
   // Groups of one axis may lie differently on the nodes; the slowest decides, so each distinct span is priced.
   std::array<std::vector<RankGroup>, kAxisCount> representatives_;
 };

@@ -1,5 +1,7 @@
 #include "pricing/op_cost.hpp"
 
+#include <algorithm>
+
 #include "compute/attention.hpp"
 #include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
@@ -14,6 +16,8 @@ namespace dts {
 namespace {
 
 bool narrow(DType t) { return bytes_of(t) < 2; }
+
+double custom_flops(const LocalOp& op) { return op.busy_rows() * op.feature_share * op.op->flops_per_row; }
 
 ConvShape conv_shape(const LocalOp& op) {
   const Op& o = *op.op;
@@ -38,9 +42,10 @@ double OpTimer::router_s(const LocalOp& op, GemmPass pass, double output_bytes) 
   return gemm_s(op, {op.rows, op.op->experts, op.in}, pass, narrow_operands ? DType::BF16 : DType::FP32, output_bytes);
 }
 
-QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe recipe) noexcept {
+QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) noexcept {
   if (bytes_of(precision) < 1) return QuantiseRecipe::Fp4Block;
-  switch (recipe) {
+  if (precision == DType::INT8) return int8 == Int8Recipe::SwitchBack ? QuantiseRecipe::Int8Switch : QuantiseRecipe::Int8Row;
+  switch (fp8) {
     case Fp8Recipe::Delayed: return QuantiseRecipe::Fp8Delayed;
     case Fp8Recipe::Blockwise: return QuantiseRecipe::Fp8Block;
     case Fp8Recipe::MXFP8: return QuantiseRecipe::Mxfp8;
@@ -48,8 +53,13 @@ QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe recipe) noexcept {
   }
 }
 
-double OpTimer::quantise_s(double elements, int directions) const {
-  return narrow(precision) ? quantise_time_s(device, recipe, elements, directions) : 0;
+// A cast that the producer makes is what it writes more.
+double OpTimer::quantise_s(double elements, int directions, bool fresh) const {
+  if (!narrow(precision)) return 0;
+  const bool known_scale = recipe == QuantiseRecipe::Fp8Delayed || recipe == QuantiseRecipe::Mxfp8;
+  if (!fresh || !profile.fused_casts || !known_scale) return quantise_time_s(device, recipe, elements, directions);
+  const int copies = std::min(directions, stored_directions(recipe));
+  return elements * copies * operand_bytes(precision) / (device.memory.stream_efficiency * device.hbm_Bps);
 }
 
 bool OpTimer::casts(const LocalOp& op) const {
@@ -60,8 +70,10 @@ double OpTimer::weight_cast_s(const LocalOp& op, double weights, int directions)
   return casts(op) ? quantise_s(weights, directions) : 0;
 }
 
+DType OpTimer::weight_grad_type() const noexcept { return recipe == QuantiseRecipe::Int8Switch ? DType::BF16 : precision; }
+
 double OpTimer::recast_s(const LocalOp& op) const {
-  if (!casts(op) || profile.cached_casts) return 0;
+  if (!casts(op) || profile.cached_casts || bytes_of(weight_grad_type()) >= 2) return 0;
   return op.op->trainable ? quantise_s(op.rows * op.in * op.cast_share, 1) : 0;  // for the weight gradient
 }
 
@@ -70,13 +82,20 @@ double OpTimer::pass_bytes(const LocalOp& op, double bytes_per_element) const {
   return op.busy_rows() * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
 }
 
+double OpTimer::scan_s(const LocalOp& op, bool backward) const {
+  const Op& o = *op.op;
+  const double bytes = op.rows * op.in * o.forward_bytes_per_element * sizes.activation_bytes / 2;
+  return scan_time_s(device, precision, std::max(o.qk_head_dim, o.v_head_dim), forward_flops(op), bytes, backward);
+}
+
 double OpTimer::forward_s(const LocalOp& op) const {
   const Op& o = *op.op;
   const double element = sizes.activation_bytes;
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.busy_rows() * op.in * op.cast_share, o.trainable && profile.cached_casts ? 2 : 1) +
+      return quantise_s(op.busy_rows() * op.in * op.cast_share,
+                        o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input) +
              gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
     case OpKind::Attention: return attention_s(op, false);
     case OpKind::Router:  // fp32 scores
@@ -85,10 +104,11 @@ double OpTimer::forward_s(const LocalOp& op) const {
     case OpKind::CrossEntropy: return stream_time_s(device, profile.cross_entropy_bytes / 2 * op.rows * op.in);
     case OpKind::Embedding: return stream_time_s(device, embedding_forward_bytes(op.rows, op.out, element));
     case OpKind::Dispatch:
-    case OpKind::Combine: return permute_time_s(device, element * op.permuted_rows * op.in);
+    case OpKind::Combine: return permute_time_s(device, profile.permute_passes * element * op.permuted_rows * op.in);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::Forward, element);
     case OpKind::Custom:
-      return roofline_time_s(device, precision, op.busy_rows() * o.flops_per_row, pass_bytes(op, o.forward_bytes_per_element));
+      return roofline_time_s(device, precision, custom_flops(op), pass_bytes(op, o.forward_bytes_per_element));
+    case OpKind::Scan: return scan_s(op, false);
     case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
     default: return stream_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
   }
@@ -100,7 +120,7 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable ? 2 : 1) +
+      return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1) +
              gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, precision, element);
     case OpKind::Attention: return attention_s(op, true);
     case OpKind::Router: return router_s(op, GemmPass::DataGrad, 4);
@@ -110,7 +130,8 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
     case OpKind::Embedding: return 0;
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::DataGrad, element);
     case OpKind::Custom:
-      return roofline_time_s(device, precision, op.busy_rows() * o.flops_per_row, pass_bytes(op, o.backward_bytes_per_element));
+      return roofline_time_s(device, precision, custom_flops(op), pass_bytes(op, o.backward_bytes_per_element));
+    case OpKind::Scan: return scan_s(op, true);
     case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
     default: return stream_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
   }
@@ -118,20 +139,20 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
 
 double OpTimer::weight_grad_s(const LocalOp& op) const {
   const Op& o = *op.op;
-  if (!o.trainable || op.parameters <= 0) return 0;
+  if (!trains_weights(o)) return 0;
   // Matmuls accumulate into the gradient buffer in their epilogue; other gradients are added in a pass of their own.
   const double accumulate = profile.grad_accumulate_bytes > 0 ? profile.grad_accumulate_bytes : sizes.activation_bytes;
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, precision, accumulate);
+      return gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, weight_grad_type(), accumulate);
     case OpKind::Router: return router_s(op, GemmPass::WeightGrad, accumulate);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulate);
     case OpKind::Embedding:
       return stream_time_s(device, embedding_backward_bytes(op.rows, op.out, sizes.activation_bytes, op.parameters / op.out,
                                                             profile.grad_accumulate_bytes > 0));
     case OpKind::Custom:
-      return roofline_time_s(device, precision, op.busy_rows() * o.flops_per_row, accumulate * op.parameters);
+      return roofline_time_s(device, precision, custom_flops(op), accumulate * op.parameters);
     default: return stream_time_s(device, accumulate * op.parameters);
   }
 }
@@ -145,7 +166,8 @@ double OpTimer::forward_flops(const LocalOp& op) const {
     case OpKind::Attention:
       return dts::forward_flops(o, sizes.seq_len).causal * sizes.samples * (op.heads / o.heads) / op.sequence_split;
     case OpKind::Conv2d: return dts::forward_flops(o, 1).causal * op.rows;
-    case OpKind::Custom: return op.rows * o.flops_per_row;
+    case OpKind::Scan:
+    case OpKind::Custom: return op.rows * op.feature_share * o.flops_per_row;
     default: return 0;
   }
 }
@@ -153,7 +175,8 @@ double OpTimer::forward_flops(const LocalOp& op) const {
 double OpTimer::backward_flops(const LocalOp& op) const {
   const double forward = forward_flops(op);
   if (op.op->kind == OpKind::Attention) return 2 * forward;
-  return forward * (op.op->trainable && op.parameters > 0 ? 2 : 1);
+  if (op.op->kind == OpKind::Scan) return 2 * forward;
+  return forward * (trains_weights(*op.op) ? 2 : 1);
 }
 
 int OpTimer::kernels(const LocalOp& op) const {
@@ -166,6 +189,7 @@ int OpTimer::kernels(const LocalOp& op) const {
     case OpKind::GroupedMatmul:  // one launch, or for each expert a product and, of narrow types, a cast
       return profile.grouped_single_launch ? 2 : 2 + static_cast<int>(op.local_experts) * (narrow(precision) ? 2 : 1);
     case OpKind::CrossEntropy: return 4;
+    case OpKind::Scan: return kScanKernels;
     default: return 1;
   }
 }

@@ -15,7 +15,7 @@ struct RingKernels {
   double own_s = 0, later_s = 0;
 };
 
-QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe recipe) noexcept;
+QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) noexcept;
 
 struct OpTimer {
   const DeviceSpec& device;
@@ -30,6 +30,7 @@ struct OpTimer {
   RingKernels ring_kernels_s(const LocalOp& op, bool backward) const;
   // Casting `weights` of a matmul to the narrow type, for forward and data gradient (2) or one of them (1).
   double weight_cast_s(const LocalOp& op, double weights, int directions) const;
+  DType weight_grad_type() const noexcept;  // of the weight gradient's product
   double recast_s(const LocalOp& op) const;  // casts that backward repeats because forward's were not kept
   double forward_flops(const LocalOp& op) const;  // hardware FLOPs on this rank, unmasked attention half included once
   double backward_flops(const LocalOp& op) const;  // data gradient, and weight gradient where weights are trained
@@ -39,11 +40,12 @@ struct OpTimer {
   double gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const;
   double router_s(const LocalOp& op, GemmPass pass, double output_bytes) const;
   double attention_s(const LocalOp& op, bool backward) const;
+  double scan_s(const LocalOp& op, bool backward) const;
   int attention_kernels(const LocalOp& op) const;
   double attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const;
   double gathered_attention_s(const LocalOp& op, bool backward) const;
   double exchange_copies_s(const LocalOp& op) const;
-  double quantise_s(double elements, int directions) const;
+  double quantise_s(double elements, int directions, bool fresh = false) const;
   bool casts(const LocalOp& op) const;
   double pass_bytes(const LocalOp& op, double bytes_per_element) const;
 };

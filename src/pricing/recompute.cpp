@@ -48,10 +48,21 @@ std::vector<double> alternate_matmuls(const Block& block) {
   return shares;
 }
 
+// What no saved tensor depends on: the block's last matmul, whose input was kept or is there again, and the sums after it.
+void stop_early(const Block& block, std::vector<double>& shares) {
+  for (std::size_t i = block.ops.size(); i-- > 0;) {
+    const Op& op = block.ops[i];
+    const bool sum = op.kind == OpKind::Elementwise && !op.saves_input && op.saved_bytes_per_row == 0;
+    if (sum || op.kind == OpKind::Matmul) shares[i] = 0;
+    if (!sum) return;
+  }
+}
+
 }  // namespace
 
 std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const FrameworkProfile& profile) {
   std::vector<double> shares(block.ops.size(), recompute == Recompute::Full ? 1 : 0);
+  if (recompute == Recompute::Full && profile.recompute_stops_early) stop_early(block, shares);
   if (recompute != Recompute::Selective) return shares;
   if (profile.selective == SelectiveRule::AlternateMatmuls) return alternate_matmuls(block);
   for (std::size_t i = 0; i < block.ops.size(); ++i) {  // Korthikanti et al.: core attention

@@ -8,101 +8,169 @@ namespace {
 
 double exposed(const PassCost& cost, Axis axis) { return cost.exposed_s[static_cast<std::size_t>(axis)]; }
 
-void add_pass(Breakdown& b, const PassCost& cost, double hidden, double& kernel_s) {
-  kernel_s += cost.compute_s;
-  b.exposed_tp_s += exposed(cost, Axis::TP);
-  b.exposed_cp_s += exposed(cost, Axis::CP);
-  b.exposed_ep_s += (1 - hidden) * (exposed(cost, Axis::EP) + exposed(cost, Axis::ETP));
-  b.host_s += cost.host_s;
+// What a task spends of a block: `ranks` share the collectives, `stretched` its kernels and host waits.
+void add_pass(Breakdown& b, const PassCost& cost, double hidden, double ranks, double stretched, double& kernel_s) {
+  kernel_s += stretched * cost.compute_s;
+  b.exposed_tp_s += ranks * exposed(cost, Axis::TP);
+  b.exposed_cp_s += ranks * exposed(cost, Axis::CP);
+  b.exposed_ep_s += ranks * ((1 - hidden) * (exposed(cost, Axis::EP) + exposed(cost, Axis::ETP)));
+  b.host_s += stretched * cost.host_s;
 }
 
-// The blocks of one forward or backward pass of a stage, all of them or one piece.
-void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info) {
-  const auto v = static_cast<std::size_t>(info.stage);
-  const StageCost& stage = plan.stages[v];
-  const StageComm& comm = plan.comm[v];
-  std::size_t first = 0, end = stage.blocks.size();
-  if (info.piece >= 0) {
-    const auto piece = static_cast<std::size_t>(info.piece);
-    first = piece == 0 ? 0 : comm.units[piece - 1].end;
-    end = comm.units[piece].end;
-  }
-  for (std::size_t i = first; i < end; ++i) {
-    const PassParts parts = parts_of(*stage.blocks[i], pass_of(info.kind));
-    if (parts.again) add_pass(b, *parts.again, info.hidden, b.recompute_s);
-    add_pass(b, *parts.cost, info.hidden, info.kind == TaskKind::Forward ? b.forward_s : b.backward_s);
-  }
-}
-
-// A wait belongs to the data-parallel axis if a collective of that axis ended it, to the pipeline otherwise.
-void add_wait(Breakdown& b, TaskKind cause, double seconds) {
-  const bool data_parallel = cause == TaskKind::ParamGather || cause == TaskKind::GradReduce || cause == TaskKind::TiedReduce ||
-                             cause == TaskKind::CopyReduce;
-  (data_parallel ? b.exposed_dp_s : b.pipeline_s) += seconds;
-}
-
-// Every rank waits here: for stages that still compute, then for the last reduction.
-void meet(std::vector<Breakdown>& stages, std::vector<double>& busy_until, double meeting_s) {
-  const double computed_s = *std::max_element(busy_until.begin(), busy_until.end());
-  for (std::size_t s = 0; s < stages.size(); ++s) {
-    stages[s].pipeline_s += computed_s - busy_until[s];
-    stages[s].exposed_dp_s += meeting_s - computed_s;
-    busy_until[s] = meeting_s;
-  }
+// The blocks of one pass of a stage, all of them or one piece.
+void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info, double ranks, double stretched) {
+  for_pass_blocks(plan, info, [&](const BlockCost& block, double share) {
+    const PassParts parts = parts_of(block, pass_of(info.kind));
+    if (parts.again) add_pass(b, *parts.again, info.hidden, share * ranks, share * stretched, b.recompute_s);
+    double& kernel_s = info.kind == TaskKind::Forward ? b.forward_s : b.backward_s;
+    add_pass(b, *parts.cost, info.hidden, share * ranks, share * stretched, kernel_s);
+  });
 }
 
 }  // namespace
 
 double Breakdown::total_s() const noexcept {
   return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s + exposed_dp_s +
-         pipeline_s + host_s + fixed_s;
+         offload_s + pipeline_s + straggler_s + host_s + fixed_s;
 }
 
 void Breakdown::add(const Breakdown& o, double weight) {
   forward_s += weight * o.forward_s, backward_s += weight * o.backward_s, recompute_s += weight * o.recompute_s;
   optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s, exposed_cp_s += weight * o.exposed_cp_s;
   exposed_ep_s += weight * o.exposed_ep_s, exposed_dp_s += weight * o.exposed_dp_s, pipeline_s += weight * o.pipeline_s;
-  host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
 }
 
-std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& timeline, double fixed_s) {
-  const StagePlacement placement = plan.placement();
-  const std::size_t pp = plan.order.size();
-  std::vector<Breakdown> stages(pp);
-  std::vector<std::int32_t> first_rank(pp, -1);  // the representative whose compute stream is followed
-  std::vector<double> busy_until(pp, 0), began(pp, 0);
-  const double period_s = step_period_s(plan, step, timeline);
-  for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    const TaskInfo& info = step.tasks[task];
-    if (info.stream != StreamKind::Compute) continue;
-    if (info.kind == TaskKind::Sync) {
-      meet(stages, busy_until, timeline.end_s[task]);
-      continue;
+// A collective of the data-parallel axis, a copy to or from the host, or the pipeline.
+double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
+  switch (cause) {
+    case TaskKind::ParamGather:
+    case TaskKind::GradReduce:
+    case TaskKind::TiedReduce:
+    case TaskKind::CopyReduce:
+    case TaskKind::ReplicaReduce: return dp_s;
+    case TaskKind::GradOffload:
+    case TaskKind::ParamUpload:
+    case TaskKind::ActivationOffload:
+    case TaskKind::ActivationReload: return offload_s;
+    default: return pipeline_s;
+  }
+}
+
+BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step,
+                                     const RankPrices& prices, const RankClasses& classes)
+    : plans_(plans), step_(step), classes_(classes), units_(classes.spread.units), shares_(prices.pp),
+      waits_(prices.pp * units_), stages_(prices.pp) {
+  for (double units : classes.units_in) all_units_ += units;
+  for (std::size_t stage = 0; stage < prices.pp; ++stage) {
+    std::vector<Share> sums(plans.size(), {0, 0, 0});  // whole counts first: exact where all are alike
+    for (std::uint32_t u = 0; u < units_; ++u) {
+      const RankPrice& price = prices.of_unit(stage, classes.first_unit[u]);
+      sums[price.variant].ranks += classes.units_in[u];
+      sums[price.variant].stretched += classes.units_in[u] * price.slowdown;
     }
-    const auto s = static_cast<std::size_t>(placement.rank_of(info.stage));
-    if (first_rank[s] < 0) {
-      first_rank[s] = info.rank;
-      if (!plan.ranks_meet) began[s] = busy_until[s] = timeline.start_s[task];  // it was still in the step before
-    }
-    if (info.rank != first_rank[s]) continue;
-    const double wait = timeline.start_s[task] - busy_until[s];
-    if (wait > 0) add_wait(stages[s], step.tasks[timeline.cause[task]].kind, wait);
-    busy_until[s] = timeline.end_s[task];
-    if (info.kind == TaskKind::Optimizer) {
-      stages[s].optimizer_s += timeline.end_s[task] - timeline.start_s[task];
-    } else {
-      Breakdown part;
-      add_blocks(part, plan, info);
-      const double planned = part.total_s();  // a slow rank takes longer, every part alike
-      if (planned > 0) stages[s].add(part, (timeline.end_s[task] - timeline.start_s[task]) / planned);
+    for (std::size_t variant = 0; variant < sums.size(); ++variant) {
+      if (sums[variant].ranks > 0) {
+        shares_[stage].push_back({variant, sums[variant].ranks / all_units_, sums[variant].stretched / all_units_});
+      }
     }
   }
-  for (std::size_t s = 0; s < pp; ++s) {  // after the update: parameters gathered, or a slower stage's update
-    const double wait = period_s - (busy_until[s] - began[s]);
-    if (wait > 0) add_wait(stages[s], step.tasks[timeline.last].kind, wait);
-    stages[s].fixed_s = fixed_s;
+}
+
+void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
+  const TaskInfo& info = step_.tasks[task];
+  if (info.stream != StreamKind::Compute) return;
+  if (info.kind == TaskKind::Sync) {
+    const TaskId cause = instances.cause[0];
+    return meet(cause == kNoTask ? TaskKind::Sync : step_.tasks[cause].kind, instances.end_s[0]);
   }
-  return stages;
+  const auto stage = static_cast<std::size_t>(info.rank);
+  for (std::uint32_t u = 0; u < instances.count; ++u) {
+    Waits& w = waits(stage, u);
+    if (w.began_s < 0) {
+      w.began_s = plans_.front()->ranks_meet ? 0 : instances.start_s[u];  // else it was still in the step before
+      w.busy_until_s = w.began_s;
+    }
+    const double wait_s = instances.start_s[u] - w.busy_until_s;
+    if (wait_s > 0) w.ended_by(step_.tasks[instances.cause[u]].kind) += wait_s;
+    w.busy_until_s = instances.end_s[u];
+  }
+  for (const Share& share : shares_[stage]) add_compute(stages_[stage], share, info);
+}
+
+void BreakdownRecorder::add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const {
+  const StepPlan& plan = *plans_[share.variant];
+  if (info.kind != TaskKind::Optimizer) return add_blocks(b, plan, info, share.ranks, share.stretched);
+  if (info.piece < 0) {
+    b.optimizer_s += share.stretched * plan.optimizer_s[static_cast<std::size_t>(info.rank)];
+  } else {  // on the host
+    const auto& units = plan.comm[static_cast<std::size_t>(info.stage)].units;
+    b.optimizer_s += share.ranks * units[static_cast<std::size_t>(info.piece)].host_update_s;
+  }
+}
+
+// When the last stage of a unit's own pipeline has computed.
+double BreakdownRecorder::pipeline_done_s(std::uint32_t unit) {
+  double done_s = 0;
+  for (std::size_t stage = 0; stage < stages_.size(); ++stage) done_s = std::max(done_s, waits(stage, unit).busy_until_s);
+  return done_s;
+}
+
+// Every rank waits here: for stages that still compute, for slower pipelines, then for the last reduction
+// or copy.
+void BreakdownRecorder::meet(TaskKind cause, double meeting_s) {
+  double computed_s = 0;
+  for (const Waits& w : waits_) computed_s = std::max(computed_s, w.busy_until_s);
+  for (std::uint32_t u = 0; u < units_; ++u) {
+    const double done_s = pipeline_done_s(u);
+    for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
+      Waits& w = waits(stage, u);
+      w.pipeline_s += done_s - w.busy_until_s;
+      w.straggler_s += computed_s - done_s;
+      if (meeting_s > computed_s) w.ended_by(cause) += meeting_s - computed_s;
+      w.busy_until_s = meeting_s;
+    }
+  }
+}
+
+// As the first unit's plus the mean difference to it: exact where all are alike.
+void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
+  Waits mean = waits(stage, 0);
+  const Waits first = mean;
+  for (std::uint32_t u = 1; u < units_; ++u) {
+    const double share = classes_.units_in[u] / all_units_;
+    const Waits& w = waits(stage, u);
+    mean.dp_s += share * (w.dp_s - first.dp_s);
+    mean.offload_s += share * (w.offload_s - first.offload_s);
+    mean.pipeline_s += share * (w.pipeline_s - first.pipeline_s);
+    mean.straggler_s += share * (w.straggler_s - first.straggler_s);
+  }
+  b.exposed_dp_s += mean.dp_s, b.offload_s += mean.offload_s;
+  b.pipeline_s += mean.pipeline_s, b.straggler_s += mean.straggler_s;
+}
+
+std::vector<Breakdown> BreakdownRecorder::finish(const SpreadEnd& end, double period_s, double fixed_s) {
+  // After the update: parameters gathered or copied back, or a slower rank's update.
+  const bool moves = end.last != kNoTask && step_.tasks[end.last].stream != StreamKind::Compute;
+  for (std::uint32_t u = 0; u < units_; ++u) {
+    const double done_s = moves ? 0 : pipeline_done_s(u);
+    for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
+      Waits& w = waits(stage, u);
+      if (!plans_.front()->ranks_meet) {
+        w.pipeline_s += period_s - (w.busy_until_s - w.began_s);
+      } else if (moves) {
+        w.ended_by(step_.tasks[end.last].kind) += end.makespan_s - w.busy_until_s;
+      } else {
+        w.pipeline_s += done_s - w.busy_until_s;
+        w.straggler_s += end.makespan_s - done_s;
+      }
+    }
+  }
+  for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
+    add_mean_waits(stage, stages_[stage]);
+    stages_[stage].fixed_s = fixed_s;
+  }
+  return std::move(stages_);
 }
 
 }  // namespace dts

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/timeline.hpp"
+#include "step/rank_prices.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
@@ -12,15 +13,51 @@ namespace dts {
 struct Breakdown {
   double forward_s = 0, backward_s = 0, recompute_s = 0, optimizer_s = 0;  // kernels
   double exposed_tp_s = 0, exposed_cp_s = 0, exposed_ep_s = 0, exposed_dp_s = 0;
-  double pipeline_s = 0;  // bubble: waiting for other stages and their transfers
-  double host_s = 0;      // the device waits for kernel launches
-  double fixed_s = 0;     // data loading, logging, scheduler
+  double offload_s = 0;    // waiting for copies between device and host
+  double pipeline_s = 0;   // bubble: waiting for other stages and their transfers
+  double straggler_s = 0;  // the whole pipeline of this rank is done, a slower one is not
+  double host_s = 0;       // the device waits for kernel launches
+  double fixed_s = 0;      // data loading, logging, scheduler
 
   double total_s() const noexcept;
   void add(const Breakdown& other, double weight);
 };
 
-// One breakdown per pipeline rank (of its first replica).
-std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& timeline, double fixed_s);
+// Adds up, task by task, the mean over the ranks of each pipeline rank.
+class BreakdownRecorder {
+ public:
+  // `plans`: one per variant. All must outlive the recorder.
+  BreakdownRecorder(const std::vector<const StepPlan*>& plans, const StepProgram& step, const RankPrices& prices,
+                    const RankClasses& classes);
+
+  void visit(TaskId task, const Instances& instances);
+  // `period_s`: of the step (step/period.hpp).
+  std::vector<Breakdown> finish(const SpreadEnd& end, double period_s, double fixed_s);
+
+ private:
+  struct Share {  // of a stage's ranks
+    std::size_t variant;
+    double ranks, stretched;  // the second: times their slowdown
+  };
+  struct Waits {
+    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, began_s = -1, busy_until_s = 0;
+
+    double& ended_by(TaskKind cause);  // a wait belongs to what ended it
+  };
+  Waits& waits(std::size_t stage, std::uint32_t unit) { return waits_[stage * units_ + unit]; }
+  void meet(TaskKind cause, double meeting_s);
+  void add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const;
+  double pipeline_done_s(std::uint32_t unit);
+  void add_mean_waits(std::size_t stage, Breakdown& b);
+
+  const std::vector<const StepPlan*>& plans_;
+  const StepProgram& step_;
+  const RankClasses& classes_;
+  std::uint32_t units_;
+  double all_units_ = 0;
+  std::vector<std::vector<Share>> shares_;  // per pipeline rank
+  std::vector<Waits> waits_;
+  std::vector<Breakdown> stages_;
+};
 
 }  // namespace dts

@@ -5,23 +5,39 @@
 #include "hardware/device.hpp"
 #include "parallel/profile.hpp"
 #include "parallel/strategy.hpp"
+#include "pricing/group_pricer.hpp"
 #include "workload/model.hpp"
 
 namespace dts {
 
+// A device's part of its node's host.
+struct HostShare {
+  double copy_Bps = 0;    // between device and host memory, per direction; 0 = unknown
+  double memory_Bps = 0;  // of the host's memory; 0 = unknown
+};
+
 struct Job {
   const ModelSpec& model;
-  const DeviceSpec& device;  // the slowest of a synchronous job
+  const DeviceSpec& device;  // of the cluster's node
   const Interconnect& network;
   Strategy strategy;
   FrameworkProfile profile;
   double seq_len = 1;
+  std::vector<DeviceSpec> other_devices{};  // of the network's further kinds of nodes
+  AxisKinds kinds = kOneKind;               // kinds of nodes that the groups of the ranks in question touch
+  HostShare host{};                         // of the slowest node
 
   double tokens_per_sample() const noexcept { return model.tokens_per_sample > 0 ? model.tokens_per_sample : seq_len; }
+  const DeviceSpec& device_of(int kind) const {
+    return kind == 0 ? device : other_devices[static_cast<std::size_t>(kind) - 1];
+  }
   int micro_batches() const noexcept { return strategy.global_batch / (strategy.dp * strategy.micro_batch); }
 };
 
-// Throws ConfigError with every violation of every description.
+// Throws ConfigError with every violation of every description, MissingDataError where a host is needed and not known.
 void check_job(const Job& job);
+
+// The profile with what the strategy decides in its place.
+FrameworkProfile effective_profile(const Job& job);
 
 }  // namespace dts

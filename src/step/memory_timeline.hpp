@@ -2,9 +2,11 @@
 // host's; the device's times label the axis.
 #pragma once
 
+#include <map>
+#include <tuple>
 #include <vector>
 
-#include "engine/timeline.hpp"
+#include "engine/spread.hpp"
 #include "memory/caching_allocator.hpp"
 #include "step/step_memory.hpp"
 
@@ -22,9 +24,28 @@ struct MemoryTimeline {  // of one pipeline rank
   std::vector<LiveTensor> live;  // at the peak, largest first
 };
 
-// `step` and `timeline` are the folded program and its times.
-std::vector<MemoryTimeline> memory_timelines(const StepPlan& plan, const StepProgram& step, const Timeline& timeline,
-                                             const StepTapes& tapes);
+struct TimeSpan {
+  double start_s = 0, end_s = 0;
+};
+
+// When passes and updates run, of the first replica; a recorder of a run of the step.
+class PassSpans {
+ public:
+  PassSpans(const StepPlan& plan, const StepProgram& step) : plan_(plan), step_(step) {}
+  void visit(TaskId task, const Instances& instances);
+
+  TimeSpan update(int rank) const;
+  TimeSpan block(int rank, const Pass& pass, std::size_t position) const;  // by its share of the pass's kernels
+
+ private:
+  using Key = std::tuple<int, int, int, int>;  // rank, kind, chunk, micro-batch
+  const StepPlan& plan_;
+  const StepProgram& step_;
+  std::map<Key, TimeSpan> passes_;
+  std::map<int, TimeSpan> updates_;
+};
+
+std::vector<MemoryTimeline> memory_timelines(const PassSpans& spans, const StepTapes& tapes);
 
 struct AllocatorReplay {
   double peak_allocated_bytes = 0, peak_reserved_bytes = 0;

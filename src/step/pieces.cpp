@@ -6,22 +6,10 @@ namespace dts {
 
 namespace {
 
-bool gathers(const StepPlan& plan, const Pass& pass, const PassPlace& place) {
-  if (pass.kind == PassKind::BackwardWeight) return false;  // needs no weights
-  const bool forward = pass.kind == PassKind::Forward;
-  if (plan.zero == 3) return plan.gather_once ? place.first_forward : forward || plan.reshard_after_forward;
-  return plan.zero > 0 && place.first_forward && plan.overlap_param_gather;
-}
-
-bool reduces(const StepPlan& plan, const Pass& pass, const PassPlace& place) {
-  if (!gives_weight_gradient(pass.kind)) return false;
-  if (plan.zero == 3) return plan.reduce_every_micro_batch || place.last_gradient;
-  return plan.overlap_grad_reduce && (place.last_gradient || plan.zero == 2);  // shards cannot wait for the last
-}
-
-double seconds_of(const BlockCost& block, PassKind kind, double hidden) {
+void add_block(Piece& piece, const BlockCost& block, PassKind kind, double hidden, double share) {
   const PassParts parts = parts_of(block, kind);
-  return parts.total_s() - hidden * parts.expert_exchange_s();
+  piece.seconds += share * (parts.total_s() - hidden * parts.expert_exchange_s());
+  piece.own_s += share * parts.own_s();
 }
 
 }  // namespace
@@ -42,20 +30,31 @@ PassKind pass_of(TaskKind kind) {
 
 std::vector<Piece> pieces_of(const StepPlan& plan, const Pass& pass, int stage, const PassPlace& place) {
   const StageCost& cost = plan.stages[static_cast<std::size_t>(stage)];
-  const std::vector<StageComm::Unit>& units = plan.comm[static_cast<std::size_t>(stage)].units;
-  const bool forward = pass.kind == PassKind::Forward;
-  const bool gather = gathers(plan, pass, place), reduce = reduces(plan, pass, place);
-  if (units.empty() || !(gather || reduce)) {
+  const StageComm& comm = plan.comm[static_cast<std::size_t>(stage)];
+  const bool forward = pass.kind == PassKind::Forward, tape = forward || gives_input_gradient(pass.kind);
+  const bool copies = tape && std::any_of(comm.units.begin(), comm.units.end(), [](const StageComm::Unit& unit) {
+    return unit.activation_copy_s >= 0;
+  });
+  if (comm.units.empty() || !(place.gathers || place.reduces || copies)) {
     Piece whole;
-    for (const BlockCost* block : cost.blocks) whole.seconds += seconds_of(*block, pass.kind, place.hidden);
+    for (const BlockCost* block : cost.blocks) add_block(whole, *block, pass.kind, place.hidden, 1);
     return {whole};
   }
   std::vector<Piece> pieces;
-  std::size_t b = 0;
-  for (std::size_t u = 0; u < units.size(); ++u) {
-    const bool still_there = plan.zero == 3 && !forward && u + 1 == units.size();  // the last block is not resharded
-    Piece piece{0, gather && !still_there ? units[u].gather_s : -1, reduce ? units[u].reduce_s : -1, static_cast<int>(u)};
-    for (; b < units[u].end; ++b) piece.seconds += seconds_of(*cost.blocks[b], pass.kind, place.hidden);
+  for (std::size_t u = 0; u < comm.units.size(); ++u) {
+    const StageComm::Unit& unit = comm.units[u];
+    const bool last = u + 1 == comm.units.size();
+    // Of the last unit the parameters are not resharded, nor its activations copied: backward starts with it.
+    const bool still_there = plan.zero == 3 && !plan.keeps_gathered && !forward && last;
+    Piece piece;
+    piece.index = static_cast<int>(u);
+    if (place.gathers && !still_there) piece.gather_s = !forward && unit.regather_s >= 0 ? unit.regather_s : unit.gather_s;
+    piece.reduces = place.reduces && (unit.reduce_s >= 0 || unit.replica_s >= 0 || unit.grad_offload_s >= 0);
+    piece.offloads = forward && unit.activation_copy_s >= 0;
+    piece.reloads = tape && !forward && unit.activation_copy_s >= 0;
+    for_unit_blocks(comm, u, forward, [&](std::size_t block, double share) {
+      add_block(piece, *cost.blocks[block], pass.kind, place.hidden, share);
+    });
     pieces.push_back(piece);
   }
   if (!forward) std::reverse(pieces.begin(), pieces.end());

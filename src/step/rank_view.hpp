@@ -1,7 +1,12 @@
-// Which ranks stand behind a pipeline rank: the units that run a chunk pass together (ranks coupled inside the pass by
-// tensor, context or expert parallelism) and the lanes of data-parallel groups. Folded: one of each.
+// Which ranks of a pipeline stage act together. A unit runs chunk passes together: ranks coupled inside a pass by tensor,
+// context or expert parallelism. A lane runs data-parallel collectives together: a gradient group. Every stage is cut the
+// same way; a place is a rank's position in its stage.
+//
+// Where states are sharded within parts of a gradient group (HSDP), the collectives of a part and those across parts are
+// taken as meetings of the whole lane: never earlier than what really waits, the same where ranks are alike.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "parallel/rank_grid.hpp"
@@ -9,16 +14,13 @@
 namespace dts {
 
 struct RankView {
-  int ranks = 0;
-  // units[pipeline rank][replica]: member ranks.
-  std::vector<std::vector<std::vector<int>>> units;
-  // lanes[pipeline rank][lane]: member ranks of one data-parallel collective.
-  std::vector<std::vector<std::vector<int>>> lanes;
-  std::vector<int> replica_of, lane_of;  // per rank
+  std::vector<int> first_stage;                  // rank of each place in stage 0
+  int stage_stride = 0;                          // from there to the same place of the next stage
+  std::vector<std::uint32_t> unit_of, lane_of;   // per place; units and lanes are numbered by their first place
+  std::vector<std::vector<std::uint32_t>> units, lanes;  // their places, ascending
 
-  static RankView folded(int pp);
-  // Ranks joined by a tensor, context, expert or expert-tensor group, directly or through others, form a unit.
-  static RankView expanded(const RankGrid& grid);
+  explicit RankView(const RankGrid& grid);
+  int rank(std::uint32_t place, int stage) const noexcept { return first_stage[place] + stage * stage_stride; }
 };
 
 }  // namespace dts

@@ -14,6 +14,7 @@ struct PassParts {
   const PassCost* cost = nullptr;
 
   double total_s() const { return (again ? again->total_s : 0) + cost->total_s; }
+  double own_s() const { return (again ? again->own_s() : 0) + cost->own_s(); }
   double expert_exchange_s() const;  // exposed collectives of the expert axes
 };
 PassParts parts_of(const BlockCost& block, PassKind kind);

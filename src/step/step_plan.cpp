@@ -4,11 +4,12 @@
 #include <map>
 #include <utility>
 
-#include "compute/optimizer.hpp"
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
 #include "schedule/check_order.hpp"
+#include "step/data_parallel.hpp"
 #include "step/step_memory.hpp"
+#include "step/update_cost.hpp"
 
 namespace dts {
 
@@ -16,49 +17,77 @@ namespace {
 
 constexpr double kMetadataBytes = 64;  // shape and type of a tensor
 
+bool predicts(const Block& block) {
+  return std::any_of(block.ops.begin(), block.ops.end(), [](const Op& op) { return op.kind == OpKind::CrossEntropy; });
+}
+
+bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.ops.end(), trains_weights); }
+
+void drop_backward(BlockCost& cost) {
+  cost.recompute = cost.backward = cost.data_grad = cost.weight_grad = {};
+  cost.recompute_calls.clear(), cost.backward_calls.clear();
+  cost.backward_flops = cost.recompute_flops = 0;
+}
+
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid) {}
+  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid, job.kinds), parallel_(job, groups_) {}
 
   PlannedStep plan() {
     PlannedStep step;
     price(step.priced);
     place(step);
-    for (StageCost& stage : step.plan.stages) step.plan.comm.push_back(stage_comm(stage));
+    for (std::size_t v = 0; v < step.plan.stages.size(); ++v) {
+      step.plan.comm.emplace_back();
+      step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
+    }
     pipeline_transfers(step.plan);
     schedule(step);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
-    if (job_.model.tied_embeddings && !placement_.ends_meet()) tied_reduce(p);
+    if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
     if (placement_.copies() == 2) copy_reduce(p);
-    p.ranks_meet = !s_.optimizer_post_validation;
-    p.zero = s_.zero;
-    p.overlap_grad_reduce = s_.overlap_grad_reduce;
-    p.overlap_param_gather = s_.overlap_param_gather;
-    p.gather_before_reduce = job_.profile.fsdp_gather_before_reduce;
-    p.gather_once = job_.profile.fsdp_keeps_under_pp && s_.pp > 1;
-    p.reshard_after_forward = job_.profile.reshard_after_forward;
-    p.reduce_every_micro_batch = job_.profile.fsdp_reduce_every_micro_batch && !p.gather_once;
+    parallel_.set_rules(p);
+    if (s_.offload_activations > 0) price_activation_copies(job_, step, groups_.grid());
     return step;
   }
 
  private:
   void price(PricedModel& priced) {
     priced.sizes = local_sizes(job_.model, s_, job_.profile, job_.seq_len);
-    const BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
-                               s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_)};
-    const auto add = [&](const Block& block, BlockRole role) {
-      priced.blocks.push_back(std::make_unique<BlockCost>(price_block(block, context, role)));
-    };
-    add(job_.model.stem, BlockRole::Stem);
-    for (const LayerRun& run : job_.model.layers) add(run.block, BlockRole::Layer);
-    add(job_.model.head, BlockRole::Head);
-    if (job_.model.tied_embeddings && placement_.ends_meet()) {  // one table serves both ends
-      priced.blocks.back()->dense_parameters -= embedding_parameters();
-      priced.blocks.back()->dense_trainable -= embedding_parameters();
-      priced.blocks.back()->dense_gathered_bytes -= embedding_parameters() * priced.sizes.activation_bytes;
+    BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
+                         s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_), s_.int8_recipe};
+    const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
+    priced.blocks.push_back(price(job_.model.stem, BlockRole::Stem));
+    for (const LayerRun& run : job_.model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));
+    priced.blocks.push_back(price(job_.model.head, BlockRole::Head));
+    for (const LayerRun& run : job_.model.prediction) {
+      priced.prediction.push_back(price(run.block, predicts(run.block) ? BlockRole::Head : BlockRole::Layer));
     }
+    bool trained = false;  // gradients flow back to the first trained weight of an encoder
+    for (const LayerRun& run : job_.model.encoder) {
+      context.sizes = encoder_sizes(job_.model, run.block, s_, job_.profile, job_.seq_len);
+      priced.encoder.push_back(price(run.block, BlockRole::Encoder));
+      trained |= trains(run.block);
+      if (!trained) drop_backward(*priced.encoder.back());
+    }
+    const double width = priced.sizes.activation_bytes;
+    if (!job_.model.prediction.empty() && !job_.model.tied_embeddings && !placement_.ends_meet()) {
+      add_table(*priced.prediction.front(), 1, width);  // its copy
+    }
+    if (job_.model.tied_embeddings && placement_.ends_meet()) add_table(*priced.blocks.back(), -1, width);  // one serves both ends
     sizes_ = priced.sizes;
+  }
+
+  // One embedding table more or less, with the first op that can hold it.
+  void add_table(BlockCost& block, int count, double width) const {
+    const double table = count * embedding_parameters();
+    block.dense_parameters += table, block.dense_trainable += table, block.dense_gathered_bytes += table * width;
+    for (OpCost& op : block.ops) {
+      if (op.trainable + table < 0) continue;
+      op.trainable += table, op.gathered_bytes += table * width;
+      break;
+    }
   }
 
   void place(PlannedStep& step) const {
@@ -68,11 +97,19 @@ class Planner {
     }
     for (const ChunkLayers& chunk : partition(job_.model, s_)) {
       StageCost stage;
+      if (chunk.has_stem) append(stage, job_.model.encoder, step.priced.encoder);
       if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step.priced.blocks.front().get());
       const auto first = layers.begin() + chunk.first;
       stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
+      if (chunk.has_head) append(stage, job_.model.prediction, step.priced.prediction);
       if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced.blocks.back().get());
       step.plan.stages.push_back(std::move(stage));
+    }
+  }
+
+  static void append(StageCost& stage, const std::vector<LayerRun>& runs, const std::vector<std::unique_ptr<BlockCost>>& prices) {
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
     }
   }
 
@@ -96,53 +133,6 @@ class Planner {
     }
     times.weight_share = weight_share(job_, step, groups_.grid());
     return times;
-  }
-
-  // Dense weights are replicated over dp * cp, experts over edp: one collective each.
-  static std::vector<CollectiveCall> calls(CollectiveKind kind, double bytes, double dense, double expert) {
-    std::vector<CollectiveCall> list;
-    if (dense > 0) list.push_back({kind, Axis::DP_CP, bytes * dense});
-    if (expert > 0) list.push_back({kind, Axis::EDP, bytes * expert});
-    return list;
-  }
-
-  double seconds(const std::vector<CollectiveCall>& list) const {
-    double total = 0;
-    for (const CollectiveCall& call : list) total += groups_.seconds(call);
-    return total;
-  }
-
-  StageComm::Unit unit(std::size_t end, const BlockCost& sums) const {
-    StageComm::Unit u;
-    u.end = end;
-    if (s_.zero > 0) {
-      u.gather = calls(CollectiveKind::AllGather, 1, sums.dense_gathered_bytes, sums.expert_gathered_bytes);
-    }
-    u.reduce = calls(s_.zero == 0 ? CollectiveKind::AllReduce : CollectiveKind::ReduceScatter,
-                     job_.profile.grad_reduce_bytes, sums.dense_trainable, sums.expert_trainable);
-    u.gather_s = seconds(u.gather);
-    u.reduce_s = seconds(u.reduce);
-    return u;
-  }
-
-  StageComm stage_comm(const StageCost& stage) const {
-    StageComm comm;
-    if (s_.dp * s_.cp == 1) return comm;
-    const double bucket = std::max(job_.profile.bucket_parameters, job_.profile.bucket_parameters_per_rank * s_.dp * s_.cp);
-    BlockCost open;  // parameter sums of the open unit
-    for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
-      open.dense_parameters += stage.blocks[b]->dense_parameters;
-      open.expert_parameters += stage.blocks[b]->expert_parameters;
-      open.dense_gathered_bytes += stage.blocks[b]->dense_gathered_bytes;
-      open.expert_gathered_bytes += stage.blocks[b]->expert_gathered_bytes;
-      open.dense_trainable += stage.blocks[b]->dense_trainable;
-      open.expert_trainable += stage.blocks[b]->expert_trainable;
-      const bool full = s_.zero == 3 || open.dense_trainable + open.expert_trainable >= bucket;
-      if (!full && b + 1 < stage.blocks.size()) continue;
-      comm.units.push_back(unit(b + 1, open));
-      open = {};
-    }
-    return comm;
   }
 
   bool blocking() const {
@@ -188,18 +178,16 @@ class Planner {
         expert += block->expert_trainable;
       }
     }
-    if (s_.zero > 0) {
-      dense /= s_.dp * s_.cp;
-      expert /= groups_.grid().size(Axis::EDP);
-    }
-    return dense + expert;
+    return parallel_.owned(dense, expert);
   }
 
   double optimizer_s(const StepPlan& plan, int rank) const {
-    const double parameters = updated_parameters(plan, rank);
-    // The profile's bytes are Adam's; each fp32 state that another rule lacks saves a read and a write.
-    const int missing = s_.optimizer == Optimizer::Adam ? 0 : s_.optimizer == Optimizer::Momentum ? 1 : 2;
-    return optimizer_time_s(job_.device, parameters, std::max(0.0, job_.profile.optimizer_bytes - 8.0 * missing));
+    std::vector<const BlockCost*> blocks;
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      const std::vector<const BlockCost*>& more = plan.stages[static_cast<std::size_t>(placement_.stage_of(rank, chunk))].blocks;
+      blocks.insert(blocks.end(), more.begin(), more.end());
+    }
+    return update_s(job_, groups_, blocks);
   }
 
   double embedding_parameters() const {  // of the table alone, on one rank
@@ -211,17 +199,17 @@ class Planner {
 
   void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
-    plan.tied_reduce_bytes = embedding_parameters() * job_.profile.grad_reduce_bytes;
-    plan.tied_reduce_s = groups_.seconds(CollectiveKind::AllReduce, plan.tied_reduce_bytes, {ranks.front(), ranks.back()});
+    plan.tied_reduce_bytes = embedding_parameters() * parallel_.gradient_bytes();
+    plan.tied_reduce_s = groups_.between_stages_s(CollectiveKind::AllReduce, plan.tied_reduce_bytes, ranks.front(), ranks.back());
   }
 
   // Ranks r and pp-1-r hold the same two stages, one of each copy: they reduce what data parallelism left of them.
   void copy_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
     for (std::size_t r = 0; r < ranks.size(); ++r) {
-      const double bytes = updated_parameters(plan, static_cast<int>(r)) * job_.profile.grad_reduce_bytes;
+      const double bytes = updated_parameters(plan, static_cast<int>(r)) * parallel_.gradient_bytes();
       plan.copy_reduce_bytes.push_back(bytes);
-      plan.copy_reduce_s.push_back(groups_.seconds(CollectiveKind::AllReduce, bytes, {ranks[r], ranks[ranks.size() - 1 - r]}));
+      plan.copy_reduce_s.push_back(groups_.between_stages_s(CollectiveKind::AllReduce, bytes, ranks[r], ranks[ranks.size() - 1 - r]));
     }
   }
 
@@ -229,6 +217,7 @@ class Planner {
   const Strategy& s_;
   StagePlacement placement_;
   GroupPricer groups_;
+  DataParallel parallel_;
   LocalSizes sizes_;
 };
 

@@ -12,6 +12,7 @@ namespace dts {
 // Where each priced block of the model stands in `blocks`.
 struct PricedModel {
   std::vector<std::unique_ptr<BlockCost>> blocks;  // stem, one per layer run, head
+  std::vector<std::unique_ptr<BlockCost>> encoder, prediction;  // one per run
   LocalSizes sizes;
 };
 

@@ -1,17 +1,18 @@
-// One training step as a program. Streams of a rank: compute, data-parallel collectives, and one per direction of
-// pipeline transfers. A chunk pass is one task; it is cut into per-block or per-bucket pieces only where a
-// data-parallel collective starts or is awaited in its middle.
+// One training step as a program. Streams of a rank: compute, data-parallel collectives (one communicator runs its
+// collectives one after the other), all-reduces between replicas of shards, and one per direction of pipeline transfers
+// and of copies between device and host. A chunk pass is one task; it is cut into per-block or per-bucket pieces only
+// where a collective or a copy starts or is awaited in its middle.
 //
-// Folded: one rank per pipeline stage stands for all ranks of the stage. Expanded: every rank has its own streams and a
-// collective is one task on the streams of all its members. Both are built by the same code and agree exactly for a
-// symmetric job.
+// The program is folded: one rank per pipeline stage stands for all ranks of the stage, and every rank runs its tasks in
+// this order. Where ranks differ, the same program is executed for many of them at once (engine/spread.hpp).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "engine/timeline.hpp"
-#include "parallel/rank_grid.hpp"
+#include "engine/program.hpp"
+#include "engine/spread.hpp"
+#include "parallel/profile.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
 #include "step/stage_cost.hpp"
@@ -22,31 +23,50 @@ enum class TaskKind : std::uint8_t {
   Forward, Backward, ParamGather, GradReduce, PipelineSend, TiedReduce, Sync, Optimizer,
   InputGrad, WeightGrad,  // the halves of a backward that a schedule runs apart
   CopyReduce,             // gradients of the two copies that a bidirectional pipeline keeps of the model
+  ReplicaReduce,          // gradients between the replicas of a shard (HSDP)
+  GradOffload, ParamUpload, ActivationOffload, ActivationReload,  // copies between device and host
 };
-enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward };
-inline constexpr std::uint32_t kStreamsPerRank = 4;
+enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward, Replica, ToHost, FromHost };
+inline constexpr std::uint32_t kStreamsPerRank = 7;
 
 struct TaskInfo {
   TaskKind kind = TaskKind::Forward;
   StreamKind stream = StreamKind::Compute;
-  std::int32_t rank = 0;         // a representative member; the stage when folded
+  std::int32_t rank = 0;         // pipeline rank
   std::int32_t stage = 0;        // virtual stage
   std::int32_t micro_batch = 0;
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
   double hidden = 0;             // share of its exposed expert exchanges that runs behind the pass it is paired with
+  bool regather = false;         // a gather before backward
 };
+
+// Who takes part in one instance of a task: a unit, a lane, or all ranks. Gradients between two pipeline ranks are
+// reduced unit by unit.
+inline Space space_of(TaskKind kind) noexcept {
+  if (kind == TaskKind::Sync) return Space::World;
+  const bool lane = kind == TaskKind::ParamGather || kind == TaskKind::GradReduce || kind == TaskKind::ReplicaReduce;
+  return lane ? Space::Lane : Space::Unit;
+}
+
+inline bool is_host_copy(StreamKind stream) noexcept { return stream == StreamKind::ToHost || stream == StreamKind::FromHost; }
 
 TaskKind task_of(PassKind kind);
 PassKind pass_of(TaskKind kind);  // of a task that computes a pass
 
 // The data-parallel and pipeline work of one virtual stage.
 struct StageComm {
-  // Blocks whose parameters or gradients travel together, in forward order: one block under ZeRO-3, a bucket otherwise.
-  // `end` is the first block after the unit.
+  // A run of blocks, or of parts of blocks, between two points where something starts or is awaited, in forward order:
+  // one block under ZeRO-3, a bucket otherwise. `end` is the first block after the unit; these shares of that block's
+  // forward and backward still belong to it. Negative seconds: no such task.
   struct Unit {
     std::size_t end = 0;
-    double gather_s = 0, reduce_s = 0;
-    std::vector<CollectiveCall> gather, reduce;
+    double forward_share = 0, backward_share = 0;
+    double gather_s = 0;     // of its parameters, before forward
+    double regather_s = -1;  // before backward; < 0: as before forward
+    double reduce_s = 0, replica_s = -1;  // of its gradients; then between replicas of the shards
+    std::vector<CollectiveCall> gather, regather, reduce, replica;
+    // Copies between device and host, and the host's update of what was copied.
+    double grad_offload_s = -1, host_update_s = 0, param_upload_s = -1, activation_copy_s = -1;
   };
   std::vector<Unit> units;
   double send_forward_s = 0, send_backward_s = 0;  // to the next / previous virtual stage
@@ -67,12 +87,16 @@ struct StepPlan {
   // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
   std::vector<double> copy_reduce_s, copy_reduce_bytes;
   std::vector<double> optimizer_s; // per pipeline rank
-  std::vector<double> slowdown;    // per rank, used when expanded; empty = 1 for all
   int zero = 0;
   bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
   bool reduce_every_micro_batch = false;
-  bool gather_before_reduce = true;  // ZeRO-3 backward: the next block's gather is issued before this one's reduction
-  bool gather_once = false;  // ZeRO-3: parameters stay gathered from the first micro-batch to the last
+  BackwardPrefetch backward_prefetch = BackwardPrefetch::Pre;  // ZeRO-3
+  int gather_ahead = 1;              // units gathered ahead of the one in use; 0 = all at once
+  int reductions_in_flight = 0;      // compute waits for the one before so many; 0 = for none
+  bool keeps_gathered = false;  // ZeRO-3: parameters stay gathered between passes, gradients are reduced once
+  int unsharded_stages = 0;     // ... of so many stages of a rank, those it needs next; 0 = of all
+  bool offload_optimizer = false;  // updates run on the host
+  bool upload_before_gather = false;  // shards lie on the host
 
   StagePlacement placement() const {
     const int pp = static_cast<int>(order.size());
@@ -81,17 +105,36 @@ struct StepPlan {
   int micro_batches_per_stage() const { return micro_batches / placement().copies(); }
 };
 
+// Blocks of a unit, visit(block, share of its pass that falls into the unit).
+template <class Visit>
+void for_unit_blocks(const StageComm& comm, std::size_t unit, bool forward, Visit visit) {
+  const auto share = [&](const StageComm::Unit& u) { return forward ? u.forward_share : u.backward_share; };
+  const StageComm::Unit& last = comm.units[unit];
+  std::size_t block = unit == 0 ? 0 : comm.units[unit - 1].end;
+  double before = unit == 0 ? 0 : share(comm.units[unit - 1]);  // share of `block` that the unit before has
+  for (; block < last.end; ++block, before = 0) visit(block, 1 - before);
+  if (share(last) > before) visit(block, share(last) - before);
+}
+
+// Blocks that a pass task runs, those of its stage or of its piece: visit(block, share of its pass that the task runs).
+template <class Visit>
+void for_pass_blocks(const StepPlan& plan, const TaskInfo& pass, Visit visit) {
+  const auto v = static_cast<std::size_t>(pass.stage);
+  const std::vector<const BlockCost*>& blocks = plan.stages[v].blocks;
+  if (pass.piece < 0) {
+    for (const BlockCost* block : blocks) visit(*block, 1.0);
+    return;
+  }
+  for_unit_blocks(plan.comm[v], static_cast<std::size_t>(pass.piece), pass.kind == TaskKind::Forward,
+                  [&](std::size_t block, double share) { visit(*blocks[block], share); });
+}
+
 struct StepProgram {
   Program program;
   std::vector<TaskInfo> tasks;
-  int ranks = 0;  // ranks that have streams: pp when folded, the world when expanded
+  std::vector<double> own_s;  // per task: kernels and host waits, which a slow rank stretches
 };
 
-// Seconds from one step to the next: the makespan where ranks meet; the longest rank, from its first task to its last,
-// where each goes on alone.
-double step_period_s(const StepPlan& plan, const StepProgram& step, const Timeline& timeline);
-
 StepProgram build_folded(const StepPlan& plan);
-StepProgram build_expanded(const StepPlan& plan, const RankGrid& grid);
 
 }  // namespace dts

@@ -1,54 +1,13 @@
 #include "step/step_tasks.hpp"
 
-#include <algorithm>
-
 namespace dts {
 
-StepTasks::StepTasks(const StepPlan& plan, RankView view) : plan_(plan), view_(std::move(view)) {
-  out_.program = Program(static_cast<StreamId>(view_.ranks) * kStreamsPerRank);
-  out_.ranks = view_.ranks;
-}
-
-TaskId StepTasks::add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps) {
-  std::vector<StreamId> streams;
-  streams.reserve(ranks.size());
-  for (int rank : ranks) streams.push_back(static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(info.stream));
+TaskId StepTasks::add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps, double own_s) {
+  streams_.clear();
+  for (int rank : ranks) streams_.push_back(static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(info.stream));
   out_.tasks.push_back(info);
-  return out_.program.add(seconds, streams, deps);
-}
-
-Tasks StepTasks::collective(TaskKind kind, double seconds, int rank, int stage, int micro_batch, int piece,
-                            const std::vector<Tasks>& after) {
-  Tasks ids;
-  for (const std::vector<int>& lane : view_.lanes[static_cast<std::size_t>(rank)]) {
-    Tasks deps;
-    int previous = -1;
-    for (int member : lane) {  // members of one replica are adjacent: its tasks once are enough
-      const int replica = view_.replica_of[static_cast<std::size_t>(member)];
-      if (replica == previous || after.empty()) continue;
-      append(deps, after[static_cast<std::size_t>(replica)]);
-      previous = replica;
-    }
-    ids.push_back(add({kind, StreamKind::DataParallel, lane.front(), stage, micro_batch, piece}, seconds, lane, deps));
-  }
-  return ids;
-}
-
-Tasks StepTasks::lanes_of(const std::vector<int>& members, const Tasks& lane_tasks) const {
-  Tasks deps;
-  for (int member : members) {
-    const TaskId task = lane_tasks[static_cast<std::size_t>(view_.lane_of[static_cast<std::size_t>(member)])];
-    if (std::find(deps.begin(), deps.end(), task) == deps.end()) deps.push_back(task);
-  }
-  return deps;
-}
-
-double StepTasks::slowdown(const std::vector<int>& members) const {
-  double slowest = plan_.slowdown.empty() ? 1 : 0;
-  for (std::size_t i = 0; i < members.size() && !plan_.slowdown.empty(); ++i) {
-    slowest = std::max(slowest, plan_.slowdown[static_cast<std::size_t>(members[i])]);
-  }
-  return slowest;
+  out_.own_s.push_back(own_s);
+  return out_.program.add(seconds, streams_, deps);
 }
 
 }  // namespace dts

@@ -1,9 +1,8 @@
-// Emits tasks of a step onto the streams of the ranks behind each pipeline rank, folded or expanded.
+// Emits the tasks of a step onto the streams of the pipeline ranks.
 #pragma once
 
 #include <vector>
 
-#include "step/rank_view.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
@@ -12,25 +11,16 @@ using Tasks = std::vector<TaskId>;
 
 class StepTasks {
  public:
-  StepTasks(const StepPlan& plan, RankView view);
+  explicit StepTasks(int pp) { out_.program = Program(static_cast<StreamId>(pp) * kStreamsPerRank); }
 
-  const RankView& view() const noexcept { return view_; }
-  const std::vector<std::vector<int>>& units(int rank) const { return view_.units[static_cast<std::size_t>(rank)]; }
-
-  // One task on one stream of each rank.
-  TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps);
-  // One data-parallel collective: a task on every lane of the pipeline rank. `after[u]`: tasks of unit u.
-  Tasks collective(TaskKind kind, double seconds, int rank, int stage, int micro_batch, int piece, const std::vector<Tasks>& after);
-  // The lane tasks that members of a unit take part in.
-  Tasks lanes_of(const std::vector<int>& members, const Tasks& lane_tasks) const;
-  double slowdown(const std::vector<int>& members) const;  // of the slowest member
+  // On one stream of each of the pipeline ranks. `own_s`: the part of `seconds` that a slow rank stretches.
+  TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps, double own_s = 0);
 
   StepProgram finish() && { return std::move(out_); }
 
  private:
-  const StepPlan& plan_;
-  RankView view_;
   StepProgram out_;
+  std::vector<StreamId> streams_;
 };
 
 inline void append(Tasks& all, const Tasks& more) { all.insert(all.end(), more.begin(), more.end()); }

@@ -21,12 +21,13 @@ class CallCounts {
     switch (info.kind) {
       case TaskKind::Forward:
       case TaskKind::Backward:
-      case TaskKind::InputGrad: add_blocks(v, info.piece, info.kind == TaskKind::Forward); break;
-      case TaskKind::ParamGather: add(v, comm.units[static_cast<std::size_t>(info.piece)].gather); break;
+      case TaskKind::InputGrad: add_blocks(v, info); break;
+      case TaskKind::ParamGather: add(v, gathered(comm.units[static_cast<std::size_t>(info.piece)], info.regather)); break;
       case TaskKind::PipelineSend:
         if (plan_.send_gather_bytes > 0) add(receiver(info), {{CollectiveKind::AllGather, Axis::TP, plan_.send_gather_bytes}});
         break;
       case TaskKind::GradReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].reduce); break;
+      case TaskKind::ReplicaReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].replica); break;
       default: break;
     }
   }
@@ -40,9 +41,13 @@ class CallCounts {
   }
 
  private:
-  void add(std::size_t stage, const std::vector<CollectiveCall>& calls) {
+  static const std::vector<CollectiveCall>& gathered(const StageComm::Unit& unit, bool again) {
+    return again && unit.regather_s >= 0 ? unit.regather : unit.gather;
+  }
+
+  void add(std::size_t stage, const std::vector<CollectiveCall>& calls, double share = 1) {
     for (const CollectiveCall& call : calls) {
-      counts_[{placement_.rank_of(static_cast<int>(stage)), call}] += 1;
+      counts_[{placement_.rank_of(static_cast<int>(stage)), call}] += share;
     }
   }
 
@@ -51,22 +56,12 @@ class CallCounts {
     return static_cast<std::size_t>(forward ? placement_.next(send.stage) : placement_.previous(send.stage));
   }
 
-  void add_blocks(std::size_t v, int piece, bool forward) {
-    const auto& blocks = plan_.stages[v].blocks;
-    std::size_t first = 0, end = blocks.size();
-    if (piece >= 0) {
-      const auto p = static_cast<std::size_t>(piece);
-      first = p == 0 ? 0 : plan_.comm[v].units[p - 1].end;
-      end = plan_.comm[v].units[p].end;
-    }
-    for (std::size_t b = first; b < end; ++b) {
-      if (forward) {
-        add(v, blocks[b]->forward_calls);
-      } else {
-        add(v, blocks[b]->recompute_calls);
-        add(v, blocks[b]->backward_calls);
-      }
-    }
+  void add_blocks(std::size_t v, const TaskInfo& info) {
+    for_pass_blocks(plan_, info, [&](const BlockCost& block, double share) {
+      if (info.kind == TaskKind::Forward) return add(v, block.forward_calls, share);
+      add(v, block.recompute_calls, share);
+      add(v, block.backward_calls, share);
+    });
   }
 
   const StepPlan& plan_;

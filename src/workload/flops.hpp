@@ -22,7 +22,7 @@ double training_passes(const Op& op);
 // Forward and backward FLOPs of one sample.
 Flops training_flops(const ModelSpec& model, double seq_len);
 
-// Mean keys that one query sees: the causal half, or the window.
-double mean_keys(double seq_len, bool causal, double window);
+// Mean keys that one query sees: the causal half, the window, or within its chunk.
+double mean_keys(double seq_len, bool causal, double window, double chunk = 0);
 
 }  // namespace dts

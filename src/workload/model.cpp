@@ -21,12 +21,12 @@ double tied_parameters(const ModelSpec& model) {
 
 void check_op(Checker& check, const std::string& where, const Op& op) {
   for (double value : {op.in_features, op.out_features, op.extra_parameters, op.heads, op.kv_heads, op.qk_head_dim,
-                       op.v_head_dim, op.window, op.experts, op.top_k, op.forward_bytes_per_element,
+                       op.v_head_dim, op.window, op.chunk, op.experts, op.top_k, op.forward_bytes_per_element,
                        op.backward_bytes_per_element, op.saved_bytes_per_row, op.flops_per_row, op.output_positions,
                        op.kernel_area, op.input_positions}) {
     if (!check.non_negative(where, value)) return;
   }
-  if (op.kind == OpKind::Attention) {
+  if (op.kind == OpKind::Attention || op.kind == OpKind::Scan) {
     check.require(op.heads >= 1 && op.kv_heads >= 1 && op.qk_head_dim >= 1 && op.v_head_dim >= 1, where,
                   "heads " + number_text(op.heads) + ", kv_heads " + number_text(op.kv_heads), "all dimensions >= 1");
   }
@@ -71,15 +71,19 @@ double parameter_count(const Block& block) {
 
 double parameter_count(const ModelSpec& model) {
   double total = parameter_count(model.stem) + parameter_count(model.head) - tied_parameters(model);
-  for (const LayerRun& run : model.layers) total += run.repeat * parameter_count(run.block);
+  for (const auto* runs : {&model.encoder, &model.layers, &model.prediction}) {
+    for (const LayerRun& run : *runs) total += run.repeat * parameter_count(run.block);
+  }
   return total;
 }
 
 double active_parameter_count(const ModelSpec& model) {
   double idle = 0;
-  for (const LayerRun& run : model.layers) {
-    for (const Op& op : run.block.ops) {
-      if (op.kind == OpKind::GroupedMatmul) idle += run.repeat * parameter_count(op) * (1 - op.top_k / op.experts);
+  for (const auto* runs : {&model.layers, &model.prediction}) {
+    for (const LayerRun& run : *runs) {
+      for (const Op& op : run.block.ops) {
+        if (op.kind == OpKind::GroupedMatmul) idle += run.repeat * parameter_count(op) * (1 - op.top_k / op.experts);
+      }
     }
   }
   return parameter_count(model) - idle;
@@ -96,6 +100,14 @@ void check_model(const ModelSpec& model) {
   }
   check.require(layers >= 1 && layers <= kMaxLayers, "model.layers", std::to_string(layers) + " layers",
                 "1 to " + std::to_string(kMaxLayers));
+  for (const auto* runs : {&model.encoder, &model.prediction}) {
+    for (const LayerRun& run : *runs) {
+      check.require(run.repeat >= 1 && run.repeat <= kMaxLayers, "model." + run.block.name + ".repeat",
+                    std::to_string(run.repeat), "1 to " + std::to_string(kMaxLayers));
+      check.non_negative("block " + run.block.name + ".tokens_per_sample", run.block.tokens_per_sample);
+      check_block(check, run.block);
+    }
+  }
   check_block(check, model.stem);
   check_block(check, model.head);
   check.throw_if_any();

@@ -3,6 +3,7 @@
 namespace dts {
 
 double parameter_count(const Op& op) {
+  if (op.shared) return 0;
   const double bias = op.bias ? op.out_features : 0;
   switch (op.kind) {
     case OpKind::Matmul: return op.in_features * op.out_features + bias + op.extra_parameters;
@@ -15,5 +16,7 @@ double parameter_count(const Op& op) {
     default: return op.extra_parameters;
   }
 }
+
+bool trains_weights(const Op& op) { return op.trainable && (op.shared || parameter_count(op) > 0); }
 
 }  // namespace dts

@@ -21,6 +21,8 @@ enum class OpKind {
   Dispatch,       // tokens -> experts: permute and all-to-all
   Combine,        // experts -> tokens: all-to-all and weighted sum
   Conv2d,         // per sample: spatial convolution
+  Scan,           // recurrence over the sequence in chunks (state-space, linear attention): `heads` states of
+                  // qk_head_dim x v_head_dim, stated FLOPs and bytes per row
   Custom,         // stated FLOPs and bytes per row
 };
 
@@ -53,12 +55,14 @@ struct Op {
   double out_features = 0;
   bool bias = false;
   bool trainable = true;
+  bool shared = false;          // computes with the weights of an op elsewhere in the model: held and counted there
   double extra_parameters = 0;  // weights beyond those implied by the kind (e.g. norm gain is implied)
 
   // Attention
   double heads = 0, kv_heads = 0, qk_head_dim = 0, v_head_dim = 0;
   bool causal = true;
   double window = 0;  // sliding window in tokens, 0 = full
+  double chunk = 0;   // tokens attend within chunks of this many (Llama 4, windows and images of vision encoders), 0 = all
   bool score_dropout = false;  // unfused attention also keeps the dropout mask and the dropped scores
 
   // Experts (GroupedMatmul, Router, Dispatch, Combine)
@@ -76,11 +80,16 @@ struct Op {
   double output_positions = 0, kernel_area = 0, input_positions = 0;
   double groups = 1;
 
-  // Custom: per row, forward; backward FLOPs are 2x (data grad + weight grad) when it has weights, 1x otherwise.
+  // Custom, Scan: per row, forward; backward FLOPs are 2x (data grad + weight grad) when it has weights, 1x otherwise.
   double flops_per_row = 0;
+
+  bool gathers_output = false;  // a split output is gathered over the tensor-parallel ranks (parallel/placed_model.hpp)
 };
 
 // Weights held by the whole (unsharded) op, all experts counted.
 double parameter_count(const Op& op);
+
+// Whether its backward makes a weight gradient.
+bool trains_weights(const Op& op);
 
 }  // namespace dts

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from ..errors import DtsError, FormatError, Problems
 from ..hardware.build import build_device, build_node
-from ..hardware.cluster import Cluster
+from ..hardware.cluster import Cluster, OtherNodes
 from ..hardware.device import Device
-from ..hardware.fabric import ScaleOut
+from ..hardware.fabric import ScaleOut, ScaleUp
 from ..hardware.node import Node
 from ..hardware.rates import Rates
 from ..hardware.schema import ClusterFile, DeviceEntry, NodeEntry, record
@@ -95,19 +95,38 @@ def _fabric(choice: str | Mapping[str, Any]) -> ScaleOut:
     """A profile by name, or with some of its constants changed."""
     if isinstance(choice, str):
         return catalog.scale_out(choice)
+    changes = _changes("scale_out", choice, ScaleOut)
+    return catalog.scale_out(str(choice["profile"])).replace(**changes)
+
+
+def _domain(choice: str | Mapping[str, Any], node: Node) -> ScaleUp:
+    """The same for the fabric inside a domain; rate and size of the domain stay those of the node unless given."""
+    of_node = {"device_Bps": node.scale_up.device_Bps, "domain_devices": node.scale_up.domain_devices}
+    if isinstance(choice, str):
+        return catalog.scale_up(choice).replace(**of_node)
+    return catalog.scale_up(str(choice.get("profile"))).replace(**of_node | _changes("scale_up", choice, ScaleUp))
+
+
+def _changes(where: str, choice: Mapping[str, Any], kind: type[ScaleOut | ScaleUp]) -> dict[str, Any]:
+    """Constants that a mapping gives beside its profile."""
     changes = {k: v for k, v in choice.items() if k != "profile"}
-    known = set(ScaleOut.__dataclass_fields__) - {"name"}
+    known = set(kind.__dataclass_fields__) - {"name"}
     problems = Problems()
     for key in changes.keys() - known:
-        problems.add(f"scale_out.{key}", changes[key], f"one of {', '.join(sorted(known))}")
+        problems.add(f"{where}.{key}", changes[key], f"one of {', '.join(sorted(known))}")
     if "profile" not in choice:
-        problems.add("scale_out.profile", None, "the name of a profile, such as infiniband")
+        problems.add(f"{where}.profile", None, "the name of a profile, such as infiniband or nvlink4")
     problems.raise_if_any()
-    return catalog.scale_out(str(choice["profile"])).replace(**changes)
+    return changes
 
 
 def _cluster(file: ClusterFile, nodes: Mapping[str, Node]) -> Cluster:
     entry = file.cluster
-    node = nodes.get(entry.node) or catalog.node(entry.node)
+
+    def node(name: str) -> Node:
+        found = nodes.get(name) or catalog.node(name)
+        return found if entry.scale_up is None else found.replace(scale_up=_domain(entry.scale_up, found))
+
     fabric = None if entry.scale_out is None else _fabric(entry.scale_out)
-    return Cluster(node, entry.nodes, fabric, entry.name, entry.topology)
+    others = tuple(OtherNodes(node(other.node), tuple(other.at)) for other in entry.others)
+    return Cluster(node(entry.node), entry.nodes, fabric, entry.name, entry.topology, others)

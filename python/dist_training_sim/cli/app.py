@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import collective, fit, hardware, models, simulate, validate
+from . import calibrate, collective, fit, hardware, models, simulate, validate
 from .outcome import ExitCode, guarded
 
 __all__ = ["app"]
@@ -18,6 +18,7 @@ Examples:
   dts models llama-3.1-8b
   dts hardware --kind nodes
   dts collective all-reduce --size 64MiB --cluster 2xdgx-h100
+  dts calibrate nccl all_reduce.log --cluster 2xdgx-h100 --yaml my-cluster.yaml
   dts validate --use step_time --by source
 
 \b
@@ -61,4 +62,5 @@ app.command(epilog=fit.EXAMPLES)(guarded(fit.fit))
 app.command(epilog=models.EXAMPLES)(guarded(models.models))
 app.command(epilog=hardware.EXAMPLES)(guarded(hardware.hardware))
 app.command(epilog=collective.EXAMPLES)(guarded(collective.collective))
+app.command(epilog=calibrate.EXAMPLES)(guarded(calibrate.calibrate))
 app.command(epilog=validate.EXAMPLES)(guarded(validate.validate))

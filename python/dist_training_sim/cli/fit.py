@@ -109,7 +109,7 @@ def _tables(report: FitReport) -> list[RenderableType]:
     if report.remedies:
         tables.append(_options("Changes that make it fit, cheapest first", report.remedies))
     elif not report.fits:
-        tables.append(sentence("No change of up to three options of this layout makes it fit: more devices are needed."))
+        tables.append(sentence("No three changes of this layout make it fit: more devices are needed."))
     if report.strategies:
         saving = sorted(report.strategies, key=lambda option: -option.saved_bytes)
         tables.append(_options("Each change alone", saving))
@@ -120,8 +120,8 @@ def _headline(report: FitReport) -> str:
     stage = report.stages[report.fullest.stage]
     where = f"stage {stage.stage} " if len(report.stages) > 1 else ""
     return (
-        f"{report.model} on {report.cluster}: {report.verdict} ({_percent(report.oom_probability)} chance of running out "
-        f"of memory). {where.capitalize()}{'u' if where else 'U'}ses {gib(stage.used_bytes, 1)} of "
+        f"{report.model} on {report.cluster}: {report.verdict} ({_percent(report.oom_probability)} chance of running "
+        f"out of memory). {where.capitalize()}{'u' if where else 'U'}ses {gib(stage.used_bytes, 1)} of "
         f"{gib(stage.limit_bytes, 1)} GiB; a step takes {format_seconds(report.step_time_s)}."
     )
 
@@ -131,11 +131,12 @@ def _percent(share: float) -> str:
 
 
 def _stages(stages: Sequence[StageFit]) -> RenderableType:
-    table = new_table(("stage", "allocated", "reserved", "context", "used", "limit", "headroom", "out of memory", "verdict"))
+    amounts = ("allocated", "reserved", "context", "used", "limit", "headroom")
+    table = new_table(("stage", *amounts, "out of memory", "verdict"))
     for s in stages:
-        amounts = (s.allocated_bytes, s.reserved_bytes, s.context_bytes, s.used_bytes, s.limit_bytes, s.headroom_bytes)
+        sizes = (s.allocated_bytes, s.reserved_bytes, s.context_bytes, s.used_bytes, s.limit_bytes, s.headroom_bytes)
         style = {"fits": "", "at risk": "yellow"}.get(s.verdict, "red")
-        table.add_row(str(s.stage), *map(gib, amounts), _percent(s.oom_probability), s.verdict, style=style)
+        table.add_row(str(s.stage), *map(gib, sizes), _percent(s.oom_probability), s.verdict, style=style)
     note = "used = reserved by the allocator (replayed) + context; the chance is that of measured jobs this full"
     return headed("Memory of a device by pipeline stage, GiB", table, note)
 

@@ -124,6 +124,7 @@ def _node(n: Node) -> list[RenderableType]:
         "network": None if n.scale_out is None else f"{n.scale_out.name}, {n.topology}",
         "host memory": _size(n.host_bytes),
         "device to host": _rate(n.host_Bps),
+        "host memory bandwidth": _rate(n.host_memory_Bps),
         "price": None if n.price is None else f"{n.price.usd_per_h:g} $/h {n.price.date} {n.price.note}".strip(),
     }
     if n.notes:

@@ -18,7 +18,11 @@ from ..parallel.expert_load import Dispatcher, LoadKind
 from ..parallel.strategy import (
     ContextComm,
     Fp8Recipe,
+    GradDtype,
+    Int8Recipe,
+    MuonTp,
     Optimizer,
+    OptimizerKernels,
     PipelineTransfers,
     Precision,
     Recompute,
@@ -26,12 +30,14 @@ from ..parallel.strategy import (
     Strategy,
 )
 from ..result import Result
-from ..simulator.simulate import checked_seq_len
+from ..simulator.distribution import step_distribution
+from ..simulator.job import checked_seq_len
 from ..simulator.simulate import simulate as run
 from ..verbs import cluster_of, gather, model_of
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode, complain, warn
-from .step import memory_of_limit, step_tables
+from .step import host_of_limit, memory_of_limit, step_tables
+from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
 __all__ = ["EXAMPLES", "read_job", "simulate"]
 
@@ -43,6 +49,10 @@ Examples:
       --global-batch 64 --seq-len 2048 --recompute selective --framework megatron-lm-2022
   dts simulate --model mixtral-8x7b --cluster 4xdgx-h100 --ep 8 --zero 1 --global-batch 256 \\
       --seq-len 4096 --timeline step.png
+  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
+      --seq-len 8192 --stragglers lognormal:0.05 --steps 200
+  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
+      --seq-len 8192 --slow-links 3:0.5
 
 Exit code 3: the layout is legal, but a stage needs more memory than a device has.
 """
@@ -75,6 +85,7 @@ def simulate(
     recompute: Annotated[str, _option("Activations computed again.", metavar=_choices(Recompute))] = "none",
     precision: Annotated[str, _option("Number format of the matmuls.", metavar=_choices(Precision))] = "bf16",
     fp8_recipe: Annotated[str, _option("Scaling of 8-bit matmuls.", metavar=_choices(Fp8Recipe))] = "tensorwise",
+    int8_recipe: Annotated[str, _option("Products in 8-bit integers.", metavar=_choices(Int8Recipe))] = "rowwise",
     cp_comm: Annotated[str, _option("Communication of context parallelism.", metavar=_choices(ContextComm))] = "p2p",
     cp_a2a: Annotated[int, _option("Ranks that exchange heads under a2a+p2p.")] = 1,
     moe_dispatcher: Annotated[str, _option("How tokens reach experts.", metavar=_choices(Dispatcher))] = "framework",
@@ -85,10 +96,18 @@ def simulate(
     overlap_shared_experts: Annotated[bool, _option("Shared experts run beside the exchange.")] = False,
     overlap_moe_1f1b: Annotated[bool, _option("The exchange runs beside another micro-batch's pass.")] = False,
     optimizer: Annotated[str, _option("Weight update.", metavar=_choices(Optimizer))] = "adam",
+    optimizer_kernels: Annotated[str, _option("Kernels of Adam.", metavar=_choices(OptimizerKernels))] = "framework",
+    muon_tp: Annotated[str, _option("Muon on split matrices.", metavar=_choices(MuonTp))] = "blockwise",
     schedule: Annotated[str, _option("Order of pipeline passes.", metavar=_choices(Schedule))] = "1f1b",
     sequence_parallel: Annotated[bool | None, _option("Split norms over the tp ranks too.", "if tp > 1")] = None,
     overlap_grad_reduce: Annotated[bool, _option("Reduce gradients during the last backward.")] = True,
     overlap_param_gather: Annotated[bool, _option("Gather weights during the first forward.")] = True,
+    dp_replicas: Annotated[int, _option("Groups that each hold all sharded states (HSDP).")] = 1,
+    reshard_after_forward: Annotated[str, _option("Free FSDP weights: true, false, a group size.", "framework")] = "",
+    grad_dtype: Annotated[str, _option("Type of gradients.", metavar=_choices(GradDtype))] = "framework",
+    offload_optimizer: Annotated[bool, _option("Optimizer states and update on the host.")] = False,
+    offload_parameters: Annotated[bool, _option("FSDP shards on the host.")] = False,
+    offload_activations: Annotated[float, _option("Share of saved activations kept on the host.")] = 0.0,
     rank_order: Annotated[str, _option("Axes from the fastest varying rank to the slowest.")] = "tp-cp-ep-dp-pp",
     layers_per_stage: Annotated[str, _option("Layers of each virtual stage, as 3,4,4,3.", "even")] = "",
     first_rank_layers: Annotated[int, _option("Layers of the first pipeline rank; 0 = as the others.")] = 0,
@@ -100,19 +119,31 @@ def simulate(
     optimizer_post_validation: Annotated[bool, _option("Update before the global norm is known.")] = False,
     micro_batch_group: Annotated[int, _option("Micro-batches of a chunk before the next chunk; 0 = pp.")] = 0,
     custom_order: Annotated[str, _option("Passes per pipeline rank, as 'F0 F1 B0 B1; F0 B0 F1 B1'.", "schedule")] = "",
+    stragglers: Annotated[str, _option("Slow ranks: " + STRAGGLER_FORMS + ".", "none")] = "",
+    straggler_group: Annotated[int, _option("Neighbouring ranks that share a draw, as the 8 of a node.")] = 1,
+    seed: Annotated[int, _option("Of the stragglers' draws.")] = 0,
+    steps: Annotated[int, _option("Steps to draw; with more than one, their spread is reported too.")] = 1,
+    slow_links: Annotated[str, _option("Node, and what is left of the rate of its NICs, as 3:0.5,7:0.9.", "none")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
     """Predict one training step: time, throughput, utilisation, breakdown and memory."""
     layout = {name: value for name, value in locals().items() if name in _LAYOUT}
+    drawn, slow = gather(
+        lambda: read_stragglers(stragglers, straggler_group, seed, steps), lambda: read_slow_links(slow_links)
+    )
     described, hardware, strategy, profile = read_job(model, cluster, layout, framework, seq_len)
-    events = timeline is not None
-    result = run(described, hardware, strategy, seq_len=seq_len, framework=profile, keep_events=events)
+    for node, share in slow.items():
+        hardware = hardware.with_slow_links(node, nic=share)
+    job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn}
+    result = run(described, hardware, strategy, keep_events=timeline is not None, **job)
+    spread = step_distribution(described, hardware, strategy, steps=steps, **job) if steps > 1 else None
     _warn_about(hardware)
     if timeline is not None:
         _draw(result, timeline)
-    deliver(result.to_dict(), step_tables(result), as_json=as_json, out=out)
+    data = result.to_dict() | ({} if spread is None else {"spread": spread.to_dict()})
+    deliver(data, step_tables(result, spread), as_json=as_json, out=out)
     return _verdict(result)
 
 
@@ -123,19 +154,20 @@ def read_job(
     model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""
-    stages = layout.pop("layers_per_stage")
+    stages, reshard = layout.pop("layers_per_stage"), layout.pop("reshard_after_forward")
     order = layout["custom_order"]
     layout["custom_order"] = tuple(part.strip() for part in order.split(";")) if order else ()
-    described, hardware, even, profile, layers = gather(
+    described, hardware, even, profile, layers, group = gather(
         lambda: model_of(model),
         lambda: cluster_of(cluster),
         lambda: Strategy(**layout),
         lambda: FrameworkProfile.from_catalog(framework),
         lambda: _stages(stages),
+        lambda: _reshard(reshard),
     )
-    strategy = even.replace(layers_per_stage=layers)
+    strategy = even.replace(layers_per_stage=layers, reshard_after_forward=group)
     if seq_len is None:
-        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy))
+        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy, profile))
     return described, hardware, strategy, profile
 
 
@@ -146,19 +178,32 @@ def _stages(text: str) -> tuple[int, ...]:
         raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
 
 
-def _check_layout(model: Model, cluster: Cluster, strategy: Strategy) -> None:
+def _reshard(text: str) -> bool | int | None:
+    words: dict[str, bool | None] = {"": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(
+            f"strategy.reshard_after_forward: got {text!r}, expected true, false or a number of ranks"
+        ) from None
+
+
+def _check_layout(model: Model, cluster: Cluster, strategy: Strategy, profile: FrameworkProfile) -> None:
     """Say what else is wrong while `seq_len` is missing: a length that suits every layout stands for it."""
     resolved = strategy.resolved(cluster.device_count)
     seq_len = float(model.tokens_per_sample or 2 * resolved.cp * resolved.tp)
-    _core.check_layout(to_core(model), to_core(resolved), cluster.device_count, seq_len)
+    placed = _core.placed_model(to_core(model), to_core(resolved), to_core(profile))
+    _core.check_layout(placed, to_core(resolved), cluster.device_count, seq_len)
 
 
 def _warn_about(cluster: Cluster) -> None:
-    device = cluster.node.device
-    if device.announced:
-        warn(f"{device.name} is announced, not sold: its figures are the announced ones")
-    if not device.measured_kernels:
-        warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
+    for device in {node.device.name: node.device for node in cluster.node_kinds}.values():
+        if device.announced:
+            warn(f"{device.name} is announced, not sold: its figures are the announced ones")
+        if not device.measured_kernels:
+            warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
 
 
 def _draw(result: Result, file: Path) -> None:
@@ -171,5 +216,9 @@ def _draw(result: Result, file: Path) -> None:
 def _verdict(result: Result) -> ExitCode:
     if result.fits:
         return ExitCode.OK
-    complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
+    host = max(result.memory, key=lambda use: use.host_bytes)
+    if not host.fits_host:
+        complain(f"does not fit: {host_of_limit(host)}; raise zero or offload less")
+    else:
+        complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
     return ExitCode.DOES_NOT_FIT

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
 
-__all__ = ["breakdown_table", "headline", "layout_text", "memory_of_limit", "memory_table", "step_tables"]
+    from ..simulator.distribution import StepDistribution
+
+__all__ = [
+    "breakdown_table",
+    "headline",
+    "host_of_limit",
+    "layout_text",
+    "memory_of_limit",
+    "memory_table",
+    "step_tables",
+]
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 _SHORT = {
@@ -29,11 +39,44 @@ _SHORT = {
 }
 
 
-def step_tables(result: Result) -> list[RenderableType]:
+def step_tables(result: Result, spread: StepDistribution | None = None) -> list[RenderableType]:
     """Everything that `dts simulate` prints."""
     text = sentence(headline(result), "bold")
     text.append(f"\n{layout_text(result)}", style="not bold")
-    return [text, breakdown_table(result), memory_table(result)]
+    tables: list[RenderableType] = [text]
+    if spread is not None:
+        tables.append(spread_table(spread))
+    tables.append(breakdown_table(result))
+    if any(times["total_s"] > 0 for times in result.communication.values()):
+        tables.append(communication_table(result))
+    return [*tables, memory_table(result)]
+
+
+def spread_table(spread: StepDistribution) -> Group:
+    """Step times over the draws of the stragglers, beside the step of equal ranks."""
+    unit, scale = _unit(spread.even_step_time_s)
+    table = new_table(("", unit, "of equal ranks"))
+    for name, seconds in spread.to_dict().items():
+        if name.endswith("_s"):
+            label = name.removesuffix("_s").replace("even_step_time", "equal ranks")
+            table.add_row(label, f"{seconds / scale:.3f}", f"{seconds / spread.even_step_time_s:.1%}")
+    return headed(f"Times of {len(spread.step_times_s):,} steps", table)
+
+
+def communication_table(result: Result) -> Group:
+    """Collectives and transfers by axis: in all, hidden behind compute, exposed; unused axes are left out."""
+    used = {axis: times for axis, times in result.communication.items() if times["total_s"] > 0}
+    unit, scale = _unit(result.step_time_s)
+    table = new_table(("axis", f"total {unit}", "overlapped", "exposed", "exposed share"))
+    for axis, times in used.items():
+        values = (f"{times[name] / scale:.3f}" for name in ("total_s", "overlapped_s", "exposed_s"))
+        table.add_row(axis, *values, f"{times['exposed_s'] / times['total_s']:.1%}")
+    mean = ", mean of the pipeline stages" if result.strategy.pp > 1 else ""
+    return headed(f"Communication of a device{mean}", table)
+
+
+def _unit(seconds: float) -> tuple[str, float]:
+    return next((u, s) for u, s in _UNITS if seconds >= s or u == "us")
 
 
 def headline(result: Result) -> str:
@@ -57,6 +100,12 @@ def memory_of_limit(use: MemoryUse) -> str:
     return f"{gib(use.reserved_bytes + use.context_bytes, 1)} of {gib(use.capacity_bytes, 1)} GiB of memory"
 
 
+def host_of_limit(use: MemoryUse) -> str:
+    """What a device keeps in its host's memory, beside its share of that."""
+    limit = "" if use.host_capacity_bytes is None else f" of {gib(use.host_capacity_bytes, 1)}"
+    return f"{gib(use.host_bytes, 1)}{limit} GiB of host memory per device"
+
+
 def layout_text(result: Result) -> str:
     """What was simulated, and the utilisation by the other conventions."""
     s = result.strategy
@@ -66,15 +115,19 @@ def layout_text(result: Result) -> str:
     tokens = f", {result.seq_len:,.0f} tokens per sample" if result.seq_len > 1 else ""
     return (
         f"{result.devices:,} device{'' if result.devices == 1 else 's'} ({layout}), {batches}{tokens}, "
-        f"{s.precision.value}, recompute {s.recompute.value}, {result.framework}. "
+        f"{s.precision.value}, recompute {s.recompute.value}, {_profile_name(result)}. "
         f"MFU with full attention {result.mfu_full_attention:.1%}, HFU {result.hfu:.1%}, "
         f"{result.model_tflops_per_device:,.0f} model TFLOP/s per device."
     )
 
 
+def _profile_name(result: Result) -> str:
+    return f"{result.framework}{' (unvalidated)' if result.profile.unvalidated else ''}"
+
+
 def breakdown_table(result: Result) -> Group:
     """Time and share of the step by cause; causes that cost nothing are left out."""
-    unit, scale = next((u, s) for u, s in _UNITS if result.step_time_s >= s or u == "us")
+    unit, scale = _unit(result.step_time_s)
     table = new_table(("cause", unit, "share"))
     for name, seconds in result.breakdown.items():
         if seconds > 0:
@@ -91,6 +144,9 @@ def memory_table(result: Result) -> Group:
     names = [name for name in _SHORT if any(use.categories[name] for use in result.memory)]
     table = _one_stage(stages[0][1], names) if len(stages) == 1 else _stages(stages, names)
     context = f"total = reserved by the allocator + {gib(result.memory[0].context_bytes) or 0} GiB of context"
+    host = max(result.memory, key=lambda use: use.host_bytes)
+    if host.host_bytes > 0:
+        context += f"; besides, up to {host_of_limit(host)}"
     return headed(f"Peak memory of a device, GiB of {gib(result.capacity_bytes, 1)}", table, context)
 
 

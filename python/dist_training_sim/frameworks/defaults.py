@@ -9,6 +9,7 @@ from ..errors import Problems
 __all__ = ["FrameworkDefaults"]
 
 _CHOICES = {
+    "fp8_recipe": ("tensorwise", "delayed", "blockwise", "mxfp8"),
     "precision": ("bf16", "fp16", "fp32", "tf32", "fp8", "fp4"),
     "recompute": ("none", "selective", "full"),
     "stages": ("even", "by_cost"),
@@ -40,10 +41,10 @@ class FrameworkDefaults:
         `"even"` numbers of layers, or `"by_cost"`: by weights of the matmuls, LM head included.
     precision, recompute
         What an unstated precision or recomputation means.
+    fp8_recipe
+        Scaling of 8-bit matmuls that are not stated to be MXFP8.
     dropout
         Hidden and attention dropout are on.
-    vocabulary_multiple
-        The vocabulary is padded to a multiple of this times `tp`; 1 = not padded.
     """
 
     overlap_grad_reduce: bool = True
@@ -57,8 +58,8 @@ class FrameworkDefaults:
     stages: str = "even"
     precision: str = "bf16"
     recompute: str = "none"
+    fp8_recipe: str = "tensorwise"
     dropout: bool = False
-    vocabulary_multiple: int = 1
 
     def __post_init__(self) -> None:
         problems = Problems()

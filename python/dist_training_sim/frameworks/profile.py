@@ -11,8 +11,16 @@ from .defaults import FrameworkDefaults
 
 __all__ = ["FrameworkProfile"]
 
-ATTENTION_KERNELS = ("", "fa2", "fa3", "cudnn")
-WORKSPACES = ("", "torch", "transformer_engine")
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "selective": ("core_attention", "alternate_matmuls"),
+    "main_grad_bytes": (2, 4),  # 16-bit or fp32
+    "attention_kernel": ("", "fa2", "fa3", "cudnn"),
+    "workspace": ("", "torch", "transformer_engine"),
+    "kv_heads_below_tp": ("refuse", "replicate", "gather"),
+    "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
+    "moe_dispatcher": ("alltoall", "allgather", "deepep"),
+    "fsdp_backward_prefetch": ("pre", "post", "none"),
+}
 MIB, GIB = 1024.0**2, 1024.0**3
 
 
@@ -24,6 +32,8 @@ class FrameworkProfile:
     ----------
     selective
         What `recompute="selective"` runs again: `"core_attention"` or `"alternate_matmuls"`.
+    recompute_stops_early
+        `recompute="full"` leaves out a block's last matmul and the sums after it, on which no saved tensor depends.
     attention_kernel
         `"fa2"`, `"fa3"`, `"cudnn"`: the flash kernel, on devices where it was measured; `""` = the device's best.
     flash_attention, causal_skip, attention_dropout
@@ -40,36 +50,66 @@ class FrameworkProfile:
         What runs beside tensor-parallel collectives: `"none"`; `"bulk"`: the gradient matmuls of column weights;
         `"userbuffers"`: also matmuls cut into chunks, forward and backward (Transformer Engine); `"async_tp"`: matmuls
         cut into chunks by a compiler, nothing else. Both need sequence parallelism within one scale-up domain.
+    kv_heads_below_tp
+        Key and value heads fewer than `tp`: `"refuse"`; `"replicate"`: copied with the weights that make them;
+        `"gather"`: the projection stays split and its output is gathered (Megatron-Core).
+    vocabulary_multiple
+        The vocabulary is padded to a multiple of this times `tp`.
+    fused_casts
+        Norms and activations write the 8-bit copy of their output themselves, where its scale is known before: delayed
+        scaling and MXFP8.
     cached_casts, cast_before_gather, cast_parameters
         8- and 4-bit matmuls: weights cast once a step (ZeRO-3: at every use) and inputs kept cast for
         backward, or each at every use;
         activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
     moe_dispatcher
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
+    permute_passes
+        Bytes moved to order rows by expert, over those of one pass each way; 0 = inside the exchange.
     moe_router_fp32
         Expert scores as an fp32 matmul; otherwise 16-bit operands with fp32 results.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
         Per parameter: bytes on the wire, of the gradient buffer, and moved per micro-batch to accumulate.
     bucket_parameters, bucket_parameters_per_rank
-        Gradients reduced together: at least the first, and at least the second times the data-parallel size.
-    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_gather_before_reduce, fsdp_keeps_under_pp
-        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; gather the next block before
-        this one's gradients are reduced; with pipeline stages, gather and reduce once a step.
+        Gradients reduced together, filled from the stage's last parameter to its first: at least the first, and at
+        least the second times the data-parallel size. 0 and 0 = a block's.
+    first_bucket_parameters
+        Size of the bucket that is full first; 0 = as the others.
+    bucket_first_stage_only, buckets_without_overlap
+        Only the first chunk of pipeline rank 0 has buckets, the others one each; buckets also where gradients are
+        reduced after the last backward, otherwise one.
+    reduce_to_owner
+        ZeRO-1 and 2 reduce each slice to its owner instead of a reduce-scatter.
+    param_gather_ahead
+        Buckets, or FSDP units, that are gathered ahead of the one in use; 0 = all at once.
+    fsdp_reductions_in_flight
+        FSDP: compute waits for the reduction before so many; 0 = never.
+    fsdp_unsharded_stages
+        With `fsdp_keeps_under_pp`: virtual stages of a rank that stay gathered, those it needs next; 0 = all.
+    fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_keeps_under_pp
+        FSDP: reduce-scatter in every micro-batch; gather parameters again for backward; with pipeline stages,
+        parameters stay gathered and gradients are reduced once.
+    fsdp_backward_prefetch
+        When backward gathers the next unit: `"pre"` this one's compute, `"post"` it and before its reduction, or
+        `"none"`: when it is reached, behind that reduction.
     p2p_blocking, p2p_blocking_interleaved, p2p_sliced_over_tp, p2p_metadata_messages
         Pipeline ranks wait for transfers (one chunk a rank, several chunks); without sequence parallelism every
         tensor-parallel rank sends a slice, gathered on arrival; small messages before each tensor.
     optimizer_bytes
         Bytes moved per owned parameter by an Adam update.
+    host_update_efficiency
+        Share of the host's memory bandwidth that an update on the host reaches (`offload_optimizer`).
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
         Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
     fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate, compiled_blocks
         Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
         all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward; a compiler drops
         block outputs that no backward needs.
-    layers_gather_anew, gradient_buckets, flat_weight_gather, batch_first_attention, score_buffer
+    layers_gather_anew, gradient_buckets, flat_weight_gather, batch_first_attention, narrow_parameters, score_buffer
         Memory facts: those buffers serve the LM head alone; working-type gradients stay in buckets beside accumulated
         ones; ZeRO's update gathers flattened weights; flash attention's output is copied where a micro-batch holds
-        several samples; unfused attention keeps a buffer of the scores' size.
+        several samples; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the
+        scores' size.
     workspace
         `"torch"`, `"transformer_engine"`: library workspaces follow from the device's generation; `""`: they are
         `workspace_bytes`.
@@ -86,7 +126,10 @@ class FrameworkProfile:
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "workspace", "failure_factor", "unvalidated", "defaults"})
+        "FrameworkProfile",
+        python_only=frozenset(
+            {"sources", "label", "attention_kernel", "workspace", "failure_factor", "unvalidated", "defaults"}
+        ),
     )
 
     name: str = "generic"
@@ -102,25 +145,38 @@ class FrameworkProfile:
     logits_peak_bytes: float = 6.0
     grouped_single_launch: bool = True
     tp_overlap: str = "bulk"
+    kv_heads_below_tp: str = "replicate"
+    vocabulary_multiple: float = 1.0
     cached_casts: bool = True
+    fused_casts: bool = False
     cast_before_gather: bool = False
     cast_parameters: bool = False
     moe_dispatcher: str = "alltoall"
+    permute_passes: float = 1.0
     moe_router_fp32: bool = True
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0
     grad_accumulate_bytes: float = 8.0
     bucket_parameters: float = 40e6
     bucket_parameters_per_rank: float = 0.0
+    first_bucket_parameters: float = 0.0
+    bucket_first_stage_only: bool = False
+    buckets_without_overlap: bool = False
+    reduce_to_owner: bool = False
+    param_gather_ahead: int = 1
     fsdp_reduce_every_micro_batch: bool = True
     reshard_after_forward: bool = True
-    fsdp_gather_before_reduce: bool = True
+    fsdp_backward_prefetch: str = "pre"
+    fsdp_reductions_in_flight: int = 0
     fsdp_keeps_under_pp: bool = False
+    fsdp_unsharded_stages: int = 0
+    recompute_stops_early: bool = False
     p2p_blocking: bool = False
     p2p_blocking_interleaved: bool = False
     p2p_sliced_over_tp: bool = False
     p2p_metadata_messages: int = 0
     optimizer_bytes: float = 34.0
+    host_update_efficiency: float = 0.43
     host_forward_s_per_op: float = 10e-6
     host_backward_s_per_op: float = 20e-6
     step_cost_s: float = 10e-3
@@ -131,6 +187,7 @@ class FrameworkProfile:
     gradient_buckets: bool = False
     flat_weight_gather: bool = False
     batch_first_attention: bool = False
+    narrow_parameters: bool = False
     score_buffer: bool = False
     eager_norm: bool = False
     eager_gate: bool = False
@@ -158,19 +215,10 @@ class FrameworkProfile:
                 problems.non_negative(where, value)
         if not isinstance(self.defaults, FrameworkDefaults):
             problems.add(f"framework {self.name}.defaults", self.defaults, "a FrameworkDefaults")
-        if self.selective not in ("core_attention", "alternate_matmuls"):
-            problems.add(f"framework {self.name}.selective", self.selective, "core_attention or alternate_matmuls")
-        if self.main_grad_bytes not in (2, 4):
-            problems.add(f"framework {self.name}.main_grad_bytes", self.main_grad_bytes, "2 (16-bit) or 4 (fp32)")
-        if self.attention_kernel not in ATTENTION_KERNELS:
-            known = ", ".join(repr(kernel) for kernel in ATTENTION_KERNELS)
-            problems.add(f"framework {self.name}.attention_kernel", self.attention_kernel, f"one of {known}")
-        if self.workspace not in WORKSPACES:
-            problems.add(f"framework {self.name}.workspace", self.workspace, f"one of {', '.join(map(repr, WORKSPACES))}")
-        if self.tp_overlap not in ("none", "bulk", "userbuffers", "async_tp"):
-            problems.add(f"framework {self.name}.tp_overlap", self.tp_overlap, "none, bulk, userbuffers or async_tp")
-        if self.moe_dispatcher not in ("alltoall", "allgather", "deepep"):
-            problems.add(f"framework {self.name}.moe_dispatcher", self.moe_dispatcher, "alltoall, allgather or deepep")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                expected = ", ".join(repr(choice) for choice in known)
+                problems.add(f"framework {self.name}.{name}", getattr(self, name), f"one of {expected}")
         problems.raise_if_any()
 
     @classmethod
@@ -184,6 +232,18 @@ class FrameworkProfile:
     def title(self) -> str:
         """Label that says whether measured runs stand behind the profile."""
         return f"{self.label or self.name}{' (unvalidated)' if self.unvalidated else ''}"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain data: `name`, `label`, `unvalidated`, `facts` by name as the simulator reads them, and `sources`."""
+        texts = ("name", "label", "unvalidated", "sources", "defaults")
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in texts}
+        return {
+            "name": self.name,
+            "label": self.label,
+            "unvalidated": self.unvalidated,
+            "facts": facts,
+            "sources": list(self.sources),
+        }
 
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._callable import make_callable
-from .cluster import Cluster
+from .cluster import Cluster, OtherNodes
 from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConstants, QuantiseConstants
 from .device import Device, DeviceKind
 from .fabric import ScaleOut, ScaleUp, ScaleUpKind
@@ -21,6 +21,7 @@ __all__ = [
     "Link",
     "MemoryConstants",
     "Node",
+    "OtherNodes",
     "Price",
     "QuantiseConstants",
     "Rates",

@@ -40,7 +40,7 @@ class ScaleUp:
         Devices of one domain; 0 is the node's devices.
     kind
         `ScaleUpKind` or its name.
-    launch_s ... domain_rings
+    launch_s ... ring_devices
         Constants of the cost formulas, explained at the core's `ScaleUpSpec`; None keeps the core's value.
     sources
         Where the constants were read or fitted.
@@ -86,7 +86,18 @@ class ScaleUp:
     torus_axes: int | None = None
     torus_shape: tuple[int, int, int] | None = None
     torus_wrap: int | None = None
-    domain_rings: int | None = None
+    ring_devices: int | None = None
+    simple_startup_s: MaybeQuantity = MaybeQuantity("s")
+    simple_hop_s: MaybeQuantity = MaybeQuantity("s")
+    ll_efficiency: float | None = None
+    ll128_startup_s: MaybeQuantity = MaybeQuantity("s")
+    ll128_efficiency: float | None = None
+    one_shot_launch_s: MaybeQuantity = MaybeQuantity("s")
+    one_shot_peer_s: MaybeQuantity = MaybeQuantity("s")
+    one_shot_efficiency: float | None = None
+    p2p_channels: int | None = None
+    p2p_channel_Bps: MaybeQuantity = MaybeQuantity("Bps")
+    p2p_part_bytes: MaybeQuantity = MaybeQuantity("bytes")
     sources: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +150,11 @@ class ScaleOut:
     p2p_ramp: float | None = None
     p2p_efficiency: float | None = None
     sendrecv_efficiency: float | None = None
+    ll128_startup_s: MaybeQuantity = MaybeQuantity("s")
+    ramp_bytes: MaybeQuantity = MaybeQuantity("bytes")
+    ll128_Bps: MaybeQuantity = MaybeQuantity("Bps")
+    sharp_efficiency: float | None = None
+    sharp_startup_s: MaybeQuantity = MaybeQuantity("s")
     sources: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:

@@ -58,8 +58,8 @@ class Node:
         How many, 1 to 10,000.
     nics, nic_Bps
         Network cards and the rate of one per direction (text such as `"400 Gb/s"`, or a `Link`).
-    host_bytes, host_Bps
-        Host memory, and the rate between one device and it per direction.
+    host_bytes, host_Bps, host_memory_Bps
+        Host memory, the rate between one device and it per direction, and the bandwidth of that memory.
     scale_out
         What joins nodes of this kind, unless the cluster says otherwise.
     topology
@@ -78,7 +78,7 @@ class Node:
     CORE: ClassVar[CoreSpec] = CoreSpec(
         "NodeSpec",
         python_only=frozenset({"scale_out", "topology", "price", "label", "sources", "notes"}),
-        unknown={"nics": 0.0, "nic_Bps": 0.0, "host_bytes": 0.0, "host_Bps": 0.0},
+        unknown={"nics": 0.0, "nic_Bps": 0.0, "host_bytes": 0.0, "host_Bps": 0.0, "host_memory_Bps": 0.0},
     )
 
     name: str
@@ -89,6 +89,7 @@ class Node:
     nic_Bps: MaybeQuantity = MaybeQuantity("Bps")
     host_bytes: MaybeQuantity = MaybeQuantity("bytes")
     host_Bps: MaybeQuantity = MaybeQuantity("Bps")
+    host_memory_Bps: MaybeQuantity = MaybeQuantity("Bps")
     scale_out: ScaleOut | None = None
     topology: Named[Topology] = Named(Topology, Topology.FAT_TREE)
     price: Price | None = None
@@ -105,7 +106,7 @@ class Node:
             self._check_domain(problems, where)
         if self.scale_out is not None:
             check_type(problems, f"{where}.scale_out", self.scale_out, ScaleOut)
-        check_quantities(problems, where, self, ("nic_Bps", "host_Bps", "host_bytes"), ("nics",))
+        check_quantities(problems, where, self, ("nic_Bps", "host_Bps", "host_memory_Bps", "host_bytes"), ("nics",))
         check_member(problems, f"{where}.topology", self.topology, Topology)
         if self.price is not None and not isinstance(self.price, Price):
             problems.add(f"{where}.price", self.price, "a Price")

@@ -68,6 +68,7 @@ class NodeEntry(_Entry):
     host_link: str | None = None
     host_bytes: Amount | None = None
     host_Bps: Amount | None = None
+    host_memory_Bps: Amount | None = None
     scale_out: str | dict[str, Any] | None = None
     topology: str = "fat_tree"
     price_usd_per_h: Number | None = None
@@ -90,6 +91,15 @@ class InstanceEntry(_Entry):
     price_note: str = ""
 
 
+class OtherNodesEntry(BaseModel):
+    """Nodes of another kind in a user's cluster."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    node: str
+    at: list[int]
+
+
 class ClusterEntry(BaseModel):
     """The cluster of a user's file."""
 
@@ -100,6 +110,8 @@ class ClusterEntry(BaseModel):
     name: str = ""
     topology: str = ""
     scale_out: str | dict[str, Any] | None = None
+    others: list[OtherNodesEntry] = []
+    scale_up: str | dict[str, Any] | None = None
 
 
 class ClusterFile(BaseModel):

@@ -1,23 +1,26 @@
 """Hugging Face `config.json` → `Model`.
 
 A file is read within bounds (size, nesting, magnitude of every number); unknown keys are ignored, and all problems are
-reported in one error. Multimodal configs are read for their `text_config`: the language model alone.
+reported in one error. Multimodal configs are read for their `text_config`, and on demand for their `vision_config`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, FormatError, MissingDataError, suggest
-from ..models import Model
+from ..models import Model, VisionTower, with_vision
 from .hf_decoders import bloom, gpt2, gpt_neox, llama, mistral, mpt, opt, qwen2, qwen3
 from .hf_experts import deepseek_v2, deepseek_v3, gpt_oss, mixtral, qwen2_moe, qwen3_moe
 from .hf_fields import Fields
 from .hf_gemma import gemma, gemma2, gemma3
+from .hf_hybrid import jamba, nemotron_h, qwen3_next
+from .hf_multimodal import llama4, llama4_vision, qwen2_vl_vision
 from .hf_vision import bert, resnet, vit
 
 __all__ = ["MAX_FILE_BYTES", "model_types", "read_hf_model"]
@@ -35,18 +38,28 @@ _FAMILIES: dict[str, Callable[[Fields, str], Model]] = {
     "gpt2": gpt2,
     "gpt_neox": gpt_neox,
     "gpt_oss": gpt_oss,
+    "jamba": jamba,
     "llama": llama,
+    "llama4_text": llama4,
     "mistral": mistral,
     "mixtral": mixtral,
     "mpt": mpt,
+    "nemotron_h": nemotron_h,
     "opt": opt,
     "qwen2": qwen2,
+    "qwen2_5_vl": qwen2,
+    "qwen2_5_vl_text": qwen2,
     "qwen2_moe": qwen2_moe,
     "qwen3": qwen3,
     "qwen3_moe": qwen3_moe,
+    "qwen3_next": qwen3_next,
     "resnet": resnet,
     "vit": vit,
 }
+
+
+# Readers of `vision_config`, by the outer `model_type`.
+_TOWERS: dict[str, Callable[[Fields], VisionTower]] = {"llama4": llama4_vision, "qwen2_5_vl": qwen2_vl_vision}
 
 
 def model_types() -> list[str]:
@@ -54,7 +67,9 @@ def model_types() -> list[str]:
     return sorted(_FAMILIES)
 
 
-def read_hf_model(source: str | PathLike[str] | Mapping[str, Any], name: str = "") -> Model:
+def read_hf_model(
+    source: str | PathLike[str] | Mapping[str, Any], name: str = "", *, image_tokens: int = 0, images: int = 1
+) -> Model:
     """Build the model that a Hugging Face config describes.
 
     Parameters
@@ -63,6 +78,9 @@ def read_hf_model(source: str | PathLike[str] | Mapping[str, Any], name: str = "
         Path of a `config.json` or of the folder that holds it, or the parsed object.
     name
         Name of the model; default: the config's `_name_or_path`, else the file's folder, else its `model_type`.
+    image_tokens, images
+        Tokens of a sample that come from images, and how many those are; with them the vision tower of a multimodal
+        config stands in front of the decoder. 0 = the language model alone.
 
     Raises
     ------
@@ -71,7 +89,8 @@ def read_hf_model(source: str | PathLike[str] | Mapping[str, Any], name: str = "
     FormatError
         If the file is no JSON object, is larger than 8 MiB, nested too deeply or holds NaN or infinity.
     ConfigError
-        If the model type is unknown or fields are missing or illegal; all of them are listed.
+        If the model type is unknown or fields are missing or illegal; all of them are listed. If image tokens are
+        asked of a config without a vision tower that is known.
     """
     if isinstance(source, Mapping):
         config, label = source, "config"
@@ -84,7 +103,18 @@ def read_hf_model(source: str | PathLike[str] | Mapping[str, Any], name: str = "
     if not isinstance(model_type, str) or model_type not in _FAMILIES:
         got = model_type[:60] if isinstance(model_type, str) else type(model_type).__name__
         raise ConfigError(f"{label}.model_type: got {got!r}, {suggest(got, _FAMILIES)}")
-    return _FAMILIES[model_type](Fields(text, label), _name(config, name, model_type))
+    model = _FAMILIES[model_type](Fields(text, label), _name(config, name, model_type))
+    if not image_tokens:
+        return model
+    return replace(with_vision(model, _tower(config, label), image_tokens=image_tokens, images=images), name=model.name)
+
+
+def _tower(config: Mapping[str, Any], label: str) -> VisionTower:
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in _TOWERS:
+        got = kind[:60] if isinstance(kind, str) else type(kind).__name__
+        raise ConfigError(f"{label}.model_type: got {got!r} with image_tokens, expected one of {', '.join(_TOWERS)}")
+    return _TOWERS[kind](Fields(config, label).section("vision_config"))
 
 
 def _name(config: Mapping[str, Any], name: str, model_type: str) -> str:
@@ -93,9 +123,9 @@ def _name(config: Mapping[str, Any], name: str, model_type: str) -> str:
 
 
 def _language_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the nested text config where the outer type is none of ours, with the outer answer on tied embeddings."""
-    nested = config.get("text_config")
-    if not isinstance(nested, Mapping) or config.get("model_type") in model_types():
+    """Return the nested text config where its type is ours or the outer one is not, with the outer tied embeddings."""
+    nested, known = config.get("text_config"), model_types()
+    if not isinstance(nested, Mapping) or (config.get("model_type") in known and nested.get("model_type") not in known):
         return config
     tied = {"tie_word_embeddings": config["tie_word_embeddings"]} if "tie_word_embeddings" in config else {}
     return {**tied, **nested}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..models import Model
+from ..models import Model, with_prediction
 from ..models.transformer import Experts, LatentAttention, Mlp, Part, language_model, pre_norm_block
 from .hf_decoders import grouped_attention, qwen3_attention, qwen_windows
 from .hf_fields import Fields
 
-__all__ = ["deepseek_v2", "deepseek_v3", "gpt_oss", "mixtral", "qwen2_moe", "qwen3_moe"]
+__all__ = ["deepseek_v2", "deepseek_v3", "gpt_oss", "mixtral", "qwen2_moe", "qwen3_moe", "read_experts"]
 
 MOST_EXPERTS = 2**16
 
@@ -19,7 +19,7 @@ def mixtral(f: Fields, name: str) -> Model:
     hidden, layers = f.count("hidden_size"), f.layers("num_hidden_layers")
     window = f.count("sliding_window", default=0, minimum=0, maximum=2**31)
     mixer = replace(grouped_attention(f, hidden), window=window)
-    experts = _experts(f, "intermediate_size", "num_local_experts", default=8, top_k=2)
+    experts = read_experts(f, "intermediate_size", "num_local_experts", default=8, top_k=2)
     return _build(f, name, hidden, [mixer] * layers, [experts] * layers)
 
 
@@ -28,7 +28,8 @@ def qwen2_moe(f: Fields, name: str) -> Model:
     hidden = f.count("hidden_size")
     mixer = replace(grouped_attention(f, hidden), qkv_bias=True)
     shared = Mlp(f.count("shared_expert_intermediate_size"), f.activation("hidden_act", "silu", gated=True))
-    experts = replace(_experts(f, "moe_intermediate_size", "num_experts", default=60), shared=shared, shared_gate=True)
+    experts = read_experts(f, "moe_intermediate_size", "num_experts", default=60)
+    experts = replace(experts, shared=shared, shared_gate=True)
     mixers: list[Part] = [replace(mixer, window=window) for window in qwen_windows(f)]
     return _build(f, name, hidden, mixers, _qwen_feeds(f, experts, len(mixers)))
 
@@ -37,7 +38,7 @@ def qwen3_moe(f: Fields, name: str) -> Model:
     """Qwen3-MoE: q and k norms, experts without shared ones."""
     hidden, bias = f.count("hidden_size"), f.flag("attention_bias", False)
     mixer = replace(qwen3_attention(f), qkv_bias=bias, out_bias=bias)
-    experts = _experts(f, "moe_intermediate_size", "num_experts", default=128, top_k=8)
+    experts = read_experts(f, "moe_intermediate_size", "num_experts", default=128, top_k=8)
     mixers: list[Part] = [replace(mixer, window=window) for window in qwen_windows(f)]
     return _build(f, name, hidden, mixers, _qwen_feeds(f, experts, len(mixers)))
 
@@ -62,8 +63,10 @@ def deepseek_v2(f: Fields, name: str) -> Model:
 
 
 def deepseek_v3(f: Fields, name: str) -> Model:
-    """DeepSeek-V3: as V2 with a balancing bias per expert; the multi-token-prediction layer is left out."""
-    return _deepseek(f, name, router_bias=True)
+    """DeepSeek-V3: as V2 with a balancing bias per expert, and `num_nextn_predict_layers` prediction modules."""
+    depth = f.count("num_nextn_predict_layers", default=0, minimum=0, maximum=64)
+    model = _deepseek(f, name, router_bias=True)
+    return replace(with_prediction(model, depth), name=name) if depth else model
 
 
 def _deepseek(f: Fields, name: str, *, router_bias: bool) -> Model:
@@ -76,7 +79,7 @@ def _deepseek(f: Fields, name: str, *, router_bias: bool) -> Model:
         rope_dim=f.count("qk_rope_head_dim"),
         v_dim=f.count("v_head_dim"),
     )
-    experts = replace(_experts(f, "moe_intermediate_size", "n_routed_experts"), router_bias=router_bias)
+    experts = replace(read_experts(f, "moe_intermediate_size", "n_routed_experts"), router_bias=router_bias)
     number = f.count("n_shared_experts", default=0, minimum=0, maximum=MOST_EXPERTS)
     if number:
         experts = replace(experts, shared=Mlp(number * experts.features, experts.activation))
@@ -93,12 +96,15 @@ def gpt_oss(f: Fields, name: str) -> Model:
     mixer = replace(grouped_attention(f, hidden, kv_default=8), qkv_bias=bias, out_bias=bias, sinks=True)
     window = f.count("sliding_window", default=128, maximum=2**31)
     windows = f.windows(layers, window, [layer % 2 == 0 for layer in range(layers)])
-    experts = _experts(f, "intermediate_size", "num_local_experts", top_k=4)
+    experts = read_experts(f, "intermediate_size", "num_local_experts", top_k=4)
     experts = replace(experts, bias=True, router_bias=True)
     return _build(f, name, hidden, [replace(mixer, window=w) for w in windows], [experts] * layers)
 
 
-def _experts(f: Fields, width: str, number: str, *, default: int | None = None, top_k: int | None = None) -> Experts:
+def read_experts(
+    f: Fields, width: str, number: str, *, default: int | None = None, top_k: int | None = None
+) -> Experts:
+    """Read routed experts from the fields that hold their inner width and their number."""
     experts = f.count(number, default=default, maximum=MOST_EXPERTS)
     chosen = f.count("num_experts_per_tok", default=top_k, maximum=MOST_EXPERTS)
     if chosen > experts:

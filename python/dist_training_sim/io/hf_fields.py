@@ -24,6 +24,7 @@ _ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
     "relu": "relu",
+    "relu2": "relu2",
 }
 
 
@@ -126,7 +127,10 @@ class Fields:
             self.report(name, value, f"one of {', '.join(_ACTIVATIONS)}")
             value = default
         known = _ACTIVATIONS[value]
-        return {"gelu": "geglu", "silu": "swiglu", "relu": "reglu"}[known] if gated else known
+        gates = {"gelu": "geglu", "silu": "swiglu", "relu": "reglu"}
+        if gated and known not in gates:
+            self.report(name, value, "an activation with a gated form")
+        return gates.get(known, "swiglu") if gated else known
 
     def section(self, name: str) -> Fields:
         """Return a nested object, empty where absent, that records into the same list of problems."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .._callable import make_callable
-from . import ops, transformer, vision
+from . import ops, state_space, transformer, vision
 from .lora import with_lora
 from .model import Block, LayerRun, Model, layer_runs
 from .op import Op, OpKind, Rows, Sharding
+from .prediction import with_prediction
+from .vision_tower import VisionTower, frozen, with_vision
 
 __all__ = [
     "Block",
@@ -16,11 +18,16 @@ __all__ = [
     "OpKind",
     "Rows",
     "Sharding",
+    "VisionTower",
+    "frozen",
     "layer_runs",
     "ops",
+    "state_space",
     "transformer",
     "vision",
     "with_lora",
+    "with_prediction",
+    "with_vision",
 ]
 
 make_callable(__name__)  # dts.models() lists the catalogue

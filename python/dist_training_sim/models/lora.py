@@ -49,7 +49,19 @@ def with_lora(model: Model, rank: int, targets: Collection[str] | None = None) -
     problems.raise_if_any()
     layers = tuple(LayerRun(_adapted(run.block, rank, chosen), run.repeat) for run in model.layers)
     stem, head = _adapted(model.stem, rank, ()), _adapted(model.head, rank, ())
-    return replace(model, name=f"{model.name}-lora{rank}", stem=stem, layers=layers, head=head)
+    return replace(
+        model,
+        name=f"{model.name}-lora{rank}",
+        stem=stem,
+        layers=layers,
+        head=head,
+        encoder=_frozen_runs(model.encoder, rank),
+        prediction=_frozen_runs(model.prediction, rank),
+    )
+
+
+def _frozen_runs(runs: tuple[LayerRun, ...], rank: int) -> tuple[LayerRun, ...]:
+    return tuple(LayerRun(_adapted(run.block, rank, ()), run.repeat) for run in runs)
 
 
 def _adaptable(op: Op) -> bool:
@@ -68,7 +80,7 @@ def _adapted(block: Block, rank: int, targets: Collection[str]) -> Block:
         if op.name in targets and _adaptable(op):
             ops.extend(_adapter(base, before, rank))
             renamed[op.name] = ops[-1].name
-    return Block(block.name, tuple(ops))
+    return replace(block, ops=tuple(ops))
 
 
 def _adapter(base: Op, read: str, rank: int) -> tuple[Op, Op, Op]:

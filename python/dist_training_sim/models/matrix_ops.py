@@ -19,8 +19,12 @@ def matmul(
     bias: bool = False,
     rows: Rows | str = Rows.TOKENS,
     input: str = "",
+    shared: bool = False,
 ) -> Op:
-    """Linear layer `[rows, in] x [in, out]`; `column` splits the outputs over tp, `row` the inputs."""
+    """Linear layer `[rows, in] x [in, out]`; `column` splits the outputs over tp, `row` the inputs.
+
+    `shared`: its weights are those of another op of the model, counted there.
+    """
     return Op(
         name=name,
         kind=OpKind.MATMUL,
@@ -30,6 +34,7 @@ def matmul(
         in_features=in_features,
         out_features=out_features,
         bias=bias,
+        shared=shared,
     )
 
 
@@ -66,6 +71,7 @@ def attention(
     v_head_dim: float | None = None,
     causal: bool = True,
     window: float = 0,
+    chunk: float = 0,
     score_dropout: bool = False,
     sinks: bool = False,
 ) -> Op:
@@ -87,12 +93,15 @@ def attention(
         v_head_dim=v_dim,
         causal=causal,
         window=window,
+        chunk=chunk,
         score_dropout=score_dropout,
         saved_bytes_per_row=4 * heads,
     )
 
 
-def embedding(name: str, vocabulary: float, features: float, sharding: Sharding | str = Sharding.VOCAB) -> Op:
+def embedding(
+    name: str, vocabulary: float, features: float, sharding: Sharding | str = Sharding.VOCAB, *, shared: bool = False
+) -> Op:
     """Token table lookup; keeps the int64 ids."""
     return Op(
         name=name,
@@ -102,6 +111,7 @@ def embedding(name: str, vocabulary: float, features: float, sharding: Sharding 
         out_features=features,
         saves_input=False,
         saved_bytes_per_row=8,
+        shared=shared,
     )
 
 

@@ -21,12 +21,19 @@ MOST_LAYERS = 100_000
 
 @dataclass(frozen=True)
 class Block:
-    """Ops in order; the unit that pipeline stages, FSDP and recomputation work on."""
+    """Ops in order; the unit that pipeline stages, FSDP and recomputation work on.
+
+    Attributes
+    ----------
+    tokens_per_sample
+        Rows of its token ops per sample where they are not the model's: image patches of an encoder; 0 = the model's.
+    """
 
     CORE: ClassVar[CoreSpec] = CoreSpec("Block")
 
     name: str
     ops: tuple[Op, ...] = ()
+    tokens_per_sample: float = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ops", tuple(self.ops))
@@ -88,6 +95,10 @@ class Model:
         Fixed sequence length (vision); 0 = given by `seq_len`.
     tied_embeddings
         The head's output matmul uses the stem's token table: counted once.
+    encoder
+        Blocks before the stem, on the first stage, with tokens of their own: a vision tower and its projector.
+    prediction
+        Blocks beside the head, on the last stage: modules that predict further tokens (`models.prediction`).
 
     Raises
     ------
@@ -123,19 +134,27 @@ class Model:
     hidden: float
     tokens_per_sample: float = 0
     tied_embeddings: bool = False
+    encoder: tuple[LayerRun, ...] = ()
+    prediction: tuple[LayerRun, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(self.layers))
+        for name in ("layers", "encoder", "prediction"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         problems = Problems()
         _check_model(self, problems)
         problems.raise_if_any()
 
     @classmethod
-    def from_hf(cls, config: str | PathLike[str] | Mapping[str, Any], name: str = "") -> Model:
-        """Read a Hugging Face `config.json` (a path, its folder, or the parsed dict); see `io.hf_config`."""
+    def from_hf(
+        cls, config: str | PathLike[str] | Mapping[str, Any], name: str = "", *, image_tokens: int = 0, images: int = 1
+    ) -> Model:
+        """Read a Hugging Face `config.json` (a path, its folder, or the parsed dict); see `io.hf_config`.
+
+        `image_tokens` of a sample, from `images` pictures, put the vision tower of a multimodal config in front.
+        """
         from ..io.hf_config import read_hf_model
 
-        return read_hf_model(config, name)
+        return read_hf_model(config, name, image_tokens=image_tokens, images=images)
 
     @classmethod
     def from_catalog(cls, name: str) -> Model:
@@ -183,20 +202,23 @@ class Model:
     @property
     def parameters(self) -> int:
         """Weights of the model: all experts, tied weights once."""
-        total = sum(run.repeat * run.block.parameters for run in self.layers)
+        total = sum(run.repeat * run.block.parameters for run in self._runs())
         return total + self.stem.parameters + self.head.parameters - self._tied_parameters()
 
     @property
     def active_parameters(self) -> int:
         """Weights one token uses: routed experts count `top_k / experts`."""
-        total = sum(run.repeat * run.block.active_parameters for run in self.layers)
+        total = sum(run.repeat * run.block.active_parameters for run in self._runs())
         return total + self.stem.active_parameters + self.head.active_parameters - self._tied_parameters()
 
     def blocks(self) -> Iterator[Block]:
         """Yield each distinct position once: stem, the block of every run, head."""
         yield self.stem
-        yield from (run.block for run in self.layers)
+        yield from (run.block for run in self._runs())
         yield self.head
+
+    def _runs(self) -> tuple[LayerRun, ...]:
+        return self.encoder + self.layers + self.prediction
 
     def _tied_parameters(self) -> int:
         return _table_size(self) if self.tied_embeddings else 0
@@ -220,7 +242,7 @@ def _check_model(model: Model, problems: Problems) -> None:
     problems.non_negative("model.tokens_per_sample", model.tokens_per_sample)
     if not model.layers:
         problems.add("model.layers", [], "at least one layer")
-    for run in model.layers:
+    for run in model.encoder + model.layers + model.prediction:
         problems.count(f"{run.block.name}.repeat", run.repeat, maximum=MOST_LAYERS)
     for block in dict.fromkeys(model.blocks()):
         _check_block(block, problems)
@@ -237,6 +259,7 @@ def _check_tied(model: Model, problems: Problems) -> None:
 
 
 def _check_block(block: Block, problems: Problems) -> None:
+    problems.non_negative(f"{block.name}.tokens_per_sample", block.tokens_per_sample)
     seen: dict[str, Op] = {}
     previous: Op | None = None
     for op in block.ops:

@@ -33,6 +33,7 @@ class OpKind(NamedEnum):
     DISPATCH = "dispatch"
     COMBINE = "combine"
     CONV2D = "conv2d"
+    SCAN = "scan"
     CUSTOM = "custom"
 
 
@@ -72,6 +73,7 @@ _REQUIRED: dict[OpKind, tuple[str, ...]] = {
     OpKind.DISPATCH: ("in_features", "experts", "top_k"),
     OpKind.COMBINE: ("in_features", "experts", "top_k"),
     OpKind.CONV2D: ("in_features", "out_features", "kernel_area", "output_positions", "input_positions", "groups"),
+    OpKind.SCAN: ("in_features", "heads", "kv_heads", "qk_head_dim", "v_head_dim", "flops_per_row"),
     OpKind.CUSTOM: (),
 }
 
@@ -98,10 +100,14 @@ class Op:
         What backward needs: the op's input, and bytes kept besides it (statistics, masks).
     norm_groups
         Parts of a row that share one gain of `in_features / norm_groups` weights.
-    window
-        Sliding attention window in tokens; 0 = full.
+    shared
+        Computes with the weights of an op elsewhere in the model, which holds and counts them.
+    window, chunk
+        Sliding attention window in tokens, and chunks outside of which a token sees nothing; 0 = all.
     flops_per_row
-        Custom ops: forward FLOP per row.
+        Custom and scan ops: forward FLOP per row.
+    gathers_output
+        An output split over tp is gathered on every rank after the op.
 
     Raises
     ------
@@ -120,6 +126,7 @@ class Op:
     out_features: float = 0
     bias: bool = False
     trainable: bool = True
+    shared: bool = False
     extra_parameters: float = 0
     heads: float = 0
     kv_heads: float = 0
@@ -127,6 +134,7 @@ class Op:
     v_head_dim: float = 0
     causal: bool = True
     window: float = 0
+    chunk: float = 0
     score_dropout: bool = False
     experts: float = 0
     top_k: float = 0
@@ -141,6 +149,7 @@ class Op:
     input_positions: float = 0
     groups: float = 1
     flops_per_row: float = 0
+    gathers_output: bool = False
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -154,7 +163,7 @@ class Op:
     @property
     def parameters(self) -> int:
         """Weights of the whole, unsharded op, all experts counted."""
-        return round(_WEIGHTS.get(self.kind, _none)(self) + self.extra_parameters)
+        return 0 if self.shared else round(_WEIGHTS.get(self.kind, _none)(self) + self.extra_parameters)
 
     @property
     def active_parameters(self) -> int:
@@ -183,7 +192,7 @@ def _check_shape(op: Op, problems: Problems) -> None:
         problems.positive(f"{op.name}.{field}", getattr(op, field))
     if len(problems):
         return
-    if op.kind is OpKind.ATTENTION and not _divides(op.kv_heads, op.heads):
+    if op.kind in (OpKind.ATTENTION, OpKind.SCAN) and not _divides(op.kv_heads, op.heads):
         problems.add(f"{op.name}.kv_heads", op.kv_heads, f"a divisor of heads={op.heads}")
     if op.top_k > op.experts:
         problems.add(f"{op.name}.top_k", op.top_k, f"at most experts={op.experts}")

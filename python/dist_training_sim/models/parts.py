@@ -45,8 +45,10 @@ class Attention:
     ----------
     qk_norm
         RMSNorm over each head's q and k, one gain each (Qwen3, Gemma 3).
-    window
-        Sliding window in tokens; 0 = full.
+    window, chunk
+        Sliding window in tokens, and chunks that a token does not see beyond; 0 = full.
+    output_gate
+        A sigmoid gate on the output, projected beside q (Qwen3-Next).
     sinks
         One learned logit per head in the softmax (GPT-OSS).
     """
@@ -62,6 +64,8 @@ class Attention:
     window: int = 0
     score_dropout: bool = False
     sinks: bool = False
+    chunk: int = 0
+    output_gate: bool = False
 
     @classmethod
     def multi_head(
@@ -87,13 +91,16 @@ class Attention:
     def ops(self, hidden: int, reads: str) -> list[Op]:
         """q, k, v → (norm) → (rope) → attention → output projection."""
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        listed = [ops.matmul("qkv", hidden, q + 2 * kv, Sharding.COLUMN, bias=self.qkv_bias, input=reads)]
+        gate = q if self.output_gate else 0
+        listed = [ops.matmul("qkv", hidden, q + gate + 2 * kv, Sharding.COLUMN, bias=self.qkv_bias, input=reads)]
         if self.qk_norm:
             listed.append(ops.norm("q_norm", q, groups=self.heads, sharding=Sharding.HEADS))
             listed.append(ops.norm("k_norm", kv, groups=self.kv_heads, sharding=Sharding.HEADS, input="qkv"))
         if self.rope:
             listed.append(ops.rope("rope", q + kv))
         listed.append(self._core())
+        if gate:  # read it and the output, write; backward reads both and the gradient and writes two
+            listed.append(ops.elementwise("output_gate", q, 6, 10, Sharding.HEADS, saves_input=True))
         listed.append(ops.matmul("proj", q, hidden, Sharding.ROW, bias=self.out_bias))
         return listed
 
@@ -105,6 +112,7 @@ class Attention:
             self.head_dim,
             causal=self.causal,
             window=self.window,
+            chunk=self.chunk,
             score_dropout=self.score_dropout,
             sinks=self.sinks,
         )

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 GATED = frozenset({"swiglu", "geglu", "reglu"})
-_POINTWISE = frozenset({"gelu", "silu", "relu", "tanh"})
+_POINTWISE = frozenset({"gelu", "silu", "relu", "relu2", "tanh"})
 
 
 def norm(
@@ -82,7 +82,7 @@ def activation(
     *,
     rows: Rows | str = Rows.TOKENS,
 ) -> Op:
-    """GeLU, SiLU, ReLU, tanh, or the gated SwiGLU, GeGLU and ReGLU, which read two halves and write their product.
+    """GeLU, SiLU, ReLU and its square, tanh, or the gated SwiGLU, GeGLU and ReGLU: two halves in, their product out.
 
     Pointwise: 4 B forward (x, y), 6 B backward (x, dy, dx). Gated, per output element: 6 B forward (gate, up, y), 10 B
     backward (gate, up, dy and two gradients), here stated per input element, of which there are twice as many.

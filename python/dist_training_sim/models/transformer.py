@@ -22,6 +22,7 @@ __all__ = [
     "language_head",
     "language_model",
     "llama_block",
+    "mixer_block",
     "post_norm_block",
     "pre_norm_block",
 ]
@@ -56,6 +57,12 @@ def pre_norm_block(
         return [before, *part.ops(hidden, before.name), *after, *_add(prefix, hidden, dropout=dropout)]
 
     return Block(name, (*half("attn", mixer, ""), *half("mlp", feed, BLOCK_INPUT if parallel else "")))
+
+
+def mixer_block(name: str, hidden: int, part: Part, *, norm: NormKind = RMS) -> Block:
+    """One part alone: norm → part → add (layers of hybrid models such as Nemotron-H)."""
+    before = norm.op("norm", hidden)
+    return Block(name, (before, *part.ops(hidden, before.name), ops.residual("add", hidden)))
 
 
 def post_norm_block(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from .expert_load import Dispatcher, ExpertLoad, LoadKind
 from .rank_grid import RankGrid
-from .strategy import ContextComm, Fp8Recipe, PipelineTransfers, Recompute, Schedule, Strategy
+from .stragglers import StragglerKind, Stragglers
+from .strategy import ContextComm, Fp8Recipe, GradDtype, PipelineTransfers, Recompute, Schedule, Strategy
 
 __all__ = [
     "ContextComm",
     "Dispatcher",
     "ExpertLoad",
     "Fp8Recipe",
+    "GradDtype",
     "LoadKind",
     "PipelineTransfers",
     "RankGrid",
     "Recompute",
     "Schedule",
+    "StragglerKind",
+    "Stragglers",
     "Strategy",
 ]

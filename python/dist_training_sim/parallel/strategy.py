@@ -14,7 +14,11 @@ from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
 __all__ = [
     "ContextComm",
     "Fp8Recipe",
+    "GradDtype",
+    "Int8Recipe",
+    "MuonTp",
     "Optimizer",
+    "OptimizerKernels",
     "PipelineTransfers",
     "Precision",
     "Recompute",
@@ -26,7 +30,7 @@ MAX_DEGREE = 1 << 24
 _SWITCHES = (
     *("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer", "sequence_parallel"),
     *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b", "optimizer_post_validation"),
-    "delay_weight_grad",
+    *("delay_weight_grad", "offload_optimizer", "offload_parameters"),
 )
 
 
@@ -76,6 +80,35 @@ class Optimizer(NamedEnum):
     SGD = "sgd"
     MOMENTUM = "momentum"
     ADAM = "adam"
+    """Adam and AdamW: two fp32 moments."""
+    ADAM_8BIT = "adam_8bit"
+    """Moments in 8 bits with an fp32 maximum per block of 256 (bitsandbytes)."""
+    ADAFACTOR = "adafactor"
+    """Second moment factored into rows and columns, no first one; PyTorch's foreach passes."""
+    MUON = "muon"
+    """Matrices of the layers: one fp32 momentum and five Newton-Schulz iterations; all else follows Adam."""
+
+
+class OptimizerKernels(NamedEnum):
+    """How Adam's update is computed."""
+
+    FRAMEWORK = "framework"
+    """As the framework does, `FrameworkProfile.optimizer_bytes`."""
+    FUSED = "fused"
+    """One pass over weights, gradients and moments."""
+    FOREACH = "foreach"
+    """PyTorch's foreach: 19 passes."""
+
+
+class MuonTp(NamedEnum):
+    """Muon on matrices that tensor parallelism splits (Megatron-Core's `muon_tp_mode`)."""
+
+    BLOCKWISE = "blockwise"
+    """Each rank orthogonalises its part: no communication."""
+    DUPLICATED = "duplicated"
+    """The matrix is gathered and every rank does all of it."""
+    DISTRIBUTED = "distributed"
+    """Products are summed over the ranks in every iteration."""
 
 
 class Precision(NamedEnum):
@@ -87,6 +120,7 @@ class Precision(NamedEnum):
     BF16 = "bf16"
     FP8 = "fp8"
     FP4 = "fp4"
+    INT8 = "int8"
 
 
 class Fp8Recipe(NamedEnum):
@@ -100,6 +134,24 @@ class Fp8Recipe(NamedEnum):
     """One scale per 1x128 block; operands of two matmuls are cast along both dimensions."""
     MXFP8 = "mxfp8"
     """One scale per 32 elements; operands of two matmuls are cast along both dimensions."""
+
+
+class Int8Recipe(NamedEnum):
+    """Which products of a matmul run in 8-bit integers; operands get one scale per row of the summed dimension."""
+
+    ROWWISE = "rowwise"
+    """All three (torchao's int8 mixed-precision training)."""
+    SWITCHBACK = "switchback"
+    """Forward and input gradient; the weight gradient stays in 16 bits (arXiv:2304.13013)."""
+
+
+class GradDtype(NamedEnum):
+    """Type in which gradients are accumulated and reduced."""
+
+    FRAMEWORK = "framework"
+    """The profile's."""
+    BF16 = "bf16"
+    FP32 = "fp32"
 
 
 class ContextComm(NamedEnum):
@@ -143,12 +195,33 @@ class Strategy:
         Samples per micro-batch and replica; samples per step. `global_batch=None` is one micro-batch per replica.
     recompute, schedule, optimizer, precision
         The enums of this module or their names.
-    fp8_recipe
+    optimizer_kernels, muon_tp
+        Kernels of Adam's update; how Muon treats matrices that tensor parallelism splits.
+    fp8_recipe, int8_recipe
         How 8-bit matmuls are scaled; `precision="fp4"` is NVFP4, one scale per 16 elements.
     cp_comm, cp_a2a
         Communication of context parallelism, and the ranks that exchange heads under `"a2a+p2p"`.
     overlap_grad_reduce, overlap_param_gather
         Whether gradients are reduced during the last backward, and parameters gathered during the first forward.
+    dp_replicas
+        Groups of ranks that each hold all sharded states (HSDP; Megatron's distributed-optimizer instances): states are
+        sharded over `dp * cp / dp_replicas` neighbouring ranks, gradients reduced over those, then all-reduced between
+        the groups on a stream of their own. 1 = sharded over all.
+    reshard_after_forward
+        FSDP (`zero=3`): True frees gathered parameters after forward and gathers them again for backward, False keeps
+        them, an integer n > 1 keeps them sharded over groups of n neighbouring ranks; None = as the framework does.
+        Under pipeline stages a framework may keep them between passes; True or n overrides that.
+    grad_dtype
+        `"bf16"` or `"fp32"`: type of the gradient buffer and of its reduction; `"framework"` = the profile's.
+    offload_optimizer
+        Optimizer states and the update on the host: gradients go down as soon as they are reduced, the host updates at
+        the bandwidth of its memory, new parameters come up beside the update of the next (ZeRO-Offload,
+        arXiv:2101.06840). Needs `host_Bps` and `host_memory_Bps` of the node.
+    offload_parameters
+        With `zero=3` and `offload_optimizer`: parameter shards live on the host and are copied up before each gather.
+    offload_activations
+        Share, 0 to 1, of what each block saves for backward that is copied to the host after its forward and back one
+        block ahead of its backward; the last unit of a stage stays. Needs `host_Bps` of the node.
     rank_order
         Axes from the fastest varying rank to the slowest.
     layers_per_stage
@@ -197,7 +270,7 @@ class Strategy:
     <Recompute.SELECTIVE: 'selective'>
     """
 
-    CORE: ClassVar[CoreSpec] = CoreSpec("Strategy")
+    CORE: ClassVar[CoreSpec] = CoreSpec("Strategy", none_keeps_default=frozenset({"reshard_after_forward"}))
 
     dp: int | None = None
     tp: int = 1
@@ -213,12 +286,21 @@ class Strategy:
     recompute: Recompute | str = Recompute.NONE
     schedule: Schedule | str = Schedule.ONE_F_ONE_B
     optimizer: Optimizer | str = Optimizer.ADAM
+    optimizer_kernels: OptimizerKernels | str = OptimizerKernels.FRAMEWORK
+    muon_tp: MuonTp | str = MuonTp.BLOCKWISE
     precision: Precision | str = Precision.BF16
     fp8_recipe: Fp8Recipe | str = Fp8Recipe.TENSORWISE
+    int8_recipe: Int8Recipe | str = Int8Recipe.ROWWISE
     cp_comm: ContextComm | str = ContextComm.P2P
     cp_a2a: int = 1
     overlap_grad_reduce: bool = True
     overlap_param_gather: bool = True
+    dp_replicas: int = 1
+    reshard_after_forward: bool | int | None = None
+    grad_dtype: GradDtype | str = GradDtype.FRAMEWORK
+    offload_optimizer: bool = False
+    offload_parameters: bool = False
+    offload_activations: float = 0.0
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
     moe_dispatcher: Dispatcher | str = Dispatcher.FRAMEWORK
@@ -240,7 +322,7 @@ class Strategy:
 
     def __post_init__(self) -> None:
         problems = Problems()
-        for name in ("tp", "pp", "vpp", "cp", "cp_a2a", "ep", "micro_batch"):
+        for name in ("tp", "pp", "vpp", "cp", "cp_a2a", "ep", "micro_batch", "dp_replicas"):
             problems.count(f"strategy.{name}", getattr(self, name), maximum=MAX_DEGREE)
         for name in ("dp", "etp", "global_batch"):
             if getattr(self, name) is not None:
@@ -248,6 +330,7 @@ class Strategy:
         problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
         problems.count("strategy.moe_max_nodes", self.moe_max_nodes, minimum=0)
         problems.non_negative("strategy.capacity_factor", self.capacity_factor)
+        self._check_data_parallel(problems)
         self._check_switches(problems)
         object.__setattr__(self, "expert_load", ExpertLoad.of(self.expert_load))
         for name in ("micro_batch_group", "first_rank_layers", "last_rank_layers"):
@@ -269,16 +352,28 @@ class Strategy:
             if not isinstance(value, bool) and (value is not None or name != "sequence_parallel"):
                 problems.add(f"strategy.{name}", value, "true or false")
 
+    def _check_data_parallel(self, problems: Problems) -> None:
+        group = self.reshard_after_forward
+        if group is not None and not isinstance(group, bool):
+            problems.count("strategy.reshard_after_forward", group, minimum=0, maximum=MAX_DEGREE)
+        share = self.offload_activations
+        if problems.non_negative("strategy.offload_activations", share) and share > 1:
+            problems.add("strategy.offload_activations", share, "a share from 0 to 1")
+
     def _name_enums(self, problems: Problems) -> None:
         kinds: dict[str, type[NamedEnum]] = {
             "recompute": Recompute,
             "schedule": Schedule,
             "optimizer": Optimizer,
+            "optimizer_kernels": OptimizerKernels,
+            "muon_tp": MuonTp,
+            "int8_recipe": Int8Recipe,
             "precision": Precision,
             "fp8_recipe": Fp8Recipe,
             "cp_comm": ContextComm,
             "p2p": PipelineTransfers,
             "moe_dispatcher": Dispatcher,
+            "grad_dtype": GradDtype,
         }
         for name, kind in kinds.items():
             value = getattr(self, name)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from .distribution import StepDistribution, step_distribution
 from .simulate import simulate
 from .training_simulator import IterationResult, RunResult, TrainingSimulator
 
-__all__ = ["IterationResult", "RunResult", "TrainingSimulator", "simulate"]
+__all__ = [
+    "IterationResult",
+    "RunResult",
+    "StepDistribution",
+    "TrainingSimulator",
+    "simulate",
+    "step_distribution",
+]

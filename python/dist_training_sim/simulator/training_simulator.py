@@ -220,6 +220,8 @@ class TrainingSimulator:
         core = _core.simulate(
             to_core(model), device, _core.Interconnect.of_topology(self._comm.core), to_core(strategy),
             to_core(self._framework), float(self._seq_len), True, True, True, slowdown,
+            host_Bps=self._memory.host_Bps,
+            host_memory_Bps=_core.NodeSpec().host_memory_Bps / self._memory.devices_per_node,
         )  # fmt: skip
         return IterationResult(
             Result(
@@ -230,8 +232,7 @@ class TrainingSimulator:
                 framework=self._framework.name,
                 seq_len=self._seq_len,
                 capacity_bytes=float(self._memory.usage(0, MemoryTier.HBM).capacity_bytes),
-                reserved_factor=self._framework.reserved_factor,
-                failure_factor=self._framework.failure_factor or self._framework.reserved_factor,
+                profile=self._framework,
                 _core_result=core,
             )
         )

@@ -23,7 +23,7 @@ def profile_core(profile: FrameworkProfile, generation: str, model: Model) -> _c
         spec: _core.FrameworkProfile = core_of(profile)
         return spec
     spec = to_core(profile)
-    grouped = profile.grouped_single_launch and any(op.kind is OpKind.GROUPED_MATMUL for run in model.layers for op in run.block.ops)
+    grouped = any(op.kind is OpKind.GROUPED_MATMUL for run in model.layers for op in run.block.ops)
     spec.workspace_bytes = _core.library_workspace_bytes(
         generation not in _BEFORE_HOPPER, profile.workspace == "transformer_engine", grouped
     )

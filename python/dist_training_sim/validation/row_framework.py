@@ -22,7 +22,6 @@ _RELEASE = re.compile(r"\b(2[3-9])[.](0[1-9]|1[0-2])\b")
 _GRAPHS = ("full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph")
 # Megatron's own attention; its dropout is 0.1 unless a model turns it off.
 _UNFUSED = ("attention_backend=unfused", "attention_backend=local", "transformer_impl=local")
-_DETERMINISTIC = 2 * 32 * 2.0**20
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 
@@ -52,14 +51,21 @@ def _memory_facts(row: Row, features: tuple[str, ...]) -> dict[str, object]:
         changes["logits_peak_bytes"] = 2.0
     elif "cross_entropy_loss_fusion" in features:
         changes["logits_peak_bytes"] = 15.0 if row.text("accelerator").startswith("A100") else 10.0
-    if "megatron_ci_golden" in features and "moe_grouped_gemm" not in features:  # expert by expert
-        changes["grouped_single_launch"] = False
-    if "transformer_impl=local" in features:
+    before_hopper = row.text("accelerator").startswith("A100")
+    engine = "transformer_impl=local" not in features
+    if not engine:
         changes |= {"workspace": "torch", "score_buffer": True}
-    if "deterministic-mode" in row.text("notes") and row.text("accelerator").startswith("A100"):
-        # CUBLAS_WORKSPACE_CONFIG=:4096:8, two handles; Transformer Engine's own
-        changes |= {"workspace": "", "workspace_bytes": _DETERMINISTIC + (0 if "workspace" in changes else 4 * 2.0**20)}
+    sequential = bool(row.count("model.experts")) and "moe_grouped_gemm" not in features  # expert by expert
+    if "megatron_ci_golden" in features and (sequential or before_hopper):
+        changes |= {"workspace": "", "workspace_bytes": _test_workspace(row, engine, before_hopper)}
     return changes
+
+
+def _test_workspace(row: Row, engine: bool, before_hopper: bool) -> float:
+    """Library workspaces of Megatron's tests; deterministic ones set CUBLAS_WORKSPACE_CONFIG=:4096:8."""
+    deterministic = "deterministic-mode" in row.text("notes")
+    handle = 8.125 if before_hopper and not deterministic else 32
+    return (2 * handle + (0 if not engine else 4 if before_hopper else 32)) * 2.0**20
 
 
 def _tp_overlap(features: tuple[str, ...]) -> str:
@@ -77,6 +83,8 @@ def framework_of(row: Row) -> str:
     name, software, features = row.text("framework"), row.text("software"), row.words("features")
     if name == "torchtitan":
         compiled = "torch_compile" in features or "float8_tensorwise" in features or software.startswith("torchao")
+        if "async_tp" in features:
+            return "torchtitan-async-tp"
         return "torchtitan" if compiled else "torchtitan-eager"
     if name == "maxtext":
         return "maxtext" if row.text("accelerator").startswith("TPU") else "maxtext-gpu"
@@ -88,6 +96,8 @@ def framework_of(row: Row) -> str:
         return "deepspeed" if "deepspeed_zero3" in features else "megatron-deepspeed"
     if name == "nemo" or (not name and "MLPerf" in software and "deepspeed_pipeline" not in features):
         return "nemo-25" if _mlperf_round(software) >= 5 or _release(software) >= (25, 1) else "nemo-24"
+    if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
+        return "llm-foundry-2023-06"
     return _BY_NAME.get(name, "megatron-core")
 
 

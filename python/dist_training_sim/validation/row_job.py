@@ -51,7 +51,7 @@ def job_of(row: Row) -> Job:
     """
     profile = profile_of(row)
     degrees = _degrees(row)
-    model = model_of(row, profile.defaults, degrees["tp"])
+    model = model_of(row, profile.defaults)
     cluster = cluster_of(row)
     strategy = _strategy(row, model, cluster.device_count, degrees, profile.defaults)
     return Job(model, cluster, strategy, profile, None if model.tokens_per_sample else row.count("seq"))
@@ -94,6 +94,7 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         schedule=_schedule(row),
         cp_comm="a2a" if degrees["cp"] > 1 and "cp_a2a" in row.words("features") else "p2p",
         precision=_precision(row, defaults),
+        fp8_recipe="mxfp8" if row.text("precision_family") == "mxfp8" else defaults.fp8_recipe,
         overlap_grad_reduce=reduce,
         overlap_param_gather=gather,
         rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",

@@ -60,15 +60,13 @@ class _Shape:
     tied: bool
 
 
-def model_of(row: Row, defaults: FrameworkDefaults, tp: int = 1) -> Model:
+def model_of(row: Row, defaults: FrameworkDefaults) -> Model:
     """Model of a row.
 
     Parameters
     ----------
     defaults
-        Of the row's framework: dropout, padding of the vocabulary.
-    tp
-        Where it exceeds the key-value heads, they are replicated, one per rank, as every implementation does.
+        Of the row's framework: dropout.
 
     Raises
     ------
@@ -85,7 +83,7 @@ def model_of(row: Row, defaults: FrameworkDefaults, tp: int = 1) -> Model:
     for word, entry in _VISION.items():
         if word in name.lower():
             return Model.from_catalog(entry)
-    shape = _shape(row, defaults, tp)
+    shape = _shape(row)
     if family.startswith("bert"):
         sizes = (shape.name, shape.layers, shape.hidden, shape.heads, shape.ffn, shape.vocabulary)
         positions = max(512, row.count("seq") or 0)
@@ -100,7 +98,7 @@ def _adapted(row: Row) -> bool:
     return named or any("lora" in re.split(r"[\s_=]", word)[:1] for word in row.words("features"))
 
 
-def _shape(row: Row, defaults: FrameworkDefaults, tp: int) -> _Shape:
+def _shape(row: Row) -> _Shape:
     problems = Problems()
     sizes: dict[str, int] = {}
     for name in ("layers", "hidden", "heads"):
@@ -113,17 +111,13 @@ def _shape(row: Row, defaults: FrameworkDefaults, tp: int) -> _Shape:
     return _Shape(
         name=row.text("model.name") or row.id,
         **sizes,
-        kv_heads=tp if tp > kv_heads and tp % kv_heads == 0 and heads % tp == 0 else kv_heads,
+        kv_heads=kv_heads,
         head_dim=row.count("model.head_dim") or hidden // heads,
         ffn=row.count("model.ffn") or row.count("model.moe_ffn") or 4 * hidden,
-        vocabulary=_padded(row.count("model.vocab") or GPT2_VOCABULARY, defaults.vocabulary_multiple * tp),
+        vocabulary=row.count("model.vocab") or GPT2_VOCABULARY,
         gated=bool(row.flag("model.gated")),
         tied=bool(row.flag("model.tied_embeddings")),
     )
-
-
-def _padded(vocabulary: int, multiple: int) -> int:
-    return vocabulary if multiple <= 1 else -(-vocabulary // multiple) * multiple
 
 
 def _decoder(row: Row, s: _Shape, defaults: FrameworkDefaults) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..simulator import simulate
+from .calibrate import Calibration, CalibrationRow, calibrate_nccl
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
 from .fit import FitReport, fit
 from .hardware import HardwareKind, HardwareList, hardware
@@ -11,6 +12,8 @@ from .memory_timeline import HeldTensor, StageMemory, memory_timeline
 from .models import ModelPart, ModelSummary, models
 
 __all__ = [
+    "Calibration",
+    "CalibrationRow",
     "CollectiveEstimate",
     "CollectiveKind",
     "FitReport",
@@ -20,6 +23,7 @@ __all__ = [
     "ModelPart",
     "ModelSummary",
     "StageMemory",
+    "calibrate_nccl",
     "cluster_of",
     "collective",
     "collective_sweep",

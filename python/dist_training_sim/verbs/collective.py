@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,10 @@ class CollectiveEstimate:
         How it is carried out, and what most of the time goes to; empty for one rank.
     sent_bytes_per_rank
         Bytes sent by the rank that sends most.
+    protocol
+        `"LL"`, `"LL128"` or `"Simple"` of NCCL and RCCL; empty elsewhere.
+    sms
+        Streaming multiprocessors that its kernel occupies; 0 where none does or it is not modelled.
     """
 
     kind: CollectiveKind
@@ -67,6 +72,8 @@ class CollectiveEstimate:
     algorithm: str
     bound: str
     sent_bytes_per_rank: float
+    protocol: str = ""
+    sms: float = 0.0
 
     @property
     def algbw_Bps(self) -> float | None:
@@ -91,8 +98,10 @@ class CollectiveEstimate:
             "algbw_Bps": self.algbw_Bps,
             "busbw_Bps": self.busbw_Bps,
             "algorithm": self.algorithm,
+            "protocol": self.protocol,
             "bound": self.bound,
             "sent_bytes_per_rank": self.sent_bytes_per_rank,
+            "sms": self.sms,
         }
 
     def __repr__(self) -> str:
@@ -115,7 +124,7 @@ def collective(
     size: str | float,
     network: Cluster | CommunicationModel | str,
     *,
-    ranks: int | None = None,
+    ranks: int | Sequence[int] | None = None,
     stride: int = 1,
     algorithm: Algorithm | str = Algorithm.AUTO,
 ) -> CollectiveEstimate:
@@ -132,7 +141,7 @@ def collective(
         `CommunicationModel` for textbook algorithms on its links.
     ranks, stride
         Members of the group, by default all (of send-recv two), and the distance between them: on nodes of eight
-        devices, stride 8 takes one device of each node.
+        devices, stride 8 takes one device of each node. A list of ranks instead of a number places each member.
     algorithm
         Only for a `CommunicationModel`; a cluster's library chooses its own.
 
@@ -154,7 +163,7 @@ def collective_sweep(
     network: Cluster | CommunicationModel | str,
     *,
     largest: str | float = LARGEST_SWEPT,
-    ranks: int | None = None,
+    ranks: int | Sequence[int] | None = None,
     stride: int = 1,
     algorithm: Algorithm | str = Algorithm.AUTO,
 ) -> list[CollectiveEstimate]:
@@ -177,7 +186,7 @@ def _sweep(
     kind: CollectiveKind | str,
     sizes: Sequence[str | float],
     network: Cluster | CommunicationModel | str,
-    ranks: int | None,
+    ranks: int | Sequence[int] | None,
     stride: int,
     algorithm: Algorithm | str,
 ) -> list[CollectiveEstimate]:
@@ -209,41 +218,69 @@ def _checked_size(kind: CollectiveKind, size: str | float) -> float:
     return amount
 
 
-def _checked_group(kind: CollectiveKind, where: Cluster | CommunicationModel, ranks: int | None, stride: int) -> int:
-    """Number of members, after checking that they are on the network."""
+def _checked_group(
+    kind: CollectiveKind, where: Cluster | CommunicationModel, ranks: int | Sequence[int] | None, stride: int
+) -> tuple[int, ...] | int:
+    """The members, or their number, after checking that they are on the network."""
     devices = where.device_count if isinstance(where, Cluster) else where.num_devices
     problems = Problems()
     if not problems.count("stride", stride):
         problems.raise_if_any()
     room = (devices - 1) // stride + 1
-    members = ranks if ranks is not None else min(room, 2) if kind is CollectiveKind.SEND_RECV else room
-    if problems.count("ranks", members) and members > room:
-        problems.add("ranks", members, f"at most {room}: {devices} devices at stride {stride}")
-    if kind is CollectiveKind.SEND_RECV and members != 2:
-        problems.add("ranks", members, "2 for send-recv: one sends, one receives", "use ranks=2")
+    placed = None if ranks is None or isinstance(ranks, int) else _placed(problems, ranks, devices, stride)
+    members = ranks if isinstance(ranks, int) else min(room, 2) if kind is CollectiveKind.SEND_RECV else room
+    count = members if placed is None else len(placed)
+    if problems.count("ranks", count) and placed is None and count > room:
+        problems.add("ranks", count, f"at most {room}: {devices} devices at stride {stride}")
+    if kind is CollectiveKind.SEND_RECV and count != 2:
+        problems.add("ranks", count, "2 for send-recv: one sends, one receives", "use ranks=2")
     problems.raise_if_any()
-    return members
+    return members if placed is None else placed
+
+
+def _placed(problems: Problems, ranks: Sequence[int], devices: int, stride: int) -> tuple[int, ...]:
+    """The listed ranks; each must be a device of the network, once, and no stride may be given beside them."""
+    placed = tuple(ranks)
+    if stride != 1:
+        problems.add("stride", stride, "1 beside a list of ranks", "a list places every member itself")
+    for rank in placed:
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 0 <= rank < devices:
+            problems.add("ranks", rank, f"ranks from 0 to {devices - 1}")
+    twice = sorted(rank for rank, count in Counter(placed).items() if count > 1)
+    if twice:
+        problems.add("ranks", f"{twice[0]} twice", "distinct ranks")
+    return placed
 
 
 def _on_fabric(
-    kind: CollectiveKind, sizes: Sequence[float], cluster: Cluster, ranks: int, stride: int
+    kind: CollectiveKind, sizes: Sequence[float], cluster: Cluster, group: tuple[int, ...] | int, stride: int
 ) -> list[CollectiveEstimate]:
     core = to_core(cluster)
     _core.check_cluster(core)
-    span = _core.span_of(core, ranks, stride)
+    if isinstance(group, int):
+        span = _core.span_of(core, group, stride)
+    else:
+        span = _core.span_of_ranks(core, list(group))
     costs = [_core.fabric_collective(core, getattr(_core.CollectiveKind, kind.name), size, span) for size in sizes]
     return [
         CollectiveEstimate(
-            kind, cluster.name, ranks, size, cost.time_s, cost.algorithm, cost.bound, cost.sent_bytes_per_rank
+            *(kind, cluster.name, span.ranks, size, cost.time_s, cost.algorithm, cost.bound, cost.sent_bytes_per_rank),
+            protocol=cost.protocol,
+            sms=cost.sms,
         )
         for size, cost in zip(sizes, costs, strict=True)
     ]
 
 
 def _on_links(
-    kind: CollectiveKind, size: float, model: CommunicationModel, ranks: int, stride: int, algorithm: Algorithm
+    kind: CollectiveKind,
+    size: float,
+    model: CommunicationModel,
+    members: tuple[int, ...] | int,
+    stride: int,
+    algorithm: Algorithm,
 ) -> CollectiveEstimate:
-    group = tuple(range(0, ranks * stride, stride))
+    group = tuple(range(0, members * stride, stride)) if isinstance(members, int) else members
     if kind is CollectiveKind.SEND_RECV:
         cost = model.send_recv(group[0], group[1], size)
     elif kind is CollectiveKind.BARRIER:
@@ -252,5 +289,5 @@ def _on_links(
         cost = getattr(model, kind.value)(size, group, algorithm=algorithm)
     name = f"{model.topology.value} of {model.num_nodes} nodes"
     return CollectiveEstimate(
-        kind, name, ranks, size, cost.time_s, cost.algorithm, cost.bound, cost.sent_bytes_per_rank
+        kind, name, len(group), size, cost.time_s, cost.algorithm, cost.bound, cost.sent_bytes_per_rank
     )

@@ -193,7 +193,7 @@ def _stage(stage: int, use: MemoryUse, memory: StageMemory) -> StageFit:
         used_bytes=used,
         limit_bytes=use.capacity_bytes,
         headroom_bytes=use.capacity_bytes - used,
-        host_bytes=getattr(use, "host_bytes", 0.0),
+        host_bytes=use.host_bytes,
         fragmentation=memory.fragmentation,
         oom_probability=use.oom_probability,
         verdict=use.verdict,

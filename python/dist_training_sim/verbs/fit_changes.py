@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from ..parallel import Recompute, Strategy
 
 __all__ = ["Change", "changes_of"]
-
-_KNOWN = frozenset(f.name for f in fields(Strategy))
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def _degrees(s: Strategy) -> Iterator[Change]:
 
 def _offload(s: Strategy) -> Iterator[Change]:
     """To the host's memory."""
-    if "offload_optimizer" in _KNOWN and not getattr(s, "offload_optimizer", True) and s.zero > 0:
+    if not s.offload_optimizer and s.zero > 0:
         yield Change("optimizer states on the host", {"offload_optimizer": True})
-    if "offload_activations" in _KNOWN and getattr(s, "offload_activations", 1.0) == 0:
+    if s.offload_activations == 0:
         yield Change("activations on the host", {"offload_activations": 1.0})

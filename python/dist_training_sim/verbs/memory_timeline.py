@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._convert import core_of, to_core
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
-from ..simulator.attention_kernel import device_core
-from ..simulator.simulate import checked_seq_len
-from ..simulator.workspace import profile_core
+from ..simulator.job import described_job
 from .inputs import cluster_of, model_of
 
 __all__ = ["CATEGORIES", "HeldTensor", "StageMemory", "memory_timeline"]
@@ -107,19 +104,10 @@ def memory_timeline(
     ConfigError
         Listing every rule that the job violates.
     """
-    model = model_of(model) if isinstance(model, str) else model
-    cluster = cluster_of(cluster) if isinstance(cluster, str) else cluster
-    profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
-    device = cluster.node.device
-    core = _core.memory_details(
-        core_of(model),
-        device_core(device, profile),
-        _core.Interconnect.of_cluster(core_of(cluster)),
-        to_core((strategy or Strategy()).resolved(cluster.device_count)),
-        profile_core(profile, device.generation, model),
-        float(checked_seq_len(model, seq_len)),
-        expandable_segments,
-    )
+    described = model_of(model) if isinstance(model, str) else model
+    hardware = cluster_of(cluster) if isinstance(cluster, str) else cluster
+    job = described_job(described, hardware, strategy, seq_len, framework, None, None)
+    core = _core.memory_details(**job.core_arguments(), expandable_segments=expandable_segments)
     pairs = zip(core.timelines, core.replays, strict=True)
     return [_stage(stage, timeline, replay) for stage, (timeline, replay) in enumerate(pairs)]
 

@@ -101,7 +101,9 @@ def memory_timeline(theme: Theme, memory: Any, limit_bytes: float | None = None,
     axes.set_ylim(0, 1.1 * top / scale)
     _mark_peak(axes, theme, memory, scale, time_scale)
     named = {"other": "Temporaries"}
-    add_legend(figure, theme, [Patch(facecolor=colours[n], label=named.get(n, MEMORY.get(n, ("", words(n)))[1])) for n in stack])
-    when = format_seconds(memory.peak_time_s)
-    add_title(axes, theme, title or f"Stage {memory.stage}: at most {format_bytes(memory.peak_bytes)} allocated, {when} into the step")
+    labels = {name: named.get(name, MEMORY.get(name, ("", words(name)))[1]) for name in stack}
+    add_legend(figure, theme, [Patch(facecolor=colours[name], label=label) for name, label in labels.items()])
+    when = f"{format_seconds(memory.peak_time_s)} into the step"
+    heading = f"Stage {memory.stage}: at most {format_bytes(memory.peak_bytes)} allocated, {when}"
+    add_title(axes, theme, title or heading)
     return figure

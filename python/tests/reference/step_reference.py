@@ -88,6 +88,7 @@ class StepReference:
         self.last_stage = layout.pp * layout.vpp - 1
         self.reductions: list[Key] = []
         self.final_pass: dict[int, Key] = {}  # per rank, its last compute piece
+        self.blocking: dict[int, Key] = {}  # per rank, the reduction that its next pass waits for
         for rank in range(layout.pp):
             self._rank(rank)
         self._tail()
@@ -109,7 +110,7 @@ class StepReference:
             return False
         if self.layout.zero == 3:
             return last or self.layout.reduce_every_micro_batch
-        return self.layout.overlap_reduce and (last or self.layout.zero == 2)
+        return self.layout.zero == 2 or (self.layout.overlap_reduce and last)  # shards cannot wait for the last
 
     def _pieces(self, forward: bool, stage: int, batch: int) -> list[int]:
         units = self.layout.units[stage]
@@ -130,29 +131,48 @@ class StepReference:
             still_there = self.layout.zero == 3 and not forward and piece == self.layout.units[stage] - 1
             if piece < 0 or not self._gathers(forward, batch) or still_there:
                 return
-            # ZeRO-3: a block's parameters may arrive once the one before the previous block is done with its own.
-            wait = history[-allowed_after :][:1] if self.layout.zero == 3 and len(history) >= allowed_after else []
+            if self._chunks_ahead():
+                gathered[i] = ("gather", stage, batch, piece)  # put by the chunk before
+                return
+            # Parameters arrive one unit ahead: once the one before the previous unit is done with its own.
+            wait = history[-allowed_after :][:1] if len(history) >= allowed_after else []
             kind = "gather" if forward else "gather again"
             gathered[i] = self.program.put((kind, stage, batch, piece), collectives, wait)
 
+        if forward and batch == 0 and self._chunks_ahead():
+            self._gather_chunks(rank, stage // self.layout.pp)
         gather(0, 2)
         for i, piece in enumerate(pieces):
             if i + 1 < len(pieces):
                 gather(i + 1, 1)
             waits = ([gathered[i]] if i in gathered else []) + (arrival if i == 0 else [])
+            waits += [self.blocking[rank]] if rank in self.blocking else []
             done = self.program.put((name, stage, batch, piece), compute, waits)
             history.append(done)
             if piece >= 0 and self._reduces(forward, batch):
                 self.reductions.append(self.program.put(("reduce", stage, batch, piece), collectives, [done]))
+                if not self.layout.overlap_reduce:
+                    self.blocking[rank] = self.reductions[-1]
         target = stage + 1 if forward else stage - 1
         if 0 <= target <= self.last_stage:
             self.program.put((f"send_{name}", stage, batch, -1), [(f"send_{name}", rank)], [history[-1]])
+
+    def _chunks_ahead(self) -> bool:
+        """Whether sharded optimizer states gather whole chunks, each before the one in front of it starts."""
+        return self.layout.zero in (1, 2) and self.layout.overlap_gather and self.layout.vpp > 1
+
+    def _gather_chunks(self, rank: int, chunk: int) -> None:
+        """At the first forward of a chunk: of the first two chunks when the step starts, then of the next."""
+        for ahead in (0, 1) if chunk == 0 else (chunk + 1,):
+            stage = ahead * self.layout.pp + rank
+            for unit in range(self.layout.units[stage] if ahead < self.layout.vpp else 0):
+                self.program.put(("gather", stage, 0, unit), [("dp", rank)], [])
 
     def _tail(self) -> None:
         layout, last = self.layout, self.layout.micro_batches - 1
         for rank in range(layout.pp):
             for stage in range(rank, self.last_stage + 1, layout.pp):
-                if layout.zero < 3 and not layout.overlap_reduce:
+                if layout.zero < 2 and not layout.overlap_reduce:
                     for unit in range(layout.units[stage]):
                         key = ("reduce", stage, last, unit)
                         self.reductions.append(self.program.put(key, [("dp", rank)], [self.final_pass[rank]]))

@@ -1,0 +1,132 @@
+"""A described job as the core takes it: names looked up, kinds checked, layout resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from .._convert import core_of, to_core
+from ..errors import ConfigError, Problems
+from ..frameworks.profile import FrameworkProfile
+from ..hardware.cluster import Cluster
+from ..models.model import Model
+from ..parallel.stragglers import Stragglers
+from ..parallel.strategy import Strategy
+from .attention_kernel import device_core
+from .workspace import profile_core
+
+if TYPE_CHECKING:
+    from ..communication import CommunicationModel
+
+__all__ = ["Job", "checked_seq_len", "described_job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Descriptions of a job, and its core structs."""
+
+    model: Model
+    cluster: Cluster
+    strategy: Strategy
+    profile: FrameworkProfile
+    seq_len: int
+    devices: tuple[_core.DeviceSpec, ...]
+    interconnect: _core.Interconnect
+
+    def core_arguments(self) -> dict[str, Any]:
+        """What every function of the core takes of a job."""
+        return {
+            "model": core_of(self.model),
+            "device": self.devices[0],
+            "network": self.interconnect,
+            "strategy": to_core(self.strategy),
+            "profile": profile_core(self.profile, self._generation, self.model),
+            "seq_len": float(self.seq_len),
+            "other_devices": list(self.devices[1:]),
+            **self._host(),
+        }
+
+    @property
+    def _generation(self) -> str:
+        return self.cluster.node.device.generation
+
+    def _host(self) -> dict[str, float]:
+        # A device's part of its host; among several kinds of nodes the slowest, for which the others wait.
+        nodes = [core_of(self.cluster).node, *(other.node for other in core_of(self.cluster).others)]
+        return {
+            "host_Bps": min(node.host_Bps for node in nodes),
+            "host_memory_Bps": min(node.host_memory_Bps / node.devices for node in nodes),
+        }
+
+    @property
+    def host_capacity_bytes(self) -> float | None:
+        """Host memory of one device: of the node that has least; `None` where any does not say."""
+        known = [None if node.host_bytes is None else node.host_bytes / node.devices for node in self.cluster.node_kinds]
+        return None if None in known else min(bytes_ for bytes_ in known if bytes_ is not None)
+
+
+def described_job(
+    model: Model | str,
+    cluster: Cluster | str,
+    strategy: Strategy | None,
+    seq_len: int | None,
+    framework: FrameworkProfile | str,
+    network: CommunicationModel | None,
+    stragglers: Stragglers | None,
+) -> Job:
+    """Job of what a verb was given.
+
+    Raises
+    ------
+    ConfigError
+        If something is of the wrong kind, no name of the catalogue, or does not suit the rest.
+    """
+    model = Model.from_catalog(model) if isinstance(model, str) else model
+    cluster = Cluster.from_catalog(cluster) if isinstance(cluster, str) else cluster
+    profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
+    strategy = Strategy() if strategy is None else strategy
+    _check_kinds(model=(model, Model), cluster=(cluster, Cluster), strategy=(strategy, Strategy),
+                 framework=(profile, FrameworkProfile), stragglers=(stragglers, (Stragglers, type(None))))  # fmt: skip
+    seq_len = checked_seq_len(model, seq_len)
+    return Job(
+        model=model,
+        cluster=cluster,
+        strategy=strategy.resolved(cluster.device_count),
+        profile=profile,
+        seq_len=seq_len,
+        devices=tuple(device_core(node.device, profile) for node in cluster.node_kinds),
+        interconnect=_interconnect(core_of(cluster), network),
+    )
+
+
+def _check_kinds(**arguments: tuple[object, Any]) -> None:
+    problems = Problems()
+    for name, (value, kind) in arguments.items():
+        if not isinstance(value, kind):
+            named = "" if name in ("strategy", "stragglers") else " or its name"
+            problems.add(name, value, f"a {(kind[0] if isinstance(kind, tuple) else kind).__name__}{named}")
+    problems.raise_if_any()
+
+
+def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | None) -> _core.Interconnect:
+    if network is None:
+        return _core.Interconnect.of_cluster(cluster)
+    if cluster.others:
+        raise ConfigError(
+            "network: got a link-level network for a cluster of several kinds of nodes, expected one of equal nodes; "
+            "leave network out, or give its slow links there"
+        )
+    return _core.Interconnect.of_topology(network.core)
+
+
+def checked_seq_len(model: Model, seq_len: int | None) -> int:
+    """The sequence length to use; the model's own where it fixes one."""
+    fixed = int(model.tokens_per_sample)
+    problems = Problems()
+    if seq_len is None and not fixed:
+        problems.add("seq_len", None, f"a number of tokens: {model.name} does not fix it", "give seq_len=8192, say")
+    elif seq_len is not None and problems.count("seq_len", seq_len, maximum=10**9) and fixed and seq_len != fixed:
+        problems.add("seq_len", seq_len, f"{fixed}, which {model.name} fixes", "leave seq_len out")
+    problems.raise_if_any()
+    return fixed or int(seq_len or 0)

@@ -1,0 +1,96 @@
+// Emits what data parallelism and the host add around the compute of a step: parameters gathered ahead, gradients
+// reduced behind, copies to and from the host, the update. Nothing here is a formula for what is hidden: every task has
+// its stream, its place in the order of issue, and what it waits for.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "step/gather_order.hpp"
+#include "step/pieces.hpp"
+#include "step/step_tasks.hpp"
+
+namespace dts {
+
+class DataParallelTasks {
+ public:
+  DataParallelTasks(const StepPlan& plan, StepTasks& tasks);
+
+  // One pass as it is emitted.
+  struct Flow {
+    const Pass& pass;
+    int rank, stage;
+    std::vector<Piece> pieces;
+    Tasks gathered, reloaded;  // per piece; kNoTask: none
+    std::size_t done = 0;      // pieces emitted so far
+
+    bool whole() const { return pieces.front().index < 0; }  // nothing starts or is awaited in it
+  };
+  // `hidden`: share of expert exchanges that hides behind the pass it is paired with.
+  Flow open(const Pass& pass, int rank, int stage, double hidden);
+  // Before and after the compute of piece i: what it waits for, and its task.
+  Tasks before(Flow& flow, std::size_t i);
+  void after(Flow& flow, std::size_t i, TaskId done);
+
+  TaskId last(int rank) const { return at(rank).recent.back(); }  // compute
+  void wait_for(int rank, TaskId reduction) { at(rank).leaving.push_back(reduction); }
+
+  void reduce_rest();             // gradients that were not reduced beside compute
+  const Tasks& leaving(int rank) const { return at(rank).leaving; }  // everything that the update waits for
+  void update(TaskId meeting);    // of all ranks; kNoTask: each rank goes on when its own gradients are there
+
+ private:
+  struct RankState {
+    Tasks recent;      // its last pieces
+    Tasks leaving;     // reductions of its gradients and their copies to the host
+    Tasks reductions;  // the last ones
+    Tasks offloads;    // of activations, the last ones
+  };
+  RankState& at(int rank) { return ranks_[static_cast<std::size_t>(rank)]; }
+  const RankState& at(int rank) const { return ranks_[static_cast<std::size_t>(rank)]; }
+  bool blocking() const { return !plan_.overlap_grad_reduce && plan_.zero >= 2; }  // compute waits for each reduction
+  const StageComm::Unit& unit(int stage, int index) const {
+    return plan_.comm[static_cast<std::size_t>(stage)].units[static_cast<std::size_t>(index)];
+  }
+
+  TaskId& offloaded(const Flow& flow) {
+    return offloaded_[static_cast<std::size_t>(flow.stage) * static_cast<std::size_t>(plan_.micro_batches) +
+                      static_cast<std::size_t>(flow.pass.micro_batch)];
+  }
+
+  bool reduces(const Pass& pass, int stage) const;
+  BackwardPrefetch prefetch(const Flow& flow) const;
+  std::size_t ahead() const { return static_cast<std::size_t>(plan_.overlap_param_gather && plan_.gather_ahead > 0 ? plan_.gather_ahead : 1); }
+  // The piece's parameters, once the unit `ahead + 1` before it has made room.
+  void gather(Flow& flow, std::size_t piece, int ahead);
+  void gather_own(Flow& flow, bool all_at_once);
+  void gather_stage(const Flow& flow, int stage);
+  TaskId gather_unit(const Flow& flow, int stage, int index, TaskId after);
+  void reload(Flow& flow, std::size_t piece);
+  TaskId room_for(const Flow& flow, std::size_t piece, int ahead) const;
+  void reduce(int rank, int stage, int micro_batch, int index, TaskId done);
+  TaskId add(const TaskInfo& info, double seconds, Tasks after);  // on the rank of the task
+  void update(int rank, const Tasks& after);
+  void host_update(int rank, const Tasks& after);
+  void gather_late(int rank, int stage, int index, TaskId done);
+
+  template <class Visit>
+  void for_units(int rank, Visit visit) const {
+    for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
+      const int stage = placement_.stage_of(rank, chunk);
+      const std::size_t count = plan_.comm[static_cast<std::size_t>(stage)].units.size();
+      for (std::size_t u = 0; u < count; ++u) visit(stage, static_cast<int>(u));
+    }
+  }
+
+  const StepPlan& plan_;
+  StagePlacement placement_;
+  StepTasks& tasks_;
+  GatherOrder order_;
+  std::vector<int> last_gradient_;           // micro-batch, per virtual stage
+  std::vector<Tasks> issued_;                // gathers ahead of their pass: [stage][unit]
+  Tasks offloaded_;                          // last copy of a stage's activations: [stage * micro-batches + micro-batch]
+  std::vector<RankState> ranks_;
+};
+
+}  // namespace dts
