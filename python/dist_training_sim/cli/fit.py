@@ -31,6 +31,7 @@ Examples:
 Takes the layout options of `dts simulate`. Exit code 3: a stage more likely runs out of memory than not.
 """
 _TENSORS = 8
+_JOB = frozenset({"model", "cluster", "seq_len", "framework", "as_json", "out"})
 _EXTRA: dict[str, tuple[Any, Any]] = {
     "strategies": (Annotated[bool, typer.Option(help="Also list what each single change saves and costs.")], False),
     "expandable_segments": (Annotated[bool, typer.Option(help="PyTorch's expandable_segments:True.")], False),
@@ -69,12 +70,12 @@ def fit(**options: Any) -> ExitCode:
 
 
 def _signature() -> inspect.Signature:
-    """The options of `dts simulate`, but for its picture, and the verb's own."""
+    """The job and layout options of `dts simulate`, and the verb's own."""
     hints = get_type_hints(_simulate.simulate, include_extras=True)
     listed = [
         p.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
         for name, p in inspect.signature(_simulate.simulate).parameters.items()
-        if name != "timeline"
+        if name in _simulate.LAYOUT or name in _JOB
     ]
     own = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

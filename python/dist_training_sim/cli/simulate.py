@@ -39,7 +39,7 @@ from .outcome import ExitCode, complain, warn
 from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
-__all__ = ["EXAMPLES", "read_job", "simulate"]
+__all__ = ["EXAMPLES", "LAYOUT", "read_job", "simulate"]
 
 EXAMPLES = """\b
 Examples:
@@ -129,7 +129,7 @@ def simulate(
     out: Out = None,
 ) -> ExitCode:
     """Predict one training step: time, throughput, utilisation, breakdown and memory."""
-    layout = {name: value for name, value in locals().items() if name in _LAYOUT}
+    layout = {name: value for name, value in locals().items() if name in LAYOUT}
     drawn, slow = gather(
         lambda: read_stragglers(stragglers, straggler_group, seed, steps), lambda: read_slow_links(slow_links)
     )
@@ -147,7 +147,7 @@ def simulate(
     return _verdict(result)
 
 
-_LAYOUT = frozenset(f.name for f in fields(Strategy))
+LAYOUT = frozenset(f.name for f in fields(Strategy))
 
 
 def read_job(
