@@ -180,7 +180,7 @@ StepResult simulate(const Job& asked, const SimulateOptions& options) {
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
   r.communication = exposure.finish();
   r.communication_s = communication_s(r.communication);
-  r.memory = memory_of_step(job, ready.variants.planned.front(), ready.grid);
+  r.memory = memory_of_step(job, tapes_of_step(job, ready.variants.planned.front(), ready.grid));
   for (const StageCost& stage : plan.stages) {
     r.forward_s.push_back(stage.forward_s());
     r.backward_s.push_back(stage.backward_s());
@@ -188,6 +188,21 @@ StepResult simulate(const Job& asked, const SimulateOptions& options) {
   if (options.keep_traffic) r.traffic_bytes = traffic_of_step(plan, step, ready.grid, job.network);
   r.events = events.finish();
   return r;
+}
+
+MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& allocator) {
+  const JobAsRun run(asked);
+  const Job& job = run.job;
+  check_job(job);
+  const Prepared ready(job, false);
+  PassSpans spans(ready.plan(), ready.variants.steps.front());
+  const RankPrices prices = ready.slowed({});
+  ready.run(prices, ready.classes(prices), [&](TaskId task, const Instances& instances) { spans.visit(task, instances); });
+  const StepTapes tapes = tapes_of_step(job, ready.variants.planned.front(), ready.grid);
+  MemoryDetails details;
+  details.timelines = memory_timelines(spans, tapes);
+  for (const RankTape& tape : tapes.ranks) details.replays.push_back(replay(tape, allocator));
+  return details;
 }
 
 std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers, std::int64_t first, int count) {

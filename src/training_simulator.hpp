@@ -9,6 +9,7 @@
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"
 #include "step/job.hpp"
+#include "step/memory_timeline.hpp"
 #include "step/step_events.hpp"
 #include "step/step_memory.hpp"
 #include "step/stragglers.hpp"
@@ -53,6 +54,12 @@ struct StepResult {
 };
 
 StepResult simulate(const Job& job, const SimulateOptions& options = {});
+
+struct MemoryDetails {  // per pipeline rank
+  std::vector<MemoryTimeline> timelines;
+  std::vector<AllocatorReplay> replays;
+};
+MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator = {});
 
 // Step times of `count` draws of the stragglers from `first` on. The job is planned once.
 std::vector<double> step_times(const Job& job, const StragglerSpec& stragglers, std::int64_t first, int count);

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from .validation.runner import validate
     from .verbs.calibrate import Calibration, calibrate_nccl
     from .verbs.collective import CollectiveEstimate, collective
+    from .verbs.fit import FitReport, fit
     from .verbs.hardware import hardware
+    from .verbs.memory_timeline import StageMemory, memory_timeline
     from .verbs.models import models
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
@@ -56,7 +58,10 @@ _HOMES = {
         "step_distribution",
     ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
-    "verbs": ("Calibration", "CollectiveEstimate", "calibrate_nccl", "collective"),
+    "verbs": (
+        *("Calibration", "CollectiveEstimate", "FitReport", "StageMemory", "calibrate_nccl", "collective", "fit"),
+        "memory_timeline",
+    ),
     "validation": ("ValidationReport", "validate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -79,6 +84,7 @@ __all__ = [
     "DtsError",
     "Event",
     "ExpertLoad",
+    "FitReport",
     "FlowNetwork",
     "FlowResult",
     "FormatError",
@@ -99,6 +105,7 @@ __all__ = [
     "Result",
     "RunResult",
     "Schedule",
+    "StageMemory",
     "StepDistribution",
     "Stragglers",
     "Strategy",
@@ -109,7 +116,9 @@ __all__ = [
     "__version__",
     "calibrate_nccl",
     "collective",
+    "fit",
     "hardware",
+    "memory_timeline",
     "models",
     "ops",
     "simulate",

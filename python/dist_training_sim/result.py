@@ -66,6 +66,10 @@ class MemoryUse:
         What lies in the host's memory for this rank: offloaded states and activations.
     host_capacity_bytes
         A device's share of its host's memory; None = unknown, and then not checked.
+    update_bytes
+        Allocated while the optimizer updates.
+    failure_factor
+        Reserved over allocated bytes at which half of a framework's jobs fail.
     """
 
     categories: dict[str, float]
@@ -75,11 +79,28 @@ class MemoryUse:
     capacity_bytes: float
     host_bytes: float = 0.0
     host_capacity_bytes: float | None = field(default=None, compare=False)
+    update_bytes: float = 0.0
+    failure_factor: float = 1.0
+
+    @property
+    def oom_probability(self) -> float:
+        """Chance that the job runs out of memory, 0 to 1.
+
+        Half where allocated bytes times the framework's failure factor, and the context, fill the device; the spread
+        around that is the nanotron sweep's (2,262 jobs on 80 GB): a logistic in the logarithm, 8.6 % wide.
+        """
+        needed = self.allocated_bytes * self.failure_factor
+        return _core.out_of_memory_probability(needed, self.capacity_bytes - self.context_bytes)
+
+    @property
+    def verdict(self) -> str:
+        """`fits`, `at risk` or `does not fit`: less than 1 job in 4 fails, more than 3 in 4 do, or between."""
+        return _core.fit_verdict(self.oom_probability)
 
     @property
     def fits(self) -> bool:
-        """Whether reserved memory and context stay within the device, and what is offloaded within the host."""
-        return self.reserved_bytes + self.context_bytes <= self.capacity_bytes and self.fits_host
+        """Whether it more likely fits than not, and what is offloaded stays within the host."""
+        return self.oom_probability < 0.5 and self.fits_host
 
     @property
     def fits_host(self) -> bool:
@@ -240,6 +261,11 @@ class Result:
         return max(self.memory, key=lambda use: use.reserved_bytes / use.capacity_bytes)
 
     @property
+    def fullest_stage(self) -> MemoryUse:
+        """Memory of the stage that most likely runs out of it."""
+        return max(self.memory, key=lambda use: use.oom_probability)
+
+    @property
     def fits(self) -> bool:
         """Whether every stage fits into device memory."""
         return all(use.fits for use in self.memory)
@@ -259,6 +285,8 @@ class Result:
             capacity_bytes=capacity_bytes,
             host_bytes=report.host_bytes,
             host_capacity_bytes=self.host_capacity_bytes,
+            update_bytes=report.update,
+            failure_factor=self.profile.failure_factor or self.profile.reserved_factor,
         )
 
     def to_dict(self) -> dict[str, Any]:

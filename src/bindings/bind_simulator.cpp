@@ -109,12 +109,13 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
+      .def_readonly("update", &MemoryReport::update)
       .def_readonly("host_bytes", &MemoryReport::host_bytes)
       .def_property_readonly("allocated", &MemoryReport::allocated)
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
                    &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context,
-                   &MemoryReport::host_bytes));
+                   &MemoryReport::host_bytes, &MemoryReport::update));
 }
 
 void bind_breakdown(py::module_& m) {

@@ -23,15 +23,16 @@ ReservedBytes reserved_bytes(const MemoryReport& report, const ReservedFactor& f
   return {allocated * factor.low, allocated * factor.central, allocated * factor.high};
 }
 
-FitVerdict fit_verdict(double allocated_bytes, double device_bytes) {
-  const double share = allocated_bytes / device_bytes;
-  return share < 0.76 ? FitVerdict::Fits : share > 0.95 ? FitVerdict::DoesNotFit : FitVerdict::AtRisk;
+double out_of_memory_probability(double needed_bytes, double room_bytes) {
+  if (needed_bytes <= 0) return 0;
+  if (room_bytes <= 0) return 1;
+  return 1 / (1 + std::exp(-std::log(needed_bytes / room_bytes) / 0.086));
 }
 
-double out_of_memory_probability(double allocated_bytes, double device_bytes) {
-  if (allocated_bytes <= 0) return 0;
-  const double x = (std::log(allocated_bytes / device_bytes) - std::log(0.786)) / 0.086;
-  return 1 / (1 + std::exp(-x));
+FitVerdict fit_verdict(double out_of_memory_probability) {
+  return out_of_memory_probability < 0.25   ? FitVerdict::Fits
+         : out_of_memory_probability > 0.75 ? FitVerdict::DoesNotFit
+                                            : FitVerdict::AtRisk;
 }
 
 }  // namespace dts

@@ -1,7 +1,7 @@
 // What one rank holds at its peak, by category, and what that means for the device. `allocated` is what tensors and
 // library workspaces take inside the framework's allocator. `reserved` is what the caching allocator has taken from
-// the device for them: an interval, since fragmentation depends on the order of frees. The context (driver, NCCL,
-// cuDNN) lies outside both. The replay of an allocator's rules, which narrows the interval, is left out.
+// the device for them: an interval, since fragmentation depends on the order of frees
+// (memory/caching_allocator.hpp replays it). The context (driver, NCCL, cuDNN) lies outside both.
 #pragma once
 
 #include <string>
@@ -18,6 +18,7 @@ struct MemoryReport {  // bytes on one rank
   double communication_buffers = 0;
   double workspace = 0;
   double context = 0;               // outside the allocator
+  double update = 0;                // allocated while the optimizer updates, all categories
   double host_bytes = 0;            // in the host's memory, for this rank
 
   double allocated() const noexcept {
@@ -45,10 +46,11 @@ ReservedBytes reserved_bytes(const MemoryReport& report, const ReservedFactor& f
 
 enum class FitVerdict { Fits, AtRisk, DoesNotFit };
 
-// Fits below 0.76 of the device, does not above 0.95: of 2,262 nanotron jobs on 79.1 GiB, 12 % failed at 50-60 GiB
-// of predicted allocated peak, 95 % at 74-80 GiB.
-FitVerdict fit_verdict(double allocated_bytes, double device_bytes);
-// Share of those jobs that ran out of memory at such a peak: logistic((ln(peak / device) - ln 0.786) / 0.086).
-double out_of_memory_probability(double allocated_bytes, double device_bytes);
+// Chance of running out of memory where a job takes `needed` bytes as an allocator typically reserves them at failure,
+// of `room` on the device: half where they are equal. logistic(ln(needed / room) / 0.086), the width read off 2,262
+// nanotron jobs on 80 GB devices. 0 for a job that needs nothing, 1 where there is no room.
+double out_of_memory_probability(double needed_bytes, double room_bytes);
+// Fits: fewer than one such job in four failed; does not: more than three in four did.
+FitVerdict fit_verdict(double out_of_memory_probability);
 
 }  // namespace dts

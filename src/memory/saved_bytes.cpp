@@ -54,14 +54,15 @@ class Ledger {
   const Op& op() const { return ops_[at_]; }
   const OpLayout& layout() const { return layouts_[at_]; }
 
-  void add(const std::string& tensor, double bytes, bool scores = false, bool block_input = false) {
-    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, scores, block_input, static_cast<int>(at_)});
+  void add(const std::string& tensor, double bytes, bool scores = false, bool block_input = false,
+           int storage = kOwnStorage) {
+    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, scores, block_input, static_cast<int>(at_), storage});
   }
 
   void add_storage(int producer, Form form, double elements, double element_bytes) {
     if (!counted_.insert({producer, form}).second) return;
     add(producer < 0 ? "block input" : ops_[static_cast<std::size_t>(producer)].name + " output",
-        elements * element_bytes, false, producer < 0 && form == Stored);
+        elements * element_bytes, false, producer < 0 && form == Stored, form == Stored ? producer : kOwnStorage);
   }
 
   void keep_input() {
@@ -103,6 +104,9 @@ class Ledger {
     const double stated = op().saved_bytes_per_row;
     add("statistics", (stated > 0 ? stated : implied_statistics()) * layout().row_share);
     const bool gated = op().kind == OpKind::Activation && op().in_features == 2 * op().out_features;
+    if (op().kind == OpKind::Activation && op().rows == Rows::Routed && !gated) {
+      add("activation before routing weights", layout().output_elements * c_.activation_bytes);  // scaled apart
+    }
     if (gated && c_.eager_gate) add("activated gate", layout().output_elements * c_.activation_bytes);
   }
 

@@ -44,12 +44,15 @@ struct SavedContext {
   double gathered_by_experts() const noexcept { return sequence_parallel || tp == 1 ? etp : 1; }
 };
 
+inline constexpr int kBlockStorage = -1, kOwnStorage = -2;  // else the index of an op
+
 struct SavedTensor {
   std::string op, tensor;
   double bytes_per_token = 0;
   bool attention_scores = false;  // dropped by selective recomputation
   bool block_input = false;       // what full recomputation keeps
-  int op_index = 0;
+  int op_index = 0;               // first op that reads it: the last to need it in backward
+  int storage = kOwnStorage;      // op whose output it is, kBlockStorage for what the block reads
 };
 
 // Every saved tensor of the ops, in op order. Throws ConfigError for an illegal context or an unknown `Op::input`.

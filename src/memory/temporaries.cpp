@@ -18,17 +18,16 @@ double head_backward_bytes(double tokens, double hidden, double vocab, int tp, b
   return weight_gradient + input + (sequence_parallel ? input + input / tp : 0);
 }
 
-double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context, int ep) {
-  std::set<std::pair<double, double>> dense, grouped;
+double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context) {
+  std::set<std::pair<double, double>> shapes;
   double elements = 0;
   for (const Op& op : ops) {
-    const bool experts = op.kind == OpKind::GroupedMatmul;
-    if ((op.kind != OpKind::Matmul && !experts) || !op.trainable) continue;
+    if ((op.kind != OpKind::Matmul && op.kind != OpKind::GroupedMatmul) || !op.trainable) continue;
     const bool column = op.sharding == Sharding::Column, row = op.sharding == Sharding::Row;
     const bool expert_column = op.sharding == Sharding::ExpertColumn, expert_row = op.sharding == Sharding::ExpertRow;
     const double in = op.in_features / (row ? context.tp : expert_row ? context.etp : 1);
     const double out = op.out_features / (column ? context.tp : expert_column ? context.etp : 1);
-    if ((experts ? grouped : dense).insert({in, out}).second) elements += in * out * (experts ? op.experts / ep : 1);
+    if (shapes.insert({in, out}).second) elements += in * out;
   }
   return elements * context.activation_bytes;
 }

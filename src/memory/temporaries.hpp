@@ -26,10 +26,10 @@ double logits_bytes(double tokens, double vocab, int tp, double bytes_per_logit)
 double head_backward_bytes(double tokens, double hidden, double vocab, int tp, bool sequence_parallel,
                            double activation_bytes = 2);
 
-// Gradient-accumulation fusion hands autograd one 16-bit dummy gradient per distinct local weight shape and keeps it
-// (Transformer Engine >= 2.3 linear, >= 2.10 grouped). `ops` are those of all blocks of the rank, head excluded;
-// `ep` divides the experts.
-double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context, int ep);
+// Gradient-accumulation fusion hands autograd a 16-bit dummy gradient and keeps one per distinct local weight shape, for
+// the experts of a grouped matmul one together (Transformer Engine >= 2.3 `get_dummy_wgrad`). `ops` are those of all
+// blocks of the rank, head excluded.
+double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context);
 
 // Persistent all-gather buffers of sequence parallelism, each tokens * hidden: one in Megatron, two in nanotron.
 double gather_buffer_bytes(double tokens, double hidden, int buffers, double activation_bytes = 2);

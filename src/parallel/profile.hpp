@@ -102,6 +102,12 @@ struct FrameworkProfile {
   bool fp32_shards = false;             // ZeRO-3 keeps fp32 weights and casts the gathered copy (FSDP mixed precision)
   bool dummy_weight_gradients = false;  // fused accumulation keeps one 16-bit gradient per distinct weight shape
   int gather_buffers = 1;               // persistent all-gather buffers of sequence parallelism
+  bool layers_gather_anew = true;       // layers do not use those buffers, the LM head alone does
+  bool gradient_buckets = false;        // working-type gradients stay in buckets beside the accumulated ones, dp > 1
+  bool flat_weight_gather = false;      // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
+  bool batch_first_attention = false;   // its output is transposed into a copy where a micro-batch holds several samples
+  bool narrow_parameters = false;       // weights of 8-bit matmuls are kept in that type alone, not beside 16-bit ones
+  bool score_buffer = false;            // unfused attention keeps a persistent buffer of the scores' size
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
   bool compiled_blocks = false;         // the partitioner drops outputs that no backward needs (the block's own)
   double workspace_bytes = 96.0 * 1024 * 1024;       // library workspaces inside the allocator

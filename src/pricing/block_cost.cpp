@@ -157,13 +157,13 @@ class BlockPricer {
     own.trainable = op.op->trainable ? op.parameters : 0;
     (op.expert_weights ? cost_.expert_trainable : cost_.dense_trainable) += own.trainable;
     if (is_layer_ && op.op->trainable && op.parameters > 0) note_matrix(op);
+    if (is_cast(op) && keeps_casts() && !owners_cast()) {
+      cost_.cast_bytes += op.parameters * operand_bytes(c_.precision) * stored_directions(timer_.recipe);
+    }
     if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
     const bool narrow_gather = is_cast(op) && owners_cast();
     own.gathered_bytes = op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
     (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) += own.gathered_bytes;
-    if (is_cast(op) && keeps_casts() && !owners_cast()) {
-      cost_.cast_bytes += op.parameters * operand_bytes(c_.precision) * stored_directions(timer_.recipe);
-    }
   }
 
   void note_matrix(const LocalOp& op) {

@@ -1,10 +1,12 @@
 // What each pipeline rank holds at its peak, from the same plan as the timeline: states of its parameters, activations
-// of the passes in flight, temporaries of the worst moment, buffers and workspaces (memory/*.hpp).
+// of the passes in flight, what runs at the worst moment, buffers and workspaces (memory/*.hpp), as one tape per rank.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "memory/memory_report.hpp"
+#include "schedule/rank_tape.hpp"
 #include "step/job.hpp"
 #include "step/step_plan.hpp"
 
@@ -16,6 +18,15 @@ double weight_share(const Job& job, const PlannedStep& step, const RankGrid& gri
 // Time of each unit's copy of activations to the host, or back (offload_activations).
 void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& grid);
 
-std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
+// What each pipeline rank allocates, in host order; the tapes of its blocks are shared between ranks.
+struct StepTapes {
+  std::vector<std::unique_ptr<BlockTape>> blocks;
+  std::vector<RankTape> ranks;
+  std::vector<double> host_bytes;  // per rank, in its host's memory
+};
+StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
+
+// The peaks of the tapes.
+std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes);
 
 }  // namespace dts

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, collective, hardware, models, simulate, validate
+from . import calibrate, collective, fit, hardware, models, simulate, validate
 from .outcome import ExitCode, guarded
 
 __all__ = ["app"]
@@ -14,6 +14,7 @@ __all__ = ["app"]
 EXAMPLES = """\b
 Examples:
   dts simulate --model llama-3.1-8b --cluster 1xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192
+  dts fit --model llama-3.1-8b --cluster 1xdgx-h100 --zero 1 --micro-batch 4 --seq-len 8192
   dts models llama-3.1-8b
   dts hardware --kind nodes
   dts collective all-reduce --size 64MiB --cluster 2xdgx-h100
@@ -57,6 +58,7 @@ def dts(
 
 
 app.command(epilog=simulate.EXAMPLES)(guarded(simulate.simulate))
+app.command(epilog=fit.EXAMPLES)(guarded(fit.fit))
 app.command(epilog=models.EXAMPLES)(guarded(models.models))
 app.command(epilog=hardware.EXAMPLES)(guarded(hardware.hardware))
 app.command(epilog=collective.EXAMPLES)(guarded(collective.collective))

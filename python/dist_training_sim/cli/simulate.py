@@ -39,7 +39,7 @@ from .outcome import ExitCode, complain, warn
 from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
-__all__ = ["EXAMPLES", "simulate"]
+__all__ = ["EXAMPLES", "LAYOUT", "read_job", "simulate"]
 
 EXAMPLES = """\b
 Examples:
@@ -129,11 +129,11 @@ def simulate(
     out: Out = None,
 ) -> ExitCode:
     """Predict one training step: time, throughput, utilisation, breakdown and memory."""
-    layout = {name: value for name, value in locals().items() if name in _LAYOUT}
+    layout = {name: value for name, value in locals().items() if name in LAYOUT}
     drawn, slow = gather(
         lambda: read_stragglers(stragglers, straggler_group, seed, steps), lambda: read_slow_links(slow_links)
     )
-    described, hardware, strategy, profile = _read(model, cluster, layout, framework, seq_len)
+    described, hardware, strategy, profile = read_job(model, cluster, layout, framework, seq_len)
     for node, share in slow.items():
         hardware = hardware.with_slow_links(node, nic=share)
     job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn}
@@ -147,10 +147,10 @@ def simulate(
     return _verdict(result)
 
 
-_LAYOUT = frozenset(f.name for f in fields(Strategy))
+LAYOUT = frozenset(f.name for f in fields(Strategy))
 
 
-def _read(
+def read_job(
     model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
     """What the arguments name; the problems of all of them in one error."""

@@ -15,6 +15,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "selective": ("core_attention", "alternate_matmuls"),
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
     "attention_kernel": ("", "fa2", "fa3", "cudnn"),
+    "workspace": ("", "torch", "transformer_engine"),
     "kv_heads_below_tp": ("refuse", "replicate", "gather"),
     "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
     "moe_dispatcher": ("alltoall", "allgather", "deepep"),
@@ -106,8 +107,18 @@ class FrameworkProfile:
         Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
         all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward; a compiler drops
         block outputs that no backward needs.
+    layers_gather_anew, gradient_buckets, flat_weight_gather, batch_first_attention, narrow_parameters, score_buffer
+        Memory facts: those buffers serve the LM head alone; working-type gradients stay in buckets beside accumulated
+        ones; ZeRO's update gathers flattened weights; flash attention's output is copied where a micro-batch holds
+        several samples; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the
+        scores' size.
+    workspace
+        `"torch"`, `"transformer_engine"`: library workspaces follow from the device's generation; `""`: they are
+        `workspace_bytes`.
     workspace_bytes, context_bytes, reserved_factor
         Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
+    failure_factor
+        Reserved over allocated bytes at which half of the jobs fail; 0 = `reserved_factor`.
     sources
         Where the facts were read.
     unvalidated
@@ -117,13 +128,17 @@ class FrameworkProfile:
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "FrameworkProfile", python_only=frozenset({"sources", "label", "attention_kernel", "unvalidated", "defaults"})
+        "FrameworkProfile",
+        python_only=frozenset(
+            {"sources", "label", "attention_kernel", "workspace", "failure_factor", "unvalidated", "defaults"}
+        ),
     )
 
     name: str = "generic"
     label: str = ""
     selective: str = "core_attention"
     attention_kernel: str = ""
+    workspace: str = ""
     flash_attention: bool = True
     causal_skip: bool = True
     attention_dropout: float = 0.0
@@ -171,12 +186,19 @@ class FrameworkProfile:
     fp32_shards: bool = False
     dummy_weight_gradients: bool = False
     gather_buffers: int = 1
+    layers_gather_anew: bool = True
+    gradient_buckets: bool = False
+    flat_weight_gather: bool = False
+    batch_first_attention: bool = False
+    narrow_parameters: bool = False
+    score_buffer: bool = False
     eager_norm: bool = False
     eager_gate: bool = False
     compiled_blocks: bool = False
     workspace_bytes: float = 96 * MIB
     context_bytes: float = 1.5 * GIB
     reserved_factor: float = 1.07
+    failure_factor: float = 0.0
     sources: tuple[str, ...] = ()
     unvalidated: bool = False
     defaults: FrameworkDefaults = field(default_factory=FrameworkDefaults)

@@ -14,6 +14,7 @@ from ..models.model import Model
 from ..parallel.stragglers import Stragglers
 from ..parallel.strategy import Strategy
 from .attention_kernel import device_core
+from .workspace import profile_core
 
 if TYPE_CHECKING:
     from ..communication import CommunicationModel
@@ -40,11 +41,15 @@ class Job:
             "device": self.devices[0],
             "network": self.interconnect,
             "strategy": to_core(self.strategy),
-            "profile": core_of(self.profile),
+            "profile": profile_core(self.profile, self._generation, self.model),
             "seq_len": float(self.seq_len),
             "other_devices": list(self.devices[1:]),
             **self._host(),
         }
+
+    @property
+    def _generation(self) -> str:
+        return self.cluster.node.device.generation
 
     def _host(self) -> dict[str, float]:
         # A device's part of its host; among several kinds of nodes the slowest, for which the others wait.

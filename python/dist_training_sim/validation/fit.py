@@ -58,6 +58,7 @@ def _run(row: Row) -> dict[str, Any]:
         "accelerator": row.text("accelerator"),
         "framework": "nanotron",
         "hardware": {"gpus": row.count("gpus")},
+        "notes": f"after_pp_fix={row.text('after_pp_fix')}",
     }
 
 

@@ -34,11 +34,38 @@ def profile_of(row: Row) -> FrameworkProfile:
         changes |= {"host_forward_s_per_op": 0.0, "host_backward_s_per_op": 0.0}
     if any(word in features for word in _UNFUSED):
         changes |= {"flash_attention": False, "attention_dropout": 0.0 if row.flag("model.gated") else 0.1}
+    changes |= _memory_facts(row, features)
     if overlap := _tp_overlap(features):
         changes["tp_overlap"] = overlap
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
     return profile.replace(**changes) if changes else profile
+
+
+def _memory_facts(row: Row, features: tuple[str, ...]) -> dict[str, object]:
+    """What launch options change of the tensors that a rank holds."""
+    changes: dict[str, object] = {}
+    if "no_gradient_accumulation_fusion" in features:  # 16-bit gradients are made and added to the main ones
+        changes["dummy_weight_gradients"] = False
+    if "ce_fusion" in features or "cross_entropy_fusion_impl=te" in features:
+        changes["logits_peak_bytes"] = 2.0
+    elif "cross_entropy_loss_fusion" in features:
+        changes["logits_peak_bytes"] = 15.0 if row.text("accelerator").startswith("A100") else 10.0
+    before_hopper = row.text("accelerator").startswith("A100")
+    engine = "transformer_impl=local" not in features
+    if not engine:
+        changes |= {"workspace": "torch", "score_buffer": True}
+    sequential = bool(row.count("model.experts")) and "moe_grouped_gemm" not in features  # expert by expert
+    if "megatron_ci_golden" in features and (sequential or before_hopper):
+        changes |= {"workspace": "", "workspace_bytes": _test_workspace(row, engine, before_hopper)}
+    return changes
+
+
+def _test_workspace(row: Row, engine: bool, before_hopper: bool) -> float:
+    """Library workspaces of Megatron's tests; deterministic ones set CUBLAS_WORKSPACE_CONFIG=:4096:8."""
+    deterministic = "deterministic-mode" in row.text("notes")
+    handle = 8.125 if before_hopper and not deterministic else 32
+    return (2 * handle + (0 if not engine else 4 if before_hopper else 32)) * 2.0**20
 
 
 def _tp_overlap(features: tuple[str, ...]) -> str:

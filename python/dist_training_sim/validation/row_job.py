@@ -85,13 +85,14 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         ep=degrees["ep"],
         **expert_options(row, degrees["ep"], pp, vpp, _recompute(row, defaults)),
         vpp=vpp,
-        etp=row.count("parallel.etp"),
+        etp=row.count("parallel.etp") or (degrees["tp"] if "megatron_ci_golden" in row.words("features") else None),
         sequence_parallel=sequence if sequence is not None else defaults.sequence_parallel,
         zero=zero,
         micro_batch=_micro_batch(row, batch, dp, pp, defaults),
         global_batch=batch,
         recompute=_recompute(row, defaults),
         schedule=_schedule(row),
+        cp_comm="a2a" if degrees["cp"] > 1 and "cp_a2a" in row.words("features") else "p2p",
         precision=_precision(row, defaults),
         fp8_recipe="mxfp8" if row.text("precision_family") == "mxfp8" else defaults.fp8_recipe,
         overlap_grad_reduce=reduce,
@@ -100,8 +101,14 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         optimizer_post_validation="optimizer_post_validation" in row.words("features"),
         embedding_as_layer=ends,
         loss_as_layer=ends,
-        layers_per_stage=layers_by_cost(model, pp) if defaults.stages == "by_cost" and pp > 1 and vpp == 1 else (),
+        layers_per_stage=_layers(row, model, pp, defaults) if vpp == 1 else (),
     )
+
+
+def _layers(row: Row, model: Model, pp: int, defaults: FrameworkDefaults) -> tuple[int, ...]:
+    if defaults.stages != "by_cost" or pp == 1:
+        return ()
+    return layers_by_cost(model, pp, closes_at_share="after_pp_fix=True" in row.text("notes"))
 
 
 def _zero(row: Row, defaults: FrameworkDefaults) -> int:

@@ -124,7 +124,9 @@ def _decoder(row: Row, s: _Shape, defaults: FrameworkDefaults) -> Model:
     key = s.name.lower()
     mpt, bloom = key.startswith("mpt"), key.startswith("bloom")
     norm = RMS if s.gated else NormKind("layer", bias=not mpt)
-    dropout = defaults.dropout and not s.gated
+    # A gated feed-forward stands for a family without dropout, unless it is an option of a script that has it.
+    scripted = "swiglu" in row.words("features") and not row.flag("model.mla")
+    dropout = defaults.dropout and (scripted or not s.gated)
     mixers = _mixers(row, s, bias=not s.gated and not mpt, rope=s.gated, score_dropout=dropout)
     feeds = _feeds(row, s, bias=not s.gated and not mpt)
     pairs = list(zip(mixers, feeds, strict=True))

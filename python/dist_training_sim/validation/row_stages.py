@@ -28,11 +28,12 @@ def chunks_of(layers: int, pp: int) -> int:
     return 1
 
 
-def layers_by_cost(model: Model, pp: int) -> tuple[int, ...]:
+def layers_by_cost(model: Model, pp: int, *, closes_at_share: bool = False) -> tuple[int, ...]:
     """Layers of each stage when blocks are placed by the weights of their matmuls, the LM head included.
 
     A block goes to the current stage; once the cost so far passes the stage's share of the total, the next block opens
-    the next stage (nanotron `pipeline_parallel`). The head stays on the last stage.
+    the next stage (nanotron `pipeline_parallel`). The head stays on the last stage. `closes_at_share`: a stage whose
+    share is exactly reached is full, as after the fix that the sweep's rows name.
     """
     costs = [_matmul_weights(run.block) for run in model.layers for _ in range(run.repeat)]
     total = sum(costs) + _matmul_weights(model.head)
@@ -40,7 +41,8 @@ def layers_by_cost(model: Model, pp: int) -> tuple[int, ...]:
     for cost in costs:
         counts[stage] += 1
         placed += cost
-        if placed > total * (stage + 1) / pp and stage + 1 < pp:
+        share = total * (stage + 1) / pp
+        if (placed > share or (closes_at_share and placed >= share)) and stage + 1 < pp:
             stage += 1
     return tuple(counts)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..simulator import simulate
 from .calibrate import Calibration, CalibrationRow, calibrate_nccl
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
+from .fit import FitReport, fit
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
+from .memory_timeline import HeldTensor, StageMemory, memory_timeline
 from .models import ModelPart, ModelSummary, models
 
 __all__ = [
@@ -14,16 +16,21 @@ __all__ = [
     "CalibrationRow",
     "CollectiveEstimate",
     "CollectiveKind",
+    "FitReport",
     "HardwareKind",
     "HardwareList",
+    "HeldTensor",
     "ModelPart",
     "ModelSummary",
+    "StageMemory",
     "calibrate_nccl",
     "cluster_of",
     "collective",
     "collective_sweep",
+    "fit",
     "gather",
     "hardware",
+    "memory_timeline",
     "model_of",
     "models",
     "simulate",

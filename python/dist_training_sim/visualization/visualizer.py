@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import breakdown as _breakdown
-from . import communication, files, memory, scaling, timeline
+from . import communication, files, memory, memory_timeline, scaling, timeline
 from .style import theme_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..verbs.fit import FitReport
+    from ..verbs.memory_timeline import StageMemory
+
 __all__ = ["Visualizer"]
+
+_PALETTE = {"gathered_parameters": "gathered", "communication_buffers": "buffers"}
 
 
 class Visualizer:
@@ -144,6 +149,40 @@ class Visualizer:
             If a mapping is empty, sums to zero, or holds NaN, infinite or negative numbers.
         """
         return memory.memory_use(self._theme, stages, capacity_bytes, title=title)
+
+    def plot_memory_timeline(self, memory: StageMemory, limit_bytes: float | None = None, *,
+                             title: str | None = None) -> Figure:
+        """Draw what one rank allocates over a step as a stack of categories, its peak and what the allocator reserves.
+
+        Parameters
+        ----------
+        memory
+            One stage of `dts.memory_timeline`.
+        limit_bytes
+            Memory of the device in bytes; no line by default.
+        title
+            Heading; by default the peak and its moment.
+
+        Raises
+        ------
+        ConfigError
+            If `memory` is something else, or the limit is not positive.
+        """
+        return memory_timeline.memory_timeline(self._theme, memory, limit_bytes, title=title)
+
+    def plot_fit(self, report: FitReport, *, title: str | None = None) -> Figure:
+        """Draw the memory of each pipeline stage of a `dts.fit` report against what a device has.
+
+        Context and what the allocator reserves beyond the tensors stand on top of the categories.
+        """
+        stages = {
+            f"stage {stage.stage}": {**{_PALETTE.get(name, name): amount for name, amount in stage.categories.items()},
+                                     "fragmentation": max(0.0, stage.reserved_bytes - stage.allocated_bytes),
+                                     "context": stage.context_bytes}
+            for stage in report.stages
+        }
+        heading = title or f"{report.verdict.capitalize()}: {report.model} on {report.cluster}"
+        return memory.memory_use(self._theme, stages, report.stages[0].limit_bytes, title=heading)
 
     def save_figure(self, fig: Figure, path: str | os.PathLike[str]) -> Path:
         """Write `fig` as PNG, SVG or PDF by the suffix of `path` and return the path.

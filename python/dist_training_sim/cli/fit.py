@@ -1,0 +1,173 @@
+"""`dts fit`: does a job fit into device memory, and what would make it fit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from ..units import format_seconds
+from ..verbs.fit import FitReport, Option, StageFit
+from ..verbs.fit import fit as answer
+from . import simulate as _simulate
+from .deliver import deliver
+from .outcome import ExitCode, complain
+from .render import gib, headed, new_table, sentence
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["EXAMPLES", "fit"]
+
+EXAMPLES = """\b
+Examples:
+  dts fit --model llama-3.1-8b --cluster 1xdgx-h100 --zero 1 --micro-batch 4 --seq-len 8192
+  dts fit --model llama-3.1-70b --cluster 4xdgx-h100 --tp 8 --pp 4 --seq-len 8192 --strategies
+  dts fit --model mixtral-8x7b --cluster 2xdgx-h100 --ep 8 --seq-len 4096 --plot memory.png --json
+
+Takes the layout options of `dts simulate`. Exit code 3: a stage more likely runs out of memory than not.
+"""
+_TENSORS = 8
+_JOB = frozenset({"model", "cluster", "seq_len", "framework", "as_json", "out"})
+_EXTRA: dict[str, tuple[Any, Any]] = {
+    "strategies": (Annotated[bool, typer.Option(help="Also list what each single change saves and costs.")], False),
+    "expandable_segments": (Annotated[bool, typer.Option(help="PyTorch's expandable_segments:True.")], False),
+    "plot": (
+        Annotated[
+            Path | None, typer.Option(metavar="FILE", help="Draw the fullest stage over time: PNG, SVG or PDF.")
+        ],
+        None,
+    ),
+}
+
+
+def fit(**options: Any) -> ExitCode:
+    """Say whether a job fits into device memory, what fills it, and the cheapest changes that make it fit."""
+    extra = {name: options.pop(name) for name in _EXTRA}
+    as_json, out = options.pop("as_json"), options.pop("out")
+    seq_len, framework = options.pop("seq_len"), options.pop("framework")
+    model, cluster = options.pop("model"), options.pop("cluster")
+    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    report = answer(
+        described,
+        hardware,
+        strategy,
+        seq_len=seq_len,
+        framework=profile,
+        strategies=extra["strategies"],
+        expandable_segments=extra["expandable_segments"],
+    )
+    if extra["plot"] is not None:
+        _draw(report, extra["plot"])
+    deliver(_plain(report), _tables(report), as_json=as_json, out=out)
+    if report.fits:
+        return ExitCode.OK
+    complain(f"does not fit: {_percent(report.oom_probability)} chance of running out of memory")
+    return ExitCode.DOES_NOT_FIT
+
+
+def _signature() -> inspect.Signature:
+    """The job and layout options of `dts simulate`, and the verb's own."""
+    hints = get_type_hints(_simulate.simulate, include_extras=True)
+    listed = [
+        p.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, p in inspect.signature(_simulate.simulate).parameters.items()
+        if name in _simulate.LAYOUT or name in _JOB
+    ]
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in _EXTRA.items()
+    ]
+    return inspect.Signature([*listed[:-2], *own, *listed[-2:]], return_annotation=ExitCode)
+
+
+fit.__signature__ = _signature()  # type: ignore[attr-defined]
+fit.__annotations__ = {name: p.annotation for name, p in _signature().parameters.items()} | {"return": ExitCode}
+
+
+def _plain(report: FitReport) -> dict[str, Any]:
+    """Plain data: the curve of the fullest stage left out, its tensors in."""
+    from .deliver import to_plain
+
+    whole: dict[str, Any] = {
+        name: to_plain(getattr(report, name)) for name in report.__dataclass_fields__ if name != "fullest"
+    }
+    peak = report.fullest
+    whole["fullest"] = {
+        "stage": peak.stage,
+        "peak_bytes": peak.peak_bytes,
+        "peak_time_s": peak.peak_time_s,
+        "tensors": to_plain(peak.tensors[:50]),
+    }
+    return whole
+
+
+def _tables(report: FitReport) -> list[RenderableType]:
+    tables: list[RenderableType] = [sentence(_headline(report), "bold"), _stages(report.stages), _tensors(report)]
+    if report.remedies:
+        tables.append(_options("Changes that make it fit, cheapest first", report.remedies))
+    elif not report.fits:
+        tables.append(sentence("No three changes of this layout make it fit: more devices are needed."))
+    if report.strategies:
+        saving = sorted(report.strategies, key=lambda option: -option.saved_bytes)
+        tables.append(_options("Each change alone", saving))
+    return tables
+
+
+def _headline(report: FitReport) -> str:
+    stage = report.stages[report.fullest.stage]
+    where = f"stage {stage.stage} " if len(report.stages) > 1 else ""
+    return (
+        f"{report.model} on {report.cluster}: {report.verdict} ({_percent(report.oom_probability)} chance of running "
+        f"out of memory). {where.capitalize()}{'u' if where else 'U'}ses {gib(stage.used_bytes, 1)} of "
+        f"{gib(stage.limit_bytes, 1)} GiB; a step takes {format_seconds(report.step_time_s)}."
+    )
+
+
+def _percent(share: float) -> str:
+    return "under 1 %" if share < 0.01 else "over 99 %" if share > 0.99 else f"{share:.0%}".replace("%", " %")
+
+
+def _stages(stages: Sequence[StageFit]) -> RenderableType:
+    amounts = ("allocated", "reserved", "context", "used", "limit", "headroom")
+    table = new_table(("stage", *amounts, "out of memory", "verdict"))
+    for s in stages:
+        sizes = (s.allocated_bytes, s.reserved_bytes, s.context_bytes, s.used_bytes, s.limit_bytes, s.headroom_bytes)
+        style = {"fits": "", "at risk": "yellow"}.get(s.verdict, "red")
+        table.add_row(str(s.stage), *map(gib, sizes), _percent(s.oom_probability), s.verdict, style=style)
+    note = "used = reserved by the allocator (replayed) + context; the chance is that of measured jobs this full"
+    return headed("Memory of a device by pipeline stage, GiB", table, note)
+
+
+def _tensors(report: FitReport) -> RenderableType:
+    peak = report.fullest
+    table = new_table(("tensor", "category", "count", "GiB", "share"), left=("category",))
+    for t in peak.tensors[:_TENSORS]:
+        share = t.bytes / peak.peak_bytes
+        table.add_row(t.name, t.category.replace("_", " "), f"{t.count:,}", gib(t.bytes), f"{share:.1%}")
+    return headed(f"What fills stage {peak.stage} at its peak, {format_seconds(peak.peak_time_s)} into the step", table)
+
+
+def _options(title: str, options: Sequence[Option]) -> RenderableType:
+    table = new_table(("change", "GiB", "saved", "step", "slower by", "out of memory"), left=("change",))
+    for o in options:
+        table.add_row(
+            o.changes,
+            gib(o.allocated_bytes),
+            gib(o.saved_bytes),
+            format_seconds(o.step_time_s),
+            f"{o.step_time_change:+.1%}",
+            _percent(o.oom_probability),
+        )
+    return headed(title, table, "GiB allocated on the fullest stage")
+
+
+def _draw(report: FitReport, file: Path) -> None:
+    from ..visualization import Visualizer
+
+    vis = Visualizer()
+    limit = report.stages[report.fullest.stage].limit_bytes
+    vis.save_figure(vis.plot_memory_timeline(report.fullest, limit), file)

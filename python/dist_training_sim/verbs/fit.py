@@ -1,0 +1,257 @@
+"""Does a job fit, what fills its memory, and what would make it fit at the least cost in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import combinations
+from typing import Any
+
+from ..errors import DtsError
+from ..frameworks import FrameworkProfile
+from ..hardware import Cluster
+from ..models import Model
+from ..parallel import Strategy
+from ..result import MemoryUse, Result
+from ..simulator import simulate
+from .fit_changes import Change, changes_of
+from .inputs import cluster_of, model_of
+from .memory_timeline import StageMemory, memory_timeline
+
+__all__ = ["FitReport", "Option", "StageFit", "fit"]
+
+MOST_CHANGES = 3  # made together
+MOST_OPTIONS = 8
+_PAIRED = 10  # changes that save most, from which pairs and triples are made
+
+
+@dataclass(frozen=True)
+class StageFit:
+    """Memory of one device of a pipeline stage against what the device has, in bytes.
+
+    Attributes
+    ----------
+    stage
+        Pipeline stage, from 0.
+    allocated_bytes, reserved_bytes, context_bytes
+        Peak of what tensors take; of what the caching allocator takes for them, from a replay of the step; CUDA context
+        and communicators beside it.
+    used_bytes, limit_bytes, headroom_bytes
+        Reserved and context together; device memory; what is left (negative: lacking).
+    host_bytes
+        In the host's memory, for this device.
+    fragmentation
+        Share of the reserved bytes that no tensor fills at the peak.
+    oom_probability, verdict
+        Chance of running out of memory, from measured jobs; `fits`, `at risk` or `does not fit`.
+    categories
+        Bytes by category at the peak.
+    """
+
+    stage: int
+    allocated_bytes: float
+    reserved_bytes: float
+    context_bytes: float
+    used_bytes: float
+    limit_bytes: float
+    headroom_bytes: float
+    host_bytes: float
+    fragmentation: float
+    oom_probability: float
+    verdict: str
+    categories: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A changed layout beside the asked one.
+
+    Attributes
+    ----------
+    changes
+        What is changed, in words.
+    strategy
+        The fields of `Strategy` that differ.
+    allocated_bytes, saved_bytes
+        Peak of the fullest stage, and how much less that is.
+    step_time_s, step_time_change
+        Predicted step, and its change as a fraction.
+    oom_probability, verdict
+        As in `StageFit`, of the fullest stage.
+    """
+
+    changes: str
+    strategy: dict[str, Any]
+    allocated_bytes: float
+    saved_bytes: float
+    step_time_s: float
+    step_time_change: float
+    oom_probability: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """Answer of `fit`.
+
+    Attributes
+    ----------
+    fits, verdict, oom_probability
+        Of the fullest stage: whether it more likely fits than not; in words; the chance that it does not.
+    step_time_s
+        Of the asked layout.
+    stages
+        One entry per pipeline stage.
+    fullest
+        The stage that needs most, with its moment and tensors.
+    remedies
+        Changes after which it fits, cheapest first; empty where it fits already or nothing was found.
+    strategies
+        Each single change with what it saves and costs; empty unless asked for.
+    """
+
+    model: str
+    cluster: str
+    framework: str
+    fits: bool
+    verdict: str
+    oom_probability: float
+    step_time_s: float
+    stages: tuple[StageFit, ...]
+    fullest: StageMemory
+    remedies: tuple[Option, ...]
+    strategies: tuple[Option, ...]
+
+
+def fit(
+    model: Model | str,
+    cluster: Cluster | str,
+    strategy: Strategy | None = None,
+    *,
+    seq_len: int | None = None,
+    framework: FrameworkProfile | str = "megatron-core",
+    strategies: bool = False,
+    expandable_segments: bool = False,
+) -> FitReport:
+    """Say whether a job fits into device memory.
+
+    Parameters
+    ----------
+    model, cluster, strategy, seq_len, framework
+        As of `simulate`.
+    strategies
+        Also list what every single change would save and cost.
+    expandable_segments
+        The allocator runs with `expandable_segments:True`.
+
+    Returns
+    -------
+    FitReport
+
+    Raises
+    ------
+    ConfigError
+        Listing every rule that the job violates.
+
+    Examples
+    --------
+    >>> fit("llama-3.1-8b", "1xdgx-h100", Strategy(zero=3), seq_len=4096).verdict
+    'fits'
+    """
+    model = model_of(model) if isinstance(model, str) else model
+    cluster = cluster_of(cluster) if isinstance(cluster, str) else cluster
+    strategy = Strategy() if strategy is None else strategy
+    job: dict[str, Any] = {"seq_len": seq_len, "framework": framework}
+    result = simulate(model, cluster, strategy, **job, keep_events=False)
+    memory = memory_timeline(model, cluster, strategy, **job, expandable_segments=expandable_segments)
+    stages = tuple(map(_stage, range(len(memory)), result.memory, memory))
+    fullest = max(range(len(stages)), key=lambda i: stages[i].oom_probability)
+    worst = result.memory[fullest]
+    singles = _tried(model, cluster, result, job) if strategies or not result.fits else []
+    return FitReport(
+        model=model.name,
+        cluster=cluster.name,
+        framework=result.framework,
+        fits=result.fits,
+        verdict=worst.verdict,
+        oom_probability=worst.oom_probability,
+        step_time_s=result.step_time_s,
+        stages=stages,
+        fullest=memory[fullest],
+        remedies=() if result.fits else tuple(_remedies(model, cluster, result, job, singles)),
+        strategies=tuple(option for _, option in singles) if strategies else (),
+    )
+
+
+def _stage(stage: int, use: MemoryUse, memory: StageMemory) -> StageFit:
+    used = memory.reserved_bytes + use.context_bytes
+    return StageFit(
+        stage=stage,
+        allocated_bytes=use.allocated_bytes,
+        reserved_bytes=memory.reserved_bytes,
+        context_bytes=use.context_bytes,
+        used_bytes=used,
+        limit_bytes=use.capacity_bytes,
+        headroom_bytes=use.capacity_bytes - used,
+        host_bytes=use.host_bytes,
+        fragmentation=memory.fragmentation,
+        oom_probability=use.oom_probability,
+        verdict=use.verdict,
+        categories=use.categories,
+    )
+
+
+def _tried(model: Model, cluster: Cluster, base: Result, job: dict[str, Any]) -> list[tuple[Change, Option]]:
+    """Every legal single change with its option."""
+    tried = [(change, _option(model, cluster, base, job, (change,))) for change in changes_of(base.strategy)]
+    return [(change, option) for change, option in tried if option]
+
+
+def _remedies(
+    model: Model, cluster: Cluster, base: Result, job: dict[str, Any], singles: list[tuple[Change, Option]]
+) -> list[Option]:
+    """The fewest changes that suffice; of these the cheapest."""
+    found = [option for _, option in singles if option.oom_probability < 0.5]
+    saving = sorted((pair for pair in singles if pair[1].saved_bytes > 0), key=lambda pair: -pair[1].saved_bytes)
+    useful = [change for change, _ in saving[:_PAIRED]]
+    for together in range(2, MOST_CHANGES + 1):
+        if found:
+            break
+        options = (_option(model, cluster, base, job, chosen) for chosen in _compatible(useful, together))
+        found = [option for option in options if option and option.oom_probability < 0.5]
+    return sorted(found, key=lambda option: option.step_time_s)[:MOST_OPTIONS]
+
+
+def _compatible(changes: list[Change], together: int) -> Iterator[tuple[Change, ...]]:
+    """Choices of changes of different fields."""
+    for chosen in combinations(changes, together):
+        names = [name for change in chosen for name in change.fields if name != "dp"]
+        if len(names) == len(set(names)):
+            yield chosen
+
+
+def _option(
+    model: Model, cluster: Cluster, base: Result, job: dict[str, Any], changes: tuple[Change, ...]
+) -> Option | None:
+    """The job with some changes; None where it is not legal."""
+    changed = {name: value for change in changes for name, value in change.fields.items()}
+    try:
+        result = simulate(model, cluster, base.strategy.replace(**changed), **job, keep_events=False)
+    except DtsError:
+        return None
+    before, use = base.fullest_stage, result.fullest_stage
+    differs = {
+        f.name: getattr(result.strategy, f.name)
+        for f in fields(Strategy)
+        if getattr(result.strategy, f.name) != getattr(base.strategy, f.name)
+    }
+    return Option(
+        changes=", ".join(change.words for change in changes),
+        strategy=differs,
+        allocated_bytes=use.allocated_bytes,
+        saved_bytes=before.allocated_bytes - use.allocated_bytes,
+        step_time_s=result.step_time_s,
+        step_time_change=result.step_time_s / base.step_time_s - 1,
+        oom_probability=use.oom_probability,
+        verdict=use.verdict,
+    )

@@ -1,0 +1,309 @@
+#include "memory/block_tape.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "memory/activation_layout.hpp"
+
+namespace dts {
+
+namespace {
+
+constexpr int kNone = -1;
+
+bool is_matmul(const Op& op) { return op.kind == OpKind::Matmul || op.kind == OpKind::GroupedMatmul; }
+
+class TapeBuilder {
+ public:
+  TapeBuilder(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
+      : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)), saved_(saved_tensors(ops, context)),
+        last_reader_(ops.size(), kNone), storage_(ops.size(), kNone), logits_(ops.size(), kNone), copies_(ops.size(), kNone) {
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      if (layouts_[i].producer >= 0) last_reader_[at(layouts_[i].producer)] = static_cast<int>(i);
+    }
+    declare_saved();
+  }
+
+  BlockTape build() {
+    if (ops_.empty()) return {};
+    forward(false, tape_.forward);
+    backward(false, tape_.backward);
+    backward(true, tape_.input_grad);
+    for (std::size_t k = delayed_.size(); k-- > 0;) weight_gradient(k);
+    return std::move(tape_);
+  }
+
+ private:
+  using Events = std::vector<TapeEvent>;
+  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+  int declare(const std::string& op, const std::string& what, double bytes, MemoryCategory category) {
+    tape_.tensors.push_back({op, what, std::round(bytes), category});  // whole bytes: sums are exact
+    return static_cast<int>(tape_.tensors.size()) - 1;
+  }
+  int temporary(std::size_t i, const std::string& what, double elements) {
+    return declare(ops_[i].name, what, elements * r_.tokens * c_.activation_bytes, MemoryCategory::Temporaries);
+  }
+  void take(Events& events, int tensor) const {
+    if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, false});
+  }
+  void give(Events& events, int tensor) const {
+    if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, true});
+  }
+
+  bool by_output() const { return !r_.dropped_outputs.empty(); }
+  bool rebuilds() const { return r_.recompute == Recompute::Full || by_output(); }
+
+  // Of each saved tensor: what stays from forward to backward, and what is rebuilt.
+  void declare_saved() {
+    const bool splits_input = r_.partition_block_input && r_.recompute == Recompute::Full && !c_.sequence_parallel;
+    double rebuilt = 1;
+    if (by_output()) {
+      const KeptBytes bytes = kept_outputs(ops_, c_, r_.dropped_outputs);
+      const double rest = saved_bytes_per_token(ops_, c_) - block_input();
+      rebuilt = rest > 0 ? bytes.recomputed / rest : 0;
+    }
+    for (const SavedTensor& t : saved_) {
+      const double bytes = t.bytes_per_token * r_.tokens;
+      const bool drops = (rebuilds() && !t.block_input) || (r_.recompute == Recompute::Selective && t.attention_scores);
+      const double kept = drops ? 0 : bytes / (t.block_input && splits_input ? c_.tp : 1);
+      const double host = kept * r_.on_host;
+      kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
+      again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : bytes - kept + host, MemoryCategory::Temporaries));
+      if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
+    }
+    if (by_output()) declare_outputs();
+  }
+
+  void declare_outputs() {
+    const std::vector<double> outputs = output_bytes_per_token(ops_, c_);
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      double bytes = (1 - r_.dropped_outputs[i]) * outputs[i];
+      for (const SavedTensor& t : saved_) {
+        const bool statistic = t.tensor == "log-sum-exp" && at(t.op_index) == i;
+        if (statistic) bytes += (1 - r_.dropped_outputs[i]) * t.bytes_per_token;
+      }
+      outputs_.push_back(declare(ops_[i].name, "output", bytes * r_.tokens, MemoryCategory::Activations));
+    }
+  }
+
+  double block_input() const {
+    double bytes = 0;
+    for (const SavedTensor& t : saved_) bytes += t.block_input ? t.bytes_per_token : 0;
+    return bytes;
+  }
+
+  // What attention reads is what it saves: q, k and v, after rotation.
+  bool feeds_attention(std::size_t i) const {
+    return i + 1 < ops_.size() && ops_[i + 1].kind == OpKind::Attention && layouts_[i + 1].producer == static_cast<int>(i);
+  }
+
+  void take_saved(Events& events, std::size_t k, bool again) const {
+    if (!again) take(events, kept_[k]);
+    take(events, again_[k]);
+  }
+
+  void forward(bool again, Events& events) {
+    std::vector<int> output(ops_.size(), kNone);
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      const int inside = forward_temporary(i);
+      take(events, inside);
+      if (storage_[i] >= 0) {
+        take_saved(events, at(storage_[i]), again);
+      } else if (!feeds_attention(i) && last_reader_[i] >= 0) {
+        output[i] = temporary(i, "output", layouts_[i].output_elements);
+        take(events, output[i]);
+      }
+      for (std::size_t k = 0; k < saved_.size(); ++k) {
+        if (saved_[k].storage < 0 && at(saved_[k].op_index) == i) take_saved(events, k, again);
+      }
+      if (by_output() && !again) take(events, outputs_[i]);
+      if (ops_[i].kind == OpKind::CrossEntropy) loss_forward(i, output, events);
+      give(events, inside);
+      for (std::size_t p = 0; p <= i; ++p) {
+        const bool done = std::max(last_reader_[p], static_cast<int>(p)) == static_cast<int>(i);
+        if (done) give(events, output[p]);
+      }
+      if (!again) drop_in_forward(i, events);
+    }
+  }
+
+  // What will be rebuilt dies with its last reader.
+  void drop_in_forward(std::size_t i, Events& events) const {
+    for (std::size_t k = 0; k < saved_.size(); ++k) {
+      const int storage = saved_[k].storage;
+      const int end = storage >= 0 ? std::max(last_reader_[at(storage)], storage) : saved_[k].op_index;
+      if (at(end) == i) give(events, again_[k]);
+    }
+  }
+
+  // The input of a column matmul gathered under sequence parallelism, a row matmul's output before it is scattered,
+  // permuted rows.
+  int forward_temporary(std::size_t i) {
+    const OpLayout& l = layouts_[i];
+    if (l.gather > 1 && !r_.gather_buffers && !c_.keep_gathered_input) return temporary(i, "gathered input", l.gather * l.input_elements);
+    if (ops_[i].kind == OpKind::Matmul && ops_[i].sharding == Sharding::Row && c_.sequence_parallel && c_.tp > 1) {
+      return temporary(i, "partial sums", l.output_elements * c_.tp);
+    }
+    if (ops_[i].kind == OpKind::Dispatch) return temporary(i, "permuted rows", l.output_elements);
+    if (ops_[i].kind == OpKind::Combine) return temporary(i, "permuted rows", l.input_elements);
+    return kNone;
+  }
+
+  double logit_elements(std::size_t i) const { return ops_[i].in_features / c_.tp; }
+
+  // The loss: its copies beside the logits; all but the logits, or they alone where nothing else lives, stay.
+  void loss_forward(std::size_t i, std::vector<int>& output, Events& events) {
+    const double extra = std::max(0.0, r_.logits_peak_bytes - c_.activation_bytes);
+    copies_[i] = declare(ops_[i].name, "loss", logit_elements(i) * r_.tokens * extra, MemoryCategory::Temporaries);
+    take(events, copies_[i]);
+    if (extra == 0 && layouts_[i].producer >= 0) std::swap(logits_[i], output[at(layouts_[i].producer)]);
+  }
+
+  void backward(bool input_only, Events& events) {
+    if (rebuilds()) {
+      forward(true, events);
+    } else if (r_.on_host > 0) {
+      reload(events);
+    }
+    std::vector<int> gradient(ops_.size(), kNone);  // of each op's output
+    const std::size_t last = ops_.size() - 1;
+    const bool ends_in_loss = ops_[last].kind == OpKind::CrossEntropy;
+    const int residual = ends_in_loss ? kNone : declare("block", "residual gradient", block_width() * r_.tokens * c_.activation_bytes,
+                                                        MemoryCategory::Temporaries);
+    take(events, residual);
+    for (std::size_t i = ops_.size(); i-- > 0;) {
+      if (ops_[i].kind == OpKind::CrossEntropy) {
+        loss_backward(i, gradient, events);
+        continue;
+      }
+      backward_of(i, input_only, gradient, events);
+    }
+    give(events, residual);
+  }
+
+  void reload(Events& events) const {
+    for (std::size_t k = 0; k < saved_.size(); ++k) {
+      if (r_.recompute != Recompute::Selective || !saved_[k].attention_scores) take(events, again_[k]);
+    }
+  }
+
+  double block_width() const { return layouts_.back().output_elements; }
+
+  void loss_backward(std::size_t i, std::vector<int>& gradient, Events& events) {
+    int made = logits_[i];  // written over the logits
+    if (made == kNone) {
+      made = declare(ops_[i].name, "logits gradient", logit_elements(i) * r_.tokens * c_.activation_bytes, MemoryCategory::Temporaries);
+      take(events, made);
+      give(events, copies_[i]);
+    }
+    if (layouts_[i].producer >= 0) {
+      gradient[at(layouts_[i].producer)] = made;
+    } else {
+      give(events, made);
+    }
+  }
+
+  void backward_of(std::size_t i, bool input_only, std::vector<int>& gradient, Events& events) {
+    const OpLayout& l = layouts_[i];
+    const Op& op = ops_[i];
+    if (r_.recompute == Recompute::Selective && !by_output()) rebuild_scores(i, events);
+    const bool in_place = op.kind == OpKind::Elementwise && !op.saves_input;
+    const int producer = l.producer;
+    const bool first_branch = producer >= 0 && gradient[at(producer)] == kNone;
+    std::vector<int> inside = backward_temporaries(i, input_only);
+    for (int t : inside) take(events, t);
+    if (in_place && first_branch && gradient[i] != kNone) {
+      std::swap(gradient[at(producer)], gradient[i]);
+    } else if (!in_place && op.kind != OpKind::Embedding) {
+      const int made = temporary(i, "input gradient", l.input_elements);
+      take(events, made);
+      (first_branch ? gradient[at(producer)] : inside.emplace_back()) = made;  // a further branch adds into the first
+    }
+    for (int t : inside) give(events, t);
+    give(events, gradient[i]);
+    for (std::size_t k = 0; k < saved_.size(); ++k) {
+      if (at(saved_[k].op_index) == i) give(events, kept_[k]), give(events, again_[k]);
+    }
+    if (by_output()) give(events, outputs_[i]);
+    if (input_only) delay(i, events);
+  }
+
+  void rebuild_scores(std::size_t i, Events& events) const {
+    for (std::size_t k = 0; k < saved_.size(); ++k) {
+      if (saved_[k].attention_scores && at(saved_[k].op_index) == i) take(events, again_[k]);
+    }
+  }
+
+  std::vector<int> backward_temporaries(std::size_t i, bool input_only) {
+    const Op& op = ops_[i];
+    const OpLayout& l = layouts_[i];
+    std::vector<int> made;
+    if (l.gather > 1) {
+      made.push_back(temporary(i, "gathered input gradient", l.gather * l.input_elements));
+      const bool gathers = !r_.gather_buffers && !c_.keep_gathered_input && op.trainable && !input_only;
+      if (gathers) made.push_back(temporary(i, "gathered input", l.gather * l.input_elements));
+    }
+    if (op.kind == OpKind::Attention && !c_.flash_attention) {
+      made.push_back(temporary(i, "score gradients", 2 * op.heads * c_.seq_len * l.row_share));
+    }
+    if (op.kind == OpKind::Dispatch) made.push_back(temporary(i, "permuted gradients", l.output_elements));
+    const bool weights = is_matmul(op) ? !input_only : op.kind == OpKind::Embedding;
+    if (weights && op.trainable && r_.weight_gradients) made.push_back(weight_gradient_of(i));
+    return made;
+  }
+
+  int weight_gradient_of(std::size_t i) {
+    const Op& op = ops_[i];
+    const bool split = op.sharding == Sharding::Column || op.sharding == Sharding::Row || op.sharding == Sharding::Vocab;
+    const bool experts = op.kind == OpKind::GroupedMatmul;
+    const double parts = experts ? op.experts / (r_.ep * static_cast<double>(c_.etp)) : 1.0 / (split ? c_.tp : 1);
+    return declare(op.name, "weight gradient", op.in_features * op.out_features * parts * c_.activation_bytes,
+                   MemoryCategory::Temporaries);
+  }
+
+  // What a weight gradient that runs later needs: the matmul's input, once per storage, and its output's gradient.
+  void delay(std::size_t i, Events& events) {
+    if (!is_matmul(ops_[i]) || !ops_[i].trainable) return;
+    const int producer = layouts_[i].producer;
+    double elements = layouts_[i].output_elements;
+    const bool first_reader = std::none_of(ops_.begin(), ops_.begin() + static_cast<std::ptrdiff_t>(i), [&](const Op& op) {
+      const std::size_t j = static_cast<std::size_t>(&op - ops_.data());
+      return is_matmul(op) && op.trainable && layouts_[j].producer == producer;
+    });
+    if (first_reader) elements += layouts_[i].input_elements;
+    const int held = declare(ops_[i].name, "input and output gradient", elements * r_.tokens * c_.activation_bytes,
+                             MemoryCategory::Activations);
+    take(events, held);
+    delayed_.push_back({i, held});
+  }
+
+  void weight_gradient(std::size_t k) {
+    const int made = r_.weight_gradients ? weight_gradient_of(delayed_[k].first) : kNone;
+    take(tape_.weight_grad, made);
+    give(tape_.weight_grad, made);
+    give(tape_.weight_grad, delayed_[k].second);
+  }
+
+  const std::vector<Op>& ops_;
+  const SavedContext& c_;
+  const TapeRules& r_;
+  std::vector<OpLayout> layouts_;
+  std::vector<SavedTensor> saved_;
+  std::vector<int> last_reader_;          // per op
+  std::vector<int> storage_;              // per op: the saved tensor that is its output
+  std::vector<int> kept_, again_;         // tensors per saved one
+  std::vector<int> outputs_;              // tensors per op, where outputs are kept
+  std::vector<std::pair<std::size_t, int>> delayed_;
+  std::vector<int> logits_, copies_;      // per loss: what of it stays from forward to backward
+  BlockTape tape_;
+};
+
+}  // namespace
+
+BlockTape block_tape(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules) {
+  return TapeBuilder(ops, context, rules).build();
+}
+
+}  // namespace dts

@@ -1,0 +1,95 @@
+#include "step/rank_residents.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "memory/temporaries.hpp"
+#include "parallel/stages.hpp"
+#include "step/gathered_bytes.hpp"
+#include "step/rank_states.hpp"
+
+namespace dts {
+
+namespace {
+
+struct BlocksOfRank {
+  std::vector<Op> ops;  // of its kinds of layers
+  double largest = 0, root = 0, trained = 0;  // parameters
+  double heads = 0;
+};
+
+void add_kinds(const Job& job, const PlannedStep& step, const ChunkLayers& chunk, BlocksOfRank& own) {
+  int first = 0;
+  for (std::size_t run = 0; run < job.model.layers.size(); ++run) {
+    const int end = first + job.model.layers[run].repeat;
+    const bool held = first < chunk.first + chunk.count && end > chunk.first;
+    first = end;
+    if (!held) continue;
+    const BlockCost& cost = *step.priced.blocks[run + 1];
+    own.largest = std::max(own.largest, cost.dense_parameters + cost.expert_parameters);
+    const std::vector<Op>& ops = job.model.layers[run].block.ops;
+    own.ops.insert(own.ops.end(), ops.begin(), ops.end());
+    for (const Op& op : ops) own.heads = std::max(own.heads, op.kind == OpKind::Attention ? op.heads : 0);
+  }
+}
+
+BlocksOfRank blocks_of_rank(const Job& job, const PlannedStep& step, int rank) {
+  BlocksOfRank own;
+  for_rank_blocks(step.plan, rank, [&](const BlockCost& block) { own.trained += block.dense_trainable + block.expert_trainable; });
+  const auto widen = [&](const std::vector<std::unique_ptr<BlockCost>>& blocks) {
+    for (const auto& block : blocks) own.largest = std::max(own.largest, block->dense_parameters + block->expert_parameters);
+  };
+  const std::vector<ChunkLayers> chunks = partition(job.model, job.strategy);
+  const StagePlacement place = placement(job.strategy);
+  for (int c = 0; c < place.chunks; ++c) {
+    const ChunkLayers& chunk = chunks[static_cast<std::size_t>(place.stage_of(rank, c))];
+    add_kinds(job, step, chunk, own);
+    if (chunk.has_stem) own.root += step.priced.blocks.front()->dense_parameters;
+    if (chunk.has_head) own.root += step.priced.blocks.back()->dense_parameters;
+    if (chunk.has_stem) widen(step.priced.encoder);
+    if (chunk.has_head) widen(step.priced.prediction);
+  }
+  return own;
+}
+
+}  // namespace
+
+double hold_residents(const Job& job, const PlannedStep& step, const RankGrid& grid, const SavedContext& context, int rank,
+                      RankTape& tape) {
+  const Strategy& s = job.strategy;
+  const FrameworkProfile& p = job.profile;
+  const LocalSizes& sizes = step.priced.sizes;
+  const double width = context.activation_bytes, hidden = job.model.hidden;
+  const auto add = [](std::vector<TapeTensor>& tensors, const char* what, double bytes, MemoryCategory category) {
+    if (std::round(bytes) > 0) tensors.push_back({"", what, std::round(bytes), category});
+  };
+  const auto hold = [&](const char* what, double bytes, MemoryCategory category) { add(tape.resident, what, bytes, category); };
+  const RankStates states = rank_states(job, step, grid, rank);
+  hold("weights", states.weights, MemoryCategory::Weights);
+  hold("gradients", states.gradients, MemoryCategory::Gradients);
+  hold("optimizer states", states.optimizer, MemoryCategory::Optimizer);
+  hold("library workspaces", p.workspace_bytes, MemoryCategory::Workspace);
+  const BlocksOfRank own = blocks_of_rank(job, step, rank);
+  if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradient_bytes(own.ops, context), MemoryCategory::Temporaries);
+  if (s.zero == 3) {
+    const GatheredSizes gathered{own.largest, own.root, width, p.main_grad_bytes};
+    hold("gathered parameters", gathered_bytes(gathered, step.plan, rank, s.reshard_after_forward), MemoryCategory::GatheredParameters);
+  }
+  if (context.sequence_parallel) {
+    const double buffers = gather_buffer_bytes(sizes.tokens, hidden, p.gather_buffers, width);
+    hold("all-gather buffers", buffers, MemoryCategory::CommunicationBuffers);
+  }
+  if (p.score_buffer && !p.flash_attention) {
+    const double scores = local_attention_buffer_bytes(sizes.tokens, context.seq_len, own.heads, s.tp, width);
+    hold("score buffer", scores, MemoryCategory::Workspace);
+  }
+  const double boundary = sizes.tokens / sizes.token_share() * hidden * width;
+  add(tape.in_passes, "pipeline transfers", p2p_buffer_bytes(boundary, s.pp, s.vpp), MemoryCategory::CommunicationBuffers);
+  if (p.flat_weight_gather && s.zero > 0 && s.zero < 3) {
+    add(tape.update, "gathered weights", optimizer_gather_bytes(own.trained, s.dp * s.cp, width), MemoryCategory::GatheredParameters);
+  }
+  return states.host;
+}
+
+}  // namespace dts

@@ -1,0 +1,25 @@
+// Weights, gradients and optimizer states of one pipeline rank, on the device and on its host.
+#pragma once
+
+#include "step/job.hpp"
+#include "step/step_plan.hpp"
+
+namespace dts {
+
+struct RankStates {  // bytes
+  double weights = 0, gradients = 0, optimizer = 0;
+  double host = 0;
+};
+
+RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& grid, int rank);
+
+// Blocks that stand on a pipeline rank.
+template <class Visit>
+void for_rank_blocks(const StepPlan& plan, int rank, Visit visit) {
+  const StagePlacement placement = plan.placement();
+  for (int chunk = 0; chunk < placement.chunks; ++chunk) {
+    for (const BlockCost* block : plan.stages[static_cast<std::size_t>(placement.stage_of(rank, chunk))].blocks) visit(*block);
+  }
+}
+
+}  // namespace dts

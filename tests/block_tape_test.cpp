@@ -1,0 +1,187 @@
+#include "memory/block_tape.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "memory_blocks.hpp"
+#include "schedule/pipeline.hpp"
+#include "schedule/rank_tape.hpp"
+
+namespace {
+
+using namespace dts;
+using namespace dts::test;
+
+constexpr double kTokens = 128;
+
+std::vector<std::vector<Op>> blocks() {
+  return {llama_layer(256, 8, 2, 32, 512), gpt_layer(256, 8), moe_feed_forward(256, 128, 8, 2)};
+}
+
+std::vector<TapeRules> all_rules(std::size_t ops) {
+  std::vector<TapeRules> rules;
+  for (Recompute recompute : {Recompute::None, Recompute::Selective, Recompute::Full}) {
+    for (double on_host : {0.0, 0.5, 1.0}) {
+      rules.push_back({});
+      rules.back().tokens = kTokens, rules.back().recompute = recompute, rules.back().on_host = on_host;
+    }
+  }
+  rules.push_back({});
+  rules.back().tokens = kTokens, rules.back().recompute = Recompute::Selective;
+  rules.back().dropped_outputs.assign(ops, 0.5);
+  return rules;
+}
+
+std::vector<SavedContext> contexts() {
+  SavedContext plain, split, unfused;
+  plain.seq_len = split.seq_len = unfused.seq_len = kTokens;
+  split.tp = 2, split.sequence_parallel = true;
+  unfused.flash_attention = false, unfused.attention_dropout = true;
+  return {plain, split, unfused};
+}
+
+// Live tensors after some passes; an event that frees what is not there, or allocates twice, fails the test.
+void run(const std::vector<TapeEvent>& events, std::map<int, int>& live) {
+  for (const TapeEvent& e : events) {
+    ASSERT_EQ(live[e.tensor], e.frees ? 1 : 0);
+    live[e.tensor] += e.frees ? -1 : 1;
+  }
+}
+
+double bytes_of(const BlockTape& tape, const std::map<int, int>& live) {
+  double sum = 0;
+  for (const auto& [tensor, count] : live) sum += count * tape.tensors[static_cast<std::size_t>(tensor)].bytes;
+  return sum;
+}
+
+TEST(BlockTape, EveryAllocationIsFreed) {
+  for (const std::vector<Op>& ops : blocks()) {
+    for (const SavedContext& context : contexts()) {
+      for (const TapeRules& rules : all_rules(ops.size())) {
+        const BlockTape tape = block_tape(ops, context, rules);
+        std::map<int, int> live;
+        run(tape.forward, live);
+        run(tape.backward, live);
+        EXPECT_EQ(bytes_of(tape, live), 0);
+        live.clear();
+        run(tape.forward, live);
+        run(tape.input_grad, live);
+        run(tape.weight_grad, live);
+        EXPECT_EQ(bytes_of(tape, live), 0);
+      }
+    }
+  }
+}
+
+TEST(BlockTape, KeepsTheSavedTensorsBetweenThePasses) {
+  for (const std::vector<Op>& ops : blocks()) {
+    for (const SavedContext& context : contexts()) {
+      for (Recompute recompute : {Recompute::None, Recompute::Selective, Recompute::Full}) {
+        TapeRules rules;
+        rules.tokens = kTokens, rules.recompute = recompute;
+        const BlockTape tape = block_tape(ops, context, rules);
+        std::map<int, int> live;
+        run(tape.forward, live);
+        EXPECT_NEAR(bytes_of(tape, live), kTokens * kept_bytes(ops, context, recompute).kept, 8);  // whole bytes each
+        run(tape.input_grad, live);
+        EXPECT_NEAR(bytes_of(tape, live), kTokens * weight_grad_bytes_per_token(ops, context), 8);
+      }
+    }
+  }
+}
+
+TEST(BlockTape, OffloadKeepsNothingOnTheDevice) {
+  TapeRules rules;
+  rules.tokens = kTokens, rules.on_host = 1;
+  const BlockTape tape = block_tape(llama_layer(256, 8, 2, 32, 512), {}, rules);
+  std::map<int, int> live;
+  run(tape.forward, live);
+  EXPECT_EQ(bytes_of(tape, live), 0);
+}
+
+// Forward, logits in 16 bits, loss: six bytes per logit at the loss, four from there to backward.
+TEST(BlockTape, LogitsByLossKernel) {
+  const std::vector<Op> head = {make_op(OpKind::Matmul, "lm_head", 64, 1000, Sharding::Column),
+                                make_op(OpKind::CrossEntropy, "loss", 1000, 1, Sharding::Heads)};
+  for (double peak : {2.0, 6.0, 14.0}) {
+    TapeRules rules;
+    rules.tokens = kTokens, rules.logits_peak_bytes = peak, rules.weight_gradients = false;
+    const BlockTape tape = block_tape(head, {}, rules);
+    std::map<int, int> live;
+    run(tape.forward, live);
+    const double input = 2 * 64 * kTokens;
+    EXPECT_DOUBLE_EQ(bytes_of(tape, live) - input, 1000 * kTokens * std::max(2.0, peak - 2));
+    run(tape.backward, live);
+    EXPECT_EQ(bytes_of(tape, live), 0);
+    RankTape rank;
+    rank.chunks = {{&tape}};
+    rank.passes = one_f_one_b(1, 2)[0];
+    const double matmul = input + 1000 * kTokens * 2 + input;  // gradients of logits and input, and the input
+    EXPECT_DOUBLE_EQ(peak_of(rank).total(), std::max(1000 * kTokens * peak + input, matmul));
+  }
+}
+
+RankTape rank_of(const BlockTape& tape, const std::vector<Pass>& passes) {
+  RankTape rank;
+  rank.resident = {{"", "weights", 1000, MemoryCategory::Weights}};
+  rank.in_passes = {{"", "transfers", 10, MemoryCategory::CommunicationBuffers}};
+  rank.update = {{"", "gathered weights", 500, MemoryCategory::GatheredParameters}};
+  rank.chunks = {{&tape, &tape, &tape}};
+  rank.passes = passes;
+  return rank;
+}
+
+TEST(RankTape, PeakIsTheFullestMomentAndItsTensorsSumToIt) {
+  const BlockTape tape = block_tape(llama_layer(256, 8, 2, 32, 512), {}, all_rules(11)[0]);
+  for (int micro_batches : {1, 3, 8}) {
+    for (const std::vector<Pass>& passes : {one_f_one_b(4, micro_batches)[1], zero_bubble(4, 8, 1)[2]}) {
+      const RankTape rank = rank_of(tape, passes);
+      const TapePeak peak = peak_of(rank);
+      double most = 0, last = 0;
+      for_each_moment(rank, [&](const TapeMoment&, const CategoryBytes& bytes) {
+        last = total(bytes);
+        most = std::max(most, last);
+      });
+      EXPECT_EQ(peak.total(), most);
+      EXPECT_EQ(last, 1000);  // all but the residents is freed
+      EXPECT_GE(peak.total(), total(resident_bytes(rank)));
+      double sum = 0;
+      for (const LiveTensor& t : live_tensors(rank, peak.moment)) sum += t.bytes();
+      EXPECT_EQ(sum, peak.total());
+    }
+  }
+}
+
+TEST(RankTape, AllocationsBalanceAndReachThePeak) {
+  const BlockTape tape = block_tape(gpt_layer(256, 8), {}, all_rules(12)[0]);
+  const RankTape rank = rank_of(tape, one_f_one_b(2, 5)[0]);
+  std::map<std::int64_t, double> live;
+  double held = total(resident_bytes(rank)), most = held;
+  for_each_allocation(rank, [&](const TapeAllocation& a) {
+    ASSERT_EQ(live.count(a.id), a.frees ? 1u : 0u);
+    if (a.frees) {
+      held -= a.bytes;
+      live.erase(a.id);
+    } else {
+      held += a.bytes;
+      live[a.id] = a.bytes;
+    }
+    most = std::max(most, held);
+  });
+  EXPECT_TRUE(live.empty());
+  EXPECT_EQ(held, 1000);
+  EXPECT_EQ(most, peak_of(rank).total());
+}
+
+// A forward that runs as one with the backward before the next: one tape and one layer more, not two tapes.
+TEST(RankTape, PairedPassesAlternate) {
+  const BlockTape tape = block_tape(llama_layer(256, 8, 2, 32, 512), {}, all_rules(11)[0]);
+  std::vector<Pass> apart = {{PassKind::Forward, 0, 0}, {PassKind::Forward, 0, 1}, {PassKind::Backward, 0, 0}, {PassKind::Backward, 0, 1}};
+  std::vector<Pass> paired = apart;
+  paired[1].with_next = true;
+  EXPECT_LT(peak_of(rank_of(tape, paired)).total(), peak_of(rank_of(tape, apart)).total());
+}
+
+}  // namespace
