@@ -25,6 +25,8 @@ FACTS = [f.name for f in dataclasses.fields(FrameworkProfile) if f.name not in N
 OTHER = {
     "selective": "alternate_matmuls",
     "attention_kernel": "fa2",
+    "workspace": "torch",
+    "failure_factor": 2.0,
     "main_grad_bytes": 2.0,
     "moe_dispatcher": "allgather",
     "fsdp_backward_prefetch": "none",
@@ -66,7 +68,9 @@ def outcome(profile: FrameworkProfile, job: int) -> tuple[Any, ...]:
     model, cluster, strategy = JOBS[job]
     result = dts.simulate(model, cluster, strategy, seq_len=1024, framework=profile, keep_events=False)
     memory = result.peak_memory
-    return result.step_time_s, memory.allocated_bytes, memory.reserved_bytes, memory.context_bytes
+    timeline = dts.memory_timeline(model, cluster, strategy, seq_len=1024, framework=profile)
+    held = sum(float(stage.bytes.sum()) for stage in timeline)
+    return result.step_time_s, held, memory.reserved_bytes, memory.context_bytes, memory.oom_probability
 
 
 BASES = {

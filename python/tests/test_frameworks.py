@@ -42,6 +42,7 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_llama(8), Strategy(zero=3, pp=2, vpp=4, global_batch=8)),
     (_llama(vocabulary=2**18), Strategy(zero=3, global_batch=16, reshard_after_forward=False)),
     (_llama(), Strategy(zero=1, global_batch=16, offload_optimizer=True)),
+    (_llama(), Strategy(zero=1, micro_batch=2, global_batch=16)),
 ]
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),
@@ -59,6 +60,7 @@ def _outcome(profile: FrameworkProfile) -> list[Any]:
 OTHER_VALUES: dict[str, dict[Any, Any]] = {
     "selective": {"core_attention": "alternate_matmuls", "alternate_matmuls": "core_attention"},
     "attention_kernel": {"": "fa2"},
+    "workspace": {"": "torch"},
     "main_grad_bytes": {4.0: 2.0},
     "tp_overlap": {"bulk": "none"},
     "moe_dispatcher": {"alltoall": "allgather"},

@@ -15,6 +15,7 @@ import pytest
 from dist_training_sim import Cluster, ComputeModel, Device, Model, OpProfile, Strategy, _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.models import Block, LayerRun, ops, transformer
+from dist_training_sim.verbs.memory_timeline import CATEGORIES
 
 DAY = 86400.0
 
@@ -156,8 +157,8 @@ def _selective_saving() -> float:
 
     def kept(recompute: str) -> float:
         strategy = Strategy(pp=96, dp=1, tp=1, global_batch=1, recompute=recompute)
-        result = dts.simulate(model, cluster, strategy, seq_len=2048, framework="megatron-lm-2021")
-        return result.memory[50].categories["activations"]
+        stages = dts.memory_timeline(model, cluster, strategy, seq_len=2048, framework="megatron-lm-2021")
+        return float(stages[50].bytes[:, CATEGORIES.index("activations")].max())
 
     return 1 - kept("selective") / kept("none")
 

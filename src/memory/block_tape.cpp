@@ -45,12 +45,11 @@ class TapeBuilder {
   int temporary(std::size_t i, const std::string& what, double elements) {
     return declare(ops_[i].name, what, elements * r_.tokens * c_.activation_bytes, MemoryCategory::Temporaries);
   }
-  void take(Events& events, int tensor) const {
-    if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, false});
+  void emit(Events& events, int tensor, bool frees) const {
+    if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, frees});
   }
-  void give(Events& events, int tensor) const {
-    if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, true});
-  }
+  void take(Events& events, int tensor) const { emit(events, tensor, false); }
+  void give(Events& events, int tensor) const { emit(events, tensor, true); }
 
   bool by_output() const { return !r_.dropped_outputs.empty(); }
   bool rebuilds() const { return r_.recompute == Recompute::Full || by_output(); }
@@ -162,16 +161,12 @@ class TapeBuilder {
   }
 
   void backward(bool input_only, Events& events) {
-    if (rebuilds()) {
-      forward(true, events);
-    } else if (r_.on_host > 0) {
-      reload(events);
-    }
+    if (rebuilds()) forward(true, events);
+    if (!rebuilds() && r_.on_host > 0) reload(events);
     std::vector<int> gradient(ops_.size(), kNone);  // of each op's output
     const std::size_t last = ops_.size() - 1;
-    const bool ends_in_loss = ops_[last].kind == OpKind::CrossEntropy;
-    const int residual = ends_in_loss ? kNone : declare("block", "residual gradient", block_width() * r_.tokens * c_.activation_bytes,
-                                                        MemoryCategory::Temporaries);
+    const double stream = ops_[last].kind == OpKind::CrossEntropy ? 0 : layouts_[last].output_elements * r_.tokens * c_.activation_bytes;
+    const int residual = declare("block", "residual gradient", stream, MemoryCategory::Temporaries);
     take(events, residual);
     for (std::size_t i = ops_.size(); i-- > 0;) {
       if (ops_[i].kind == OpKind::CrossEntropy) {
@@ -189,8 +184,6 @@ class TapeBuilder {
     }
   }
 
-  double block_width() const { return layouts_.back().output_elements; }
-
   void loss_backward(std::size_t i, std::vector<int>& gradient, Events& events) {
     int made = logits_[i];  // written over the logits
     if (made == kNone) {
@@ -198,11 +191,8 @@ class TapeBuilder {
       take(events, made);
       give(events, copies_[i]);
     }
-    if (layouts_[i].producer >= 0) {
-      gradient[at(layouts_[i].producer)] = made;
-    } else {
-      give(events, made);
-    }
+    if (layouts_[i].producer < 0) return give(events, made);
+    gradient[at(layouts_[i].producer)] = made;
   }
 
   void backward_of(std::size_t i, bool input_only, std::vector<int>& gradient, Events& events) {

@@ -65,8 +65,8 @@ std::vector<Place> places(const RankTape& tape) {
     const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
     const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
     for (std::size_t b = 0; b < std::max(own, other); ++b) {
-      if (b < other) order.push_back({p + 1, b});
       if (b < own) order.push_back({p, b});
+      if (b < other) order.push_back({p + 1, b});
     }
     if (paired) ++p;
   }
