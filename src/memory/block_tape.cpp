@@ -236,7 +236,7 @@ class TapeBuilder {
       if (gathers) made.push_back(temporary(i, "gathered input", l.gather * l.input_elements));
     }
     if (op.kind == OpKind::Attention && !c_.flash_attention) {
-      made.push_back(temporary(i, "score gradients", 2 * op.heads * c_.seq_len * l.row_share));
+      made.push_back(temporary(i, "score gradients", 2 * op.heads * attended_keys(op, c_.seq_len) * l.row_share));
     }
     if (op.kind == OpKind::Dispatch) made.push_back(temporary(i, "permuted gradients", l.output_elements));
     const bool weights = is_matmul(op) ? !input_only : op.kind == OpKind::Embedding;

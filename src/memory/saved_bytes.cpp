@@ -88,8 +88,7 @@ class Ledger {
     add("q, k, v", (q + kv) * a * layout().row_share);
     if (c_.attention_output_copy) add("output copy", layout().output_elements * a);
     if (!c_.flash_attention) {
-      const double keys = op().chunk > 0 ? std::min(op().chunk, c_.seq_len) : c_.seq_len;
-      const double scores = op().heads * keys * layout().row_share;
+      const double scores = op().heads * attended_keys(op(), c_.seq_len) * layout().row_share;
       add("softmax", scores * a, true);
       if (c_.attention_dropout || op().score_dropout) add("dropout mask and dropped scores", scores * (1 + a), true);
       return;

@@ -46,6 +46,11 @@ struct SavedContext {
 
 inline constexpr int kBlockStorage = -1, kOwnStorage = -2;  // else the index of an op
 
+// Keys that a row of materialised scores spans: a chunk of the sequence, or all of it.
+inline double attended_keys(const Op& op, double seq_len) noexcept {
+  return op.chunk > 0 && op.chunk < seq_len ? op.chunk : seq_len;
+}
+
 struct SavedTensor {
   std::string op, tensor;
   double bytes_per_token = 0;
