@@ -63,6 +63,20 @@ TEST(BlockCost, AMatmulIsItsThreeProducts) {
   EXPECT_EQ(cost.expert_parameters, 0);
 }
 
+TEST(BlockCost, AdaptersStayInSixteenBits) {
+  DeviceSpec device = kDevice;
+  device.rates[index_of(DType::FP8)] = {200e12, 1, 0.5};
+  Setting wide, narrow;
+  wide.seq_len = narrow.seq_len = 1024;
+  narrow.precision = DType::FP8;
+  for (const auto& [in, out] : {std::pair{4096.0, 16.0}, std::pair{16.0, 4096.0}}) {
+    const Block adapter{"adapter", {make_op(OpKind::Matmul, "a", in, out, Sharding::Column)}};
+    EXPECT_EQ(price(adapter, narrow, BlockRole::Layer, device).forward.total_s, price(adapter, wide, BlockRole::Layer, device).forward.total_s);
+    EXPECT_EQ(price(adapter, narrow, BlockRole::Layer, device).backward.total_s, price(adapter, wide, BlockRole::Layer, device).backward.total_s);
+  }
+  EXPECT_NE(price(kColumn, narrow, BlockRole::Layer, device).forward.total_s, price(kColumn, wide, BlockRole::Layer, device).forward.total_s);
+}
+
 TEST(BlockCost, FrozenWeightsHaveNoWeightGradient) {
   Block frozen = kColumn;
   frozen.ops[0].trainable = false;

@@ -119,7 +119,7 @@ class BlockPricer {
   }
 
   bool is_cast(const LocalOp& op) const {
-    return narrow_ && (op.op->kind == OpKind::Matmul || op.op->kind == OpKind::GroupedMatmul);
+    return narrow_ && timer_.casts(op);
   }
 
   bool owners_cast() const { return c_.zero > 0 && c_.profile.cast_parameters; }

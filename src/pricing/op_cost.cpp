@@ -17,6 +17,10 @@ namespace {
 
 bool narrow(DType t) { return bytes_of(t) < 2; }
 
+// Matmuls of fewer features stay in 16 bits: low-rank adapters run outside the 8-bit linear layers (NeMo, Megatron-Bridge
+// ParallelLinearAdapter).
+constexpr double kFewestCastFeatures = 64;
+
 double custom_flops(const LocalOp& op) { return op.busy_rows() * op.feature_share * op.op->flops_per_row; }
 
 ConvShape conv_shape(const LocalOp& op) {
@@ -63,8 +67,11 @@ double OpTimer::quantise_s(double elements, int directions, bool fresh) const {
 }
 
 bool OpTimer::casts(const LocalOp& op) const {
-  return narrow(precision) && (op.op->kind == OpKind::Matmul || op.op->kind == OpKind::GroupedMatmul);
+  const bool matmul = op.op->kind == OpKind::Matmul || op.op->kind == OpKind::GroupedMatmul;
+  return narrow(precision) && matmul && std::min(op.op->in_features, op.op->out_features) >= kFewestCastFeatures;
 }
+
+DType OpTimer::matmul_type(const LocalOp& op, DType wanted) const { return narrow(wanted) && !casts(op) ? DType::BF16 : wanted; }
 
 double OpTimer::weight_cast_s(const LocalOp& op, double weights, int directions) const {
   return casts(op) ? quantise_s(weights, directions) : 0;
@@ -94,9 +101,10 @@ double OpTimer::forward_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.busy_rows() * op.in * op.cast_share,
-                        o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input) +
-             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, precision, element);
+      return (casts(op) ? quantise_s(op.busy_rows() * op.in * op.cast_share,
+                                     o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input)
+                        : 0) +
+             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, matmul_type(op, precision), element);
     case OpKind::Attention: return attention_s(op, false);
     case OpKind::Router:  // fp32 scores
       return router_s(op, GemmPass::Forward, 4) +
@@ -120,8 +128,9 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1) +
-             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, precision, element);
+      return (casts(op) ? quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1)
+                        : 0) +
+             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, matmul_type(op, precision), element);
     case OpKind::Attention: return attention_s(op, true);
     case OpKind::Router: return router_s(op, GemmPass::DataGrad, 4);
     case OpKind::CrossEntropy:
@@ -145,7 +154,7 @@ double OpTimer::weight_grad_s(const LocalOp& op) const {
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, weight_grad_type(), accumulate);
+      return gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, matmul_type(op, weight_grad_type()), accumulate);
     case OpKind::Router: return router_s(op, GemmPass::WeightGrad, accumulate);
     case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulate);
     case OpKind::Embedding:
@@ -181,7 +190,7 @@ double OpTimer::backward_flops(const LocalOp& op) const {
 
 int OpTimer::kernels(const LocalOp& op) const {
   switch (op.op->kind) {
-    case OpKind::Matmul: return narrow(precision) ? 1 + quantise_kernels(recipe) : 1;
+    case OpKind::Matmul: return casts(op) ? 1 + quantise_kernels(recipe) : 1;
     case OpKind::Attention: return attention_kernels(op);
     case OpKind::Router: return 5;                                   // scores, softmax, top-k, map, auxiliary loss
     case OpKind::Dispatch:

@@ -36,7 +36,10 @@ struct OpTimer {
   double backward_flops(const LocalOp& op) const;  // data gradient, and weight gradient where weights are trained
   int kernels(const LocalOp& op) const;           // kernels the host launches in a forward pass
 
+  bool casts(const LocalOp& op) const;  // whether its operands are cast to the narrow type
+
  private:
+  DType matmul_type(const LocalOp& op, DType wanted) const;
   double gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const;
   double router_s(const LocalOp& op, GemmPass pass, double output_bytes) const;
   double attention_s(const LocalOp& op, bool backward) const;
@@ -46,7 +49,6 @@ struct OpTimer {
   double gathered_attention_s(const LocalOp& op, bool backward) const;
   double exchange_copies_s(const LocalOp& op) const;
   double quantise_s(double elements, int directions, bool fresh = false) const;
-  bool casts(const LocalOp& op) const;
   double pass_bytes(const LocalOp& op, double bytes_per_element) const;
 };
 
