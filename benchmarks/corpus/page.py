@@ -46,7 +46,8 @@ def tables_of(budget: dict[str, Any]) -> str:
     parts.append(f"### Beside other tools\n\n{_rivals(groups)}")
     parts += [f"### {TITLES[use]} by source\n\n{_groups(groups, use, 'source')}" for use in ("memory", "collectives")]
     parts.append(f"### Kernels by kind\n\n{_groups(groups, 'kernels', 'kind')}")
-    parts.append(f"### How often the intervals hold, each row's source left out\n\n{_coverage(budget['coverage'])}")
+    title = "### How often the intervals hold, each row's source left out of the quantiles"
+    parts.append(f"{title}\n\n{_coverage(budget['coverage'])}")
     return "\n\n".join(part for part in parts if part.count("|") > 20) + "\n"
 
 
