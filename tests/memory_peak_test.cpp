@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "memory/in_flight.hpp"
+#include "in_flight.hpp"
 #include "memory/memory_report.hpp"
 #include "memory/recompute_bytes.hpp"
 #include "memory/static_bytes.hpp"

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "error.hpp"
-#include "memory/in_flight.hpp"
+#include "in_flight.hpp"
 #include "memory/static_bytes.hpp"
 
 namespace {

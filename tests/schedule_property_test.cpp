@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "error.hpp"
-#include "memory/in_flight.hpp"
+#include "in_flight.hpp"
 #include "schedule/check_order.hpp"
 #include "schedule/tape.hpp"
 #include "schedule_run.hpp"

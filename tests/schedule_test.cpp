@@ -6,7 +6,7 @@
 #include <string>
 #include <tuple>
 
-#include "memory/in_flight.hpp"
+#include "in_flight.hpp"
 #include "schedule/pipeline.hpp"
 
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "memory/in_flight.hpp"
+#include "in_flight.hpp"
 #include "small_jobs.hpp"
 
 namespace {
