@@ -17,13 +17,14 @@ INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 LINTABLE := $(VENV)/.lintable
 
-.PHONY: help run test test-cpp test-python test-sanitize lint clean
+.PHONY: help run test test-cpp test-python test-sanitize lint notebooks clean
 
 help:
 	@echo "make run            install into $(VENV) and run the main job"
 	@echo "make test           all C++ and Python tests (test-cpp, test-python: one of them)"
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
 	@echo "make lint           ruff, mypy --strict and stubtest"
+	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
 	@echo "make clean          remove $(VENV) and build"
 
 run: $(INSTALLED)
@@ -48,6 +49,9 @@ lint: $(LINTABLE)
 	$(BIN)/ruff check python
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt
+
+notebooks: $(TESTABLE)
+	$(BIN)/python examples/run_notebooks.py
 
 clean:
 	rm -rf $(VENV) build

@@ -17,7 +17,8 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")  # pages name files of the repository
+    notebooks = shutil.ignore_patterns("*.ipynb")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=notebooks)  # pages name files of the repository
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": page.stem}
     for block in blocks:

@@ -368,13 +368,13 @@ def test_scaling_names_every_problem() -> None:
 
 
 def test_breakdown_bars_are_a_chain_that_ends_at_the_step() -> None:
-    parts = {"forward": 0.1, "backward": 0.2, "exposed_dp": 0.06, "exposed_cp": 0.0, "pipeline": 0.04}
+    parts = {"forward": 0.1, "backward": 0.2, "exposed_dp": 0.06, "exposed_cp": 0.0, "pipeline_s": 0.04}
     figure = Visualizer().plot_step_breakdown(parts)
     bars = figure.axes[0].patches
     assert [bar.get_width() for bar in bars] == pytest.approx([100, 200, 60, 40])  # ms
     assert [bar.get_x() for bar in bars] == pytest.approx([0, 100, 300, 360])
     assert [to_hex(bar.get_facecolor()).upper() for bar in bars] == [colour_of_part(n) for n, v in parts.items() if v]
-    assert ticks(figure) == ["forward", "backward", "exposed dp", "pipeline"]
+    assert ticks(figure) == ["forward", "backward", "exposed dp", "pipeline bubble"]
     assert title(figure) == "400 ms step: 50% is backward"
     assert texts(figure)[1] == "200 ms  ·  50.0%"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..result import BREAKDOWN_LABELS
 from .canvas import add_title, dress, new_figure, plain
 from .inputs import named_amounts
 from .style import Theme, colour_of_part, words
@@ -15,7 +16,16 @@ from .ticks import seconds_text, time_unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["step_breakdown"]
+__all__ = ["part_label", "step_breakdown"]
+
+
+def part_label(name: str) -> str:
+    """Readable name of a part: those of `Result.breakdown` have their own, others lose underscores."""
+    return BREAKDOWN_LABELS.get(name) or words(name.removesuffix("_s"))
+
+
+def _share_text(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.0005 else "< 0.1%"
 
 
 def step_breakdown(theme: Theme, breakdown: Mapping[str, float], *, title: str | None = None) -> Figure:
@@ -31,14 +41,15 @@ def step_breakdown(theme: Theme, breakdown: Mapping[str, float], *, title: str |
     rows = np.arange(len(parts))
     axes.barh(rows, length, left=left, height=0.72, color=[colour_of_part(name) for name in parts])
     for row, (value, end) in enumerate(zip(parts.values(), left + length, strict=True)):
-        axes.annotate(f"{seconds_text(value)}  ·  {value / total:.1%}", (float(end), row), xytext=(5, 0),
+        axes.annotate(f"{seconds_text(value)}  ·  {_share_text(value / total)}", (float(end), row), xytext=(5, 0),
                       textcoords="offset points", va="center", fontsize=8.5, color=theme.text)
-    axes.set_yticks(rows, [words(name) for name in parts])
+    axes.set_yticks(rows, [part_label(name) for name in parts])
     plain(axes.get_yticklabels())
     axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.set_xlim(0, total / scale * 1.2)
     largest = max(parts, key=parts.__getitem__)
-    heading = f"{seconds_text(total)} step: {parts[largest] / total:.0%} is {words(largest)}"
+    heading = f"{seconds_text(total)} step: {parts[largest] / total:.0%} is {part_label(largest)}"
     skipped = len(breakdown) - len(parts)
-    add_title(axes, theme, title or heading, f"{skipped} parts that take no time are left out" if skipped else "")
+    note = f"{skipped} part{'s' * (skipped > 1)} that take{'s' * (skipped == 1)} no time left out" if skipped else ""
+    add_title(axes, theme, title or heading, note)
     return figure

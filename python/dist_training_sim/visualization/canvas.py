@@ -23,11 +23,12 @@ TITLE_PT, SMALL_PT = 12.0, 8.5
 def new_figure(theme: Theme, width_in: float, height_in: float) -> Figure:
     """An empty figure with its own Agg canvas, laid out so that no label is cut."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width_in, height_in), dpi=_DPI, facecolor=theme.background,
-                    layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    from .figure import ShownFigure
+
+    figure = ShownFigure(figsize=(width_in, height_in), dpi=_DPI, facecolor=theme.background,
+                         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     FigureCanvasAgg(figure)
     return figure
 

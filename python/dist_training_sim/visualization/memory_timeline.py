@@ -10,7 +10,7 @@ from ..errors import ConfigError, Problems
 from ..units import format_bytes, format_seconds
 from .canvas import add_legend, add_title, dress, new_figure
 from .inputs import Floats
-from .style import MEMORY, Theme, memory_colours, words
+from .style import MEMORY, Theme, memory_colours
 from .ticks import byte_unit
 
 if TYPE_CHECKING:
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["memory_timeline"]
 
-# Categories of the step → those of the palette, in stacking order.
-_STACK = {
-    "weights": ("weights",),
-    "gradients": ("gradients",),
-    "optimizer": ("optimizer",),
-    "gathered": ("gathered_parameters",),
-    "workspace": ("workspace",),
-    "buffers": ("communication_buffers",),
-    "activations": ("activations",),
-    "other": ("temporaries",),
-}
 _MOST_POINTS = 20_000
 _NAMED = 3
 
@@ -45,7 +34,7 @@ def _read(memory: Any, limit_bytes: object) -> tuple[Floats, dict[str, Floats]]:
         problems.positive("limit_bytes", limit_bytes)
     problems.raise_if_any()
     column = {name: memory.bytes[:, i] for i, name in enumerate(CATEGORIES)}
-    stack = {name: np.sum([column[part] for part in parts], axis=0) for name, parts in _STACK.items()}
+    stack = {name: column[name] for name in MEMORY if name in column}
     kept = _thinned(memory.bytes.sum(axis=1))
     return memory.time_s[kept], {name: amount[kept] for name, amount in stack.items() if amount.any()}
 
@@ -100,9 +89,7 @@ def memory_timeline(theme: Theme, memory: Any, limit_bytes: float | None = None,
     axes.set_xlim(times[0] / time_scale, times[-1] / time_scale)
     axes.set_ylim(0, 1.1 * top / scale)
     _mark_peak(axes, theme, memory, scale, time_scale)
-    named = {"other": "Temporaries"}
-    labels = {name: named.get(name, MEMORY.get(name, ("", words(name)))[1]) for name in stack}
-    add_legend(figure, theme, [Patch(facecolor=colours[name], label=label) for name, label in labels.items()])
+    add_legend(figure, theme, [Patch(facecolor=colours[name], label=MEMORY[name][1]) for name in stack])
     when = f"{format_seconds(memory.peak_time_s)} into the step"
     heading = f"Stage {memory.stage}: at most {format_bytes(memory.peak_bytes)} allocated, {when}"
     add_title(axes, theme, title or heading)

@@ -56,13 +56,22 @@ MEMORY = {
     "weights": ("#0072B2", "Weights"),
     "gradients": ("#56B4E9", "Gradients"),
     "optimizer": ("#0B3C6F", "Optimizer state"),
-    "gathered": ("#0E9F6E", "Gathered parameters"),
-    "activations": ("#F0A30A", "Activations"),
-    "logits": ("#F4E04D", "Logits"),
+    "gathered_parameters": ("#0E9F6E", "Gathered parameters"),
+    "communication_buffers": ("#CC79A7", "Communication buffers"),
     "workspace": ("#8C3B00", "Workspace"),
-    "buffers": ("#CC79A7", "Communication buffers"),
+    "activations": ("#F0A30A", "Activations"),
+    "temporaries": ("#F4E04D", "Temporaries"),
     "context": ("#6B6B6B", "Context"),
+    "fragmentation": ("#B8D8EE", "Reserved, unfilled"),
     "other": ("#C9C9C9", "Other"),
+}
+
+# What the compute stream waits for or loses, beside the kinds of kernels: colour of each part of a step.
+_WAITS = {
+    "offload": KINDS["transfer"][0],
+    "interference": KINDS["all_to_all"][0],
+    "straggler": KINDS["broadcast"][0],
+    "host": KINDS["send_recv"][0],
 }
 
 _COMMUNICATION = {"communication", "comm", "exposed", "tp", "sp", "cp", "ep", "dp", "pp"}
@@ -83,9 +92,12 @@ def colour_of_kind(kind: str) -> str:
 
 def colour_of_part(name: str) -> str:
     """Colour of a part of the step: a task kind, else compute, else communication, else grey (waiting)."""
+    name = name.removesuffix("_s")
     tokens = set(re.split(r"[^a-z]+", name.lower()))
     if name in KINDS:
         return KINDS[name][0]
+    if name in _WAITS:
+        return _WAITS[name]
     if tokens & _COMMUNICATION:
         return KINDS["all_reduce"][0]
     return KINDS["forward"][0] if tokens & _COMPUTE else KINDS["other"][0]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Visualizer"]
 
-_PALETTE = {"gathered_parameters": "gathered", "communication_buffers": "buffers"}
-
 
 class Visualizer:
     """Draws the results of a simulation as matplotlib figures.
@@ -176,7 +174,7 @@ class Visualizer:
         Context and what the allocator reserves beyond the tensors stand on top of the categories.
         """
         stages = {
-            f"stage {stage.stage}": {**{_PALETTE.get(name, name): amount for name, amount in stage.categories.items()},
+            f"stage {stage.stage}": {**stage.categories,
                                      "fragmentation": max(0.0, stage.reserved_bytes - stage.allocated_bytes),
                                      "context": stage.context_bytes}
             for stage in report.stages
