@@ -46,7 +46,7 @@ test-sanitize: $(TOOLS)
 	ctest --test-dir build/asan --output-on-failure
 
 lint: $(LINTABLE)
-	$(BIN)/ruff check python
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt
 

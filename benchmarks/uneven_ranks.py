@@ -1,4 +1,7 @@
-"""Cost of simulating ranks that differ: 16,384 of them, as classes and one by one. Run: python benchmarks/uneven_ranks.py."""
+"""Cost of simulating ranks that differ: 16,384 of them, as classes and one by one.
+
+    python benchmarks/uneven_ranks.py
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,12 @@ def measure(strategy: dts.Strategy, stragglers: dts.Stragglers | None, expand: b
     runs = []
     for _ in range(3):
         start = time.perf_counter()
-        result = dts.simulate(MODEL, CLUSTER, strategy, seq_len=4096, stragglers=stragglers, expand=expand, keep_events=False)
+        result = dts.simulate(
+            MODEL, CLUSTER, strategy, seq_len=4096, stragglers=stragglers, expand=expand, keep_events=False
+        )
         runs.append(time.perf_counter() - start)
-    return f"{min(runs):8.3f} s  {result.rank_classes:6,} classes  step {result.step_time_s:.6f} s  {peak_bytes() / 1e6:6.0f} MB"
+    what = f"{result.rank_classes:6,} classes  step {result.step_time_s:.6f} s"
+    return f"{min(runs):8.3f} s  {what}  {peak_bytes() / 1e6:6.0f} MB"
 
 
 def main() -> None:
@@ -47,11 +53,11 @@ def main() -> None:
         for ranks, stragglers in STRAGGLERS.items():
             for expand in (False, True):
                 how = "one by one" if expand else "classes"
-                print(f"{layout:40} {ranks:18} {how:10} {measure(strategy, stragglers, expand)}")  # noqa: T201
+                print(f"{layout:40} {ranks:18} {how:10} {measure(strategy, stragglers, expand)}")
     start = time.perf_counter()
     dts.step_distribution(MODEL, CLUSTER, LAYOUTS["tp 8, pp 16, dp 128, 128 micro-batches"], seq_len=4096,
                           stragglers=STRAGGLERS["every rank drawn"] or dts.Stragglers(), steps=100)  # fmt: skip
-    print(f"100 drawn steps of the first layout: {time.perf_counter() - start:.2f} s")  # noqa: T201
+    print(f"100 drawn steps of the first layout: {time.perf_counter() - start:.2f} s")
 
 
 if __name__ == "__main__":

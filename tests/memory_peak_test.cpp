@@ -1,9 +1,10 @@
 // The pieces put together: temporaries, the report, and two published peaks.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include <algorithm>
+#include <cmath>
+#include <ostream>
+#include <string>
 
 #include "in_flight.hpp"
 #include "memory/memory_report.hpp"
@@ -97,6 +98,14 @@ TEST(MemoryReport, FitFollowsTheMeasuredShares) {
 struct Published {
   double hidden, heads, kv_heads, ffn, layers, tp, pp, dp, bytes;
 };
+
+std::string name_of(const Published& r) {
+  const auto part = [](const char* name, double value) { return name + std::to_string(static_cast<int>(value)); };
+  return part("hidden", r.hidden) + part("_layers", r.layers) + part("_tp", r.tp) + part("_pp", r.pp);
+}
+
+void PrintTo(const Published& r, std::ostream* out) { *out << name_of(r); }
+
 constexpr double kTokens = 4096, kVocab = 128256;
 
 class PublishedPeak : public testing::TestWithParam<Published> {};
@@ -135,6 +144,7 @@ INSTANTIATE_TEST_SUITE_P(SimuMaxB200, PublishedPeak,
                          testing::Values(Published{8192, 64, 8, 28672, 12, 1, 2, 4, 71457518387.0},
                                          Published{8192, 64, 8, 28672, 12, 4, 1, 2, 41951093064.0},
                                          Published{16384, 128, 16, 53248, 4, 1, 2, 4, 93501438034.0},
-                                         Published{16384, 128, 16, 53248, 4, 8, 1, 1, 41414222152.0}));
+                                         Published{16384, 128, 16, 53248, 4, 8, 1, 1, 41414222152.0}),
+                         [](const testing::TestParamInfo<Published>& row) { return name_of(row.param); });
 
 }  // namespace

@@ -30,7 +30,7 @@ def parse_args(description: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--quick", action="store_true", help="tiny shapes, a few calls: a dry run, not a measurement")
-    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the .jsonl file")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the .jsonl file")
     parser.add_argument("--budget-s", type=float, default=1e9, help="start no new case after this many seconds")
     parser.add_argument("--only", default="", help="run only cases whose name contains this")
     args = parser.parse_args()
