@@ -58,6 +58,10 @@ class Problems:
         """Record a problem unless `value` is a finite number not below zero; return whether it is."""
         return self._number(where, value, "a finite number >= 0", 0.0, strict=False)
 
+    def at_least_one(self, where: str, value: object) -> bool:
+        """Record a problem unless `value` is a finite number of at least one; return whether it is."""
+        return self._number(where, value, "a finite number >= 1", 1.0, strict=False)
+
     def count(self, where: str, value: object, minimum: int = 1, maximum: int = 2**31 - 1) -> bool:
         """Record a problem unless `value` is an integer between the bounds; return whether it is."""
         ok = isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum

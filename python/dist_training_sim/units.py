@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from .errors import ConfigError
+from .errors import ConfigError, Problems
 
 __all__ = [
     "format_bytes",
@@ -32,6 +32,17 @@ def _split(value: str, what: str, example: str) -> tuple[float, str]:
     return number, match.group(2)
 
 
+def _float(value: float, what: str) -> float:
+    """Plain numbers as they are: whether NaN, infinity or a sign is legal, the caller says with its other problems."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        problems = Problems()
+        problems.add(what, value, "a number that a float holds, or text with a unit")
+        problems.raise_if_any()
+        raise
+
+
 def _byte_factor(unit: str) -> float | None:
     """Bytes of one `unit` ("", "B", "MiB", "GB", "Gb" = gigabit); None where it is no byte unit."""
     if unit == "":
@@ -49,10 +60,10 @@ def parse_bytes(value: str | float, what: str = "size") -> float:
     Raises
     ------
     ConfigError
-        If the text is no size, or the number is not finite.
+        If the text is no size, or the value no number. NaN and infinities pass.
     """
     if not isinstance(value, str):
-        return float(value)
+        return _float(value, what)
     number, unit = _split(value, what, '"64 MiB" or "1 GB"')
     factor = _byte_factor(unit)
     if factor is None:
@@ -63,7 +74,7 @@ def parse_bytes(value: str | float, what: str = "size") -> float:
 def parse_bandwidth(value: str | float, what: str = "bandwidth") -> float:
     """Bytes per second of a rate such as `"400 Gb/s"`, `"900 GB/s"`, `"100 Gbps"` or a plain number."""
     if not isinstance(value, str):
-        return float(value)
+        return _float(value, what)
     number, unit = _split(value, what, '"400 Gb/s" or "50 GB/s"')
     base = unit[:-2] if unit.endswith("/s") else unit[:-2] if unit.endswith("ps") else None
     factor = _byte_factor(base) if base else None
@@ -75,7 +86,7 @@ def parse_bandwidth(value: str | float, what: str = "bandwidth") -> float:
 def parse_flops(value: str | float, what: str = "rate") -> float:
     """FLOP/s of a rate such as `"989 TFLOP/s"`, `"1.3 PFLOPS"` or a plain number of FLOP/s."""
     if not isinstance(value, str):
-        return float(value)
+        return _float(value, what)
     number, unit = _split(value, what, '"989 TFLOP/s"')
     match = _FLOPS.fullmatch(unit)
     if match is None:
@@ -86,7 +97,7 @@ def parse_flops(value: str | float, what: str = "rate") -> float:
 def parse_seconds(value: str | float, what: str = "time") -> float:
     """Seconds of a duration such as `"5 us"`, `"2 ms"`, `"1 h"` or a plain number of seconds."""
     if not isinstance(value, str):
-        return float(value)
+        return _float(value, what)
     number, unit = _split(value, what, '"5 us"')
     if unit not in _PER_SECOND and unit != "":
         raise ConfigError(f"{what}: got unit {unit!r}, expected one of {', '.join(_PER_SECOND)}")

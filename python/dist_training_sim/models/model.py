@@ -170,15 +170,15 @@ class Model:
         Parameters
         ----------
         parameters
-            Number of weights of all layers, > 0.
+            Number of weights of all layers, >= 1.
         activations
             Elements kept for backward per sample, all layers; each is also written and read once in forward.
         layers
             Layers they are spread over; gradients of one can be reduced while another computes.
         """
         problems = Problems()
-        ok = problems.positive("parameters", parameters)
-        ok = problems.non_negative("activations", activations) and ok
+        problems.at_least_one("parameters", parameters)
+        problems.non_negative("activations", activations)
         problems.count("layers", layers, maximum=MOST_LAYERS)
         problems.raise_if_any()
         op = ops.custom(
