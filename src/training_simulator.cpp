@@ -5,7 +5,6 @@
 #include <string>
 
 #include "error.hpp"
-#include "parallel/placed_model.hpp"
 #include "step/period.hpp"
 #include "step/step_traffic.hpp"
 #include "step/variants.hpp"
@@ -60,23 +59,21 @@ std::vector<double> checked_slowdown(const SimulateOptions& options, int world) 
 
 // A job as its framework runs it: the model placed, what the strategy decides in the profile's place.
 struct JobAsRun {
-  explicit JobAsRun(const Job& asked)
-      : placed(placed_model(asked.model, asked.strategy, asked.profile)),
-        job{placed, asked.device, asked.network, asked.strategy, effective_profile(asked), asked.seq_len, asked.other_devices,
+  JobAsRun(const Job& asked, PriceBook& book)
+      : job{book.placed(asked.model, asked.strategy, asked.profile), asked.device, asked.network, asked.strategy, effective_profile(asked), asked.seq_len, asked.other_devices,
             asked.kinds, asked.host} {}
   JobAsRun(const JobAsRun&) = delete;
   JobAsRun& operator=(const JobAsRun&) = delete;
 
-  ModelSpec placed;
   Job job;
 };
 
 // A job with its programs, ready to run with any slowdowns.
 struct Prepared {
-  Prepared(const Job& j, bool needs_view)
+  Prepared(const Job& j, bool needs_view, PriceBook& book)
       : job(j), grid(j.strategy), view(make_view(grid, needs_view || j.network.node_kinds() > 1)),
         prices(static_cast<std::size_t>(j.strategy.pp), view ? &*view : nullptr),
-        variants(plan_variants(j, grid, view ? &*view : nullptr, prices)) {}
+        variants(plan_variants(j, grid, view ? &*view : nullptr, prices, book)) {}
 
   static std::optional<RankView> make_view(const RankGrid& grid, bool needed) {
     return needed ? std::optional<RankView>(grid) : std::nullopt;
@@ -145,12 +142,17 @@ double StepResult::mfu() const noexcept { return over_time(*this, model_flops); 
 double StepResult::mfu_full() const noexcept { return over_time(*this, model_flops_full); }
 double StepResult::hfu() const noexcept { return over_time(*this, hardware_flops); }
 
-StepResult simulate(const Job& asked, const SimulateOptions& options) {
-  const JobAsRun run(asked);
+StepResult simulate(const Job& job, const SimulateOptions& options) {
+  PriceBook book;
+  return simulate(job, options, book);
+}
+
+StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook& book) {
+  const JobAsRun run(asked, book);
   const Job& job = run.job;
   check_job(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
-  const Prepared ready(job, options.expand || !slowdown.empty());
+  const Prepared ready(job, options.expand || !slowdown.empty(), book);
   const StepPlan& plan = ready.plan();
   const StepProgram& step = ready.variants.steps.front();
   const RankView* view = ready.view ? &*ready.view : nullptr;
@@ -191,10 +193,11 @@ StepResult simulate(const Job& asked, const SimulateOptions& options) {
 }
 
 MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& allocator) {
-  const JobAsRun run(asked);
+  PriceBook book;
+  const JobAsRun run(asked, book);
   const Job& job = run.job;
   check_job(job);
-  const Prepared ready(job, false);
+  const Prepared ready(job, false, book);
   PassSpans spans(ready.plan(), ready.variants.steps.front());
   const RankPrices prices = ready.slowed({});
   ready.run(prices, ready.classes(prices), [&](TaskId task, const Instances& instances) { spans.visit(task, instances); });
@@ -210,12 +213,13 @@ std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers
   check.at_least("first", first, 0);
   check.at_least("count", count, 0);
   check.throw_if_any();
-  const JobAsRun run(asked);
+  PriceBook book;
+  const JobAsRun run(asked, book);
   const Job& job = run.job;
   check_job(job);
   const int world = static_cast<int>(world_size(job.strategy));
   check_stragglers(stragglers, world);
-  const Prepared ready(job, true);
+  const Prepared ready(job, true, book);
   std::vector<double> seconds;
   for (int i = 0; i < count; ++i) seconds.push_back(ready.step_time_s(slowdown_of(stragglers, world, first + i)));
   return seconds;

@@ -10,6 +10,7 @@
 #include "step/exposure.hpp"
 #include "step/job.hpp"
 #include "step/memory_timeline.hpp"
+#include "step/price_book.hpp"
 #include "step/step_events.hpp"
 #include "step/step_memory.hpp"
 #include "step/stragglers.hpp"
@@ -54,6 +55,8 @@ struct StepResult {
 };
 
 StepResult simulate(const Job& job, const SimulateOptions& options = {});
+// The same, with what other strategies of the job left in the book.
+StepResult simulate(const Job& job, const SimulateOptions& options, PriceBook& book);
 
 struct MemoryDetails {  // per pipeline rank
   std::vector<MemoryTimeline> timelines;

@@ -59,7 +59,8 @@ TEST(Variants, OnlyWhatDiffersIsPlannedAgain) {
     const auto network = make_interconnect(c);
     const Job job{model, device, *network, s, test::bare_profile(), 64, std::move(others)};
     RankPrices prices(4, &view);
-    return plan_variants(job, grid, &view, prices).steps.size();
+    PriceBook book;
+    return plan_variants(job, grid, &view, prices, book).steps.size();
   };
   EXPECT_EQ(count(four_nodes(), {}), 1u);
   // Node 2's passes; its gradients (alone in their groups); transfers to and from it.

@@ -37,7 +37,7 @@ class GroupPricer {
   RankGroup pair(int a, int b, NodeKinds kinds) const;
 
   const Interconnect& network_;
-  const RankGrid& grid_;
+  RankGrid grid_;
   AxisKinds kinds_;
   // Groups of one axis may lie differently on the nodes; the slowest decides, so each distinct span is priced.
   std::array<std::vector<RankGroup>, kAxisCount> representatives_;

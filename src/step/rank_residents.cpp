@@ -26,7 +26,7 @@ void add_kinds(const Job& job, const PlannedStep& step, const ChunkLayers& chunk
     const bool held = first < chunk.first + chunk.count && end > chunk.first;
     first = end;
     if (!held) continue;
-    const BlockCost& cost = *step.priced.blocks[run + 1];
+    const BlockCost& cost = *step.priced->blocks[run + 1];
     own.largest = std::max(own.largest, cost.dense_parameters + cost.expert_parameters);
     const std::vector<Op>& ops = job.model.layers[run].block.ops;
     own.ops.insert(own.ops.end(), ops.begin(), ops.end());
@@ -45,10 +45,10 @@ BlocksOfRank blocks_of_rank(const Job& job, const PlannedStep& step, int rank) {
   for (int c = 0; c < place.chunks; ++c) {
     const ChunkLayers& chunk = chunks[static_cast<std::size_t>(place.stage_of(rank, c))];
     add_kinds(job, step, chunk, own);
-    if (chunk.has_stem) own.root += step.priced.blocks.front()->dense_parameters;
-    if (chunk.has_head) own.root += step.priced.blocks.back()->dense_parameters;
-    if (chunk.has_stem) widen(step.priced.encoder);
-    if (chunk.has_head) widen(step.priced.prediction);
+    if (chunk.has_stem) own.root += step.priced->blocks.front()->dense_parameters;
+    if (chunk.has_head) own.root += step.priced->blocks.back()->dense_parameters;
+    if (chunk.has_stem) widen(step.priced->encoder);
+    if (chunk.has_head) widen(step.priced->prediction);
   }
   return own;
 }
@@ -59,7 +59,7 @@ double hold_residents(const Job& job, const PlannedStep& step, const RankGrid& g
                       RankTape& tape) {
   const Strategy& s = job.strategy;
   const FrameworkProfile& p = job.profile;
-  const LocalSizes& sizes = step.priced.sizes;
+  const LocalSizes& sizes = step.priced->sizes;
   const double width = context.activation_bytes, hidden = job.model.hidden;
   const auto add = [](std::vector<TapeTensor>& tensors, const char* what, double bytes, MemoryCategory category) {
     if (std::round(bytes) > 0) tensors.push_back({"", what, std::round(bytes), category});

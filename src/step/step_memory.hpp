@@ -20,7 +20,7 @@ void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& 
 
 // What each pipeline rank allocates, in host order; the tapes of its blocks are shared between ranks.
 struct StepTapes {
-  std::vector<std::unique_ptr<BlockTape>> blocks;
+  std::shared_ptr<const ModelTapes> blocks;
   std::vector<RankTape> ranks;
   std::vector<double> host_bytes;  // per rank, in its host's memory
 };

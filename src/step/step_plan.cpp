@@ -17,31 +17,22 @@ namespace {
 
 constexpr double kMetadataBytes = 64;  // shape and type of a tensor
 
-bool predicts(const Block& block) {
-  return std::any_of(block.ops.begin(), block.ops.end(), [](const Op& op) { return op.kind == OpKind::CrossEntropy; });
-}
-
-bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.ops.end(), trains_weights); }
-
-void drop_backward(BlockCost& cost) {
-  cost.recompute = cost.backward = cost.data_grad = cost.weight_grad = {};
-  cost.recompute_calls.clear(), cost.backward_calls.clear();
-  cost.backward_flops = cost.recompute_flops = 0;
-}
-
 class Planner {
  public:
-  Planner(const Job& job, const RankGrid& grid) : job_(job), s_(job.strategy), placement_(placement(s_)), groups_(job.network, grid, job.kinds), parallel_(job, groups_) {}
+  Planner(const Job& job, const RankGrid& grid, PriceBook& book)
+      : job_(job), s_(job.strategy), placement_(placement(s_)), book_(book), shared_groups_(book.groups(job, grid)),
+        groups_(*shared_groups_), parallel_(job, groups_) {}
 
   PlannedStep plan() {
     PlannedStep step;
-    price(step.priced);
+    step.priced = book_.priced(job_, groups_);
+    step.tapes = book_.tapes(job_, *step.priced);
     place(step);
     for (std::size_t v = 0; v < step.plan.stages.size(); ++v) {
       step.plan.comm.emplace_back();
       step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
     }
-    pipeline_transfers(step.plan);
+    pipeline_transfers(step.plan, step.priced->sizes);
     schedule(step);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
@@ -53,56 +44,19 @@ class Planner {
   }
 
  private:
-  void price(PricedModel& priced) {
-    priced.sizes = local_sizes(job_.model, s_, job_.profile, job_.seq_len);
-    BlockContext context{job_.device, job_.profile, groups_, priced.sizes, s_.recompute, s_.precision, s_.fp8_recipe,
-                         s_.zero, static_cast<double>(job_.micro_batches()), splits_backward(s_), s_.int8_recipe};
-    const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
-    priced.blocks.push_back(price(job_.model.stem, BlockRole::Stem));
-    for (const LayerRun& run : job_.model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));
-    priced.blocks.push_back(price(job_.model.head, BlockRole::Head));
-    for (const LayerRun& run : job_.model.prediction) {
-      priced.prediction.push_back(price(run.block, predicts(run.block) ? BlockRole::Head : BlockRole::Layer));
-    }
-    bool trained = false;  // gradients flow back to the first trained weight of an encoder
-    for (const LayerRun& run : job_.model.encoder) {
-      context.sizes = encoder_sizes(job_.model, run.block, s_, job_.profile, job_.seq_len);
-      priced.encoder.push_back(price(run.block, BlockRole::Encoder));
-      trained |= trains(run.block);
-      if (!trained) drop_backward(*priced.encoder.back());
-    }
-    const double width = priced.sizes.activation_bytes;
-    if (!job_.model.prediction.empty() && !job_.model.tied_embeddings && !placement_.ends_meet()) {
-      add_table(*priced.prediction.front(), 1, width);  // its copy
-    }
-    if (job_.model.tied_embeddings && placement_.ends_meet()) add_table(*priced.blocks.back(), -1, width);  // one serves both ends
-    sizes_ = priced.sizes;
-  }
-
-  // One embedding table more or less, with the first op that can hold it.
-  void add_table(BlockCost& block, int count, double width) const {
-    const double table = count * embedding_parameters();
-    block.dense_parameters += table, block.dense_trainable += table, block.dense_gathered_bytes += table * width;
-    for (OpCost& op : block.ops) {
-      if (op.trainable + table < 0) continue;
-      op.trainable += table, op.gathered_bytes += table * width;
-      break;
-    }
-  }
-
   void place(PlannedStep& step) const {
     std::vector<const BlockCost*> layers;
     for (std::size_t run = 0; run < job_.model.layers.size(); ++run) {
-      layers.insert(layers.end(), static_cast<std::size_t>(job_.model.layers[run].repeat), step.priced.blocks[run + 1].get());
+      layers.insert(layers.end(), static_cast<std::size_t>(job_.model.layers[run].repeat), step.priced->blocks[run + 1].get());
     }
     for (const ChunkLayers& chunk : partition(job_.model, s_)) {
       StageCost stage;
-      if (chunk.has_stem) append(stage, job_.model.encoder, step.priced.encoder);
-      if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step.priced.blocks.front().get());
+      if (chunk.has_stem) append(stage, job_.model.encoder, step.priced->encoder);
+      if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step.priced->blocks.front().get());
       const auto first = layers.begin() + chunk.first;
       stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
-      if (chunk.has_head) append(stage, job_.model.prediction, step.priced.prediction);
-      if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced.blocks.back().get());
+      if (chunk.has_head) append(stage, job_.model.prediction, step.priced->prediction);
+      if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced->blocks.back().get());
       step.plan.stages.push_back(std::move(stage));
     }
   }
@@ -141,12 +95,12 @@ class Planner {
     return own && (s_.vpp > 1 ? job_.profile.p2p_blocking_interleaved : job_.profile.p2p_blocking);
   }
 
-  void pipeline_transfers(StepPlan& plan) const {
+  void pipeline_transfers(StepPlan& plan, const LocalSizes& sizes) const {
     plan.blocking_p2p = blocking() && s_.pp > 1;
     if (s_.pp == 1) return;
     const std::vector<std::vector<int>> pipelines = groups_.grid().groups(Axis::PP);
-    plan.send_bytes = sizes_.tokens / sizes_.token_share() * job_.model.hidden * sizes_.activation_bytes;
-    if (job_.profile.p2p_sliced_over_tp && s_.tp > 1 && !sizes_.sequence_parallel) {
+    plan.send_bytes = sizes.tokens / sizes.token_share() * job_.model.hidden * sizes.activation_bytes;
+    if (job_.profile.p2p_sliced_over_tp && s_.tp > 1 && !sizes.sequence_parallel) {
       plan.send_gather_bytes = plan.send_bytes;
       plan.send_bytes /= s_.tp;
     }
@@ -190,16 +144,9 @@ class Planner {
     return update_s(job_, groups_, blocks);
   }
 
-  double embedding_parameters() const {  // of the table alone, on one rank
-    for (const Op& op : job_.model.stem.ops) {
-      if (op.kind == OpKind::Embedding) return op.in_features * op.out_features / s_.tp;
-    }
-    return 0;
-  }
-
   void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
-    plan.tied_reduce_bytes = embedding_parameters() * parallel_.gradient_bytes();
+    plan.tied_reduce_bytes = embedding_parameters(job_.model, s_) * parallel_.gradient_bytes();
     plan.tied_reduce_s = groups_.between_stages_s(CollectiveKind::AllReduce, plan.tied_reduce_bytes, ranks.front(), ranks.back());
   }
 
@@ -216,13 +163,14 @@ class Planner {
   const Job& job_;
   const Strategy& s_;
   StagePlacement placement_;
-  GroupPricer groups_;
+  PriceBook& book_;
+  std::shared_ptr<const GroupPricer> shared_groups_;
+  const GroupPricer& groups_;
   DataParallel parallel_;
-  LocalSizes sizes_;
 };
 
 }  // namespace
 
-PlannedStep plan_step(const Job& job, const RankGrid& grid) { return Planner(job, grid).plan(); }
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book) { return Planner(job, grid, book).plan(); }
 
 }  // namespace dts

@@ -4,23 +4,18 @@
 #include <memory>
 #include <vector>
 
-#include "step/job.hpp"
+#include "step/price_book.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
 
-// Where each priced block of the model stands in `blocks`.
-struct PricedModel {
-  std::vector<std::unique_ptr<BlockCost>> blocks;  // stem, one per layer run, head
-  std::vector<std::unique_ptr<BlockCost>> encoder, prediction;  // one per run
-  LocalSizes sizes;
-};
-
 struct PlannedStep {
-  PricedModel priced;
+  std::shared_ptr<const PricedModel> priced;
+  std::shared_ptr<const ModelTapes> tapes;
   StepPlan plan;  // refers into priced
 };
 
-PlannedStep plan_step(const Job& job, const RankGrid& grid);
+// What the book knows already is taken from it.
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book);
 
 }  // namespace dts

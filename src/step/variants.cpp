@@ -18,8 +18,8 @@ AxisKinds everywhere(NodeKinds kinds) {
 
 class VariantPlanner {
  public:
-  VariantPlanner(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices)
-      : job_(job), grid_(grid), view_(view), prices_(prices) {
+  VariantPlanner(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices, PriceBook& book)
+      : job_(job), grid_(grid), view_(view), prices_(prices), book_(book) {
     variant_of(0, kOneKind);
   }
 
@@ -72,7 +72,7 @@ class VariantPlanner {
     const auto [entry, is_new] = known_.try_emplace({device, kinds}, static_cast<std::uint32_t>(out_.planned.size()));
     if (is_new) {
       const Job job{job_.model, job_.device_of(device), job_.network, job_.strategy, job_.profile, job_.seq_len, {}, kinds, job_.host};
-      out_.planned.push_back(plan_step(job, grid_));
+      out_.planned.push_back(plan_step(job, grid_, book_));
     }
     return entry->second;
   }
@@ -116,6 +116,7 @@ class VariantPlanner {
   const RankGrid& grid_;
   const RankView* view_;
   RankPrices& prices_;
+  PriceBook& book_;
   Variants out_;
   std::map<std::pair<int, AxisKinds>, std::uint32_t> known_;
   std::map<Axis, std::vector<NodeKinds>> touched_;
@@ -129,8 +130,8 @@ std::vector<const StepPlan*> Variants::plans() const {
   return all;
 }
 
-Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices) {
-  return VariantPlanner(job, grid, view, prices).plan();
+Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices, PriceBook& book) {
+  return VariantPlanner(job, grid, view, prices, book).plan();
 }
 
 }  // namespace dts

@@ -19,6 +19,6 @@ struct Variants {
 
 // Plans every variant and says in `prices` which one prices what. A unit that spans several devices is priced on the one
 // that takes longest for its stage. `view` may be null where all nodes are alike.
-Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices);
+Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices, PriceBook& book);
 
 }  // namespace dts

@@ -1,0 +1,44 @@
+#include "parallel/strategy_key.hpp"
+
+#include <cstdint>
+
+namespace dts {
+
+std::size_t hash_of(const Strategy& s) noexcept {
+  std::uint64_t hash = 0;
+  const auto mix = [&](std::int64_t value) {
+    hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 29;
+  };
+  mix(s.dp), mix(s.tp), mix(s.pp), mix(s.vpp), mix(s.cp), mix(s.ep), mix(s.etp), mix(s.zero), mix(s.micro_batch);
+  mix(s.global_batch), mix(static_cast<int>(s.recompute) * 64 + static_cast<int>(s.schedule));
+  mix(static_cast<int>(s.precision) * 64 + static_cast<int>(s.cp_comm)), mix(s.dp_replicas), mix(s.reshard_after_forward);
+  mix(s.offload_optimizer * 4 + s.offload_parameters * 2 + (s.offload_activations > 0));
+  return static_cast<std::size_t>(hash);
+}
+
+Strategy grid_part(const Strategy& s) {
+  Strategy part;
+  part.dp = s.dp, part.tp = s.tp, part.pp = s.pp, part.cp = s.cp, part.ep = s.ep, part.etp = s.etp;
+  part.dp_replicas = s.dp_replicas, part.reshard_after_forward = s.reshard_after_forward;
+  part.cp_comm = s.cp_comm, part.cp_a2a = s.cp_a2a, part.rank_order = s.rank_order;
+  return part;
+}
+
+// Narrow types cast weights once a step, spread over its micro-batches: their number stays in the key.
+Strategy block_part(const Strategy& s) {
+  Strategy part = s;
+  const Strategy none;
+  part.vpp = 1, part.schedule = none.schedule;
+  part.global_batch = bytes_of(s.precision) < 2 ? s.global_batch : 1;
+  part.optimizer = none.optimizer, part.optimizer_kernels = none.optimizer_kernels, part.muon_tp = none.muon_tp;
+  part.overlap_grad_reduce = part.overlap_param_gather = true;
+  part.offload_optimizer = part.offload_parameters = false;
+  part.layers_per_stage.clear(), part.custom_order.clear();
+  part.first_rank_layers = part.last_rank_layers = 0;
+  part.embedding_as_layer = part.loss_as_layer = part.delay_weight_grad = part.optimizer_post_validation = false;
+  part.overlap_moe_1f1b = false, part.p2p = none.p2p, part.micro_batch_group = 0;
+  return part;
+}
+
+}  // namespace dts

@@ -1,0 +1,48 @@
+#include "step/price_book.hpp"
+
+#include <utility>
+
+#include "parallel/placed_model.hpp"
+#include "parallel/stage_map.hpp"
+#include "schedule/pipeline.hpp"
+
+namespace dts {
+
+namespace {
+
+constexpr std::size_t kMostPages = 4096;  // of each kind; then the book starts anew
+
+template <class Pages, class Make>
+auto page(Pages& pages, BookKey key, Make make) {
+  const auto found = pages.find(key);
+  if (found != pages.end()) return found->second;
+  if (pages.size() >= kMostPages) pages.clear();
+  return pages.emplace(std::move(key), make()).first->second;
+}
+
+BookKey block_key(const Job& job) {
+  return {block_part(job.strategy), &job.device, job.kinds, splits_backward(job.strategy), placement(job.strategy).ends_meet()};
+}
+
+}  // namespace
+
+const ModelSpec& PriceBook::placed(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile) {
+  std::unique_ptr<const ModelSpec>& known = placed_[strategy.tp];
+  if (!known) known = std::make_unique<const ModelSpec>(placed_model(model, strategy, profile));
+  return *known;
+}
+
+std::shared_ptr<const GroupPricer> PriceBook::groups(const Job& job, const RankGrid& grid) {
+  return page(groups_, {grid_part(job.strategy), nullptr, job.kinds},
+              [&] { return std::make_shared<const GroupPricer>(job.network, grid, job.kinds); });
+}
+
+std::shared_ptr<const PricedModel> PriceBook::priced(const Job& job, const GroupPricer& groups) {
+  return page(priced_, block_key(job), [&] { return std::make_shared<const PricedModel>(price_model(job, groups)); });
+}
+
+std::shared_ptr<const ModelTapes> PriceBook::tapes(const Job& job, const PricedModel& priced) {
+  return page(tapes_, block_key(job), [&] { return std::make_shared<const ModelTapes>(job, priced); });
+}
+
+}  // namespace dts

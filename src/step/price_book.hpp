@@ -1,0 +1,48 @@
+// Memo of what many strategies of one job share: the model as placed on tensor-parallel ranks, the groups of a layout, the
+// prices of its blocks and their memory tapes. An entry is found by the part of the strategy that it depends on
+// (parallel/strategy_key.hpp), so a book changes no result. One book serves one job (model, network, devices, profile,
+// sequence length) whose strategy alone varies; it is not for several threads at once.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "parallel/strategy_key.hpp"
+#include "step/model_tapes.hpp"
+#include "step/priced_model.hpp"
+
+namespace dts {
+
+struct BookKey {
+  Strategy part;
+  const DeviceSpec* device = nullptr;
+  AxisKinds kinds = kOneKind;
+  bool splits_backward = false, ends_meet = false;
+
+  bool operator==(const BookKey& o) const {
+    return device == o.device && kinds == o.kinds && splits_backward == o.splits_backward && ends_meet == o.ends_meet && part == o.part;
+  }
+};
+
+class PriceBook {
+ public:
+  const ModelSpec& placed(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile);
+  std::shared_ptr<const GroupPricer> groups(const Job& job, const RankGrid& grid);
+  std::shared_ptr<const PricedModel> priced(const Job& job, const GroupPricer& groups);
+  std::shared_ptr<const ModelTapes> tapes(const Job& job, const PricedModel& priced);
+
+ private:
+  struct Hash {
+    std::size_t operator()(const BookKey& key) const noexcept { return hash_of(key.part) * 4 + key.splits_backward * 2 + key.ends_meet; }
+  };
+  template <class Value>
+  using Pages = std::unordered_map<BookKey, std::shared_ptr<const Value>, Hash>;
+
+  std::unordered_map<int, std::unique_ptr<const ModelSpec>> placed_;  // by tp
+  Pages<GroupPricer> groups_;
+  Pages<PricedModel> priced_;
+  Pages<ModelTapes> tapes_;
+};
+
+}  // namespace dts

@@ -1,0 +1,71 @@
+#include "step/priced_model.hpp"
+
+#include <algorithm>
+
+#include "parallel/stage_map.hpp"
+#include "schedule/pipeline.hpp"
+
+namespace dts {
+
+namespace {
+
+bool predicts(const Block& block) {
+  return std::any_of(block.ops.begin(), block.ops.end(), [](const Op& op) { return op.kind == OpKind::CrossEntropy; });
+}
+
+bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.ops.end(), trains_weights); }
+
+void drop_backward(BlockCost& cost) {
+  cost.recompute = cost.backward = cost.data_grad = cost.weight_grad = {};
+  cost.recompute_calls.clear(), cost.backward_calls.clear();
+  cost.backward_flops = cost.recompute_flops = 0;
+}
+
+// One embedding table more or less, with the first op that can hold it.
+void add_table(BlockCost& block, double table, double width) {
+  block.dense_parameters += table, block.dense_trainable += table, block.dense_gathered_bytes += table * width;
+  for (OpCost& op : block.ops) {
+    if (op.trainable + table < 0) continue;
+    op.trainable += table, op.gathered_bytes += table * width;
+    break;
+  }
+}
+
+}  // namespace
+
+double embedding_parameters(const ModelSpec& model, const Strategy& strategy) {
+  for (const Op& op : model.stem.ops) {
+    if (op.kind == OpKind::Embedding) return op.in_features * op.out_features / strategy.tp;
+  }
+  return 0;
+}
+
+PricedModel price_model(const Job& job, const GroupPricer& groups) {
+  const ModelSpec& model = job.model;
+  const Strategy& s = job.strategy;
+  PricedModel priced;
+  priced.sizes = local_sizes(model, s, job.profile, job.seq_len);
+  BlockContext context{job.device, job.profile, groups, priced.sizes, s.recompute, s.precision, s.fp8_recipe,
+                       s.zero, static_cast<double>(job.micro_batches()), splits_backward(s), s.int8_recipe};
+  const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
+  priced.blocks.push_back(price(model.stem, BlockRole::Stem));
+  for (const LayerRun& run : model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));
+  priced.blocks.push_back(price(model.head, BlockRole::Head));
+  for (const LayerRun& run : model.prediction) {
+    priced.prediction.push_back(price(run.block, predicts(run.block) ? BlockRole::Head : BlockRole::Layer));
+  }
+  bool trained = false;  // gradients flow back to the first trained weight of an encoder
+  for (const LayerRun& run : model.encoder) {
+    context.sizes = encoder_sizes(model, run.block, s, job.profile, job.seq_len);
+    priced.encoder.push_back(price(run.block, BlockRole::Encoder));
+    trained |= trains(run.block);
+    if (!trained) drop_backward(*priced.encoder.back());
+  }
+  const double width = priced.sizes.activation_bytes, table = embedding_parameters(model, s);
+  const bool ends_meet = placement(s).ends_meet();
+  if (!model.prediction.empty() && !model.tied_embeddings && !ends_meet) add_table(*priced.prediction.front(), table, width);  // its copy
+  if (model.tied_embeddings && ends_meet) add_table(*priced.blocks.back(), -table, width);  // one serves both ends
+  return priced;
+}
+
+}  // namespace dts

@@ -1,0 +1,23 @@
+// Every block of a model priced once under a strategy; stages, schedules and searches refer to these prices.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pricing/block_cost.hpp"
+#include "step/job.hpp"
+
+namespace dts {
+
+struct PricedModel {
+  std::vector<std::unique_ptr<BlockCost>> blocks;  // stem, one per layer run, head
+  std::vector<std::unique_ptr<BlockCost>> encoder, prediction;  // one per run
+  LocalSizes sizes;
+};
+
+// Parameters of the embedding's table alone, on one rank.
+double embedding_parameters(const ModelSpec& model, const Strategy& strategy);
+
+PricedModel price_model(const Job& job, const GroupPricer& groups);
+
+}  // namespace dts
