@@ -28,7 +28,7 @@ class AutoSchedule {
   AutoSchedule(const PassTimes& times, int micro_batches, double cap, const Variant& variant)
       : t_(times), m_(micro_batches), cap_(cap + 1e-9), v_(variant), pp_(times.forward_s.size()), ranks_(pp_) {}
 
-  bool run() {  // false: the cap cannot be kept
+  bool run() {  // false: the cap cannot be kept, or a forward was held back to the end
     warm_up();
     for (int i = 1; i < m_ && fits_; ++i) {
       const std::vector<bool> takes = forwards_to_take();
@@ -38,7 +38,7 @@ class AutoSchedule {
       for (std::size_t r = pp_; r-- > 0;) next_input(r);
     }
     for (Rank& rank : ranks_) {
-      while (rank.weights < m_) weight(rank);
+      while (fits_ && rank.weights < m_) weight(rank);
     }
     return fits_;
   }
@@ -175,6 +175,8 @@ class AutoSchedule {
 
   void next_input(std::size_t r) {
     Rank& rank = ranks_[r];
+    if (rank.inputs == rank.forwards) fits_ = false;  // its forward was held back for too long: no order
+    if (!fits_) return;
     make_room(rank, t_.weight_share - 1);
     fill_until(rank, input_arrival(r));
     while (r == 0 && rank.forwards == m_ && rank.weights < rank.inputs) weight(rank);
