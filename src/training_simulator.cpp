@@ -40,6 +40,16 @@ double communication_s(const std::vector<StageTraffic>& stages) {
   return busiest;
 }
 
+StageTraffic mean_of(const std::vector<StageTraffic>& stages) {
+  StageTraffic mean{};
+  const auto count = static_cast<double>(stages.size());
+  for (std::size_t axis = 0; axis < kCommAxes; ++axis) {
+    for (const StageTraffic& stage : stages) mean[axis].total_s += stage[axis].total_s, mean[axis].exposed_s += stage[axis].exposed_s;
+    mean[axis].total_s /= count, mean[axis].exposed_s /= count;
+  }
+  return mean;
+}
+
 // Empty where all ranks are alike.
 std::vector<double> checked_slowdown(const SimulateOptions& options, int world) {
   Checker check;
@@ -150,7 +160,7 @@ StepResult simulate(const Job& job, const SimulateOptions& options) {
 StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook& book) {
   const JobAsRun run(asked, book);
   const Job& job = run.job;
-  check_job(job);
+  book.check(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
   const Prepared ready(job, options.expand || !slowdown.empty(), book);
   const StepPlan& plan = ready.plan();
@@ -182,6 +192,7 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
   r.communication = exposure.finish();
   r.communication_s = communication_s(r.communication);
+  r.mean_communication = mean_of(r.communication);
   r.memory = memory_of_step(job, tapes_of_step(job, ready.variants.planned.front(), ready.grid));
   for (const StageCost& stage : plan.stages) {
     r.forward_s.push_back(stage.forward_s());
@@ -196,7 +207,7 @@ MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& 
   PriceBook book;
   const JobAsRun run(asked, book);
   const Job& job = run.job;
-  check_job(job);
+  book.check(job);
   const Prepared ready(job, false, book);
   PassSpans spans(ready.plan(), ready.variants.steps.front());
   const RankPrices prices = ready.slowed({});
@@ -216,7 +227,7 @@ std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers
   PriceBook book;
   const JobAsRun run(asked, book);
   const Job& job = run.job;
-  check_job(job);
+  book.check(job);
   const int world = static_cast<int>(world_size(job.strategy));
   check_stragglers(stragglers, world);
   const Prepared ready(job, true, book);

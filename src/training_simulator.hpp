@@ -45,6 +45,7 @@ struct StepResult {
   int rank_classes = 1;               // of the ranks of a pipeline stage, as simulated
   std::vector<double> forward_s, backward_s;  // per virtual stage, one micro-batch
   std::vector<StageTraffic> communication;    // per pipeline rank
+  StageTraffic mean_communication{};          // over pipeline ranks
   double communication_s = 0;         // collectives and transfers of the busiest pipeline rank, overlapped or not
   EventTable events;
   std::vector<double> traffic_bytes;  // devices x devices, row = sender; empty unless asked for

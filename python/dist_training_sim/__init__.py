@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .network import FlowNetwork, FlowResult
     from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
     from .result import Result
+    from .search import Evaluation, StrategySpace, StrategyTable, evaluate
     from .simulator.distribution import StepDistribution, step_distribution
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
@@ -53,6 +54,7 @@ _HOMES = {
     "network": ("FlowNetwork", "FlowResult"),
     "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
     "result": ("Result",),
+    "search": ("Evaluation", "StrategySpace", "StrategyTable", "evaluate"),
     "simulator": (
         *("IterationResult", "RunResult", "StepDistribution", "TrainingSimulator", "simulate"),
         "step_distribution",
@@ -82,6 +84,7 @@ __all__ = [
     "DeviceType",
     "Dispatcher",
     "DtsError",
+    "Evaluation",
     "Event",
     "ExpertLoad",
     "FitReport",
@@ -109,6 +112,8 @@ __all__ = [
     "StepDistribution",
     "Stragglers",
     "Strategy",
+    "StrategySpace",
+    "StrategyTable",
     "Topology",
     "TopologyLink",
     "TrainingSimulator",
@@ -116,6 +121,7 @@ __all__ = [
     "__version__",
     "calibrate_nccl",
     "collective",
+    "evaluate",
     "fit",
     "hardware",
     "memory_timeline",

@@ -1,7 +1,7 @@
 """Types of the private extension module: the same order as src/bindings, checked by `mypy.stubtest`."""
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -1236,6 +1236,8 @@ class StepResult(metaclass=_CoreType):
     @property
     def communication_s(self) -> float: ...
     @property
+    def mean_communication(self) -> list[AxisTime]: ...
+    @property
     def mfu(self) -> float: ...
     @property
     def mfu_full(self) -> float: ...
@@ -1342,3 +1344,42 @@ def memory_details(
 def library_workspace_bytes(hopper_or_later: bool, transformer_engine: bool, grouped_matmul: bool) -> float: ...
 def out_of_memory_probability(needed_bytes: float, room_bytes: float) -> float: ...
 def fit_verdict(out_of_memory_probability: float) -> str: ...
+
+class RowStatus(IntEnum):
+    FITS = 0
+    DOES_NOT_FIT = 1
+    ILLEGAL = 2
+
+def strategy_fields() -> list[str]: ...
+def evaluate(
+    model: ModelSpec,
+    device: DeviceSpec,
+    network: Interconnect,
+    profile: FrameworkProfile,
+    seq_len: float,
+    rows: int,
+    bases: Sequence[Strategy],
+    base_of: npt.NDArray[np.int32],
+    columns: dict[str, Any],
+    failure_factor: float = 1.0,
+    host_capacity_bytes: float = -1.0,
+    threads: int = 1,
+    other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
+) -> tuple[dict[str, npt.NDArray[Any]], list[str]]: ...
+def legal_rows(
+    model: ModelSpec,
+    device: DeviceSpec,
+    network: Interconnect,
+    profile: FrameworkProfile,
+    seq_len: float,
+    rows: int,
+    bases: Sequence[Strategy],
+    base_of: npt.NDArray[np.int32],
+    columns: dict[str, Any],
+    threads: int = 1,
+    other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
+) -> npt.NDArray[np.bool_]: ...

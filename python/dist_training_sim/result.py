@@ -229,11 +229,8 @@ class Result:
         rest. Of the first replica where replicas differ. A transfer counts where it arrives. An exposed collective need
         not prolong the step: the rank may wait for a slower stage at the same time, which `breakdown` counts as bubble.
         """
-        stages = self.stage_communication
-        return {
-            axis: {name: sum(stage[axis][name] for stage in stages) / len(stages) for name in stages[0][axis]}
-            for axis in COMMUNICATION_AXES
-        }
+        axes = zip(COMMUNICATION_AXES, self._core_result.mean_communication, strict=True)
+        return {axis: _overlap(time) for axis, time in axes}
 
     @cached_property
     def stage_communication(self) -> list[dict[str, dict[str, float]]]:

@@ -199,6 +199,7 @@ void bind_simulator(py::module_& m) {
       .def_readonly("rank_classes", &StepResult::rank_classes)
       .def_readonly("communication", &StepResult::communication)
       .def_readonly("communication_s", &StepResult::communication_s)
+      .def_readonly("mean_communication", &StepResult::mean_communication)
       .def_property_readonly("mfu", &StepResult::mfu)
       .def_property_readonly("mfu_full", &StepResult::mfu_full)
       .def_property_readonly("hfu", &StepResult::hfu)
@@ -209,7 +210,7 @@ void bind_simulator(py::module_& m) {
                    &StepResult::model_flops_full, &StepResult::hardware_flops, &StepResult::peak_flops,
                    &StepResult::micro_batches, &StepResult::stages, &StepResult::mean, &StepResult::memory,
                    &StepResult::capacity_bytes, &StepResult::rank_classes, &StepResult::communication,
-                   &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::events,
+                   &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::mean_communication, &StepResult::events,
                    &StepResult::traffic_bytes));
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},

@@ -45,11 +45,14 @@ FrameworkProfile effective_profile(const Job& job) {
   return p;
 }
 
-void check_job(const Job& job) {
+void check_descriptions(const Job& job) {
   check_model(job.model);
   check_profile(job.profile);
   check_device(job.device);
   for (const DeviceSpec& other : job.other_devices) check_device(other);
+}
+
+void check_strategy(const Job& job) {
   check_layout(job.model, job.strategy, job.network.device_count(), job.tokens_per_sample());
   Checker check;
   const int kinds = static_cast<int>(job.other_devices.size()) + 1;

@@ -34,8 +34,10 @@ struct Job {
   int micro_batches() const noexcept { return strategy.global_batch / (strategy.dp * strategy.micro_batch); }
 };
 
-// Throws ConfigError with every violation of every description, MissingDataError where a host is needed and not known.
-void check_job(const Job& job);
+// Throw ConfigError with every violation: of descriptions, or of what the strategy asks of them; MissingDataError where a
+// host is needed and not known.
+void check_descriptions(const Job& job);
+void check_strategy(const Job& job);
 
 // The profile with what the strategy decides in its place.
 FrameworkProfile effective_profile(const Job& job);

@@ -26,6 +26,13 @@ BookKey block_key(const Job& job) {
 
 }  // namespace
 
+void PriceBook::check(const Job& job) {
+  bool& checked = checked_[job.strategy.tp];
+  if (!checked) check_descriptions(job);
+  checked = true;
+  check_strategy(job);
+}
+
 const ModelSpec& PriceBook::placed(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile) {
   std::unique_ptr<const ModelSpec>& known = placed_[strategy.tp];
   if (!known) known = std::make_unique<const ModelSpec>(placed_model(model, strategy, profile));

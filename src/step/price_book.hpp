@@ -27,6 +27,7 @@ struct BookKey {
 
 class PriceBook {
  public:
+  void check(const Job& job);  // descriptions once, then the strategy
   const ModelSpec& placed(const ModelSpec& model, const Strategy& strategy, const FrameworkProfile& profile);
   std::shared_ptr<const GroupPricer> groups(const Job& job, const RankGrid& grid);
   std::shared_ptr<const PricedModel> priced(const Job& job, const GroupPricer& groups);
@@ -40,6 +41,7 @@ class PriceBook {
   using Pages = std::unordered_map<BookKey, std::shared_ptr<const Value>, Hash>;
 
   std::unordered_map<int, std::unique_ptr<const ModelSpec>> placed_;  // by tp
+  std::unordered_map<int, bool> checked_;                             // by tp
   Pages<GroupPricer> groups_;
   Pages<PricedModel> priced_;
   Pages<ModelTapes> tapes_;

@@ -1,0 +1,91 @@
+// Batches of strategies: columns in, columns out.
+#include <pybind11/native_enum.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "search/evaluate.hpp"
+#include "search/legal.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+using namespace dts;
+
+namespace {
+
+using Values = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Places = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
+
+StrategyTable table_of(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns) {
+  StrategyTable table{rows, std::move(bases), {base_of.data(), std::next(base_of.data(), base_of.size())}, {}};
+  for (const auto& [name, values] : columns) {
+    const auto array = py::cast<Values>(values);
+    table.columns.push_back({&strategy_field(py::cast<std::string>(name)), {array.data(), std::next(array.data(), array.size())}});
+  }
+  return table;
+}
+
+template <class T, class From>
+py::array_t<T> array_of(const std::vector<From>& values) {
+  py::array_t<T> array(static_cast<py::ssize_t>(values.size()));
+  std::transform(values.begin(), values.end(), array.mutable_data(), [](From value) { return static_cast<T>(value); });
+  return array;
+}
+
+py::dict columns_of(const Evaluations& found) {
+  py::dict columns;
+  columns["status"] = array_of<std::uint8_t>(found.status);
+  columns["reason"] = array_of<std::int32_t>(found.reason);
+  for (std::size_t c = 0; c < kEvaluationColumns; ++c) columns[evaluation_columns()[c]] = array_of<double>(found.columns[c]);
+  return columns;
+}
+
+py::tuple run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
+              double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
+              double failure_factor, double host_capacity_bytes, int threads, const std::vector<DeviceSpec>& other_devices,
+              double host_Bps, double host_memory_Bps) {
+  const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
+  const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  const EvaluateOptions options{failure_factor, host_capacity_bytes, threads};
+  Evaluations found;
+  {
+    const py::gil_scoped_release release;
+    found = evaluate(job, table, options);
+  }
+  return py::make_tuple(columns_of(found), found.reasons);
+}
+
+py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
+                         double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
+                         int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+  const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
+  const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  std::vector<std::uint8_t> legal;
+  {
+    const py::gil_scoped_release release;
+    legal = legal_rows(job, table, threads);
+  }
+  return array_of<bool>(legal);
+}
+
+std::vector<std::string> field_names() {
+  std::vector<std::string> names;
+  for (const StrategyField& field : strategy_fields()) names.emplace_back(field.name);
+  return names;
+}
+
+}  // namespace
+
+void bind_search(py::module_& m) {
+  py::native_enum<RowStatus>(m, "RowStatus", "enum.IntEnum")
+      .value("FITS", RowStatus::Fits)
+      .value("DOES_NOT_FIT", RowStatus::DoesNotFit)
+      .value("ILLEGAL", RowStatus::Illegal)
+      .finalize();
+  m.def("strategy_fields", &field_names);
+  m.def("evaluate", &run, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
+        "columns"_a, "failure_factor"_a = 1.0, "host_capacity_bytes"_a = -1.0, "threads"_a = 1,
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+  m.def("legal_rows", &filter, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
+        "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+}
