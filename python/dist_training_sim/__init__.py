@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .events import Event
     from .frameworks import FrameworkProfile
     from .hardware import Cluster, Device, Link, Node, OtherNodes
+    from .io.jobs import WrittenJob, read_job, write_job
+    from .io.training_job import TrainingJob
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
     from .network import FlowNetwork, FlowResult
@@ -49,6 +51,7 @@ _HOMES = {
     "events": ("Event",),
     "frameworks": ("FrameworkProfile",),
     "hardware": ("Cluster", "Device", "Link", "Node", "OtherNodes"),
+    "io": ("TrainingJob", "WrittenJob", "read_job", "write_job"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowNetwork", "FlowResult"),
@@ -116,8 +119,10 @@ __all__ = [
     "StrategyTable",
     "Topology",
     "TopologyLink",
+    "TrainingJob",
     "TrainingSimulator",
     "ValidationReport",
+    "WrittenJob",
     "__version__",
     "calibrate_nccl",
     "collective",
@@ -127,9 +132,11 @@ __all__ = [
     "memory_timeline",
     "models",
     "ops",
+    "read_job",
     "simulate",
     "step_distribution",
     "validate",
+    "write_job",
 ]
 
 

@@ -1,0 +1,136 @@
+"""Words and operators of a shell script, with their lines; quotes and expansions stay inside the words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import FormatError
+
+__all__ = ["MAX_SCRIPT_BYTES", "Token", "closing", "tokens_of"]
+
+MAX_SCRIPT_BYTES = 1_000_000
+_OPERATORS = (";;", "&&", "||", "<<<", "<<-", "<<", ">>", "&>", ">&", "\n", ";", "&", "|", "(", ")", "<", ">")
+_BRACKETS = {"$((": "))", "$(": ")", "${": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word as written, or an operator. `joined`: no space stands before it."""
+
+    text: str
+    line: int
+    operator: bool = False
+    joined: bool = False
+
+
+def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
+    """Tokens of a script in order; bodies of here-documents come as one word after the operator `<<` and its mark.
+
+    Raises
+    ------
+    FormatError
+        If the script is too large, or a quote or bracket is not closed.
+    """
+    if len(text) > MAX_SCRIPT_BYTES:
+        raise FormatError(f"script: got {len(text)} characters, expected at most {MAX_SCRIPT_BYTES}")
+    line, at, joined, marks, awaits = first_line, 0, False, [], False  # type: ignore[var-annotated]
+    while at < len(text):
+        char = text[at]
+        if char in " \t\r" or text.startswith(("\\\n", "\\\r\n"), at):
+            step = 1 if char in " \t\r" else text.index("\n", at) - at + 1
+            line, at, joined = line + text.count("\n", at, at + step), at + step, False
+        elif char == "#" and not joined:
+            at = _end_of_line(text, at)
+        elif operator := next((o for o in _OPERATORS if text.startswith(o, at)), ""):
+            ended, at, awaits = line, at + len(operator), operator in ("<<", "<<-")
+            line += operator == "\n"
+            for mark in marks if operator == "\n" else ():
+                body, at = _here_document(text, at, mark)
+                yield Token(body, line, joined=True)
+                line += body.count("\n")
+            marks = [] if operator == "\n" else marks
+            yield Token(operator, ended, operator=True, joined=joined)
+            joined = operator != "\n"
+        else:
+            end = _end_of_word(text, at, line)
+            word = text[at:end]
+            if awaits:
+                marks, awaits = [*marks, word.strip("'\"\\")], False
+            yield Token(word, line, joined=joined)
+            line, at, joined = line + word.count("\n"), end, True
+
+
+def _end_of_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _here_document(text: str, at: int, mark: str) -> tuple[str, int]:
+    """Body up to the line that is the mark, and where the text goes on."""
+    start = at
+    while at < len(text):
+        end = _end_of_line(text, at)
+        if text[at:end].strip() == mark:
+            return text[start:at], end
+        at = end + 1
+    return text[start:], len(text)
+
+
+def _end_of_word(text: str, at: int, line: int) -> int:
+    start = at
+    while at < len(text):
+        char = text[at]
+        if char in " \t\r\n;|&<>()":
+            break
+        at = _past(text, at, line)
+    return max(at, start + 1)
+
+
+def _past(text: str, at: int, line: int) -> int:
+    """Position behind the quoted text, expansion or character at a position."""
+    char = text[at]
+    if char == "\\":
+        return at + (3 if text.startswith("\\\r\n", at) else 2)
+    if char in "'`":
+        return _find(text, char, at + 1, line)
+    if char == '"':
+        return _past_double(text, at + 1, line)
+    opening = next((o for o in _BRACKETS if text.startswith(o, at)), "")
+    return closing(text, at + len(opening), _BRACKETS[opening], line) if opening else at + 1
+
+
+def _past_double(text: str, at: int, line: int) -> int:
+    while at < len(text) and text[at] != '"':
+        at = at + 1 if text[at] == "'" else _past(text, at, line)
+    return _find(text, '"', at, line)
+
+
+def _find(text: str, mark: str, at: int, line: int) -> int:
+    end = text.find(mark, at)
+    if end < 0:
+        raise FormatError(f"script line {line}: got a {mark} without its end, expected it closed")
+    return end + 1
+
+
+def closing(text: str, at: int, mark: str, line: int, depth: int = 0) -> int:
+    """Position behind the bracket that closes, quotes and inner brackets skipped.
+
+    Raises
+    ------
+    FormatError
+        If there is none, or brackets are nested too deeply.
+    """
+    inner, level = {"}": "{", ")": "(", "))": "("}[mark], 0
+    while at < len(text):
+        if level == 0 and text.startswith(mark, at):
+            return at + len(mark)
+        char = text[at]
+        level += (char == inner) - (char == mark[0])
+        if level > 100:
+            break
+        if char in "'\"`\\":
+            at = _past(text, at, line) if char != "'" or mark != "}" else at + 1
+        else:
+            at += 1
+    raise FormatError(f"script line {line}: got an expansion without its {mark}, expected it closed")

@@ -1,0 +1,89 @@
+"""`TrainingJob`: a job as a file describes it, with what of the file was not used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..hardware import Cluster
+from ..models import Model
+from ..parallel import Strategy
+from .options import Option, Options
+
+__all__ = ["TrainingJob"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """A training job read from a file.
+
+    Attributes
+    ----------
+    format
+        What it was written in: `"megatron-lm"`, `"torchtitan"`, ..., `"dts"`.
+    strategy
+        The layout.
+    model, cluster, seq_len
+        None where the file does not say.
+    framework
+        Name of the framework profile that suits the file.
+    devices, devices_per_node
+        As its launcher says; None = it does not.
+    train_tokens
+        Tokens of the whole training; None = not stated.
+    unknown
+        Options that were not understood: none of them entered the job.
+    ignored
+        Options that bear on neither time nor memory.
+    conflicts
+        Options given twice with different values; the last one counts, as in the framework.
+    notes
+        What was understood only roughly, or assumed.
+    """
+
+    format: str
+    strategy: Strategy
+    model: Model | None = None
+    cluster: Cluster | None = None
+    seq_len: int | None = None
+    framework: str = "megatron-core"
+    devices: int | None = None
+    devices_per_node: int | None = None
+    train_tokens: float | None = None
+    unknown: tuple[Option, ...] = ()
+    ignored: tuple[Option, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    runs: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_options(cls, options: Options, **values: Any) -> TrainingJob:
+        """Job with what the options leave over; their problems raise here."""
+        options.check()
+        notes = (*values.pop("notes", ()), *options.notes)
+        return cls(
+            unknown=options.unknown,
+            ignored=options.ignored,
+            conflicts=tuple(options.conflicts),
+            notes=notes,
+            **values,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: names, the strategy field by field, and what was left over."""
+        from ..result import strategy_dict
+
+        return {
+            "format": self.format,
+            "model": None if self.model is None else self.model.name,
+            "cluster": None if self.cluster is None else self.cluster.name,
+            "framework": self.framework,
+            "seq_len": self.seq_len,
+            "devices": self.devices,
+            "train_tokens": self.train_tokens,
+            "strategy": strategy_dict(self.strategy),
+            "unknown": [{"option": option.shown, "where": option.where} for option in self.unknown],
+            "ignored": [{"option": option.shown, "where": option.where} for option in self.ignored],
+            "conflicts": list(self.conflicts),
+            "notes": list(self.notes),
+        }
