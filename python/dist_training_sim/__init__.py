@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from .verbs.calibrate import Calibration, calibrate_nccl
     from .verbs.check import CheckReport, check
     from .verbs.collective import CollectiveEstimate, collective
-    from .verbs.cost import CostReport, cost
+    from .verbs.cost import cost
+    from .verbs.cost_report import CostReport
     from .verbs.fit import FitReport, fit
     from .verbs.hardware import hardware
     from .verbs.memory_timeline import StageMemory, memory_timeline

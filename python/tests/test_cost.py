@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import random
+import sys
+from pathlib import Path
 from typing import Any
 
 import dist_training_sim as dts
@@ -96,75 +99,33 @@ def test_a_loss_below_the_floor_names_the_floor() -> None:
 
 # --- published runs --------------------------------------------------------------------------------------------------
 
-LLAMA_405B = dts.Strategy(tp=8, pp=16, vpp=4, global_batch=2048, zero=1, embedding_as_layer=True, loss_as_layer=True)
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "cost_anchors.py"
 
 
-def test_llama_405b() -> None:
-    """30.84 million H100-hours (model card of Llama 3.1); MTBF 3.09 h, more than 90 % useful (arXiv:2407.21783)."""
-    report = dts.cost("llama-3.1-405b", "2048xdgx-h100", LLAMA_405B, seq_len=8192, tokens=15.6e12)
-    assert report.goodput.mtbf_s / H == pytest.approx(3.093, rel=1e-3)
-    assert 0.90 < report.goodput.share < 0.96
-    assert report.device_hours == pytest.approx(30.84e6, rel=0.10)
-    over_54_days = 54 * 86400 / report.goodput.mtbf_s
-    assert over_54_days == pytest.approx(419, rel=1e-3)
+def anchors() -> list[Any]:
+    """Published figures of the script that prints the table of the guide."""
+    if not SCRIPT.is_file():
+        return []
+    spec = importlib.util.spec_from_file_location("cost_anchors", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return list(module.ANCHORS)
+
+
+@pytest.mark.parametrize("anchor", anchors(), ids=lambda anchor: anchor.what.replace(" ", "-"))
+def test_published_figures(anchor: Any) -> None:
+    assert anchor.predicted() == pytest.approx(anchor.published, rel=anchor.tolerance)
+
+
+def test_llama_405b_trained_more_than_90_percent_of_the_time() -> None:
+    """arXiv:2407.21783, section 3.3.4: more than 90 % effective training time."""
+    layout = dts.Strategy(tp=8, pp=16, vpp=4, global_batch=2048, zero=1, embedding_as_layer=True, loss_as_layer=True)
+    report = dts.cost("llama-3.1-405b", "2048xdgx-h100", layout, seq_len=8192, tokens=15.6e12)
+    assert 0.90 < report.goodput.share < 0.97
     assert report.goodput.checkpoint_bytes == pytest.approx(405.85e9 * 14, rel=1e-3)
-
-
-def test_deepseek_v3() -> None:
-    """2.664 million H800-hours for 14.8 trillion tokens (arXiv:2412.19437, table 1)."""
-    layout = dts.Strategy(
-        pp=16, ep=64, global_batch=15360, zero=1, precision="fp8", fp8_recipe="blockwise", schedule="dualpipe",
-        moe_dispatcher="deepep", layers_per_stage=(4,) * 15 + (1,),
-    )  # fmt: skip
-    report = dts.cost("deepseek-v3", "256xhgx-h800", layout, seq_len=4096, tokens=14.8e12)
-    assert report.device_hours == pytest.approx(2.664e6, rel=0.10)
-
-
-@pytest.mark.parametrize(("devices", "hours"), [(16_384, 1.8), (131_072, 0.23)])
-def test_time_between_failures_of_rsc(devices: int, hours: float) -> None:
-    """Projections of arXiv:2410.21680 from 6.5 failures per 1,000 node-days."""
-    own, _ = catalog.time_between_failures("ampere")
-    assert own / devices == pytest.approx(hours, abs=0.005)
-
-
-def test_bloom() -> None:
-    """384 A100, 2.3 TB in 40 s, one failure a week; 433 MWh with 400 W a device and 1.08 million hours."""
-    layout = dts.Strategy(tp=4, pp=12, global_batch=2048, micro_batch=2, zero=1, recompute="full")
-    report = dts.cost(
-        "bloom-176b", "48xdgx-a100-80gb", layout, seq_len=2048, tokens=366e9, framework="megatron-deepspeed",
-        carbon_kg_per_kwh=0.057, pue=1.0,
-    )  # fmt: skip
-    assert report.goodput.checkpoint_bytes == pytest.approx(2.3e12, rel=0.10)
-    assert report.goodput.checkpoint_s == pytest.approx(40, rel=0.5)
-    assert report.goodput.mtbf_s / 86400 == pytest.approx(7, rel=0.6)  # GPU failures alone were counted
-    assert report.steps == math.ceil(366e9 / (2048 * 2048))
-    assert report.device_hours == pytest.approx(1_082_990, rel=0.30)  # on a slower fabric, restarts of people in it
-    assert report.energy is not None
-    assert report.energy.it_kwh == pytest.approx(433_196, rel=0.30)
-    assert report.energy.carbon_kg == pytest.approx(24_700, rel=0.30)
-
-
-MLPERF = [  # (model, cluster, layout, wall power per device in W): MLPerf Training 4.0 and 5.0, power logs
-    ("gpt3-175b", "64xdgx-h100", {"tp": 4, "pp": 8, "vpp": 6, "global_batch": 2048, "micro_batch": 2}, 2048, 856.0),
-    ("llama-2-70b", "1xdgx-h100", {"tp": 4, "cp": 2, "global_batch": 8}, 8192, 893.1),
-    ("llama-2-70b", "1xdgx-b200", {"tp": 4, "cp": 2, "global_batch": 8}, 8192, 1197.8),
-]
-
-
-@pytest.mark.parametrize(("model", "cluster", "layout", "seq_len", "watts"), MLPERF, ids=lambda v: str(v)[:20])
-def test_power_of_mlperf(model: str, cluster: str, layout: dict[str, Any], seq_len: int, watts: float) -> None:
-    strategy = dts.Strategy(zero=1, precision="fp8", **layout)
-    energy = dts.cost(model, cluster, strategy, seq_len=seq_len, tokens=1e9, framework="nemo-25").energy
-    assert energy is not None
-    assert energy.node_w == pytest.approx(watts, rel=0.10)
-
-
-def test_energy_of_the_gpt3_run_of_mlperf() -> None:
-    """512 H100 for 56.88 minutes took 415 kWh at the wall."""
-    strategy = dts.Strategy(tp=4, pp=8, vpp=6, global_batch=2048, micro_batch=2, zero=1, precision="fp8")
-    energy = dts.cost("gpt3-175b", "64xdgx-h100", strategy, seq_len=2048, tokens=1e9, framework="nemo-25").energy
-    assert energy is not None
-    assert energy.node_w * 512 * 56.88 * 60 / 3.6e6 == pytest.approx(415, rel=0.10)
 
 
 def test_power_is_bounded_by_the_cap_and_grows_with_use() -> None:
@@ -172,15 +133,6 @@ def test_power_is_bounded_by_the_cap_and_grows_with_use() -> None:
     busy, wall = power_w(700, 1.0)
     assert 0 < idle < busy < 700 < wall
     assert power_w(700, 0.87)[0] / 700 == pytest.approx(0.76, abs=0.01)  # typical of a GPU that trains
-
-
-@pytest.mark.parametrize(
-    ("hours", "tonnes"), [(184_320, 31.22), (368_640, 62.44), (1_720_320, 291.42), (3_311_616, 539)]
-)
-def test_carbon_of_llama_2(hours: float, tonnes: float) -> None:
-    """The model card counts 400 W a device and no site: the grid's factor is that of the catalogue."""
-    factor = catalog.section("carbon")["kg_per_kWh"]
-    assert hours * 0.4 * factor / 1e3 == pytest.approx(tonnes, rel=0.05)
 
 
 # --- the report ------------------------------------------------------------------------------------------------------
@@ -277,6 +229,11 @@ def test_bad_terms_are_listed(more: dict[str, Any], parts: list[str]) -> None:
     with pytest.raises(dts.ConfigError) as error:
         run(**more)
     assert all(part in str(error.value) for part in parts)
+
+
+def test_the_help_lists_the_laws(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--help"]) == 0
+    assert "|".join(catalog.law_names()) in capsys.readouterr().out
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

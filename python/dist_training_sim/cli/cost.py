@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..catalog.cost import law_names
 from ..errors import ConfigError
 from ..units import format_bytes, format_count, format_seconds, parse_seconds
-from ..verbs.cost import CostReport
 from ..verbs.cost import cost as answer
+from ..verbs.cost_report import CostReport
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain
@@ -43,7 +42,7 @@ def _option(*names: str, **settings: Any) -> Any:
 _EXTRA: dict[str, tuple[Any, Any]] = {
     "tokens": (Annotated[str | None, _option(help="Tokens to train: 15T, 300B, 1.5e12.")], None),
     "loss": (Annotated[float | None, _option(help="Loss to reach instead, by the scaling law.")], None),
-    "law": (Annotated[str, _option(metavar="|".join(law_names()), help="Scaling law.")], "hoffmann-2022"),
+    "law": (Annotated[str, _option(metavar="hoffmann-2022|besiroglu-2024", help="Scaling law.")], "hoffmann-2022"),
     "days": (Annotated[float | None, _option(help="Deadline: find the least number of nodes that meets it.")], None),
     "price": (
         Annotated[float | None, _option(help="Dollars per device-hour.", show_default="of the catalogue")],
@@ -225,7 +224,7 @@ def _options(r: CostReport) -> RenderableType:
     table = new_table(("devices", "nodes", "dp", "days", "device-hours", "dollars", ""))
     for o in r.options:
         usd = "-" if o.usd is None else f"{o.usd:,.0f}"
-        verdict = "meets the deadline" if o.meets else ""
+        verdict = "meets the deadline" if o.meets else "" if o.fits else "does not fit"
         table.add_row(
             f"{o.devices:,}", f"{o.nodes:,}", f"{o.dp:,}", f"{o.days:,.3g}", f"{o.device_hours:,.0f}", usd, verdict
         )

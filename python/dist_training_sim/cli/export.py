@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from ..io.jobs import WRITE_FORMATS, write_job
+from ..io.training_job import WRITE_FORMATS
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, warn, write_file
@@ -39,6 +39,8 @@ def export(**options: Any) -> ExitCode:
     model, cluster = options.pop("model"), options.pop("cluster")
     if target is None:
         raise ConfigError(f"--to: got nothing, expected one of {', '.join(WRITE_FORMATS)}")
+    from ..io.jobs import write_job
+
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
     written = write_job(target, described, hardware, strategy, seq_len=seq_len, framework=profile)
     for text in written.notes:

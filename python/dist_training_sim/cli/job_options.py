@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from ..errors import ConfigError, Problems
-from ..io.jobs import read_job
 from ..parallel.strategy import Strategy
 from ..verbs import cluster_of
 from .outcome import ExitCode, warn
@@ -87,6 +86,8 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 def job_of_file(path: Path, cluster: object, run: str | None, variables: list[str] | None) -> TrainingJob:
     """Job of a file; a cluster given beside it says how many devices it has."""
+    from ..io.jobs import read_job
+
     devices = cluster_of(cluster).device_count if isinstance(cluster, str) else None
     return read_job(path, run=run, variables=read_variables(variables or []), devices=devices)
 

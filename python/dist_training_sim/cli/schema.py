@@ -9,8 +9,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..catalog import frameworks
-from ..io.job_file import JOB_KEYS, job_schema
 from ..parallel import Strategy
 from .deliver import Out, deliver
 from .job_options import option_names
@@ -44,6 +42,8 @@ _OWN: dict[str, dict[str, Any]] = {  # a file may hold the number itself
 
 def schema(out: Out = None) -> ExitCode:
     """Print the JSON Schema of job files, for editors."""
+    from ..io.job_file import job_schema
+
     deliver(job_schema(), (), as_json=out is None, out=out)
     return ExitCode.OK
 
@@ -78,6 +78,8 @@ def made_schema() -> dict[str, Any]:
 
 
 def _job(options: Mapping[str, Any]) -> dict[str, Any]:
+    from ..catalog import frameworks
+
     return {
         "model": {
             "description": "Catalogue name, path of a Hugging Face config.json, or its content.",
@@ -114,6 +116,8 @@ def _field(name: str, option: Any) -> dict[str, Any]:
 
 def _section(options: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a verb: its options beside those of the job and the layout."""
+    from ..io.job_file import JOB_KEYS
+
     own = {n: o for n, o in options.items() if n not in JOB_KEYS and n not in LAYOUT}
     return {
         "description": "Settings of the verb.",

@@ -25,11 +25,9 @@ from .megatron import read_megatron, write_megatron
 from .nanotron import read_nanotron, write_nanotron
 from .torchtitan import read_torchtitan
 from .torchtitan_write import write_torchtitan
-from .training_job import TrainingJob
+from .training_job import READ_FORMATS, WRITE_FORMATS, TrainingJob
 
 __all__ = ["READ_FORMATS", "WRITE_FORMATS", "WrittenJob", "job_format", "read_job", "write_job"]
-
-READ_FORMATS = ("dts", "megatron-lm", "megatron-bridge", "torchtitan", "deepspeed", "nanotron", "accelerate")
 
 Writer = Callable[[Model, Cluster, Strategy, int, FrameworkProfile], str]
 _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profile of the target
@@ -40,7 +38,6 @@ _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profil
     "deepspeed": (write_deepspeed, "ds_config.json", "deepspeed"),
     "nanotron": (write_nanotron, "config.yaml", "nanotron"),
 }
-WRITE_FORMATS = tuple(_WRITERS)
 _BRIDGE = ("run_recipe.py", "run_script.py", "model.tensor_model_parallel_size=")
 _TITAN = ("torchtitan", "run_train.sh", "--job.config_file", "--training.", "--parallelism.")
 _ACCELERATE = ("distributed_type", "fsdp_config", "deepspeed_config", "compute_environment")

@@ -10,7 +10,10 @@ from ..models import Model
 from ..parallel import Strategy
 from .options import Option, Options
 
-__all__ = ["TrainingJob"]
+__all__ = ["READ_FORMATS", "WRITE_FORMATS", "TrainingJob"]
+
+WRITE_FORMATS = ("dts", "megatron-lm", "megatron-bridge", "torchtitan", "deepspeed", "nanotron")
+READ_FORMATS = (*WRITE_FORMATS, "accelerate")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from ..simulator import simulate
 from .calibrate import Calibration, CalibrationRow, calibrate_nccl
 from .check import CheckReport, check
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
-from .cost import CostReport, DeadlineOption, cost
+from .cost import cost
+from .cost_report import CostReport, DeadlineOption
 from .fit import FitReport, fit
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of

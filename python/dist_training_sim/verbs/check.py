@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
-from ..io.jobs import read_job
-from ..io.training_job import TrainingJob
 from ..models import Model
 from ..result import Result
 from ..simulator import simulate
 from .inputs import cluster_of, model_of
+
+if TYPE_CHECKING:
+    from ..io.training_job import TrainingJob
 
 __all__ = ["CheckReport", "check"]
 
@@ -133,6 +134,8 @@ def check(
     >>> check(text=line, cluster="1xdgx-h100").verdict
     'fits'
     """
+    from ..io.jobs import read_job
+
     where = cluster_of(cluster) if isinstance(cluster, str) else cluster
     devices = None if where is None else where.device_count
     job = read_job(path, text=text, format=format, variables=variables, devices=devices, run=run)

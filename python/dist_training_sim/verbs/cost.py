@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from ..catalog import cost as catalog
 from ..economics.energy import Energy, busy_share, energy_of
 from ..economics.goodput import Goodput, best_interval_s, useful_share
 from ..economics.scaling_law import loss_of, tokens_for
-from ..errors import ConfigError, DtsError, InfeasibleError, Problems
+from ..errors import Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
 from ..parallel.strategy import Optimizer
-from ..result import Result, strategy_dict
+from ..result import Result
 from ..simulator import simulate
+from .cost_deadline import least_nodes
+from .cost_report import DAY_S, CostReport
 from .inputs import cluster_of, model_of
 
-__all__ = ["CostReport", "DeadlineOption", "cost", "goodput_of"]
+__all__ = ["cost"]
 
-DAY_S, HOUR_S = 86_400.0, 3_600.0
-MOST_OPTIONS = 64
+HOUR_S = 3_600.0
 _MOMENT_BYTES = {
     Optimizer.SGD: 0.0,
     Optimizer.MOMENTUM: 4.0,
@@ -32,93 +32,6 @@ _MOMENT_BYTES = {
     Optimizer.ADAFACTOR: 0.0,
     Optimizer.MUON: 4.0,
 }
-
-
-@dataclass(frozen=True)
-class DeadlineOption:
-    """One size of the cluster tried for a deadline: devices, days, device-hours and dollars (None = no price)."""
-
-    devices: int
-    nodes: int
-    dp: int
-    days: float
-    device_hours: float
-    usd: float | None
-    meets: bool
-
-
-@dataclass(frozen=True, repr=False)
-class CostReport:
-    """What a run takes.
-
-    Attributes
-    ----------
-    model, cluster, framework, strategy, seq_len, devices
-        The run.
-    tokens, loss
-        Tokens trained; the loss that the scaling law gives for them (None for models without tokens).
-    steps, step_time_s
-        Number of steps, and the predicted time of one.
-    goodput
-        Failures and checkpoints.
-    days, days_low90, days_high90
-        Wall time; its 90 % interval from that of the step (None where no measured runs are near).
-    device_hours
-        Devices times wall time.
-    usd_per_device_h, price_source, usd
-        Price of a device-hour, where it is from, and what the run costs; None = no price is known.
-    energy
-        None where the device's power cap is unknown.
-    fits, oom_probability
-        Whether the job fits into memory.
-    options
-        Sizes of the cluster that were tried for a deadline.
-    notes
-        What was assumed, and the sources of the constants.
-    """
-
-    model: str
-    cluster: str
-    framework: str
-    strategy: Strategy
-    seq_len: int
-    devices: int
-    tokens: float
-    loss: float | None
-    law: str
-    steps: int
-    step_time_s: float
-    goodput: Goodput
-    days: float
-    days_low90: float | None
-    days_high90: float | None
-    device_hours: float
-    usd_per_device_h: float | None
-    price_source: str
-    usd: float | None
-    energy: Energy | None
-    mfu: float
-    fits: bool
-    oom_probability: float
-    options: tuple[DeadlineOption, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def failures(self) -> float:
-        """Failures to expect over the run."""
-        return self.days * DAY_S / self.goodput.mtbf_s
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, as printed by `dts cost --json`."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain["goodput"], plain["strategy"] = self.goodput.__dict__, strategy_dict(self.strategy)
-        plain["energy"] = None if self.energy is None else self.energy.__dict__
-        plain["options"] = [option.__dict__ for option in self.options]
-        return plain | {"failures": self.failures, "notes": list(self.notes)}
-
-    def __repr__(self) -> str:
-        price = "" if self.usd is None else f", ${self.usd:,.0f}"
-        return f"<{self.model} on {self.cluster}: {self.days:.3g} days, {self.device_hours:,.0f} device-hours{price}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,18 +146,20 @@ def cost(
     model = model_of(model) if isinstance(model, str) else model
     cluster = cluster_of(cluster) if isinstance(cluster, str) else cluster
     strategy = Strategy() if strategy is None else strategy
-    job = {"seq_len": seq_len, "framework": framework}
-    if days is not None:
-        return _within(model, cluster, strategy, job, terms, days)
-    return _report(model, cluster, simulate(model, cluster, strategy, **job, keep_events=False), terms)  # type: ignore[arg-type]
+
+    def report_of(where: Cluster, layout: Strategy) -> CostReport:
+        result = simulate(model, where, layout, seq_len=seq_len, framework=framework, keep_events=False)
+        return _report(model, where, result, terms)
+
+    return report_of(cluster, strategy) if days is None else least_nodes(cluster, strategy, days, report_of)
 
 
 def _report(model: Model, cluster: Cluster, result: Result, terms: _Terms) -> CostReport:
-    counted = model_parameters(model)
+    counted = _counted(model)
     tokens = terms.tokens if terms.tokens is not None else tokens_for(terms.loss or 0.0, counted, terms.law)
     per_step = result.tokens_per_s * result.step_time_s
     steps = max(1, math.ceil(tokens / per_step - 1e-9))
-    goodput, notes = goodput_of(model, cluster, result, terms)
+    goodput, notes = _goodput(model, cluster, result, terms)
     wall_s = steps * result.step_time_s / goodput.share
     near = result.interval
     ends = (None, None) if near is None else (near.low90 / result.step_time_s, near.high90 / result.step_time_s)
@@ -281,14 +196,14 @@ def _report(model: Model, cluster: Cluster, result: Result, terms: _Terms) -> Co
     )
 
 
-def model_parameters(model: Model) -> float:
+def _counted(model: Model) -> float:
     """Weights that one token uses, all blocks: what a scaling law counts."""
     runs = (*model.encoder, *model.layers, *model.prediction)
     blocks = sum(run.repeat * run.block.active_parameters for run in runs)
     return float(blocks + model.stem.active_parameters + model.head.active_parameters)
 
 
-def goodput_of(model: Model, cluster: Cluster, result: Result, terms: Any) -> tuple[Goodput, list[str]]:
+def _goodput(model: Model, cluster: Cluster, result: Result, terms: _Terms) -> tuple[Goodput, list[str]]:
     """Failures, checkpoints and restarts of a job, and where their constants are from."""
     table, restart = catalog.section("checkpoint"), catalog.section("restart")
     own, source = catalog.time_between_failures(cluster.node.device.generation)
@@ -329,53 +244,3 @@ def _energy(cluster: Cluster, result: Result, wall_s: float, terms: _Terms) -> t
     notes += [] if terms.pue is not None else [f"PUE: {pue['source']}"]
     notes += [] if terms.carbon_kg_per_kwh is not None else [f"carbon: {carbon['source']}"]
     return energy, notes
-
-
-# --- deadlines ----------------------------------------------------------------------------------------------------
-
-
-def _within(
-    model: Model, cluster: Cluster, strategy: Strategy, job: dict[str, Any], terms: _Terms, days: float
-) -> CostReport:
-    """The smallest cluster of this kind of node that ends in time."""
-    tried: list[DeadlineOption] = []
-    reasons: list[str] = []
-    for nodes, dp in _sizes(cluster, strategy):
-        sized = replace(cluster, nodes=nodes, name="", others=())
-        try:
-            result = simulate(model, sized, strategy.replace(dp=dp), **job, keep_events=False)
-            report = _report(model, sized, result, terms)
-        except DtsError as error:
-            if not tried and not isinstance(error, InfeasibleError):
-                raise
-            reasons.append(f"{nodes} nodes: {str(error).splitlines()[0]}")
-            continue
-        meets = report.days <= days and report.fits
-        tried.append(DeadlineOption(report.devices, nodes, dp, report.days, report.device_hours, report.usd, meets))
-        if meets:
-            return replace(report, options=tuple(tried))
-    best = min((option for option in tried), key=lambda o: o.days, default=None)
-    got = f"got {days:g}"
-    if best is None:
-        raise InfeasibleError(f"days: {got}, but no size of the cluster can run this job ({'; '.join(reasons[:3])})")
-    raise InfeasibleError(
-        f"days: {got}, expected at least {best.days:.3g}, on {best.devices:,} devices, beyond which the global batch "
-        f"of {strategy.global_batch:,} cannot be split or failures eat the gain; raise the global batch or the deadline"
-    )
-
-
-def _sizes(cluster: Cluster, strategy: Strategy) -> list[tuple[int, int]]:
-    """(nodes, dp) with whole nodes, the global batch dividing evenly, from the smallest."""
-    batch = strategy.global_batch
-    if batch is None:
-        raise ConfigError("global_batch: got None, expected samples per step: with a deadline it stays as dp grows")
-    ranks, per_node = strategy.tp * strategy.pp * strategy.cp, cluster.node.devices
-    most = batch // strategy.micro_batch
-    fits = [dp for dp in range(1, most + 1) if most % dp == 0 and ranks * dp % per_node == 0]
-    sizes = [(ranks * dp // per_node, dp) for dp in fits if dp % strategy.dp_replicas == 0]
-    if not sizes:
-        raise InfeasibleError(
-            f"days: no number of whole nodes of {per_node} devices suits tp x pp x cp = {ranks} and a global batch of "
-            f"{batch}"
-        )
-    return sizes[:MOST_OPTIONS]
