@@ -1,6 +1,8 @@
-"""Refit intervals, the error budget and the accuracy page from the packaged measurements; prints the table.
+"""Intervals, the error budget and the accuracy page, anew from the packaged measurements.
 
-    python benchmarks/corpus/refresh.py [--check]
+    python benchmarks/corpus/refresh.py            predict, write, print the tables; two to four minutes on two cores
+    python benchmarks/corpus/refresh.py --fast     the same, but the worth of effects stays as it stands
+    python benchmarks/corpus/refresh.py --check    write nothing: fit the constants anew and fail where anything differs
 
 Run it after every change that moves predictions, and commit what it writes:
 
@@ -8,64 +10,98 @@ Run it after every change that moves predictions, and commit what it writes:
 - python/tests/fixtures/error_budget.json             errors by group, which test_accuracy.py lets only fall
 - docs/guide/accuracy.md, docs/img/accuracy.png       the same numbers for people
 
-With --check nothing is written.
+Constants are not written: `dts validate --refit` shows them, and `catalog/fitted.yaml` is its `yaml`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ablation
 import page
-from dist_training_sim.intervals.lookup import FILE
-from dist_training_sim.validation import RowResult, validate
-from dist_training_sim.validation.refit import coverage_of, refitted, write_table
-from dist_training_sim.validation.summary import Group, summarise
+from budget import budget_of, fit_coverage, rounded
+from dist_training_sim.catalog.fitted import Fitted
+from dist_training_sim.intervals.errors import FILE, Table, packaged_table
+from dist_training_sim.validation import packaged_corpus, validate
+from dist_training_sim.validation.interval_table import write_tables
+from dist_training_sim.validation.step_fit import check_steps, fit_steps
+from figure import draw
 
-ROOT = Path(__file__).parents[2]
-BUDGET = ROOT / "python" / "tests" / "fixtures" / "error_budget.json"
-GROUPINGS = ((), ("source",), ("accelerator",), ("kind",), ("source", "accelerator"))
+BUDGET = page.ROOT / "python" / "tests" / "fixtures" / "error_budget.json"
+FACTOR_SLACK = 0.02  # a fitted factor may differ from the packaged one by so much
+FIGURE_SLACK = 0.005  # a figure of the budget
 
 
-def main(check: bool) -> None:
-    """Predict all rows, print the coverage with each source left out, and write."""
+def main(arguments: list[str]) -> int:
+    """Predict all rows, leave every source out, and write or compare."""
+    runs = packaged_corpus(["step_time"])[0]
     rows = validate(workers=None).rows
-    tables = refitted(rows)
-    budget = rounded({"groups": budget_of(rows), "coverage": [vars(line) for line in coverage_of(rows, tables)]})
-    print(page.tables_of(budget))
-    for use, table in tables.items():
-        factors = "; ".join(f"{low:g}, {high:g}" for low, high in table.widening)
-        print(f"widening of {use} (50 %, 90 %) by coordinates given up: {factors}")
-    if not check:
-        write_table(tables, FILE)
-        BUDGET.write_text(f"{json.dumps(budget, indent=1)}\n", encoding="utf-8")
-        page.write(budget, rows)
+    budget, tables = budget_of(rows, check_steps(runs))
+    held = json.loads(BUDGET.read_text(encoding="utf-8"))
+    fast = "--fast" in arguments or "--check" in arguments
+    if "--check" not in arguments:
+        write_tables(tables, FILE)
+        rows = [row for row in rows if row.use != "fit"] + list(validate(use="fit", workers=None).rows)
+    budget["coverage"] += fit_coverage(rows)
+    budget["ablation"] = held["ablation"] if fast else rounded([vars(worth) for worth in ablation.worths(rows)])
+    sys.stdout.write(f"{page.tables_of(budget)}\n")
+    if "--check" in arguments:
+        return _report([*_moved_constants(runs), *_moved_figures(budget, held), *_moved_factors(tables)])
+    BUDGET.write_text(f"{json.dumps(budget, indent=1)}\n", encoding="utf-8")
+    page.write(budget)
+    draw([row for row in rows if row.use == "step_time" and row.included], page.FIGURE)
+    return 0
 
 
-def budget_of(rows: Iterable[RowResult]) -> list[dict[str, Any]]:
-    """Figures of all groups of all groupings that have rows."""
-    rows = list(rows)
-    groups = [group for by in GROUPINGS for group in summarise(rows, by) if len(group.key) == len(by) + 1 and group.n]
-    return [figures(group) for group in groups]
+def _report(moved: list[str]) -> int:
+    sys.stdout.write("".join(f"{line}\n" for line in moved) or "constants, budget and intervals are up to date\n")
+    return 1 if moved else 0
 
 
-def figures(group: Group) -> dict[str, Any]:
-    """What the budget holds of a group."""
-    names = ("n", "median_error", "mean_error", "p90_error", "bias")
-    return {**group.key, **{name: getattr(group, name) for name in names}}
+def _moved_constants(runs: Path) -> Iterator[str]:
+    """Fitted factors that a fresh fit does not confirm."""
+    fresh, held = fit_steps(runs).fitted, Fitted.packaged()
+    for group in ("sustained", "host", "step"):
+        now, then = getattr(fresh, group), getattr(held, group)
+        for name in sorted({*now, *then}):
+            a, b = now.get(name, (1.0, 0))[0], then.get(name, (1.0, 0))[0]
+            if abs(a / b - 1) > FACTOR_SLACK:
+                yield f"fitted.yaml {group} {name}: {b:g}, a fresh fit says {a:g} (dts validate --refit)"
+    if abs(fresh.every_device[0] / held.every_device[0] - 1) > FACTOR_SLACK:
+        yield f"fitted.yaml every_device: {held.every_device[0]:g}, a fresh fit says {fresh.every_device[0]:g}"
 
 
-def rounded(value: Any) -> Any:
-    """Floats with four digits after the point."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
+def _moved_figures(now: Any, held: Any, where: str = "budget") -> Iterator[str]:
+    """Numbers of the budget that differ, with their place."""
+    if isinstance(now, dict) and isinstance(held, dict) and now.keys() == held.keys():
+        names = " ".join(str(now[key]) for key in ("use", "source", "accelerator", "kind", "group", "id") if key in now)
+        for key in now:
+            yield from _moved_figures(now[key], held[key], f"{where} {names} {key}")
+    elif isinstance(now, list) and isinstance(held, list) and len(now) == len(held):
+        for one, other in zip(now, held, strict=True):
+            yield from _moved_figures(one, other, where)
+    elif isinstance(now, float) and isinstance(held, (int, float)):
+        if abs(now - held) > FIGURE_SLACK * max(1.0, abs(held)):
+            yield f"{where}: {held}, now {now}"
+    elif now != held:
+        yield f"{where}: differs"
+
+
+def _moved_factors(tables: list[Table]) -> Iterator[str]:
+    packaged = packaged_table()
+    for table in tables:
+        held = packaged.get(table.use)
+        if held is None or any(
+            abs(a - b) > FACTOR_SLACK
+            for badge, pair in table.factors.items()
+            for a, b in zip(pair, held.factors[badge], strict=True)
+        ):
+            yield f"intervals of {table.use}: factors {dict(table.factors)}, held {held and dict(held.factors)}"
 
 
 if __name__ == "__main__":
-    main("--check" in sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,10 @@ from .frameworks.profile import FrameworkProfile
 from .units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from .intervals import Interval, Situation
+    from .hardware import Cluster
+    from .intervals import Comparison, Interval, Situation
+    from .models import Model
+    from .parallel import Strategy
 
 __all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result"]
 
@@ -139,22 +142,45 @@ class Result:
     _core_result: Any = field(repr=False)
     stage_capacity_bytes: tuple[float, ...] = ()
     host_capacity_bytes: float | None = None
-    _situation: Situation | None = field(default=None, repr=False)
+    _described: tuple[Model, Cluster, Strategy] | None = field(default=None, repr=False, compare=False)
 
     @property
     def reserved_factor(self) -> float:
         """Reserved over allocated bytes: the framework's measured factor."""
         return self.profile.reserved_factor
 
-    @property
+    @cached_property
     def interval(self) -> Interval | None:
         """Where the step time lies with 50 and 90 % confidence, from the errors of the nearest measured runs.
 
-        None where no measured runs are near enough to say.
+        Computed when first asked for. None for models of the front door, which no measured run resembles.
         """
         from .intervals import interval_of
 
         return None if self._situation is None else interval_of(self._situation, self.step_time_s)
+
+    def compared_to(self, other: Result) -> Comparison | None:
+        """How sure it is that this step is shorter than another, from pairs of measured runs of one source.
+
+        What two jobs share (device, model, layout) puts both predictions off in the same way, so their ratio is surer
+        than either. None where either has no interval.
+
+        Returns
+        -------
+        Comparison
+            `speedup` (the other's step time over this one's), its `interval`, and `probability_faster`.
+        """
+        from .intervals import compare
+
+        if self._situation is None or other._situation is None:
+            return None
+        return compare(self._situation, self.step_time_s, other._situation, other.step_time_s)
+
+    @cached_property
+    def _situation(self) -> Situation | None:
+        from .intervals import situation_of_step
+
+        return None if self._described is None else situation_of_step(*self._described)
 
     @property
     def framework_facts(self) -> dict[str, Any]:

@@ -13,14 +13,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from dist_training_sim.intervals import lookup
 from dist_training_sim.validation import USES, ValidationReport, packaged_corpus, read_rows, validate
-from dist_training_sim.validation.refit import coverage_of, refitted, write_table
 from dist_training_sim.validation.summary import Group, summarise
 
 BUDGET = json.loads((Path(__file__).parent / "fixtures" / "error_budget.json").read_text(encoding="utf-8"))
 CORPUS_TOOLS = Path(__file__).parents[2] / "benchmarks" / "corpus"
-GROUPINGS = ((), ("source",), ("accelerator",), ("kind",), ("source", "accelerator"))
+GROUPINGS = ((), ("source",), ("accelerator",), ("scale",), ("kind",), ("source", "accelerator"))
 # Budgets are rounded to 1e-4, and libm differs between platforms; one row of a small group may move its p90 by less.
 SLACK = 0.002
 
@@ -69,39 +67,39 @@ def test_coverage_of_known_rows(report: ValidationReport) -> None:
 
 
 def test_intervals_cover_sources_left_out(report: ValidationReport) -> None:
-    """As shipped, 85 to 97 % of the measurements lie in their 90 % intervals, which do not know their source."""
-    for use in ("step_time", "memory", "kernels"):
-        rows = [row for row in report.rows if row.use == use and row.included and row.predicted]
+    """As shipped, on rows whose source the errors behind them do not know."""
+    for use, least, most in (("step_time", 0.85, 0.96), ("memory", 0.85, 0.97), ("kernels", 0.8, 0.95),
+                             ("collectives", 0.85, 0.96), ("fit", 0.9, 1.0)):  # fmt: skip
+        rows = [row for row in report.rows if row.use == use and row.included and row.predicted is not None]
         assert all(row.interval for row in rows)
         inside = [row.interval.covers(float(row.measured or 0)) for row in rows if row.interval]
-        assert 0.85 <= sum(inside) / len(inside) <= 0.97, use
+        assert least <= sum(inside) / len(inside) <= most, use
         half = [row.interval.covers(float(row.measured or 0), 50) for row in rows if row.interval]
-        assert 0.40 <= sum(half) / len(half) <= 0.75, use
+        assert sum(half) / len(half) >= 0.45, use
+        assert use == "fit" or sum(half) / len(half) <= 0.62, use
 
 
-def test_a_refit_covers_too_and_is_deterministic(report: ValidationReport, tmp_path: Path) -> None:
-    tables = refitted(report.rows)
-    totals = [line for line in coverage_of(report.rows, tables) if line.group == "all"]
-    assert {line.use for line in totals} == {"step_time", "memory", "kernels"}
-    assert all(0.85 <= line.in90 <= 0.97 for line in totals), totals
-    for table in tables.values():
-        wide = [pair[1] for pair in table.widening]
-        assert wide == sorted(wide)
-    write_table(tables, tmp_path / "a.gz")
-    write_table(refitted(report.rows), tmp_path / "b.gz")
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+def test_stated_coverage_holds() -> None:
+    """The budget's lines: fit, errors and factors of others only. Groups of few rows may miss it by chance."""
+    lines = {(line["use"], line["group"]): line for line in BUDGET["coverage"]}
+    assert {use for use, _ in lines} == {*USES, "comparison"}
+    for use in ("step_time", "comparison", "memory", "kernels", "collectives"):
+        assert 0.85 <= lines[use, "all"]["in90"] <= 0.95, use
+        assert 0.45 <= lines[use, "all"]["in50"] <= 0.57, use
+    for badge in ("validated", "calibrated", "extrapolated"):
+        assert 0.85 <= lines["step_time", badge]["in90"] <= 0.95, badge
+        assert 0.45 <= lines["step_time", badge]["in50"] <= 0.57, badge
 
 
-def test_refit_round_trips(report: ValidationReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writing and reading a table gives the intervals of the table itself."""
-    tables = refitted(report.rows)
-    write_table(tables, tmp_path / "errors.json.gz")
-    monkeypatch.setattr(lookup, "FILE", tmp_path / "errors.json.gz")
-    lookup.packaged_table.cache_clear()
-    try:
-        assert lookup.packaged_table() == tables
-    finally:
-        lookup.packaged_table.cache_clear()
+def test_stated_chances_of_orders_hold() -> None:
+    for line in BUDGET["rankings"]:
+        assert abs(line["told"] - line["right"]) <= 0.08, line
+
+
+def test_rows_of_other_tools() -> None:
+    assert len(BUDGET["anchors"]) == 24
+    of_table = [row["error"] for row in BUDGET["anchors"] if row["id"].startswith(("m21", "k22"))]
+    assert max(map(abs, of_table)) < 0.1
 
 
 def test_every_use_has_rows(report: ValidationReport) -> None:
@@ -125,5 +123,7 @@ def test_the_page_shows_the_budget(page: ModuleType) -> None:
     text = page.PAGE.read_text(encoding="utf-8")
     generated = text.split(page.BEGIN)[1].split(page.END)[0].strip()
     assert generated == page.tables_of(BUDGET).strip()
+    readme = page.README.read_text(encoding="utf-8")
+    assert readme.split(page.BEGIN)[1].split(page.END)[0].strip() == page.summary_of(BUDGET).strip()
     total = next(entry for entry in BUDGET["groups"] if key_of(entry) == (("use", "step_time"),))
     assert f"| Step time | {total['n']} | {total['median_error'] * 100:.1f} |" in generated

@@ -60,8 +60,12 @@ def interval_text(result: Result) -> str:
         return "no interval: no measured runs are near this job"
     unit, scale = _unit(result.step_time_s)
     pairs = ((near.low50, near.high50), (near.low90, near.high90))
-    ends = [f"{low / scale:.3g} to {high / scale:.3g}" for low, high in pairs]
-    return f"50 % {ends[0]} {unit}, 90 % {ends[1]} {unit} ({near.badge}: {near.rows} runs of {near.sources} sources)"
+    ends = [f"{low / scale:#.3g} to {high / scale:#.3g} {unit}" for low, high in pairs]
+    sources = f"{near.sources} source{'' if near.sources == 1 else 's'}"
+    return (
+        f"Measured steps should lie in {ends[0]} (50 %) and {ends[1]} (90 %); {near.badge}: nearest are {near.rows} "
+        f"runs of {sources} ({near.stratum})."
+    )
 
 
 def spread_table(spread: StepDistribution) -> Group:

@@ -1,11 +1,11 @@
-"""Intervals of predictions."""
+"""Intervals of predictions, and how sure a comparison of two is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Interval"]
+__all__ = ["Comparison", "Interval"]
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,14 @@ class Interval:
     Attributes
     ----------
     low50, high50, low90, high90
-        Ends of the 50 % and the 90 % interval, in the unit of the prediction.
+        Ends of the 50 % and the 90 % interval, in the unit of the prediction. Whether a job fits has no middle: its
+        ends are False and True, and (True, True) says that it fits.
     badge
-        `validated`: other sources measured such jobs; `calibrated`: near ones; `extrapolated`: neither.
+        `validated`: several others measured such jobs; `calibrated`: some measured near ones; `extrapolated`: nobody.
     stratum
-        The measured jobs that it rests on.
+        The nearest measured jobs; farther ones count as well, the less the more sources the near ones have.
     rows, sources
-        How many they are.
+        How many rows the stratum has, and of how many sources.
     """
 
     low50: float
@@ -42,3 +43,30 @@ class Interval:
         """Plain data: the two intervals as pairs."""
         rest = {name: getattr(self, name) for name in ("badge", "stratum", "rows", "sources")}
         return {"p50": [self.low50, self.high50], "p90": [self.low90, self.high90], **rest}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one plan stands to another.
+
+    Attributes
+    ----------
+    speedup
+        Predicted step time of the other over that of the plan: above 1 the plan is the faster one.
+    probability_faster
+        Chance that the plan is faster when both are measured.
+    interval
+        Where the measured speedup should lie.
+    """
+
+    speedup: float
+    probability_faster: float
+    interval: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "speedup": self.speedup,
+            "probability_faster": self.probability_faster,
+            "interval": self.interval.to_dict(),
+        }

@@ -20,19 +20,20 @@ def interval_of_step(step_time_s: float, model: Model, cluster: Cluster, strateg
     strategy
         As given or resolved; degrees that it leaves open do not matter.
     """
-    return interval_of(situation_of_step(step_time_s, model, cluster, strategy), step_time_s)
+    return interval_of(situation_of_step(model, cluster, strategy), step_time_s)
 
 
-def situation_of_step(step_time_s: float, model: Model, cluster: Cluster, strategy: Strategy) -> Situation:
+def situation_of_step(model: Model, cluster: Cluster, strategy: Strategy) -> Situation:
     """Situation of a predicted step time among the measured ones."""
     return step_situation(
-        step_time_s,
         kind=_kind(model),
         generation=cluster.node.device.generation,
         devices=cluster.device_count,
         tp=strategy.tp,
         pp=strategy.pp,
         cp=strategy.cp,
+        device=cluster.node.device.name,
+        model=f"{model.name}, {model.parameters:,} parameters",
     )
 
 

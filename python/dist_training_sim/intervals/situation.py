@@ -1,21 +1,54 @@
 """Where a prediction stands among the measured ones: coordinates, the most telling first.
 
-A stratum is the set of measurements that agree in the first so many coordinates; going one coordinate back widens it.
+A stratum is the set of measurements that agree in the first so many coordinates.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["BADGES", "Situation", "kernel_situation", "memory_situation", "step_situation"]
+__all__ = [
+    "BADGES",
+    "RULES",
+    "Rule",
+    "Situation",
+    "collective_situation",
+    "kernel_situation",
+    "memory_situation",
+    "pair_situation",
+    "scale_of",
+    "step_situation",
+]
 
-SHORT_STEP_S = 0.3
+BADGES = ("validated", "calibrated", "extrapolated")
 _SCALES = (8, 64, 512)
-# What a prediction is called when so many coordinates had to be given up to find measurements.
-BADGES = {
-    "step_time": ("validated", "validated", "calibrated", "extrapolated", "extrapolated", "extrapolated"),
-    "memory": ("validated", "validated", "calibrated", "extrapolated"),
-    "kernels": ("validated", "extrapolated", "extrapolated"),
+_SMALL_BYTES, _LARGE_BYTES = 2**16, 2**24
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a use weighs near and far measurements.
+
+    Attributes
+    ----------
+    prior
+        A stratum of n sources counts n / (n + prior) against the wider one around it.
+    validated, calibrated
+        Sources that the strata of so many coordinates must have for the badge.
+    """
+
+    prior: float
+    validated: tuple[tuple[int, int], ...]
+    calibrated: tuple[tuple[int, int], ...]
+
+
+# Priors: the narrowest intervals whose coverage holds, sources left out (benchmarks/corpus/refresh.py prints both).
+RULES = {
+    "step_time": Rule(12, ((3, 2), (4, 1)), ((2, 1),)),
+    "comparison": Rule(6, ((3, 2),), ((1, 1),)),
+    "memory": Rule(8, ((2, 1),), ((1, 1),)),
+    "kernels": Rule(1, ((2, 1),), ((1, 1),)),
+    "collectives": Rule(6, ((2, 2),), ((1, 1),)),
 }
 
 
@@ -26,37 +59,50 @@ class Situation:
     Attributes
     ----------
     use
-        What is predicted: step_time, memory or kernels.
+        What is predicted: a key of `RULES`.
     coordinates
         Words, the most telling first.
+    device, model
+        What comparisons of two predictions ask for; empty where unknown.
     """
 
     use: str
     coordinates: tuple[str, ...]
-
-    def stratum(self, given_up: int = 0) -> tuple[str, ...]:
-        """Coordinates that remain when the last ones are given up."""
-        return self.coordinates[: len(self.coordinates) - given_up]
+    device: str = field(default="", compare=False)
+    model: str = field(default="", compare=False)
 
 
 def step_situation(
-    step_time_s: float, *, kind: str, generation: str, devices: int, tp: int = 1, pp: int = 1, cp: int = 1
+    *,
+    kind: str,
+    generation: str,
+    devices: int,
+    tp: int = 1,
+    pp: int = 1,
+    cp: int = 1,
+    device: str = "",
+    model: str = "",
 ) -> Situation:
     """Situation of a step time.
 
-    A step of less than 0.3 s stands apart: host and launch costs, which differ most between frameworks, rule it.
-
     Parameters
     ----------
-    step_time_s
-        The prediction.
     kind
         dense, moe, vision or other.
     generation
         Of the device, such as `"hopper"`.
     """
-    length = "short step" if step_time_s < SHORT_STEP_S else "long step"
-    return Situation("step_time", (kind, length, generation, _layout(tp, pp, cp), _scale(devices)))
+    return Situation("step_time", (kind, generation, _layout(tp, pp, cp), scale_of(devices)), device, model)
+
+
+def pair_situation(one: Situation, other: Situation) -> Situation:
+    """Situation of a comparison of two step times: the more two jobs share, the more of their errors cancels."""
+    equal = {
+        "device": one.device == other.device,
+        "model": one.model == other.model,
+        "layout": one.coordinates[2:] == other.coordinates[2:],
+    }
+    return Situation("comparison", tuple(f"{'same' if same else 'another'} {name}" for name, same in equal.items()))
 
 
 def memory_situation(*, kind: str, framework: str, tp: int = 1, pp: int = 1, cp: int = 1) -> Situation:
@@ -69,10 +115,23 @@ def kernel_situation(*, family: str, generation: str) -> Situation:
     return Situation("kernels", (family, generation))
 
 
+def collective_situation(*, fabric: str, across: bool, size_bytes: float) -> Situation:
+    """Situation of one collective's time.
+
+    Parameters
+    ----------
+    across
+        Whether it leaves the scale-up domain.
+    """
+    band = "small" if size_bytes <= _SMALL_BYTES else "medium" if size_bytes <= _LARGE_BYTES else "large"
+    return Situation("collectives", ("across nodes" if across else "inside a node", fabric, f"{band} messages"))
+
+
 def _layout(tp: int, pp: int, cp: int) -> str:
     return "pipeline" if pp > 1 else "tensor or context" if tp > 1 or cp > 1 else "data"
 
 
-def _scale(devices: int) -> str:
+def scale_of(devices: int) -> str:
+    """Number of devices in words, as summaries group it."""
     bound = next((bound for bound in _SCALES if devices <= bound), None)
     return f"up to {bound} devices" if bound else f"over {_SCALES[-1]} devices"

@@ -10,10 +10,7 @@ from ..models import Model
 from ..parallel import Strategy
 from .options import Option, Options
 
-__all__ = ["READ_FORMATS", "WRITE_FORMATS", "TrainingJob"]
-
-WRITE_FORMATS = ("dts", "megatron-lm", "megatron-bridge", "torchtitan", "deepspeed", "nanotron")
-READ_FORMATS = (*WRITE_FORMATS, "accelerate")
+__all__ = ["TrainingJob"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +39,6 @@ class TrainingJob:
         Options given twice with different values; the last one counts, as in the framework.
     notes
         What was understood only roughly, or assumed.
-    settings, runs
-        Of a job file: settings of the verbs (`simulate`, `fit`, `cost`, `export`) by option, names of its runs.
     """
 
     format: str
@@ -59,8 +54,7 @@ class TrainingJob:
     ignored: tuple[Option, ...] = ()
     conflicts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
-    runs: tuple[str, ...] = ()
+    runs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_options(cls, options: Options, **values: Any) -> TrainingJob:

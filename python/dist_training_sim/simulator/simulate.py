@@ -8,7 +8,6 @@ from .. import _core
 from .._convert import to_core
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
-from ..intervals.of_step import situation_of_step
 from ..models.model import Model
 from ..parallel.stragglers import Stragglers
 from ..parallel.strategy import Strategy
@@ -91,7 +90,7 @@ def simulate(
         capacity_bytes=min(core.capacity_bytes),
         profile=job.profile,
         _core_result=core,
-        _situation=situation_of_step(core.step_time_s, job.model, job.cluster, job.strategy),
+        _described=(job.model, job.cluster, job.strategy),
         stage_capacity_bytes=tuple(core.capacity_bytes),
         host_capacity_bytes=job.host_capacity_bytes,
     )

@@ -14,6 +14,7 @@ from typing import Any
 from .. import _core
 from .._convert import to_core
 from ..errors import DtsError
+from ..intervals import Situation, collective_situation, interval_of
 from .collectives_fabric import System, cluster_of_system
 from .corpus import Row
 from .results import RowResult
@@ -65,13 +66,15 @@ def predict_row(row: Row) -> RowResult:
     time_us = row.number("time_us")
     measured = time_us * 1e-6 if time_us and time_us > 0 else None
     reason = _unusable(row, measured)
-    predicted = None
+    predicted = situation = interval = None
     fabric = ""
     if not reason:
         try:
             core, kind, span, fabric = observation_of(row)
-            cost = _core.fabric_collective(core, kind, row.number("size_bytes") or 0.0, span)
-            predicted = cost.time_s + _harness_s(row)
+            size_bytes = row.number("size_bytes") or 0.0
+            predicted = _core.fabric_collective(core, kind, size_bytes, span).time_s + _harness_s(row)
+            situation = _situation(core, span, size_bytes)
+            interval = interval_of(situation, predicted, without=f"{row.text('gpu')} {row.text('system')}")
             reason = _apart(row)
         except DtsError as problem:
             reason = str(problem)
@@ -86,7 +89,17 @@ def predict_row(row: Row) -> RowResult:
         "grade": "",
         "profile": fabric,
     }
-    return RowResult(row.id, "collectives", predicted, measured, error, not reason, reason, labels, {})
+    return RowResult(
+        *(row.id, "collectives", predicted, measured, error, not reason, reason, labels, {}),
+        interval=interval,
+        situation=situation,
+    )
+
+
+def _situation(core: Any, span: _core.GroupSpan, size_bytes: float) -> Situation:
+    across = span.domains > 1
+    fabric = core.scale_out.name if across else core.node.scale_up.name
+    return collective_situation(fabric=fabric, across=across, size_bytes=size_bytes)
 
 
 def _unusable(row: Row, measured: float | None) -> str:

@@ -21,7 +21,7 @@ from .collectives import observation_of, predict_collectives
 from .corpus import Row, read_rows
 from .summary import percentile
 
-__all__ = ["ClassErrors", "class_errors", "main"]
+__all__ = ["ClassErrors", "class_errors", "left_out_errors", "main"]
 
 _RINGS = ("all_reduce", "all_gather", "reduce_scatter")
 _ACROSS = ("hop_s", "low_latency_Bps", "ll128_startup_s", "ll128_Bps", "level_startup_s", "ramp", "ring_efficiency")
@@ -45,6 +45,7 @@ class ClassErrors:
 
 @dataclass(frozen=True)
 class _Used:
+    id: str
     system: str
     series: tuple[str, str, int]
     level: str
@@ -61,7 +62,8 @@ def _used(rows: Iterable[Row]) -> list[_Used]:
         time_s = (row.number("time_us") or 0.0) * 1e-6
         observation = Observation(core, kind, span, row.number("size_bytes") or 0.0, time_s)
         name = row.text("system") if level == "scale_out" else f"{row.text('gpu')} {row.text('system')}"
-        found.append(_Used(name, (name, row.text("collective"), row.count("gpus") or 0), level, profile, observation))
+        series = (name, row.text("collective"), row.count("gpus") or 0)
+        found.append(_Used(row.id, name, series, level, profile, observation))
     return found
 
 
@@ -73,6 +75,27 @@ def class_errors(rows: Sequence[Row]) -> list[ClassErrors]:
     rows
         A corpus of collectives; rows that are flagged, cannot be predicted or have another collective are left out.
     """
+    return [
+        ClassErrors(
+            f"{level} {profile}",
+            len({member.system for member in members}),
+            tuple(abs(p / m.row.time_s - 1) for m, p in zip(members, _predicted_s(members), strict=True)),
+            tuple(abs(error) for _, error in _left_out(level, profile, members)),
+        )
+        for (level, profile), members in _classes(rows)
+    ]
+
+
+def left_out_errors(rows: Sequence[Row]) -> dict[str, float]:
+    """Errors (predicted / measured - 1) by id of the rows of `class_errors`, their systems left out of the fit."""
+    return {
+        name: error
+        for (level, profile), members in _classes(rows)
+        for name, error in _left_out(level, profile, members)
+    }
+
+
+def _classes(rows: Sequence[Row]) -> list[tuple[tuple[str, str], list[_Used]]]:
     results = predict_collectives([row.data for row in rows])
     plain = [
         row
@@ -82,30 +105,24 @@ def class_errors(rows: Sequence[Row]) -> list[ClassErrors]:
     classes: dict[tuple[str, str], list[_Used]] = {}
     for used in _used(plain):
         classes.setdefault((used.level, used.profile), []).append(used)
-    return [
-        _class(level, profile, members)
-        for (level, profile), members in sorted(classes.items())
-        if len({member.system for member in members}) > 1
-    ]
+    return [(key, members) for key, members in sorted(classes.items()) if len({m.system for m in members}) > 1]
 
 
-def _class(level: str, profile: str, members: Sequence[_Used]) -> ClassErrors:
-    in_sample = _errors([member.row for member in members])
-    left_out: list[float] = []
-    systems = sorted({member.system for member in members})
+def _left_out(level: str, profile: str, members: Sequence[_Used]) -> list[tuple[str, float]]:
+    left_out: list[tuple[str, float]] = []
     start = _start(level, profile)
-    for system in systems:
+    for system in sorted({member.system for member in members}):
         _reset(level, profile, members)
         others = [member for member in members if member.system != system]
         constants, _ = fit_constants(_balanced(others), level, start)
-        rows = [member.row for member in members if member.system == system]
-        for row in rows:
-            owner = row.cluster.scale_out if level == "scale_out" else row.cluster.node.scale_up
+        mine = [member for member in members if member.system == system]
+        for member in mine:
+            owner = member.row.cluster.scale_out if level == "scale_out" else member.row.cluster.node.scale_up
             for name, value in constants.items():
                 setattr(owner, name, value)
-        left_out += _errors(rows)
+        left_out += [(m.id, p / m.row.time_s - 1) for m, p in zip(mine, _predicted_s(mine), strict=True)]
     _reset(level, profile, members)
-    return ClassErrors(f"{level} {profile}", len(systems), tuple(in_sample), tuple(left_out))
+    return left_out
 
 
 def _start(level: str, profile: str) -> dict[str, float]:
@@ -138,8 +155,8 @@ def _balanced(members: Sequence[_Used]) -> list[Observation]:
     ]
 
 
-def _errors(rows: Sequence[Observation]) -> list[float]:
-    return [abs(p / row.time_s - 1) for p, row in zip(predicted_s(rows), rows, strict=True)]
+def _predicted_s(members: Sequence[_Used]) -> list[float]:
+    return list(predicted_s([member.row for member in members]))
 
 
 def _figures(errors: Sequence[float]) -> str:

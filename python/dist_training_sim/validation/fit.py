@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import DtsError
+from ..intervals import interval_of_fit, memory_situation
+from ..result import MemoryUse
 from ..simulator import simulate
 from .corpus import Row
 from .results import RowResult, skipped
@@ -19,6 +21,10 @@ from .row_job import job_of
 __all__ = ["predict_fit"]
 
 _VOCABULARY = 131_072
+# The same sweep's peaks of memory stand in the corpus under another title.
+_MEMORY_SOURCE = {
+    "nanotron scaling sweep": "nanotron scaling sweep behind the Ultra-Scale Playbook bench_final2_mod_add"
+}
 # name: layers, hidden, heads, MLP width, tied embeddings (configurations of the Ultra-Scale Playbook's sweep)
 _SHAPES = {
     "1.34G": (16, 2048, 32, 8192, True),
@@ -41,7 +47,19 @@ def predict_fit(row: Row, labels: Mapping[str, str]) -> RowResult:
         )
     except DtsError as problem:
         return skipped(row.id, "fit", measured, str(problem), labels)
-    return RowResult(row.id, "fit", result.fits, measured, float(result.fits != measured), True, "", labels)
+    axes = {axis: getattr(job.strategy, axis) for axis in ("tp", "pp", "cp")}
+    situation = memory_situation(kind=labels["kind"] or "dense", framework=job.profile.name, **axes)
+    need, limit = _need(result.fullest_stage)
+    apart = _MEMORY_SOURCE.get(labels["source"], labels["source"])
+    return RowResult(
+        *(row.id, "fit", result.fits, measured, float(result.fits != measured), True, "", labels),
+        interval=interval_of_fit(situation, need, limit, without=apart),
+    )
+
+
+def _need(use: MemoryUse) -> tuple[float, float]:
+    """Bytes that a job of this framework needs to live, and what the device has for it."""
+    return use.allocated_bytes * use.failure_factor, use.capacity_bytes - use.context_bytes
 
 
 def _run(row: Row) -> dict[str, Any]:

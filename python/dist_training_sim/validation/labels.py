@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..intervals.situation import scale_of
 from .corpus import Row
 from .kernel_prices import family_of
 from .kernels import device_label
@@ -9,12 +10,13 @@ from .row_framework import framework_of
 
 __all__ = ["FIELDS", "labels_of"]
 
-FIELDS = ("id", "source", "accelerator", "framework", "kind", "model", "grade", "profile", "use")
+FIELDS = ("id", "source", "accelerator", "framework", "kind", "model", "grade", "profile", "scale", "use")
 
 
 def labels_of(row: Row) -> dict[str, str]:
     """Values of `FIELDS` but for `use`, which differs between the results of one row."""
     kernel = row.text("kernel")
+    devices = row.count("hardware.gpus") or row.count("gpus")
     return {
         "id": row.id,
         "source": row.source,
@@ -26,4 +28,5 @@ def labels_of(row: Row) -> dict[str, str]:
         "model": row.text("model.name") or kernel or row.text("system"),
         "grade": row.grade,
         "profile": framework_of(row) if row.section("model") else "",
+        "scale": scale_of(devices) if devices else "",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import DtsError
-from ..intervals import Situation, interval_of, memory_situation, step_situation
+from ..intervals import Situation, interval_of, memory_situation, situation_of_step
 from ..result import Result
 from ..simulator import simulate
 from .corpus import Row
@@ -59,7 +59,7 @@ def _compared(row: Row, use: str, job: Job, result: Result, measured: float, lab
     else:
         predicted, breakdown = result.step_time_s, result.breakdown
         apart = apart or _apart_by_framework(job)
-    situation = _situation(row, use, job, predicted)
+    situation = _situation(row, use, job)
     return RowResult(
         *(row.id, use, predicted, measured, predicted / measured - 1, not apart, apart, labels, breakdown),
         interval=interval_of(situation, predicted, without=labels["source"]),
@@ -76,13 +76,11 @@ def _apart_by_framework(job: Job) -> str:
     return ""
 
 
-def _situation(row: Row, use: str, job: Job, predicted: float) -> Situation:
+def _situation(row: Row, use: str, job: Job) -> Situation:
+    if use == "step_time":
+        return situation_of_step(job.model, job.cluster, job.strategy)
     axes = {axis: getattr(job.strategy, axis) for axis in ("tp", "pp", "cp")}
-    kind = row.text("model.kind")
-    if use == "memory":
-        return memory_situation(kind=kind, framework=job.profile.name, **axes)
-    devices, generation = job.cluster.device_count, job.cluster.node.device.generation
-    return step_situation(predicted, kind=kind, generation=generation, devices=devices, **axes)
+    return memory_situation(kind=row.text("model.kind"), framework=job.profile.name, **axes)
 
 
 def reported_memory(result: Result, kind: str) -> float:

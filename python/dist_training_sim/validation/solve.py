@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Problem", "Rows", "solve", "solve_linear"]
+__all__ = ["Array", "Problem", "Rows", "slopes_at", "solve", "solve_linear"]
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -46,7 +46,8 @@ def _robust(residuals: Array, weights: Array) -> Array:
     return result
 
 
-def _jacobian(problem: Problem, x: Array, at: Array) -> Array:
+def slopes_at(problem: Problem, x: Array, at: Array) -> Array:
+    """Slopes of the residuals `at` the parameters `x` (rows x parameters), by finite differences."""
     slopes = np.zeros((len(at), len(x)))
     for i in range(len(x)):
         rows = np.flatnonzero(problem.touches[i])
@@ -74,10 +75,10 @@ def solve(problem: Problem, iterations: int = 4) -> tuple[Array, Array, Array]:
     everything = np.arange(len(problem.weights))
     x = problem.centre.copy()
     at = problem.residuals(x, everything)
-    slopes = _jacobian(problem, x, at)
+    slopes = slopes_at(problem, x, at)
     for _ in range(iterations):
         target = solve_linear(problem, x, at, slopes, everything)
         x = x + np.clip(target - x, -_LONGEST, _LONGEST)
         at = problem.residuals(x, everything)
-        slopes = _jacobian(problem, x, at)
+        slopes = slopes_at(problem, x, at)
     return x, at, slopes

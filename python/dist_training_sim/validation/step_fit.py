@@ -9,21 +9,20 @@ step cost.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..catalog.fitted import Fitted
 from ..errors import DtsError
-from ..hardware import DTypeRate
-from ..simulator import simulate
 from .corpus import Row, read_rows
 from .row_job import Job, job_of
-from .solve import Array, Problem, Rows, solve, solve_linear
+from .solve import Array, Problem, Rows, slopes_at, solve, solve_linear
+from .step_job import StepJob
 
-__all__ = ["LEAST_ROWS", "SourceErrors", "StepFit", "errors_by_source", "fit_steps"]
+__all__ = ["LEAST_ROWS", "SourceErrors", "StepFit", "check_steps", "errors_by_source", "fit_steps"]
 
 LEAST_ROWS = 10
 """Rows that a device or a profile needs for a constant of its own."""
@@ -43,7 +42,7 @@ class _Knob:
 
 @dataclass(frozen=True)
 class StepFit:
-    """Outcome of `fit_steps`.
+    """Outcome of `fit_steps`; residuals are log(predicted / measured).
 
     Attributes
     ----------
@@ -51,8 +50,10 @@ class StepFit:
         The constants, for catalog/fitted.yaml.
     rows
         Row ids; `sources` names the source of each.
-    in_sample, left_out
-        log(predicted / measured) of each row with all rows, and with constants fitted without the row's source.
+    in_sample
+        Residual of each row with all rows.
+    left_out, far
+        With constants fitted without the row's source; without all devices of its generation.
     """
 
     fitted: Fitted
@@ -60,6 +61,18 @@ class StepFit:
     sources: tuple[str, ...]
     in_sample: Array
     left_out: Array
+    far: Array
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Measured runs, and the problem of fitting constants to them."""
+
+    sources: tuple[str, ...]
+    names: tuple[str, ...]
+    generations: tuple[str, ...]
+    knobs: Sequence[_Knob]
+    problem: Problem
 
 
 def fit_steps(corpus: str | Path, progress: Callable[[str], None] = lambda _: None) -> StepFit:
@@ -72,27 +85,51 @@ def fit_steps(corpus: str | Path, progress: Callable[[str], None] = lambda _: No
     progress
         Called with a line of text now and then.
     """
+    runs = _runs(corpus)
+    progress(f"{len(runs.names)} rows, {len(runs.knobs)} constants")
+    return _outcome(runs, *solve(runs.problem), progress)
+
+
+def check_steps(corpus: str | Path, progress: Callable[[str], None] = lambda _: None) -> StepFit:
+    """As `fit_steps`, around the constants that the package holds: nothing is fitted but what is left out."""
+    runs, present = _runs(corpus), Fitted.packaged()
+    x = np.array([math.log(_present(knob, present)) for knob in runs.knobs])
+    at = runs.problem.residuals(x, np.arange(len(runs.names)))
+    return _outcome(runs, x, at, slopes_at(runs.problem, x, at), progress)
+
+
+def _runs(corpus: str | Path) -> _Runs:
     rows, jobs, measured = _jobs(corpus)
-    knobs = _knobs(jobs)
-    present = Fitted.packaged()
+    knobs, priced = _knobs(jobs), [StepJob(job) for job in jobs]
 
     def residuals(x: Array, which: Rows) -> Array:
-        return np.array([_residual(jobs[i], measured[i], knobs, x, present) for i in which])
+        times = [priced[i].step_time_s(**_factors(jobs[i], knobs, x)) / measured[i] for i in which]
+        return np.log(times)
 
+    sources = tuple(row.source for row in rows)
     problem = Problem(
         residuals=residuals,
         touches=np.array([[knob.touches(job) for job in jobs] for knob in knobs]),
-        weights=_weights([row.source for row in rows]),
+        weights=_weights(sources),
         centre=np.zeros(len(knobs)),
         spread=np.array([knob.spread for knob in knobs]),
     )
-    progress(f"{len(rows)} rows, {len(knobs)} constants")
-    x, at, slopes = solve(problem)
-    left_out = _leave_one_source_out(problem, x, at, slopes, [row.source for row in rows], residuals, progress)
-    counts = problem.touches.sum(axis=1)
-    return StepFit(
-        _as_fitted(knobs, x, counts), tuple(row.id for row in rows), tuple(row.source for row in rows), at, left_out
-    )
+    generations = tuple(job.cluster.node.device.generation for job in jobs)
+    return _Runs(sources, tuple(row.id for row in rows), generations, knobs, problem)
+
+
+def _outcome(runs: _Runs, x: Array, at: Array, slopes: Array, progress: Callable[[str], None]) -> StepFit:
+    left_out = _leave_out(runs.problem, x, at, slopes, runs.sources, progress)
+    far = _leave_out(runs.problem, x, at, slopes, runs.generations, progress)
+    counts = runs.problem.touches.sum(axis=1)
+    return StepFit(_as_fitted(runs.knobs, x, counts), runs.names, runs.sources, at, left_out, far)
+
+
+def _present(knob: _Knob, present: Fitted) -> float:
+    if knob.name == _ALL:
+        return present.every_device[0]
+    group: Mapping[str, tuple[float, int]] = getattr(present, knob.group)
+    return group.get(knob.name, (1.0, 0))[0]
 
 
 def _jobs(corpus: str | Path) -> tuple[list[Row], list[Job], list[float]]:
@@ -103,7 +140,7 @@ def _jobs(corpus: str | Path) -> tuple[list[Row], list[Job], list[float]]:
             continue
         try:
             job = job_of(row)
-            _step_time_s(job)
+            StepJob(job).step_time_s()
         except DtsError:
             continue
         rows.append(row)
@@ -131,51 +168,24 @@ def _weights(sources: Sequence[str]) -> Array:
     return np.array([sources.count(source) ** -0.3 for source in sources])
 
 
-def _residual(job: Job, measured: float, knobs: Sequence[_Knob], x: Array, present: Fitted) -> float:
+def _factors(job: Job, knobs: Sequence[_Knob], x: Array) -> dict[str, float]:
     factors = {"sustained": 1.0, "host": 1.0, "step": 1.0}
     for knob, value in zip(knobs, x, strict=True):
         if knob.touches(job):
             factors[knob.group] *= math.exp(value)
-    device, profile = job.cluster.node.device, job.profile
-    factors["sustained"] /= present.sustained_of(device.name, device.systolic)
-    factors["host"] /= present.host_of(profile.name)
-    factors["step"] /= present.step_of(profile.name)
-    changed = profile.replace(
-        host_forward_s_per_op=profile.host_forward_s_per_op * factors["host"],
-        host_backward_s_per_op=profile.host_backward_s_per_op * factors["host"],
-        step_cost_s=profile.step_cost_s * factors["step"],
-    )
-    rates = {dtype: _slower(rate, factors["sustained"]) for dtype, rate in device.rates.items()}
-    cluster = job.cluster.replace(node=job.cluster.node.replace(device=device.replace(rates=rates)))
-    return math.log(_step_time_s(replace(job, cluster=cluster, profile=changed)) / measured)
+    return factors
 
 
-def _step_time_s(job: Job) -> float:
-    return simulate(
-        job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile, keep_events=False
-    ).step_time_s
-
-
-def _slower(rate: DTypeRate, factor: float) -> DTypeRate:
-    share = rate.sustained_share if rate.sustained_share is not None else 0.85
-    return DTypeRate(rate.peak_flops, rate.burst_share, min(1.0, share * factor))
-
-
-def _leave_one_source_out(
-    problem: Problem,
-    x: Array,
-    at: Array,
-    slopes: Array,
-    sources: Sequence[str],
-    residuals: Callable[[Array, Rows], Array],
-    progress: Callable[[str], None],
+def _leave_out(
+    problem: Problem, x: Array, at: Array, slopes: Array, groups: Sequence[str], progress: Callable[[str], None]
 ) -> Array:
+    """Residuals of each row with constants fitted without its group: the fit is linear around `x`, they are exact."""
     left_out = at.copy()
-    for source in sorted(set(sources)):
-        mine = np.array([name == source for name in sources])
+    for group in sorted(set(groups)):
+        mine = np.array([name == group for name in groups])
         others = solve_linear(problem, x, at, slopes, np.flatnonzero(~mine))
-        left_out[mine] = residuals(others, np.flatnonzero(mine))
-        progress(f"without {source}: median |error| {np.median(np.abs(np.expm1(left_out[mine]))):.1%}")
+        left_out[mine] = problem.residuals(others, np.flatnonzero(mine))
+        progress(f"without {group}: median |error| {np.median(np.abs(np.expm1(left_out[mine]))):.1%}")
     return left_out
 
 
