@@ -38,7 +38,16 @@ def pipeline_schedules() -> None:
         visualizer.save_figure(figure, IMAGES / f"schedule_{file}.png")
 
 
+def pipeline_diagram() -> None:
+    """The same job as `pipeline_timeline`, pass by pass."""
+    strategy = dts.Strategy(tp=8, pp=4, vpp=2, micro_batch=1, global_batch=16, zero=1)
+    result = dts.simulate("llama-3.1-70b", "8xdgx-h100", strategy, seq_len=8192)
+    visualizer = Visualizer()
+    visualizer.save_figure(visualizer.plot_pipeline(result), IMAGES / "pipeline_diagram.png")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     pipeline_timeline()
     pipeline_schedules()
+    pipeline_diagram()

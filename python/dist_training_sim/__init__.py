@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from .validation.results import ValidationReport
     from .validation.runner import validate
     from .verbs.calibrate import Calibration, calibrate_nccl
+    from .verbs.check import CheckReport, check
     from .verbs.collective import CollectiveEstimate, collective
+    from .verbs.cost import cost
+    from .verbs.cost_report import CostReport
     from .verbs.fit import FitReport, fit
     from .verbs.hardware import hardware
     from .verbs.memory_timeline import StageMemory, memory_timeline
@@ -64,8 +67,8 @@ _HOMES = {
     ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
     "verbs": (
-        *("Calibration", "CollectiveEstimate", "FitReport", "StageMemory", "calibrate_nccl", "collective", "fit"),
-        "memory_timeline",
+        *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "StageMemory"),
+        *("calibrate_nccl", "check", "collective", "cost", "fit", "memory_timeline"),
     ),
     "validation": ("ValidationReport", "validate"),
 }
@@ -76,12 +79,14 @@ __all__ = [
     "Algorithm",
     "Block",
     "Calibration",
+    "CheckReport",
     "Cluster",
     "CollectiveEstimate",
     "CollectiveResult",
     "CommunicationModel",
     "ComputeModel",
     "ConfigError",
+    "CostReport",
     "CustomLink",
     "Device",
     "DeviceType",
@@ -125,7 +130,9 @@ __all__ = [
     "WrittenJob",
     "__version__",
     "calibrate_nccl",
+    "check",
     "collective",
+    "cost",
     "evaluate",
     "fit",
     "hardware",

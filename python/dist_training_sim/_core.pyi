@@ -525,6 +525,8 @@ class FrameworkProfile(metaclass=_CoreType):
     cast_parameters: bool
     moe_dispatcher: Dispatcher
     permute_passes: float
+    expert_bias_forward_bytes: float
+    expert_bias_backward_bytes: float
     moe_router_fp32: bool
     grad_reduce_bytes: float
     main_grad_bytes: float

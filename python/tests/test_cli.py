@@ -16,7 +16,19 @@ from typing import Any
 import dist_training_sim as dts
 import pytest
 from dist_training_sim.catalog import models as model_catalog
-from dist_training_sim.cli import collective, hardware, main, models, outcome, simulate
+from dist_training_sim.cli import (
+    check,
+    collective,
+    cost,
+    export,
+    fit,
+    hardware,
+    main,
+    models,
+    outcome,
+    schema,
+    simulate,
+)
 from dist_training_sim.cli.app import app
 from dist_training_sim.result import strategy_dict
 from hypothesis import given, settings
@@ -409,8 +421,12 @@ def examples(text: str) -> list[str]:
     return [line.strip().removeprefix("dts ") for line in joined.splitlines() if line.strip().startswith("dts ")]
 
 
-HELP_EXAMPLES = [line for module in (simulate, models, hardware, collective) for line in examples(module.EXAMPLES)]
-GUIDE_EXAMPLES = examples((ROOT / "docs" / "guide" / "cli.md").read_text(encoding="utf-8"))
+MODULES = (simulate, fit, cost, check, export, schema, models, hardware, collective)
+HELP_EXAMPLES = [line for module in MODULES for line in examples(module.EXAMPLES)]
+GUIDES = ("cli.md", "jobs.md", "cost.md")
+GUIDE_EXAMPLES = [
+    line for page in GUIDES for line in examples((ROOT / "docs" / "guide" / page).read_text(encoding="utf-8"))
+]
 
 
 @pytest.mark.parametrize("line", sorted({*HELP_EXAMPLES, *GUIDE_EXAMPLES}))
@@ -418,10 +434,12 @@ def test_examples_run(dts_cli: Run, line: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     shutil.copy(CONFIG, tmp_path)
     shutil.copytree(CONFIG.parents[1], tmp_path / "examples" / "configs")
+    shutil.copytree(ROOT / "examples" / "jobs", tmp_path, dirs_exist_ok=True)
     (tmp_path / "my-cluster.yaml").write_text("cluster: {node: dgx-a100-80gb, nodes: 8}\n", encoding="utf-8")
     code, out, err = dts_cli(line.split("#")[0])
     assert code in (0, 3), err
-    assert out
+    assert out or "--out" in line or "--file" in line
+    assert max(map(len, out.splitlines()), default=0) <= 100 or "--json" in line or "export" in line
 
 
 WIDE = [

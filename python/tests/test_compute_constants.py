@@ -62,6 +62,12 @@ def test_attention_kernels_can_be_exchanged() -> None:
     h100 = Device.from_catalog("h100-sxm5-80gb")
     assert h100.attention_forward.rate_d128 == 0.597
     assert h100.with_attention_kernel("fa3").attention_forward.rate_d128 == 0.690
+    triton, narrow = (h100.with_attention_kernel(kernel) for kernel in ("triton", "cudnn_fp8"))
+    assert triton.attention_forward.rate_d128 < h100.with_attention_kernel("fa2").attention_forward.rate_d128
+    for way, ratio in (("attention_forward", 1.5), ("attention_backward", 1.25)):
+        for rate in ("rate_d64", "rate_d128", "rate_d256"):
+            known = getattr(getattr(h100, way), rate)
+            assert getattr(getattr(narrow, way), rate) == pytest.approx(ratio * known, rel=2e-3)
     with pytest.raises(MissingDataError, match="hopper"):
         Device.from_catalog("b200-sxm-180gb").with_attention_kernel("fa3")
     with pytest.raises(MissingDataError, match="cudnn"):

@@ -57,6 +57,7 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.2-1b", "2xdgx-h100", dts.Strategy(zero=1, global_batch=32, overlap_grad_reduce=False)),
     ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(zero=3, reshard_after_forward=False, micro_batch=2, global_batch=16)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(zero=2, global_batch=16, offload_optimizer=True)),
+    ("gpt-oss-20b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, global_batch=16)),
 )
 
 

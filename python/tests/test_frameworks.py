@@ -23,7 +23,7 @@ def _llama(layers: int = 4, kv_heads: int = 4, vocabulary: int = 1024) -> Model:
 
 def _routed() -> Model:
     attention = transformer.Attention(8, 4, 32)
-    block = transformer.pre_norm_block("moe", 256, attention, transformer.Experts(8, 2, 256))
+    block = transformer.pre_norm_block("moe", 256, attention, transformer.Experts(8, 2, 256, bias=True))
     return transformer.language_model("routed", [block] * 4, 256, 1024)
 
 

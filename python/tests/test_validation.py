@@ -187,6 +187,7 @@ def test_no_row_raises_anything_but_our_errors(changes: dict[str, Any], key: str
         ),
         ("megatron-bridge", "NeMo container 26.08", {"precision_family": "fp8"}, "megatron-bridge"),
         ("gpt-neox", "", {}, "gpt-neox"),
+        ("megatron-lm", "MLPerf Training v5.1; NeMo 2.1.0, Megatron-LM", {}, "nemo-25"),
         ("something new", "", {}, "megatron-core"),
     ],
 )
@@ -199,6 +200,18 @@ def test_features_change_facts() -> None:
     assert captured.host_forward_s_per_op == captured.host_backward_s_per_op == 0
     assert captured.grad_reduce_bytes == 2
     assert profile_of(row(framework="nemo")).host_forward_s_per_op > 0
+    narrow = profile_of(row(framework="nemo", features=["fp8_attention", "fp8_param_gather"]))
+    assert (narrow.attention_kernel, narrow.cast_parameters) == ("cudnn_fp8", True)
+
+
+def test_stated_scaling_of_eight_bits() -> None:
+    def recipe(precision: str, framework: str = "nemo") -> str:
+        found = row(framework=framework, precision_family="fp8", precision=precision)
+        return str(job_of(found).strategy.fp8_recipe.value)
+
+    assert recipe("fp8 (tensorwise scaling)") == "tensorwise"
+    assert recipe("fp8 (hybrid, delayed scaling)", "megatron-bridge") == "delayed"
+    assert (recipe("fp8"), recipe("fp8", "megatron-bridge")) == ("delayed", "tensorwise")  # the framework's
 
 
 # ---- cluster ---------------------------------------------------------------------------------------------------------

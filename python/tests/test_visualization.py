@@ -18,9 +18,17 @@ from dist_training_sim.visualization import Visualizer
 from dist_training_sim.visualization.events import read_events
 from dist_training_sim.visualization.heatmap import in_blocks
 from dist_training_sim.visualization.selection import select_devices
-from dist_training_sim.visualization.style import KINDS, MEMORY, THEMES, colour_of_kind, colour_of_part, memory_colours
+from dist_training_sim.visualization.style import (
+    KINDS,
+    MEMORY,
+    THEMES,
+    colour_of_kind,
+    colour_of_part,
+    ink_on,
+    memory_colours,
+)
 from dist_training_sim.visualization.ticks import byte_ticks, device_ticks, seconds_text, time_unit
-from dist_training_sim.visualization.timeline import busy_share, ink_on
+from dist_training_sim.visualization.timeline import busy_share
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
@@ -301,9 +309,9 @@ def test_many_devices_become_a_heat_map_of_the_same_bytes() -> None:
 def test_layout_can_be_forced_and_is_checked() -> None:
     assert Visualizer().plot_communication_graph(ring(4), layout="matrix").axes[0].images
     assert len(arrows(Visualizer().plot_communication_graph(ring(40), layout="graph"))) == 40
-    with pytest.raises(ConfigError, match="layout: got 'tree', expected one of auto, graph, matrix"):
+    with pytest.raises(ConfigError, match="layout: got 'tree', expected one of auto, graph, circle, grid"):
         Visualizer().plot_communication_graph(ring(4), layout="tree")
-    with pytest.raises(ConfigError, match="at most 128; use 'matrix'"):
+    with pytest.raises(ConfigError, match="at most 128 devices, not 129; use 'matrix'"):
         Visualizer().plot_communication_graph(ring(129), layout="graph")
 
 
@@ -518,7 +526,7 @@ def test_save_refuses_unknown_suffixes_folders_and_objects(tmp_path: Path) -> No
         vis.save_figure(figure, tmp_path / "a.jpg")
     with pytest.raises(ConfigError, match="existing folder; create"):
         vis.save_figure(figure, tmp_path / "none" / "a.png")
-    with pytest.raises(ConfigError, match="fig: got str, expected a matplotlib Figure"):
+    with pytest.raises(ConfigError, match="fig: got str, expected a figure of Visualizer"):
         vis.save_figure("figure", tmp_path / "a.png")  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
@@ -528,8 +536,8 @@ def test_a_failed_save_leaves_the_old_file_and_no_draft(tmp_path: Path, monkeypa
     figure = vis.plot_scaling_efficiency([1, 2], [10, 19])
     (tmp_path / "a.png").write_bytes(b"old")
 
-    def fail(self: Figure, target: Path, **_: object) -> None:
-        target.write_bytes(b"half")
+    def fail(self: Figure, target: object, **_: object) -> None:
+        target.write(b"half")  # type: ignore[attr-defined]
         raise OSError("disk full")
 
     monkeypatch.setattr(Figure, "savefig", fail)

@@ -14,6 +14,8 @@ void check_profile(const FrameworkProfile& p) {
   field("cross_entropy_bytes", p.cross_entropy_bytes);
   field("logits_peak_bytes", p.logits_peak_bytes);
   field("permute_passes", p.permute_passes);
+  field("expert_bias_forward_bytes", p.expert_bias_forward_bytes);
+  field("expert_bias_backward_bytes", p.expert_bias_backward_bytes);
   field("grad_reduce_bytes", p.grad_reduce_bytes);
   check.require(p.main_grad_bytes == 2 || p.main_grad_bytes == 4, "framework " + p.name + ".main_grad_bytes",
                 number_text(p.main_grad_bytes), "2 (16-bit gradients) or 4 (an fp32 buffer)");

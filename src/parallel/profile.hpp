@@ -55,12 +55,14 @@ struct FrameworkProfile {
   bool cached_casts = true;          // inputs are kept cast for backward and, below ZeRO-3, weights cast once a step;
                                      // false: both at each use
   bool fused_casts = false;          // norms and activations write the narrow copy themselves, where the scale is known
-                                     // before all of a tensor is (not Tensorwise, Blockwise and 4-bit)
+                                     // before all of a tensor is; of Tensorwise the maximum (not Blockwise and 4-bit)
   bool cast_before_gather = false;   // what sequence parallelism gathers for a matmul travels in its narrow type
   bool cast_parameters = false;      // ZeRO gathers matmul weights in the narrow type, cast by their owner
 
   Dispatcher moe_dispatcher = Dispatcher::AllToAll;  // where the strategy names none
   double permute_passes = 1;           // bytes moved to order rows by expert over those of one pass each way
+  // Bytes per output element of an expert matmul with a bias, moved by what then runs apart: the sum, the gate, probabilities.
+  double expert_bias_forward_bytes = 0, expert_bias_backward_bytes = 0;
   bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
   bool interference = false;  // compute slows beside collectives that hold multiprocessors (engine/interference.hpp)

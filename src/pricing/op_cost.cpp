@@ -61,6 +61,9 @@ QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) 
 double OpTimer::quantise_s(double elements, int directions, bool fresh) const {
   if (!narrow(precision)) return 0;
   const bool known_scale = recipe == QuantiseRecipe::Fp8Delayed || recipe == QuantiseRecipe::Mxfp8;
+  if (fresh && profile.fused_casts && recipe == QuantiseRecipe::Fp8Tensor) {  // its maximum comes with the producer
+    return quantise_time_s(device, QuantiseRecipe::Fp8Delayed, elements, directions);
+  }
   if (!fresh || !profile.fused_casts || !known_scale) return quantise_time_s(device, recipe, elements, directions);
   const int copies = std::min(directions, stored_directions(recipe));
   return elements * copies * operand_bytes(precision) / (device.memory.stream_efficiency * device.hbm_Bps);
@@ -84,6 +87,12 @@ double OpTimer::recast_s(const LocalOp& op) const {
   return op.op->trainable ? quantise_s(op.rows * op.in * op.cast_share, 1) : 0;  // for the weight gradient
 }
 
+// What biases of experts add: passes over the products' results.
+double OpTimer::expert_bias_s(const LocalOp& op, double bytes) const {
+  const bool biased = op.op->kind == OpKind::GroupedMatmul && op.op->bias && bytes > 0;
+  return biased ? stream_time_s(device, bytes * op.busy_rows() * op.out * sizes.activation_bytes / 2) : 0;
+}
+
 // Stated bytes are those of fused kernels on 2-byte activations.
 double OpTimer::pass_bytes(const LocalOp& op, double bytes_per_element) const {
   return op.busy_rows() * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
@@ -104,7 +113,8 @@ double OpTimer::forward_s(const LocalOp& op) const {
       return (casts(op) ? quantise_s(op.busy_rows() * op.in * op.cast_share,
                                      o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input)
                         : 0) +
-             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, matmul_type(op, precision), element);
+             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, matmul_type(op, precision), element) +
+             expert_bias_s(op, profile.expert_bias_forward_bytes);
     case OpKind::Attention: return attention_s(op, false);
     case OpKind::Router:  // fp32 scores
       return router_s(op, GemmPass::Forward, 4) +
@@ -130,7 +140,8 @@ double OpTimer::data_grad_s(const LocalOp& op) const {
     case OpKind::GroupedMatmul:
       return (casts(op) ? quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1)
                         : 0) +
-             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, matmul_type(op, precision), element);
+             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, matmul_type(op, precision), element) +
+             expert_bias_s(op, profile.expert_bias_backward_bytes);
     case OpKind::Attention: return attention_s(op, true);
     case OpKind::Router: return router_s(op, GemmPass::DataGrad, 4);
     case OpKind::CrossEntropy:

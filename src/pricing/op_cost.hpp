@@ -49,6 +49,7 @@ struct OpTimer {
   double gathered_attention_s(const LocalOp& op, bool backward) const;
   double exchange_copies_s(const LocalOp& op) const;
   double quantise_s(double elements, int directions, bool fresh = false) const;
+  double expert_bias_s(const LocalOp& op, double bytes) const;
   double pass_bytes(const LocalOp& op, double bytes_per_element) const;
 };
 

@@ -20,7 +20,7 @@ from . import hardware as catalog
 from ._yaml import read_user_yaml
 from .constants import device_constants
 
-__all__ = ["read_cluster"]
+__all__ = ["cluster_of_content", "read_cluster"]
 
 
 def read_cluster(path: Path) -> Cluster:
@@ -36,15 +36,26 @@ def read_cluster(path: Path) -> Cluster:
     content = read_user_yaml(path)
     if not isinstance(content, Mapping):
         raise FormatError(f"{path}: got {type(content).__name__}, expected a mapping with cluster, nodes and devices")
+    return cluster_of_content(content, str(path))
+
+
+def cluster_of_content(content: Mapping[str, Any], where: str) -> Cluster:
+    """Cluster of the content of such a file.
+
+    Raises
+    ------
+    ConfigError
+        Listing every entry that is not legal.
+    """
     problems = Problems()
     try:
         file = ClusterFile.model_validate(content)
     except ValidationError as error:
-        record(problems, str(path), error)
+        record(problems, where, error)
         problems.raise_if_any()
         raise
-    devices = _each(problems, str(path), "devices", file.devices, _device)
-    nodes = _each(problems, str(path), "nodes", file.nodes, lambda name, entry: _node(name, entry, devices))
+    devices = _each(problems, where, "devices", file.devices, _device)
+    nodes = _each(problems, where, "nodes", file.nodes, lambda name, entry: _node(name, entry, devices))
     problems.raise_if_any()
     return _cluster(file, nodes)
 

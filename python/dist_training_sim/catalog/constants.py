@@ -85,7 +85,7 @@ def _attention(kernel: str, like: str) -> dict[str, AttentionConstants]:
 
 
 def attention_constants(device: str, generation: str, kernel: str) -> dict[str, AttentionConstants]:
-    """`attention_forward` and `attention_backward` of a device under another kernel (`"fa2"`, `"fa3"`, `"cudnn"`).
+    """`attention_forward` and `attention_backward` of a device under another kernel (`"fa2"`, `"cudnn"` ...).
 
     Raises
     ------

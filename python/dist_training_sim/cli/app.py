@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, collective, fit, hardware, models, simulate, validate
+from . import calibrate, check, collective, cost, export, fit, hardware, models, schema, simulate, validate
+from .job_options import with_job_file
 from .outcome import ExitCode, guarded
 
 __all__ = ["app"]
@@ -15,6 +16,10 @@ EXAMPLES = """\b
 Examples:
   dts simulate --model llama-3.1-8b --cluster 1xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192
   dts fit --model llama-3.1-8b --cluster 1xdgx-h100 --zero 1 --micro-batch 4 --seq-len 8192
+  dts check train.sh --cluster 64xdgx-h100
+  dts cost --model llama-3.1-8b --cluster 64xdgx-h100 --zero 3 --global-batch 1024 --seq-len 8192 --tokens 15T
+  dts export --to megatron-lm --model llama-3.1-8b --cluster 8xdgx-h100 --tp 2 --zero 1 --seq-len 8192
+  dts simulate job.yaml
   dts models llama-3.1-8b
   dts hardware --kind nodes
   dts collective all-reduce --size 64MiB --cluster 2xdgx-h100
@@ -57,8 +62,12 @@ def dts(
         raise typer.Exit(ExitCode.USAGE)
 
 
-app.command(epilog=simulate.EXAMPLES)(guarded(simulate.simulate))
-app.command(epilog=fit.EXAMPLES)(guarded(fit.fit))
+app.command(epilog=simulate.EXAMPLES)(guarded(with_job_file(simulate.simulate)))
+app.command(epilog=fit.EXAMPLES)(guarded(with_job_file(fit.fit)))
+app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))
+app.command(epilog=check.EXAMPLES)(guarded(check.check))
+app.command(epilog=export.EXAMPLES)(guarded(with_job_file(export.export)))
+app.command(epilog=schema.EXAMPLES)(guarded(schema.schema))
 app.command(epilog=models.EXAMPLES)(guarded(models.models))
 app.command(epilog=hardware.EXAMPLES)(guarded(hardware.hardware))
 app.command(epilog=collective.EXAMPLES)(guarded(collective.collective))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,11 +26,11 @@ Examples:
   dts fit --model llama-3.1-8b --cluster 1xdgx-h100 --zero 1 --micro-batch 4 --seq-len 8192
   dts fit --model llama-3.1-70b --cluster 4xdgx-h100 --tp 8 --pp 4 --seq-len 8192 --strategies
   dts fit --model mixtral-8x7b --cluster 2xdgx-h100 --ep 8 --seq-len 4096 --plot memory.png --json
+  dts fit train.sh --cluster 4xdgx-h100
 
 Takes the layout options of `dts simulate`. Exit code 3: a stage more likely runs out of memory than not.
 """
 _TENSORS = 8
-_JOB = frozenset({"model", "cluster", "seq_len", "framework", "as_json", "out"})
 _EXTRA: dict[str, tuple[Any, Any]] = {
     "strategies": (Annotated[bool, typer.Option(help="Also list what each single change saves and costs.")], False),
     "expandable_segments": (Annotated[bool, typer.Option(help="PyTorch's expandable_segments:True.")], False),
@@ -69,23 +68,7 @@ def fit(**options: Any) -> ExitCode:
     return ExitCode.DOES_NOT_FIT
 
 
-def _signature() -> inspect.Signature:
-    """The job and layout options of `dts simulate`, and the verb's own."""
-    hints = get_type_hints(_simulate.simulate, include_extras=True)
-    listed = [
-        p.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, p in inspect.signature(_simulate.simulate).parameters.items()
-        if name in _simulate.LAYOUT or name in _JOB
-    ]
-    own = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in _EXTRA.items()
-    ]
-    return inspect.Signature([*listed[:-2], *own, *listed[-2:]], return_annotation=ExitCode)
-
-
-fit.__signature__ = _signature()  # type: ignore[attr-defined]
-fit.__annotations__ = {name: p.annotation for name, p in _signature().parameters.items()} | {"return": ExitCode}
+_simulate.give_layout_options(fit, _EXTRA)
 
 
 def _plain(report: FitReport) -> dict[str, Any]:

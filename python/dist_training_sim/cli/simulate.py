@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -39,7 +41,7 @@ from .outcome import ExitCode, complain, warn
 from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
-__all__ = ["EXAMPLES", "LAYOUT", "read_job", "simulate"]
+__all__ = ["EXAMPLES", "LAYOUT", "give_layout_options", "read_job", "simulate"]
 
 EXAMPLES = """\b
 Examples:
@@ -53,6 +55,8 @@ Examples:
       --seq-len 8192 --stragglers lognormal:0.05 --steps 200
   dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
       --seq-len 8192 --slow-links 3:0.5
+  dts simulate job.yaml --run long-context
+  dts simulate train.sh --cluster 4xdgx-h100 --set TP=8
 
 Exit code 3: the layout is legal, but a stage needs more memory than a device has.
 """
@@ -68,8 +72,8 @@ def _choices(kind: Any) -> str:
 
 
 def simulate(
-    model: Annotated[str, _option("Catalogue name (dts models), or path of a Hugging Face config.json or its folder.")],
-    cluster: Annotated[str, _option("Catalogue node (dts hardware) with a count, 64xdgx-h100, or a YAML file.")],
+    model: Annotated[str | None, _option("Catalogue name (dts models), or path of a Hugging Face config.json.")] = None,
+    cluster: Annotated[str | None, _option("Catalogue node (dts hardware) with a count, or a YAML file.")] = None,
     seq_len: Annotated[int | None, _option("Tokens per sample; needed unless the model fixes it.")] = None,
     framework: Annotated[str, _option("Framework profile.")] = "megatron-core",
     dp: Annotated[int | None, _option("Data parallelism.", "devices / (tp cp pp)")] = None,
@@ -148,18 +152,41 @@ def simulate(
 
 
 LAYOUT = frozenset(f.name for f in fields(Strategy))
+_JOB = frozenset({"model", "cluster", "seq_len", "framework", "as_json", "out"})
+
+
+def give_layout_options(verb: Callable[..., ExitCode], extra: Mapping[str, tuple[Any, Any]]) -> None:
+    """Give a verb of `**options` the job and layout options of `simulate`, and its own as (annotation, default)."""
+    hints = get_type_hints(simulate, include_extras=True)
+    listed = [
+        p.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, p in inspect.signature(simulate).parameters.items()
+        if name in LAYOUT or name in _JOB
+    ]
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in extra.items()
+    ]
+    parameters = [*listed[:-2], *own, *listed[-2:]]
+    verb.__signature__ = inspect.Signature(parameters, return_annotation=ExitCode)  # type: ignore[attr-defined]
+    verb.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": ExitCode}
 
 
 def read_job(
-    model: str, cluster: str, layout: dict[str, Any], framework: str, seq_len: int | None
+    model: Model | str | None,
+    cluster: Cluster | str | None,
+    layout: dict[str, Any],
+    framework: str,
+    seq_len: int | None,
 ) -> tuple[Model, Cluster, Strategy, FrameworkProfile]:
-    """What the arguments name; the problems of all of them in one error."""
+    """What the arguments name, or a job file gave; the problems of all of them in one error."""
     stages, reshard = layout.pop("layers_per_stage"), layout.pop("reshard_after_forward")
     order = layout["custom_order"]
-    layout["custom_order"] = tuple(part.strip() for part in order.split(";")) if order else ()
+    texts = order.split(";") if isinstance(order, str) else order
+    layout["custom_order"] = tuple(part.strip() for part in texts if part)
     described, hardware, even, profile, layers, group = gather(
-        lambda: model_of(model),
-        lambda: cluster_of(cluster),
+        lambda: model_of(_stated("model", model)) if not isinstance(model, Model) else model,
+        lambda: cluster_of(_stated("cluster", cluster)) if not isinstance(cluster, Cluster) else cluster,
         lambda: Strategy(**layout),
         lambda: FrameworkProfile.from_catalog(framework),
         lambda: _stages(stages),
@@ -171,14 +198,24 @@ def read_job(
     return described, hardware, strategy, profile
 
 
-def _stages(text: str) -> tuple[int, ...]:
+def _stated(name: str, value: str | None) -> str:
+    if value is None:
+        raise ConfigError(f"--{name}: got nothing, expected it on the command line or in the job file")
+    return value
+
+
+def _stages(text: str | tuple[int, ...]) -> tuple[int, ...]:
+    if not isinstance(text, str):
+        return tuple(text)
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise ConfigError(f"strategy.layers_per_stage: got {text!r}, expected whole numbers such as 3,4,4,3") from None
 
 
-def _reshard(text: str) -> bool | int | None:
+def _reshard(text: str | bool | int | None) -> bool | int | None:
+    if not isinstance(text, str):
+        return text
     words: dict[str, bool | None] = {"": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]

@@ -14,7 +14,7 @@ __all__ = ["FrameworkProfile"]
 _CHOICES: dict[str, tuple[object, ...]] = {
     "selective": ("core_attention", "alternate_matmuls"),
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
-    "attention_kernel": ("", "fa2", "fa3", "cudnn"),
+    "attention_kernel": ("", "fa2", "fa3", "cudnn", "cudnn_fp8", "triton"),
     "workspace": ("", "torch", "transformer_engine"),
     "kv_heads_below_tp": ("refuse", "replicate", "gather"),
     "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
@@ -35,7 +35,8 @@ class FrameworkProfile:
     recompute_stops_early
         `recompute="full"` leaves out a block's last matmul and the sums after it, on which no saved tensor depends.
     attention_kernel
-        `"fa2"`, `"fa3"`, `"cudnn"`: the flash kernel, on devices where it was measured; `""` = the device's best.
+        `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"`, `"cudnn_fp8"`: the flash kernel, on devices where it was measured;
+        `""` = the device's best.
     flash_attention, causal_skip, attention_dropout
         Flash or unfused; whether masked blocks are skipped; dropout probability of unfused attention.
     memory_pass_factor
@@ -56,8 +57,8 @@ class FrameworkProfile:
     vocabulary_multiple
         The vocabulary is padded to a multiple of this times `tp`.
     fused_casts
-        Norms and activations write the 8-bit copy of their output themselves, where its scale is known before: delayed
-        scaling and MXFP8.
+        Norms and activations write the 8-bit copy of their output themselves, where its scale is known before (delayed
+        scaling, MXFP8), and find the maximum of tensorwise scaling.
     cached_casts, cast_before_gather, cast_parameters
         8- and 4-bit matmuls: weights cast once a step (ZeRO-3: at every use) and inputs kept cast for
         backward, or each at every use;
@@ -66,6 +67,9 @@ class FrameworkProfile:
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
     permute_passes
         Bytes moved to order rows by expert, over those of one pass each way; 0 = inside the exchange.
+    expert_bias_forward_bytes, expert_bias_backward_bytes
+        Bytes moved per output element of an expert matmul with a bias, by what a framework then runs apart from its
+        fused kernels: the sum, the clamped gate, the product with the probabilities.
     moe_router_fp32
         Expert scores as an fp32 matmul; otherwise 16-bit operands with fp32 results.
     grad_reduce_bytes, main_grad_bytes, grad_accumulate_bytes
@@ -155,6 +159,8 @@ class FrameworkProfile:
     cast_parameters: bool = False
     moe_dispatcher: str = "alltoall"
     permute_passes: float = 1.0
+    expert_bias_forward_bytes: float = 0.0
+    expert_bias_backward_bytes: float = 0.0
     moe_router_fp32: bool = True
     grad_reduce_bytes: float = 4.0
     main_grad_bytes: float = 4.0

@@ -18,26 +18,26 @@ from ..parallel import Strategy
 from .accelerate import read_accelerate
 from .bridge import read_bridge, write_bridge
 from .deepspeed import read_deepspeed, write_deepspeed
+from .job_file import job_schema, read_job_file
+from .job_file_write import write_job_file
 from .located import MAX_CONFIG_BYTES, compose, value_of
 from .megatron import read_megatron, write_megatron
 from .nanotron import read_nanotron, write_nanotron
 from .torchtitan import read_torchtitan
 from .torchtitan_write import write_torchtitan
-from .training_job import TrainingJob
+from .training_job import READ_FORMATS, WRITE_FORMATS, TrainingJob
 
 __all__ = ["READ_FORMATS", "WRITE_FORMATS", "WrittenJob", "job_format", "read_job", "write_job"]
 
-READ_FORMATS = ("megatron-lm", "megatron-bridge", "torchtitan", "deepspeed", "nanotron", "accelerate")
-
 Writer = Callable[[Model, Cluster, Strategy, int, FrameworkProfile], str]
 _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profile of the target
+    "dts": (write_job_file, "job.yaml", "megatron-core"),
     "megatron-lm": (write_megatron, "train.sh", "megatron-core"),
     "megatron-bridge": (write_bridge, "train.sh", "megatron-bridge"),
     "torchtitan": (write_torchtitan, "train.sh", "torchtitan"),
     "deepspeed": (write_deepspeed, "ds_config.json", "deepspeed"),
     "nanotron": (write_nanotron, "config.yaml", "nanotron"),
 }
-WRITE_FORMATS = tuple(_WRITERS)
 _BRIDGE = ("run_recipe.py", "run_script.py", "model.tensor_model_parallel_size=")
 _TITAN = ("torchtitan", "run_train.sh", "--job.config_file", "--training.", "--parallelism.")
 _ACCELERATE = ("distributed_type", "fsdp_config", "deepspeed_config", "compute_environment")
@@ -79,23 +79,26 @@ def read_job(
     format: str | None = None,
     variables: Mapping[str, str] | None = None,
     devices: int | None = None,
+    run: str | None = None,
 ) -> TrainingJob:
     """Read a training job from a launch script, a command line or a configuration file. Nothing is executed.
 
     Parameters
     ----------
     path
-        A shell script (Megatron-LM, Megatron-Bridge, torchtitan), TOML (torchtitan), JSON (DeepSpeed) or YAML
-        (nanotron, accelerate).
+        A job file of this package (YAML), a shell script (Megatron-LM, Megatron-Bridge, torchtitan), TOML (torchtitan),
+        JSON (DeepSpeed) or YAML (nanotron, accelerate).
     text
         Its content, or a command line, in place of a file.
     format
-        One of `megatron-lm`, `megatron-bridge`, `torchtitan`, `deepspeed`, `nanotron`, `accelerate`; by default found
-        from the content.
+        One of `dts`, `megatron-lm`, `megatron-bridge`, `torchtitan`, `deepspeed`, `nanotron`, `accelerate`; by default
+        found from the content.
     variables
         Environment variables that a script expects.
     devices
         Devices of the job: formats that state a batch per replica need them for the global batch.
+    run
+        Of a job file: one of its runs.
 
     Returns
     -------
@@ -126,6 +129,10 @@ def read_job(
     if kind not in READ_FORMATS:
         raise ConfigError(f"format: got {kind!r}, expected a format of a job; {suggest(kind, READ_FORMATS)}")
     folder = None if path is None else Path(path).parent
+    if kind == "dts":
+        return read_job_file(content, where, run=run, folder=folder)
+    if run is not None:
+        raise ConfigError(f"run: got {run!r}, expected none: {where} is no job file")
     return _recognised(_read(kind, content, where, variables, devices, folder))
 
 
@@ -187,13 +194,15 @@ def _config_format(text: str, where: str) -> str:
     keys = set(content) if isinstance(content, dict) else set()
     if {"parallelism", "model"} <= keys:
         return "nanotron"
+    if keys and keys & set(job_schema()["properties"]):
+        return "dts"
     if keys & set(_ACCELERATE):
         return "accelerate"
     if keys & {"zero_optimization", "train_batch_size", "train_micro_batch_size_per_gpu", "bf16", "fp16"}:
         return "deepspeed"
     hint = "; a model's config.json is given as the model" if "model_type" in keys else ""
     got = ", ".join(sorted(map(str, keys))[:8]) or "none"
-    raise FormatError(f"{where}: got keys {got}; expected a configuration of {', '.join(READ_FORMATS[3:])}{hint}")
+    raise FormatError(f"{where}: got keys {got}; expected a job file, or one of {', '.join(READ_FORMATS[4:])}{hint}")
 
 
 def _recognised(job: TrainingJob) -> TrainingJob:
@@ -244,7 +253,8 @@ def write_job(
     Parameters
     ----------
     format
-        `megatron-lm`, `megatron-bridge`, `torchtitan` (shell scripts), `deepspeed` (JSON) or `nanotron` (YAML).
+        `dts` (a job file of this package), `megatron-lm`, `megatron-bridge`, `torchtitan` (shell scripts), `deepspeed`
+        (JSON) or `nanotron` (YAML).
     model, cluster, strategy, seq_len
         As of `simulate`.
     framework

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import FormatError
@@ -14,6 +14,7 @@ from .shell_lexer import closing
 __all__ = ["Placed", "Variables", "arithmetic", "is_open"]
 
 MAX_EXPANDED = 4_000_000  # characters of all expansions of a script: a variable can double itself
+_WORD_COST = 32  # characters that a word counts besides its own: an array of short words can double itself too
 _NAME = re.compile(r"\$([A-Za-z_]\w*|[0-9@*#?])")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*|[0-9]+|[@*])(\[[@*]\]|\[\d{1,6}\])?(:?[-=+?])?(.*)", re.DOTALL)
 _OPEN = re.compile(r"\$[A-Za-z_0-9@*({]|`")
@@ -85,11 +86,11 @@ class Variables:
                 fields += parts[1:]
             else:
                 fields[-1], started, at = fields[-1] + char, True, at + 1
-        self._spend(sum(map(len, fields)))
+        self._spend(fields)
         return fields if started else []
 
-    def _spend(self, characters: int) -> None:
-        self.spent += characters
+    def _spend(self, words: Sequence[str]) -> None:
+        self.spent += sum(map(len, words)) + _WORD_COST * len(words)
         if self.spent > MAX_EXPANDED:
             raise FormatError(f"script: its variables expand to more than {MAX_EXPANDED} characters")
 
@@ -124,7 +125,7 @@ class Variables:
             return [written]
         name, index, operation, rest = match.groups()
         if index in ("[@]", "[*]") and name in self.arrays:
-            self._spend(sum(map(len, self.arrays[name])))
+            self._spend(self.arrays[name])
             return list(self.arrays[name])
         if index and name in self.arrays:
             place = int(index[1:-1])

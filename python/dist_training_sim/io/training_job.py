@@ -10,7 +10,10 @@ from ..models import Model
 from ..parallel import Strategy
 from .options import Option, Options
 
-__all__ = ["TrainingJob"]
+__all__ = ["READ_FORMATS", "WRITE_FORMATS", "TrainingJob"]
+
+WRITE_FORMATS = ("dts", "megatron-lm", "megatron-bridge", "torchtitan", "deepspeed", "nanotron")
+READ_FORMATS = (*WRITE_FORMATS, "accelerate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class TrainingJob:
         Options given twice with different values; the last one counts, as in the framework.
     notes
         What was understood only roughly, or assumed.
+    settings, runs
+        Of a job file: settings of the verbs (`simulate`, `fit`, `cost`, `export`) by option, names of its runs.
     """
 
     format: str
@@ -54,7 +59,8 @@ class TrainingJob:
     ignored: tuple[Option, ...] = ()
     conflicts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    runs: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
 
     @classmethod
     def of_options(cls, options: Options, **values: Any) -> TrainingJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 
 from ..errors import Problems
 from ..parallel import Strategy
@@ -14,7 +15,7 @@ __all__ = ["refuse_unwritable", "refuse_values"]
 def refuse_unwritable(s: Strategy, target: str, problems: Problems, writable: frozenset[str]) -> None:
     """Record every field outside `writable` that differs from its default."""
     default = Strategy()
-    for name in Strategy.__dataclass_fields__:
+    for name in (f.name for f in fields(Strategy)):
         value, usual = getattr(s, name), getattr(default, name)
         if name not in writable and value != usual:
             text = "balanced" if usual == BALANCED else _plain(usual)

@@ -39,6 +39,10 @@ def profile_of(row: Row) -> FrameworkProfile:
         changes["tp_overlap"] = overlap
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
+    if "fp8_attention" in features:
+        changes["attention_kernel"] = "cudnn_fp8"
+    if "fp8_param_gather" in features:
+        changes["cast_parameters"] = True
     return profile.replace(**changes) if changes else profile
 
 
@@ -90,12 +94,13 @@ def framework_of(row: Row) -> str:
         return "maxtext" if row.text("accelerator").startswith("TPU") else "maxtext-gpu"
     if name == "megatron-bridge":
         return _bridge(row)
-    if name == "megatron-lm":
-        return _megatron(software)
     if name == "megatron-deepspeed":
         return "deepspeed" if "deepspeed_zero3" in features else "megatron-deepspeed"
-    if name == "nemo" or (not name and "MLPerf" in software and "deepspeed_pipeline" not in features):
+    unnamed = not name and "MLPerf" in software and "deepspeed_pipeline" not in features
+    if name == "nemo" or "NeMo" in software or unnamed:
         return "nemo-25" if _mlperf_round(software) >= 5 or _release(software) >= (25, 1) else "nemo-24"
+    if name == "megatron-lm":
+        return _megatron(software)
     if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
         return "llm-foundry-2023-06"
     return _BY_NAME.get(name, "megatron-core")

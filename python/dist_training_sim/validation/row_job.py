@@ -94,7 +94,7 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         schedule=_schedule(row),
         cp_comm="a2a" if degrees["cp"] > 1 and "cp_a2a" in row.words("features") else "p2p",
         precision=_precision(row, defaults),
-        fp8_recipe="mxfp8" if row.text("precision_family") == "mxfp8" else defaults.fp8_recipe,
+        fp8_recipe=_fp8_recipe(row, defaults),
         overlap_grad_reduce=reduce,
         overlap_param_gather=gather,
         rank_order="tp-cp-ep-pp-dp" if "rank_order_tp_pp_dp" in row.words("features") else "tp-cp-ep-dp-pp",
@@ -167,6 +167,13 @@ def _schedule(row: Row) -> Schedule:
             raise ConfigError(f"schedule: got {name}, expected one of {', '.join(known)}")
         return known[name]
     return Schedule.ONE_F_ONE_B
+
+
+def _fp8_recipe(row: Row, defaults: FrameworkDefaults) -> str:
+    if row.text("precision_family") == "mxfp8":
+        return "mxfp8"
+    text = row.text("precision").lower()
+    return next((name for name in ("tensorwise", "delayed", "blockwise") if name in text), defaults.fp8_recipe)
 
 
 def _precision(row: Row, defaults: FrameworkDefaults) -> str:

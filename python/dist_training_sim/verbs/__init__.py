@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from ..simulator import simulate
 from .calibrate import Calibration, CalibrationRow, calibrate_nccl
+from .check import CheckReport, check
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
+from .cost import cost
+from .cost_report import CostReport, DeadlineOption
 from .fit import FitReport, fit
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
@@ -14,8 +17,11 @@ from .models import ModelPart, ModelSummary, models
 __all__ = [
     "Calibration",
     "CalibrationRow",
+    "CheckReport",
     "CollectiveEstimate",
     "CollectiveKind",
+    "CostReport",
+    "DeadlineOption",
     "FitReport",
     "HardwareKind",
     "HardwareList",
@@ -24,9 +30,11 @@ __all__ = [
     "ModelSummary",
     "StageMemory",
     "calibrate_nccl",
+    "check",
     "cluster_of",
     "collective",
     "collective_sweep",
+    "cost",
     "fit",
     "gather",
     "hardware",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +27,9 @@ def _share_text(share: float) -> str:
     return f"{share:.1%}" if share >= 0.0005 else "< 0.1%"
 
 
-def step_breakdown(theme: Theme, breakdown: Mapping[str, float], *, title: str | None = None) -> Figure:
+def step_breakdown(theme: Theme, breakdown: object, *, title: str | None = None) -> Figure:
     """Draw the parts of a step; see `Visualizer.plot_step_breakdown`."""
+    breakdown = getattr(breakdown, "breakdown", breakdown)
     parts = {name: value for name, value in named_amounts("breakdown", breakdown, "seconds").items() if value > 0}
     total = sum(parts.values())
     scale, unit = time_unit(total)
@@ -41,15 +41,22 @@ def step_breakdown(theme: Theme, breakdown: Mapping[str, float], *, title: str |
     rows = np.arange(len(parts))
     axes.barh(rows, length, left=left, height=0.72, color=[colour_of_part(name) for name in parts])
     for row, (value, end) in enumerate(zip(parts.values(), left + length, strict=True)):
-        axes.annotate(f"{seconds_text(value)}  ·  {_share_text(value / total)}", (float(end), row), xytext=(5, 0),
-                      textcoords="offset points", va="center", fontsize=8.5, color=theme.text)
+        axes.annotate(
+            f"{seconds_text(value)}  ·  {_share_text(value / total)}",
+            (float(end), row),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            color=theme.text,
+        )
     axes.set_yticks(rows, [part_label(name) for name in parts])
     plain(axes.get_yticklabels())
     axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.set_xlim(0, total / scale * 1.2)
     largest = max(parts, key=parts.__getitem__)
     heading = f"{seconds_text(total)} step: {parts[largest] / total:.0%} is {part_label(largest)}"
-    skipped = len(breakdown) - len(parts)
+    skipped = len(breakdown) - len(parts)  # type: ignore[arg-type]
     note = f"{skipped} part{'s' * (skipped > 1)} that take{'s' * (skipped == 1)} no time left out" if skipped else ""
     add_title(axes, theme, title or heading, note)
     return figure

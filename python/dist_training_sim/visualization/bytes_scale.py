@@ -29,7 +29,7 @@ def byte_colours(theme: Theme, amounts: Floats) -> tuple[Normalize, ListedColorm
 
     palette = ListedColormap(colormaps[theme.colormap](np.linspace(_PALEST, 1.0, 256)))
     low, high = (float(amounts.min()), float(amounts.max())) if len(amounts) else (0.0, 1.0)
-    return (LogNorm(low, high) if high > _LOG_ABOVE * low else Normalize(0.0, high)), palette
+    return (LogNorm(low, high) if high > _LOG_ABOVE * low > 0 else Normalize(0.0, high)), palette
 
 
 def add_colorbar(axes: Axes, theme: Theme, scale: tuple[Normalize, ListedColormap], label: str) -> None:

@@ -27,8 +27,12 @@ def new_figure(theme: Theme, width_in: float, height_in: float) -> Figure:
 
     from .figure import ShownFigure
 
-    figure = ShownFigure(figsize=(width_in, height_in), dpi=_DPI, facecolor=theme.background,
-                         layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    figure = ShownFigure(
+        figsize=(width_in, height_in),
+        dpi=_DPI,
+        facecolor=theme.background,
+        layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08),
+    )
     FigureCanvasAgg(figure)
     return figure
 
@@ -61,15 +65,36 @@ def add_title(axes: Axes, theme: Theme, title: str, note: str = "") -> None:
     pad = 8.0 + 12.5 * len(notes)
     plain([axes.set_title(text, loc="left", color=theme.text, fontsize=TITLE_PT, fontweight="bold", pad=pad)])
     if notes:
-        plain([axes.annotate("\n".join(notes), (0, 1), xycoords="axes fraction", xytext=(0, 6), color=theme.muted,
-                             textcoords="offset points", fontsize=SMALL_PT, va="bottom", ha="left")])
+        plain(
+            [
+                axes.annotate(
+                    "\n".join(notes),
+                    (0, 1),
+                    xycoords="axes fraction",
+                    xytext=(0, 6),
+                    color=theme.muted,
+                    textcoords="offset points",
+                    fontsize=SMALL_PT,
+                    va="bottom",
+                    ha="left",
+                )
+            ]
+        )
 
 
 def add_legend(figure: Figure, theme: Theme, handles: list[Artist]) -> None:
     """One legend for the figure, below the axes, in as many columns as fit its width."""
     columns = max(1, min(len(handles), int(figure.get_size_inches()[0] / 1.45)))
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False,
-                           labelcolor=theme.text, fontsize=SMALL_PT, handlelength=1.2, columnspacing=1.4)
+    legend = figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        labelcolor=theme.text,
+        fontsize=SMALL_PT,
+        handlelength=1.2,
+        columnspacing=1.4,
+    )
     plain(legend.get_texts())
 
 

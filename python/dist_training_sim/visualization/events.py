@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import ConfigError, Problems
 from .inputs import Floats, as_list, vector
 
-__all__ = ["EventColumns", "read_events"]
+__all__ = ["EventColumns", "read_events", "window_of"]
 
 Ints = npt.NDArray[np.int64]
 _MISSING = object()
@@ -29,8 +29,19 @@ class EventColumns:
     stream: Ints
     device: Ints
     micro_batch: Ints
+    virtual_stage: Ints
     start_s: Floats
     duration_s: Floats
+
+    @property
+    def chunk(self) -> Ints:
+        """Which of its device's virtual stages each event belongs to, counted from 0."""
+        chunk = np.zeros(len(self.kind), dtype=np.int64)
+        for device in self.devices().tolist():
+            on = self.device == device
+            stages = np.unique(self.virtual_stage[on & (self.virtual_stage >= 0)])
+            chunk[on] = np.maximum(np.searchsorted(stages, self.virtual_stage[on]), 0)
+        return chunk
 
     @property
     def end_s(self) -> Floats:
@@ -47,8 +58,24 @@ class EventColumns:
 
     def take(self, mask: npt.NDArray[np.bool_]) -> EventColumns:
         """The events for which `mask` holds."""
-        return EventColumns(self.kinds, self.streams, self.kind[mask], self.stream[mask], self.device[mask],
-                            self.micro_batch[mask], self.start_s[mask], self.duration_s[mask])
+        return EventColumns(
+            self.kinds,
+            self.streams,
+            self.kind[mask],
+            self.stream[mask],
+            self.device[mask],
+            self.micro_batch[mask],
+            self.virtual_stage[mask],
+            self.start_s[mask],
+            self.duration_s[mask],
+        )
+
+    def within(self, window_s: tuple[float, float]) -> EventColumns:
+        """What of the events lies in a range of time, cut at its ends."""
+        low, high = window_s
+        kept = self.take((self.end_s > low) & (self.start_s < high))
+        start = np.maximum(kept.start_s, low)
+        return replace(kept, start_s=start, duration_s=np.minimum(kept.end_s, high) - start)
 
 
 def _field(event: object, field: str) -> object:
@@ -85,29 +112,29 @@ def _integers(problems: Problems, values: list[object], field: str) -> Ints:
     return np.array(values, dtype=np.int64)
 
 
-def _micro_batches(problems: Problems, events: list[object]) -> Ints:
-    """The optional micro-batch of each event; absent, None and negative mean none."""
-    values = [_field(event, "micro_batch") for event in events]
+def _optional(problems: Problems, events: list[object], field: str) -> Ints:
+    """An optional number of each event, -1 where it has none: absent, None or negative."""
+    values = [_field(event, field) for event in events]
     none = [v is _MISSING or v is None or (isinstance(v, (int, np.integer)) and v < 0) for v in values]
-    filled = _integers(problems, [0 if absent else v for v, absent in zip(values, none, strict=True)], "micro_batch")
+    filled = _integers(problems, [0 if absent else v for v, absent in zip(values, none, strict=True)], field)
     return np.where(np.array(none), -1, filled)
 
 
-def read_events(events: Iterable[object]) -> EventColumns:
+def read_events(events: object) -> EventColumns:
     """Columns of a sequence of events.
 
     Parameters
     ----------
     events
         Objects or mappings with `name`, `kind`, `device`, `stream`, `start_s` and `duration_s` (seconds), and
-        optionally `micro_batch`.
+        optionally `micro_batch` and `stage` (its virtual pipeline stage). A result that has `events` stands for them.
 
     Raises
     ------
     ConfigError
         Naming each missing field, wrong type, negative or non-finite number; or when nothing lasts.
     """
-    items = as_list("events", events)
+    items = as_list("events", getattr(events, "events", events))
     problems = Problems()
     columns = {field: _column(problems, items, field) for field in _FIELDS}
     problems.raise_if_any()
@@ -117,11 +144,31 @@ def read_events(events: Iterable[object]) -> EventColumns:
     device = _integers(problems, columns["device"], "device")
     start = vector(problems, "events", columns["start_s"], "start_s")
     duration = vector(problems, "events", columns["duration_s"], "duration_s")
-    micro_batch = _micro_batches(problems, items)
+    micro_batch, stage = _optional(problems, items, "micro_batch"), _optional(problems, items, "stage")
     problems.raise_if_any()
     with np.errstate(over="ignore"):
-        table = EventColumns(kinds, streams, kind, stream, device, micro_batch, start, duration)
+        table = EventColumns(kinds, streams, kind, stream, device, micro_batch, stage, start, duration)
         first, last = table.span_s()
     if not 0 < last - first < float("inf"):
         raise ConfigError(f"events: got a span of {last - first} s, expected a finite time > 0")
     return table
+
+
+def window_of(window_s: object, table: EventColumns) -> tuple[float, float]:
+    """Both ends of a range of time in which something happens, or a `ConfigError`."""
+    problems = Problems()
+    ends = list(window_s) if isinstance(window_s, (tuple, list)) else []
+    if len(ends) != 2:
+        raise ConfigError(f"window_s: got {window_s!r}, expected a pair (start, end) in seconds")
+    good = [problems.non_negative(f"window_s[{i}]", end) for i, end in enumerate(ends)]
+    if all(good):
+        low, high = float(ends[0]), float(ends[1])
+        first, last = table.span_s()
+        if not (low < high and low < last and high > first):
+            problems.add(
+                "window_s", (low, high), f"a start before the end, overlapping the events ({first:.6g} to {last:.6g} s)"
+            )
+        elif not ((table.end_s > low) & (table.start_s < high)).any():
+            problems.add("window_s", (low, high), "a range in which something happens")
+    problems.raise_if_any()
+    return low, high

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,40 +13,83 @@ from ..errors import ConfigError, suggest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["save_figure"]
+__all__ = ["figure_html", "figure_svg", "save_figure"]
 
 # Metadata per suffix: no dates, so that equal figures give equal files.
-_METADATA: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+    ".html": {"Date": None},
+}
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body {{ margin: 0; background: {background}; }} svg {{ display: block; margin: auto; max-width: 100%;
+height: auto; }}</style></head><body>
+{picture}
+</body></html>
+"""
+
+
+def _is_plotly(figure: object) -> bool:
+    return type(figure).__module__.startswith("plotly.")
 
 
 def _checked(figure: object, path: str | os.PathLike[str]) -> Path:
     from matplotlib.figure import Figure
 
-    if not isinstance(figure, Figure):
-        raise ConfigError(f"fig: got {type(figure).__name__}, expected a matplotlib Figure")
+    if not isinstance(figure, Figure) and not _is_plotly(figure):
+        raise ConfigError(f"fig: got {type(figure).__name__}, expected a figure of Visualizer")
     target = Path(path)
-    if target.suffix.lower() not in _METADATA:
-        known = ", ".join(_METADATA)
-        raise ConfigError(f"path: got suffix {target.suffix!r}, expected one of {known}; "
-                          f"{suggest(target.suffix, _METADATA)}")
+    known = [".html"] if _is_plotly(figure) else list(_METADATA)
+    if target.suffix.lower() not in known:
+        fix = "an interactive figure is a page" if _is_plotly(figure) else suggest(target.suffix, known)
+        raise ConfigError(f"path: got suffix {target.suffix!r}, expected one of {', '.join(known)}; {fix}")
     if not target.parent.is_dir():
         raise ConfigError(f"path: got {str(target)!r}, expected a file in an existing folder; create {target.parent}")
     return target
 
 
+def figure_svg(figure: Figure) -> str:
+    """The figure as an SVG element, equal for equal figures."""
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "dist_training_sim"}):
+        figure.savefig(buffer, format="svg", metadata=_METADATA[".svg"])
+    text = buffer.getvalue().decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def figure_html(figure: Any) -> str:
+    """A page with the figure that needs no network: an SVG, or Plotly with its script inside."""
+    if _is_plotly(figure):
+        return str(figure.to_html(include_plotlyjs=True, full_html=True, div_id="figure"))
+    from matplotlib.colors import to_hex
+
+    return _PAGE.format(title="figure", background=to_hex(figure.get_facecolor()), picture=figure_svg(figure))
+
+
+def _content(figure: Any, suffix: str) -> bytes:
+    if suffix == ".html":
+        return figure_html(figure).encode("utf-8")
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "dist_training_sim"}):
+        figure.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
+    return buffer.getvalue()
+
+
 def save_figure(fig: Figure, path: str | os.PathLike[str]) -> Path:
     """Write `fig` to `path`; see `Visualizer.save_figure`."""
     target = _checked(fig, path)
-    from matplotlib import rc_context
-
-    suffix = target.suffix.lower()
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=suffix, dir=target.parent)
-    os.close(handle)
-    draft = Path(name)
+    content = _content(fig, target.suffix.lower())
+    whole = target.resolve()
+    draft = whole.with_name(f".{whole.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        with rc_context({"svg.hashsalt": "dist_training_sim"}):
-            fig.savefig(draft, format=suffix[1:], metadata=_METADATA[suffix])
-        draft.replace(target)
+        draft.write_bytes(content)
+        draft.replace(whole)
     finally:
         draft.unlink(missing_ok=True)
     return target

@@ -32,8 +32,13 @@ def draw_heatmap(axes: Axes, theme: Theme, sent: Floats) -> None:
     cells, block = in_blocks(sent)
     norm, palette = byte_colours(theme, cells[cells > 0])
     edge = len(cells) * block - 0.5
-    axes.imshow(np.ma.masked_equal(cells, 0.0), cmap=palette, norm=norm, interpolation="nearest",
-                extent=(-0.5, edge, edge, -0.5))
+    axes.imshow(
+        np.ma.masked_equal(cells, 0.0),
+        cmap=palette,
+        norm=norm,
+        interpolation="nearest",
+        extent=(-0.5, edge, edge, -0.5),
+    )
     if cells.any() and np.ptp(cells[cells > 0]) > 0:
         each = "pair of devices" if block == 1 else f"pair of blocks of {block} devices"
         add_colorbar(axes, theme, (norm, palette), f"Bytes sent per {each}")

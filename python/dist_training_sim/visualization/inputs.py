@@ -55,8 +55,12 @@ def matrix(where: str, values: object) -> Floats:
     problems = Problems()
     wrong = [i for i, row in enumerate(rows) if len(row) != len(rows)]
     if wrong:
-        problems.add(f"{where}[{wrong[0]}]", f"{len(rows[wrong[0]])} entries in the row",
-                     f"{len(rows)} as in a square matrix (rows = columns = devices)", f"{len(wrong)} such rows")
+        problems.add(
+            f"{where}[{wrong[0]}]",
+            f"{len(rows[wrong[0]])} entries in the row",
+            f"{len(rows)} as in a square matrix (rows = columns = devices)",
+            f"{len(wrong)} such rows",
+        )
     cells = [vector(problems, f"{where}[{i}]", row) for i, row in enumerate(rows)]
     problems.raise_if_any()
     square = np.vstack(cells)

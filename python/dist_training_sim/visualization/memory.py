@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigError, Problems
+from ..result import MemoryUse
 from ..units import format_bytes
 from .canvas import add_legend, add_title, dress, new_figure, plain
 from .inputs import Floats, named_amounts
@@ -22,6 +23,7 @@ __all__ = ["memory_use"]
 
 _LABELLED = 16  # bars that get their total written above
 _CHARACTER_IN, _LINE_IN = 0.075, 0.17  # of a tick label: width of a character, height of a line
+_SPACED = 48  # bars that stand apart
 _FEWEST_SLOTS = 3  # room for bars, so that a single one is not as wide as the figure
 
 
@@ -39,6 +41,15 @@ def _read(stages: object, capacity_bytes: object) -> tuple[list[str], dict[str, 
     return list(read), {name: np.array([parts.get(name, 0.0) for parts in read.values()]) for name in order}
 
 
+def _of_result(stages: object) -> dict[str, dict[str, float]] | None:
+    """Stages of a `Result` by category, context among them; None of anything else."""
+    result = getattr(stages, "result", stages)
+    uses = getattr(result, "memory", None)
+    if not isinstance(uses, list) or not all(isinstance(use, MemoryUse) for use in uses):
+        return None
+    return {f"stage {i}": {**use.categories, "context": use.context_bytes} for i, use in enumerate(uses)}
+
+
 def _heading(totals: Floats, names: list[str], capacity: float | None) -> str:
     fullest = int(np.argmax(totals))
     peak = f"{format_bytes(float(totals[fullest]))} at most ({words(names[fullest])})"
@@ -51,16 +62,33 @@ def _heading(totals: Floats, names: list[str], capacity: float | None) -> str:
 def _draw_totals(axes: Axes, theme: Theme, totals: Floats, capacity: float | None, scale: float) -> None:
     for x, total in enumerate(totals.tolist()):
         over = capacity is not None and total > capacity
-        axes.annotate(format_bytes(total) + ("\ntoo much" if over else ""), (x, total / scale), xytext=(0, 3),
-                      textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=theme.text,
-                      fontweight="bold" if over else "normal",
-                      bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 0.6})
+        axes.annotate(
+            format_bytes(total) + ("\ntoo much" if over else ""),
+            (x, total / scale),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7.5,
+            color=theme.text,
+            fontweight="bold" if over else "normal",
+            bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 0.6},
+        )
 
 
 def _draw_capacity(axes: Axes, theme: Theme, capacity: float, scale: float) -> None:
     axes.axhline(capacity / scale, color=theme.text, linestyle="--", linewidth=1.2)
-    axes.annotate(f"capacity {format_bytes(capacity)}", (1, capacity / scale), ha="left", va="center", fontsize=8,
-                  xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points", color=theme.text)
+    axes.annotate(
+        f"capacity {format_bytes(capacity)}",
+        (1, capacity / scale),
+        ha="left",
+        va="center",
+        fontsize=8,
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        color=theme.text,
+    )
 
 
 def _name_bars(axes: Axes, names: list[str], width_in: float) -> None:
@@ -68,19 +96,28 @@ def _name_bars(axes: Axes, names: list[str], width_in: float) -> None:
     slot_in = (width_in - 2.0) / max(len(names), _FEWEST_SLOTS)
     slanted = max(map(len, names)) * _CHARACTER_IN > slot_in
     every = int(np.ceil(_LINE_IN / slot_in)) if slanted else 1
-    axes.set_xticks(range(0, len(names), every), [words(name) for name in names[::every]],
-                    rotation=45 if slanted else 0, ha="right" if slanted else "center",
-                    rotation_mode="anchor" if slanted else "default")
+    axes.set_xticks(
+        range(0, len(names), every),
+        [words(name) for name in names[::every]],
+        rotation=45 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor" if slanted else "default",
+    )
     plain(axes.get_xticklabels())
     spare = max(_FEWEST_SLOTS - len(names), 0) / 2
     axes.set_xlim(-0.6 - spare, len(names) - 0.4 + spare)
 
 
-def memory_use(theme: Theme, stages: Mapping[str, Mapping[str, float]], capacity_bytes: float | None = None, *,
-               title: str | None = None) -> Figure:
+def memory_use(
+    theme: Theme, stages: object, capacity_bytes: float | None = None, *, title: str | None = None
+) -> Figure:
     """Draw stacked memory per stage; see `Visualizer.plot_memory`."""
     from matplotlib.patches import Patch
 
+    of_result = _of_result(stages)
+    if of_result is not None:
+        capacity_bytes = capacity_bytes or getattr(stages, "result", stages).capacity_bytes  # type: ignore[attr-defined]
+        stages = of_result
     names, categories = _read(stages, capacity_bytes)
     capacity = None if capacity_bytes is None else float(capacity_bytes)
     totals = np.sum(list(categories.values()), axis=0)
@@ -91,7 +128,13 @@ def memory_use(theme: Theme, stages: Mapping[str, Mapping[str, float]], capacity
     dress(axes, theme, grid="y", y_label=f"Memory per device ({unit})")
     colours, base = memory_colours(categories), np.zeros(len(names))
     for name, amount in categories.items():
-        axes.bar(np.arange(len(names)), amount / scale, bottom=base / scale, width=0.72, color=colours[name])
+        axes.bar(
+            np.arange(len(names)),
+            amount / scale,
+            bottom=base / scale,
+            width=0.72 if len(names) <= _SPACED else 1.0,
+            color=colours[name],
+        )
         base = base + amount
     if capacity is not None:
         _draw_capacity(axes, theme, capacity, scale)

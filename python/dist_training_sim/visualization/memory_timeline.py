@@ -55,15 +55,33 @@ def _mark_peak(axes: Axes, theme: Theme, memory: Any, scale: float, time_scale: 
     axes.plot([x], [y], marker="v", color=theme.text, markersize=6, clip_on=False)
     left = x < (axes.get_xlim()[0] + axes.get_xlim()[1]) / 2
     note = f"peak {format_bytes(memory.peak_bytes)}\n{held}"
-    axes.annotate(note, (x, y), xytext=(8 if left else -8, -4), textcoords="offset points", va="top",
-                  ha="left" if left else "right", fontsize=7.5, color=theme.text, parse_math=False,
-                  bbox={"facecolor": theme.background, "edgecolor": theme.grid, "pad": 2.5, "alpha": 0.9})
+    axes.annotate(
+        note,
+        (x, y),
+        xytext=(8 if left else -8, -4),
+        textcoords="offset points",
+        va="top",
+        ha="left" if left else "right",
+        fontsize=7.5,
+        color=theme.text,
+        parse_math=False,
+        bbox={"facecolor": theme.background, "edgecolor": theme.grid, "pad": 2.5, "alpha": 0.9},
+    )
 
 
 def _draw_limit(axes: Axes, theme: Theme, limit: float, scale: float) -> None:
     axes.axhline(limit / scale, color=theme.text, linestyle="--", linewidth=1.2)
-    axes.annotate(f"device {format_bytes(limit)}", (1, limit / scale), ha="left", va="center", fontsize=8,
-                  xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points", color=theme.text)
+    axes.annotate(
+        f"device {format_bytes(limit)}",
+        (1, limit / scale),
+        ha="left",
+        va="center",
+        fontsize=8,
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        color=theme.text,
+    )
 
 
 def memory_timeline(theme: Theme, memory: Any, limit_bytes: float | None = None, *, title: str | None = None) -> Figure:
@@ -78,12 +96,24 @@ def memory_timeline(theme: Theme, memory: Any, limit_bytes: float | None = None,
     axes = figure.add_subplot()
     dress(axes, theme, grid="y", x_label=f"Time into the step ({time_unit})", y_label=f"Allocated ({unit})")
     colours = memory_colours(stack)
-    axes.stackplot(times / time_scale, [amount / scale for amount in stack.values()],
-                   colors=[colours[name] for name in stack], linewidth=0)
+    axes.stackplot(
+        times / time_scale,
+        [amount / scale for amount in stack.values()],
+        colors=[colours[name] for name in stack],
+        linewidth=0,
+    )
     axes.axhline(memory.reserved_bytes / scale, color=theme.muted, linestyle=":", linewidth=1.1)
-    axes.annotate(f"reserved {format_bytes(memory.reserved_bytes)}", (0, memory.reserved_bytes / scale), va="bottom",
-                  ha="left", fontsize=7.5, xycoords=("axes fraction", "data"), xytext=(4, 1),
-                  textcoords="offset points", color=theme.muted)
+    axes.annotate(
+        f"reserved {format_bytes(memory.reserved_bytes)}",
+        (0, memory.reserved_bytes / scale),
+        va="bottom",
+        ha="left",
+        fontsize=7.5,
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 1),
+        textcoords="offset points",
+        color=theme.muted,
+    )
     if limit_bytes is not None:
         _draw_limit(axes, theme, float(limit_bytes), scale)
     axes.set_xlim(times[0] / time_scale, times[-1] / time_scale)

@@ -30,8 +30,9 @@ def _groups(table: EventColumns) -> dict[int, int]:
     step = (last - first) * _ALIKE
     start, duration = np.rint((table.start_s - first) / step), np.rint(table.duration_s / step)
     order = np.lexsort((duration, table.kind, start, table.stream, table.device))
-    columns = np.stack([table.stream, table.kind, table.micro_batch, start.astype(np.int64),
-                        duration.astype(np.int64)], axis=1)[order]
+    columns = np.stack(
+        [table.stream, table.kind, table.micro_batch, start.astype(np.int64), duration.astype(np.int64)], axis=1
+    )[order]
     devices, begins = np.unique(table.device[order], return_index=True)
     groups: dict[bytes, list[int]] = {}
     for device, events in zip(devices, np.split(columns, begins[1:]), strict=True):
@@ -74,7 +75,12 @@ def select_devices(table: EventColumns, devices: Iterable[int] | None, max_devic
         return Selection({int(device): 1 for device in everyone})
     groups = _groups(table)
     if len(groups) <= max_devices:
-        return Selection(groups, f"{len(everyone)} devices in {len(groups)} groups that do exactly the same: "
-                                 "one of each group is shown, (+n) counts the others")
-    return Selection(_spread(table, groups, max_devices),
-                     f"{max_devices} of {len(everyone)} devices shown, evenly spaced, with the one that ends last")
+        return Selection(
+            groups,
+            f"{len(everyone)} devices in {len(groups)} groups that do exactly the same: "
+            "one of each group is shown, (+n) counts the others",
+        )
+    return Selection(
+        _spread(table, groups, max_devices),
+        f"{max_devices} of {len(everyone)} devices shown, evenly spaced, with the one that ends last",
+    )

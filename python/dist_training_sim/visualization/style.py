@@ -12,8 +12,19 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError, suggest
 
-__all__ = ["KINDS", "MEMORY", "THEMES", "Theme", "colour_of_kind", "colour_of_part", "memory_colours", "theme_named",
-           "words"]
+__all__ = [
+    "KINDS",
+    "MEMORY",
+    "THEMES",
+    "Theme",
+    "colour_of_kind",
+    "colour_of_part",
+    "ink_on",
+    "memory_colours",
+    "series_colour",
+    "theme_named",
+    "words",
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class Theme:
     name: str
     background: str
     text: str
-    muted: str    # secondary text
+    muted: str  # secondary text
     grid: str
     outline: str  # around boxes, so that neighbours of one colour stay apart
     colormap: str  # sequential, its emphasised end standing out from the background
@@ -74,6 +85,21 @@ _WAITS = {
     "host": KINDS["send_recv"][0],
 }
 
+# Colours of curves and groups that are no category of their own, in order.
+SERIES = tuple(
+    KINDS[name][0]
+    for name in (
+        "forward",
+        "all_reduce",
+        "weight_grad",
+        "all_to_all",
+        "reduce_scatter",
+        "backward",
+        "all_gather",
+        "optimizer",
+    )
+)
+
 _COMMUNICATION = {"communication", "comm", "exposed", "tp", "sp", "cp", "ep", "dp", "pp"}
 _COMPUTE = {"compute", "kernels"}
 
@@ -115,3 +141,14 @@ def memory_colours(names: Iterable[str]) -> dict[str, str]:
 def words(name: str) -> str:
     """Readable form of an identifier: "exposed_dp" becomes "exposed dp"."""
     return name.replace("_", " ").strip()
+
+
+def series_colour(index: int) -> str:
+    """Colour of the `index`-th curve or group; they repeat after eight."""
+    return SERIES[index % len(SERIES)]
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever reads better on `colour` ("#RRGGBB")."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 130 else "#FFFFFF"

@@ -1,0 +1,98 @@
+"""`dts check`: the verdict on a launch script, fit for CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError
+from ..units import format_seconds
+from ..verbs.check import CheckReport
+from ..verbs.check import check as answer
+from .deliver import Json, Out, deliver
+from .job_options import read_variables
+from .outcome import ExitCode, complain, warn
+from .render import headed, new_table, sentence
+from .step import interval_text, layout_text, memory_of_limit, memory_table, throughput
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["EXAMPLES", "check"]
+
+EXAMPLES = """\b
+Examples:
+  dts check train.sh --cluster 4xdgx-h100
+  dts check train.sh --cluster 8xdgx-h100 --set TP=8 --set NNODES=8 --strict
+  dts check ds_config.json --cluster 2xdgx-a100-80gb --model llama-3.1-8b --seq-len 4096 --json
+
+Reads scripts of Megatron-LM, Megatron-Bridge and torchtitan, and configurations of torchtitan, DeepSpeed,
+nanotron, accelerate and dts. Nothing is executed. Exit code 3: the job more likely runs out of memory than not.
+"""
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Launch script or configuration.")],
+    cluster: Annotated[str | None, typer.Option(help="Catalogue node with a count, or a YAML file.")] = None,
+    model: Annotated[str | None, typer.Option(help="Of formats that do not hold it, or in place of theirs.")] = None,
+    seq_len: Annotated[int | None, typer.Option(help="Tokens per sample, likewise.")] = None,
+    framework: Annotated[str | None, typer.Option(help="Profile.", show_default="that of the format")] = None,
+    format: Annotated[str | None, typer.Option(help="Format.", show_default="found from the content")] = None,
+    set_variables: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Environment variable of the script; may be repeated."),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Run of a job file.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 2 if an option was not understood, or one is in conflict.")
+    ] = False,
+    as_json: Json = False,
+    out: Out = None,
+) -> ExitCode:
+    """Say whether the job of a launch script fits, and how fast it is, before anyone queues it."""
+    report = answer(
+        file,
+        cluster,
+        model=model,
+        seq_len=seq_len,
+        framework=framework,
+        format=format,
+        variables=read_variables(set_variables or []),
+        run=run,
+    )
+    for text in report.warnings:
+        warn(text)
+    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    if not report.fits:
+        complain(f"does not fit: {report.oom_probability:.0%} chance of running out of memory; dts fit says what helps")
+        return ExitCode.DOES_NOT_FIT
+    left = len(report.job.unknown) + len(report.job.conflicts)
+    if strict and left:
+        raise ConfigError(f"--strict: {left} options of {file} were not understood or are in conflict")
+    return ExitCode.OK
+
+
+def _tables(report: CheckReport) -> list[RenderableType]:
+    r = report.result
+    text = sentence(_headline(report), "bold")
+    for line in (layout_text(r), interval_text(r)):
+        text.append(f"\n{line}", style="not bold")
+    tables: list[RenderableType] = [text, memory_table(r)]
+    job = report.job
+    counts = new_table(("of the file", "options"))
+    for name, options in (("not understood", job.unknown), ("without bearing on time and memory", job.ignored)):
+        counts.add_row(name, str(len(options)))
+    counts.add_row("given twice with different values", str(len(job.conflicts)))
+    return [*tables, headed(f"What was read ({job.format})", counts)]
+
+
+def _headline(report: CheckReport) -> str:
+    r = report.result
+    words = {"fits": "fits", "at risk": "is at risk of running out of memory", "does not fit": "does not fit"}
+    days = "" if report.days is None else f" Its tokens take {report.days:,.3g} days without interruptions."
+    return (
+        f"{r.model} on {r.cluster}: the job {words[report.verdict]}, {memory_of_limit(r.peak_memory)}. A step takes "
+        f"{format_seconds(r.step_time_s)}, {throughput(r)} per device, {r.mfu:.1%} MFU.{days}"
+    )

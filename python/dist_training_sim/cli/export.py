@@ -1,0 +1,56 @@
+"""`dts export`: a job as a framework's launch script or configuration."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from ..io.training_job import WRITE_FORMATS
+from . import simulate as _simulate
+from .deliver import deliver
+from .outcome import ExitCode, warn, write_file
+
+__all__ = ["EXAMPLES", "export"]
+
+EXAMPLES = """\b
+Examples:
+  dts export --to megatron-lm --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --vpp 2 \\
+      --zero 1 --global-batch 1024 --seq-len 8192 --file train.sh
+  dts export job.yaml --to megatron-bridge --file train.sh
+  dts export train.sh --cluster 4xdgx-h100 --to dts --file job.yaml
+
+Takes the layout options of `dts simulate`. What the target has no option for is refused by name.
+"""
+_EXTRA: dict[str, tuple[Any, Any]] = {
+    "to": (Annotated[str | None, typer.Option(metavar="FORMAT", help=f"{', '.join(WRITE_FORMATS)}.")], None),
+    "file": (Annotated[Path | None, typer.Option(metavar="FILE", help="Write the text to FILE, not to stdout.")], None),
+}
+
+
+def export(**options: Any) -> ExitCode:
+    """Write a job as a launch script or configuration of a training framework."""
+    target, file = options.pop("to"), options.pop("file")
+    as_json, out = options.pop("as_json"), options.pop("out")
+    seq_len, framework = options.pop("seq_len"), options.pop("framework")
+    model, cluster = options.pop("model"), options.pop("cluster")
+    if target is None:
+        raise ConfigError(f"--to: got nothing, expected one of {', '.join(WRITE_FORMATS)}")
+    from ..io.jobs import write_job
+
+    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    written = write_job(target, described, hardware, strategy, seq_len=seq_len, framework=profile)
+    for text in written.notes:
+        warn(text)
+    if file is not None:
+        write_file(file, written.text)
+    deliver(written.to_dict(), (), as_json=as_json, out=out)
+    if file is None and not as_json:
+        sys.stdout.write(written.text)
+    return ExitCode.OK
+
+
+_simulate.give_layout_options(export, _EXTRA)

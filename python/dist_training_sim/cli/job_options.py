@@ -1,0 +1,138 @@
+"""A job from a file for verbs that take one: its values stand where no option is given on the command line."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from ..errors import ConfigError, Problems
+from ..parallel.strategy import Strategy
+from ..verbs import cluster_of
+from .outcome import ExitCode, warn
+
+if TYPE_CHECKING:
+    from ..io.training_job import TrainingJob
+
+__all__ = ["FROM_FILE", "job_of_file", "option_names", "read_variables", "report", "with_job_file"]
+
+_JOB = Annotated[
+    Path | None,
+    typer.Argument(metavar="JOB", help="Job file (YAML), or a script or configuration of a framework."),
+]
+_RUN = Annotated[str | None, typer.Option(metavar="NAME", help="Run of the job file.")]
+_SET = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Environment variable that a script expects; may be repeated."),
+]
+FROM_FILE = ("job", "run", "set_variables")
+_NAMES = {"as_json": "json"}  # parameters whose option is called otherwise
+
+
+def with_job_file(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """The verb with a job file as its first argument; options on the command line win over the file's values."""
+    hints = get_type_hints(verb, include_extras=True)
+    own = [
+        p.replace(annotation=hints.get(name, p.annotation)) for name, p in inspect.signature(verb).parameters.items()
+    ]
+    kinds = {"job": (_JOB, None), "run": (_RUN, None), "set_variables": (_SET, None)}
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in kinds.items()
+    ]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    context = inspect.Parameter("context", keyword, annotation=typer.Context)
+    own = [p.replace(kind=keyword) for p in own]
+
+    @functools.wraps(verb)
+    def command(
+        *, context: typer.Context, job: Path | None, run: str | None, set_variables: list[str] | None, **options: Any
+    ) -> ExitCode:
+        if job is None:
+            _refuse_alone(run, set_variables)
+            return verb(**options)
+        given = {name for name in options if _is_given(context, name)}
+        found = job_of_file(job, options.get("cluster"), run, set_variables)
+        report(found)
+        of_file = _values(found, verb.__name__)
+        chosen = {n: v for n, v in of_file.items() if n in options and n not in given}
+        return verb(**options | chosen)
+
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [context, added[0], *own, *added[1:]], return_annotation=ExitCode
+    )
+    command.__annotations__ = {p.name: p.annotation for p in (context, *added, *own)} | {"return": ExitCode}
+    return command
+
+
+def _refuse_alone(run: str | None, variables: list[str] | None) -> None:
+    problems = Problems()
+    for name, value in (("--run", run), ("--set", variables)):
+        if value:
+            problems.add(name, value, "a job file beside it")
+    problems.raise_if_any()
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether the command line gives an option itself."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def job_of_file(path: Path, cluster: object, run: str | None, variables: list[str] | None) -> TrainingJob:
+    """Job of a file; a cluster given beside it says how many devices it has."""
+    from ..io.jobs import read_job
+
+    devices = cluster_of(cluster).device_count if isinstance(cluster, str) else None
+    return read_job(path, run=run, variables=read_variables(variables or []), devices=devices)
+
+
+def read_variables(texts: list[str]) -> dict[str, str]:
+    """`["TP=8"]` as a mapping.
+
+    Raises
+    ------
+    ConfigError
+        If a text has no `=`.
+    """
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, equals, _) in zip(texts, pairs, strict=True):
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"--set: got {text!r}, expected NAME=VALUE such as TP=8")
+    return {name: value for name, _, value in pairs}
+
+
+def report(job: TrainingJob) -> None:
+    """Warn of what the file says and the job does not hold."""
+    for option in job.unknown:
+        warn(f"{option.where}: not understood, and not in the job: {option.shown}")
+    for text in (*job.conflicts, *job.notes):
+        warn(text)
+
+
+def _values(job: TrainingJob, verb: str) -> dict[str, Any]:
+    """Values of a verb's parameters by name; what the file does not say is left out."""
+    layout = {f.name: getattr(job.strategy, f.name) for f in fields(Strategy)}
+    stated = {"model": job.model, "cluster": job.cluster, "seq_len": job.seq_len, "framework": job.framework}
+    settings = job.settings.get(verb) or {}
+    renamed = {option: name for name, option in _NAMES.items()}
+    own = {renamed.get(key, key): _path(key, value) for key, value in settings.items()}
+    tokens = {"tokens": job.train_tokens} if verb == "cost" and "loss" not in own else {}
+    return {n: v for n, v in {**layout, **stated, **tokens, **own}.items() if v is not None}
+
+
+def _path(key: str, value: object) -> object:
+    return Path(value) if key in ("out", "plot", "timeline", "out_file") and isinstance(value, str) else value
+
+
+def option_names(verb: Callable[..., ExitCode]) -> Mapping[str, Any]:
+    """Annotations of a verb's own parameters, by the name that a job file uses."""
+    hints = get_type_hints(verb, include_extras=True)
+    return {
+        _NAMES.get(name, name): hints.get(name, p.annotation) for name, p in inspect.signature(verb).parameters.items()
+    }

@@ -1,0 +1,157 @@
+"""`dts schema`: the JSON Schema of job files; made here from the options of the verbs."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from ..parallel import Strategy
+from .deliver import Out, deliver
+from .job_options import option_names
+from .outcome import ExitCode
+
+__all__ = ["EXAMPLES", "made_schema", "schema"]
+
+EXAMPLES = """\b
+Examples:
+  dts schema --out dts-job.schema.json
+
+An editor with YAML support completes and checks a job file whose first line is
+  # yaml-language-server: $schema=dts-job.schema.json
+"""
+LAYOUT = tuple(f.name for f in fields(Strategy))
+_DEGREES = frozenset(
+    ("dp", "tp", "pp", "vpp", "cp", "cp_a2a", "ep", "etp", "micro_batch", "global_batch", "dp_replicas")
+)
+_KINDS: dict[object, str] = {int: "integer", float: "number", bool: "boolean", str: "string", Path: "string"}
+_NATIVE: dict[str, dict[str, Any]] = {  # fields that a file holds as data, and an option as text
+    "layers_per_stage": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    "custom_order": {"type": "array", "items": {"type": "string"}},
+    "reshard_after_forward": {"type": ["boolean", "integer", "null"], "minimum": 0},
+    "expert_load": {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "number"}}]},
+}
+_OWN: dict[str, dict[str, Any]] = {  # a file may hold the number itself
+    name: {"type": ["number", "string", "null"]}
+    for name in ("tokens", "checkpoint_interval", "checkpoint_time", "restart_time")
+}
+
+
+def schema(out: Out = None) -> ExitCode:
+    """Print the JSON Schema of job files, for editors."""
+    from ..io.job_file import job_schema
+
+    deliver(job_schema(), (), as_json=out is None, out=out)
+    return ExitCode.OK
+
+
+def made_schema() -> dict[str, Any]:
+    """The schema as the options of the verbs have it; the packaged file is this, and a test holds them together."""
+    from . import cost, export, fit, simulate
+
+    verbs: dict[str, Callable[..., ExitCode]] = {
+        "simulate": simulate.simulate,
+        "fit": fit.fit,
+        "cost": cost.cost,
+        "export": export.export,
+    }
+    sections = {name: _section(option_names(verb)) for name, verb in verbs.items()}
+    properties = {**_job(option_names(simulate.simulate)), **sections}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dts job",
+        "description": "A training job: model, cluster, strategy, settings of the verbs, named runs.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **properties,
+            "runs": {
+                "description": "Variants by name, chosen with --run: their keys replace those of the file.",
+                "type": "object",
+                "additionalProperties": {"type": "object", "additionalProperties": False, "properties": properties},
+            },
+        },
+    }
+
+
+def _job(options: Mapping[str, Any]) -> dict[str, Any]:
+    from ..catalog import frameworks
+
+    return {
+        "model": {
+            "description": "Catalogue name, path of a Hugging Face config.json, or its content.",
+            "type": ["string", "object"],
+        },
+        "cluster": {
+            "description": "Catalogue node with a count (64xdgx-h100), path of a cluster file, or its content.",
+            "type": ["string", "object"],
+        },
+        "seq_len": {"description": _help(options["seq_len"]), "type": ["integer", "null"], "minimum": 1},
+        "framework": {"description": _help(options["framework"]), "type": "string", "enum": frameworks.names()},
+        "strategy": {
+            "description": "Layout: every field of Strategy.",
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: _field(name, options[name]) for name in LAYOUT},
+        },
+    }
+
+
+def _field(name: str, option: Any) -> dict[str, Any]:
+    """One field of the layout, with the values that its enum knows."""
+    described = {"description": _help(option)}
+    if name in _NATIVE:
+        return described | _NATIVE[name]
+    kind = get_type_hints(Strategy)[name]
+    listed = next((part for part in get_args(kind) if isinstance(part, type) and issubclass(part, Enum)), None)
+    if listed is not None:
+        return described | {"type": "string", "enum": [member.value for member in listed]}
+    bounds: dict[str, Any] = {"minimum": 1 if name in _DEGREES else 0} if int in (kind, *get_args(kind)) else {}
+    bounds |= {"maximum": 3} if name == "zero" else {"minimum": 0} if kind is float else {}
+    return described | _kind(kind) | bounds
+
+
+def _section(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a verb: its options beside those of the job and the layout."""
+    from ..io.job_file import JOB_KEYS
+
+    own = {n: o for n, o in options.items() if n not in JOB_KEYS and n not in LAYOUT}
+    return {
+        "description": "Settings of the verb.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            name: {"description": _help(option), **_kind(option), **_OWN.get(name, {})} for name, option in own.items()
+        },
+    }
+
+
+def _help(option: Any) -> str:
+    info = next((part for part in getattr(option, "__metadata__", ()) if hasattr(part, "help")), None)
+    return "" if info is None else str(info.help)
+
+
+def _kind(option: Any) -> dict[str, Any]:
+    """JSON type of an annotation."""
+    if get_origin(option) is Annotated:
+        option = get_args(option)[0]
+    if get_origin(option) in (Union, types.UnionType):
+        names = [name for part in get_args(option) for name in _names(part)]
+        return {"type": names[0] if len(names) == 1 else names}
+    if get_origin(option) is list:
+        return {"type": "array", "items": _kind(get_args(option)[0])}
+    return {"type": _names(option)[0]}
+
+
+def _names(kind: Any) -> list[str]:
+    return ["null"] if kind is type(None) else [_KINDS[kind]]
+
+
+def write_schema(path: Path) -> None:
+    """Write the packaged file anew."""
+    import json
+
+    path.write_text(json.dumps(made_schema(), indent=1) + "\n", encoding="utf-8")

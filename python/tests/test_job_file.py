@@ -1,0 +1,298 @@
+"""Job files: every option has its key, the schema is the options', errors name line and key, options win."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import dist_training_sim as dts
+import pytest
+from dist_training_sim.cli import main
+from dist_training_sim.cli.app import app
+from dist_training_sim.cli.job_options import FROM_FILE
+from dist_training_sim.cli.schema import made_schema
+from dist_training_sim.io.job_file import JOB_KEYS, job_schema
+
+Run = Callable[..., tuple[int, str, str]]
+LAYOUT = {f.name for f in fields(dts.Strategy)}
+JOB = """\
+model: llama-3.1-8b   # by name
+cluster: 1xdgx-h100
+seq_len: 8192
+strategy:
+  zero: 3
+  global_batch: 64
+simulate: {stragglers: "lognormal:0.05", seed: 7}
+fit: {expandable_segments: true}
+cost: {tokens: 1e12, price: 2}
+export: {to: torchtitan}
+runs:
+  split:
+    strategy: {tp: 2, recompute: full}
+    simulate: {seed: 8}
+  longer: {seq_len: 4096, model: llama-3.2-1b}
+"""
+
+
+@pytest.fixture
+def dts_cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command line in a folder with `job.yaml`; give exit code, stdout and stderr."""
+    for name in ("FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.yaml").write_text(JOB, encoding="utf-8")
+
+    def run(line: str, *more: str) -> tuple[int, str, str]:
+        code = main([*shlex.split(line), *more])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def options_of(verb: str) -> set[str]:
+    from typer.main import get_command
+
+    parameters = get_command(app).commands[verb].params  # type: ignore[attr-defined]
+    names = {p.name for p in parameters} - set(FROM_FILE) - {"help"}
+    return {"json" if name == "as_json" else str(name) for name in names}
+
+
+@pytest.mark.parametrize("verb", ["simulate", "fit", "cost", "export"])
+def test_every_option_has_its_key(verb: str) -> None:
+    schema = job_schema()["properties"]
+    keys = set(JOB_KEYS) - {"strategy"}
+    for option in options_of(verb):
+        in_strategy = option in schema["strategy"]["properties"]
+        assert (option in keys) + in_strategy + (option in schema[verb]["properties"]) == 1, option
+
+
+def test_every_verb_of_a_job_takes_a_file() -> None:
+    from typer.main import get_command
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    taking = {name for name, command in commands.items() if {p.name for p in command.params} >= set(FROM_FILE)}
+    layouts = {name for name, command in commands.items() if {p.name for p in command.params} >= LAYOUT}
+    assert taking == layouts == {"simulate", "fit", "cost", "export"}
+
+
+def test_the_packaged_schema_is_that_of_the_options() -> None:
+    assert job_schema() == json.loads(json.dumps(made_schema()))
+
+
+def test_the_schema_is_printed_and_written(dts_cli: Run, tmp_path: Path) -> None:
+    code, out, err = dts_cli("schema")
+    assert (code, err, json.loads(out)) == (0, "", job_schema())
+    assert dts_cli("schema --out s.json") == (0, "", "")
+    assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8")) == job_schema()
+
+
+def test_a_job_file_is_its_options(dts_cli: Run) -> None:
+    line = "simulate --model llama-3.1-8b --cluster 1xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192 --json"
+    code, out, err = dts_cli("simulate job.yaml --json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == json.loads(dts_cli(line + " --stragglers lognormal:0.05 --seed 7")[1])
+    split = dts_cli("simulate job.yaml --run split --json")
+    assert split == dts_cli(line + " --stragglers lognormal:0.05 --seed 8 --tp 2 --recompute full")
+
+
+def test_options_win_over_the_file(dts_cli: Run) -> None:
+    found = json.loads(dts_cli("simulate job.yaml --zero 1 --model llama-3.2-1b --json")[1])
+    assert (found["strategy"]["zero"], found["strategy"]["global_batch"], found["model"]) == (1, 64, "llama-3.2-1b")
+    default = json.loads(dts_cli("simulate job.yaml --run split --tp 1 --json")[1])
+    assert (default["strategy"]["tp"], default["strategy"]["recompute"].lower()) == (1, "full")
+
+
+def test_settings_reach_each_verb(dts_cli: Run, tmp_path: Path) -> None:
+    cost = json.loads(dts_cli("cost job.yaml --json")[1])
+    assert (cost["tokens"], cost["usd_per_device_h"], cost["price_source"]) == (1e12, 2, "yours")
+    code, out, _ = dts_cli("export job.yaml")
+    assert code == 0
+    assert "--model.flavor 8B" in out
+    job = (tmp_path / "job.yaml").read_text(encoding="utf-8")
+    (tmp_path / "job.yaml").write_text(job.replace("seed: 7", "seed: 7, json: true, out: r.json"), encoding="utf-8")
+    code, out, _ = dts_cli("simulate job.yaml")
+    assert json.loads(out) == json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+
+
+EVERY: dict[str, Any] = {
+    "dp": 2, "tp": 2, "pp": 2, "vpp": 2, "cp": 2, "ep": 2, "etp": 1, "zero": 1, "micro_batch": 2, "global_batch": 16,
+    "recompute": "full", "precision": "fp16", "optimizer": "sgd", "rank_order": "tp-ep-cp-dp-pp",
+    "layers_per_stage": [7, 9, 9, 7], "sequence_parallel": True, "overlap_grad_reduce": False, "capacity_factor": 1.5,
+    "reshard_after_forward": None, "expert_load": {"kind": "zipf", "exponent": 0.5}, "moe_dispatcher": "deepep",
+}  # fmt: skip
+
+
+def test_every_kind_of_value(tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text(json.dumps({"model": "mixtral-8x7b", "cluster": "2xdgx-h100", "strategy": EVERY}), encoding="utf-8")
+    assert dts.read_job(path).strategy == dts.Strategy(**EVERY)
+    order = ["F0 F1 B0 B1", "F0 B0 F1 B1"]
+    job = dts.read_job(text=f"strategy: {{pp: 2, custom_order: {json.dumps(order)}, reshard_after_forward: 4}}\n")
+    assert (job.strategy.custom_order, job.strategy.reshard_after_forward) == (tuple(order), 4)
+
+
+def test_models_and_clusters_of_a_file(tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "examples" / "configs" / "llama-3.1-8b" / "config.json"
+    (tmp_path / "m.json").write_bytes(config.read_bytes())
+    (tmp_path / "c.yaml").write_text("cluster: {node: dgx-h100, nodes: 2, name: mine}\n", encoding="utf-8")
+    path = tmp_path / "job.yaml"
+    path.write_text("model: ./m.json\ncluster: c.yaml\n", encoding="utf-8")
+    job = dts.read_job(path)
+    assert job.model is not None
+    assert job.cluster is not None
+    assert (job.model.parameters, job.cluster.name, job.cluster.device_count) == (8_030_261_248, "mine", 16)
+    inline = dts.read_job(text=f"model: {config.read_text(encoding='utf-8')}\ncluster: {{node: dgx-h100, nodes: 2}}\n")
+    assert inline.model is not None
+    assert inline.model.layers == job.model.layers
+    assert inline.cluster == dts.Cluster.from_catalog("2xdgx-h100")
+
+
+BAD = """\
+model: llama-3.1-7b
+cluster: {node: dgx-h10, nodes: 4}
+seq_length: 10
+seq_len: 0
+strategy:
+  tp: eight
+  ttp: 8
+  recompute: some
+  zero: 7
+  layers_per_stage: [1, x]
+simulate: {timeline: 3}
+runs: {a: {strategy: {pp: -1}}}
+"""
+
+
+def test_all_errors_at_once_with_line_and_key() -> None:
+    with pytest.raises(dts.ConfigError) as error:
+        dts.read_job(text=BAD)
+    lines = str(error.value).splitlines()
+    expected = [
+        "command line:3: seq_length: got 'a key that is unknown'",
+        "command line:4: seq_len: got 0, expected a whole number >= 1",
+        "command line:6: strategy.tp: got 'eight', expected a whole number >= 1",
+        "command line:7: strategy.ttp: got 'a key that is unknown'",
+        "command line:8: strategy.recompute: got 'some', expected one of none, selective, full",
+        "command line:9: strategy.zero: got 7, expected a whole number from 0 to 3",
+        "command line:10: strategy.layers_per_stage[1]: got 'x', expected a whole number >= 0",
+        "command line:11: simulate.timeline: got 3, expected a text",
+        "command line:12: runs.a.strategy.pp: got -1, expected a whole number >= 1",
+    ]
+    assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
+    assert "did you mean seq_len?" in lines[0]
+
+
+def test_problems_of_values_have_lines_too() -> None:
+    text = "model: llama-3.1-7b\ncluster: {node: dgx-h10, nodes: 4}\nstrategy:\n  offload_activations: 3.0\n"
+    with pytest.raises(dts.ConfigError) as error:
+        dts.read_job(text=text)
+    starts = [line.split(": got")[0] for line in str(error.value).splitlines()]
+    assert starts == ["command line:1: model", "command line:2: node", "command line:4: strategy.offload_activations"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "part"),
+    [
+        ("simulate job.yaml --run nope", 2, "expected one of its runs; known: longer, split"),
+        ("simulate nope.yaml", 4, "nope.yaml"),
+        ("simulate --run a --model gpt2 --cluster 1xdgx-h100 --seq-len 8", 2, "--run: got 'a', expected a job file"),
+        ("simulate job.yaml --set 8", 2, "NAME=VALUE"),
+        ("simulate --seq-len 8", 2, "--model: got nothing"),
+        ("export job.yaml --to none", 2, "expected one of dts, megatron-lm"),
+        ("export --model gpt2 --cluster 1xdgx-h100 --seq-len 8", 2, "--to: got nothing"),
+        ("cost job.yaml --tokens many", 2, "15T, 300B or 1.5e12"),
+        ("fit job.yaml --run longer", 0, ""),
+    ],
+)
+def test_exit_codes(dts_cli: Run, line: str, code: int, part: str) -> None:
+    found, _, err = dts_cli(line)
+    assert found == code, err
+    assert part in err
+
+
+def test_a_script_stands_in_for_a_job_file(dts_cli: Run, tmp_path: Path) -> None:
+    assert dts_cli("export job.yaml --to megatron-lm --zero 1 --tp 2 --file train.sh --out r.json")[0] == 0
+    text = (tmp_path / "train.sh").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["text"] == text
+    code, out, err = dts_cli("simulate train.sh --cluster 1xdgx-h100 --json")
+    assert (code, err) in ((0, ""), (3, err))
+    found = json.loads(out)
+    assert (found["model"], found["strategy"]["tp"], found["seq_len"]) == ("llama-3.1-8b", 2, 8192)
+    (tmp_path / "train.sh").write_text(text.replace("--bf16", "--bf16 --brand-new 1 --tensor-model-parallel-size $T"))
+    code, out, err = dts_cli("simulate train.sh --cluster 1xdgx-h100 --set T=4 --json")
+    assert json.loads(out)["strategy"]["tp"] == 4
+    assert "warning: train.sh:" in err
+    assert "not in the job: brand-new 1" in err
+    assert "--tensor-model-parallel-size 4 overrides --tensor-model-parallel-size 2 of train.sh:" in err
+
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+SCRIPT = """\
+torchrun --nproc_per_node 8 --nnodes {nodes} pretrain_gpt.py --num-layers 32 --hidden-size 4096 --swiglu --bf16 \\
+  --ffn-hidden-size 14336 --num-attention-heads 32 --num-query-groups 8 --group-query-attention --seq-length 8192 \\
+  --max-position-embeddings 8192 --position-embedding-type rope --normalization RMSNorm --disable-bias-linear \\
+  --untie-embeddings-and-output-weights --vocab-size 128256 --attention-dropout 0 --hidden-dropout 0 \\
+  --micro-batch-size 1 --global-batch-size 64 --train-iters 1000 --use-distributed-optimizer {more}
+"""
+
+
+def test_check_gives_the_verdict_of_simulate(dts_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.sh").write_text(SCRIPT.format(nodes=2, more="--tensor-model-parallel-size 2"), encoding="utf-8")
+    code, out, err = dts_cli("check t.sh --cluster 2xdgx-h100 --json")
+    found = json.loads(out)
+    strategy = dts.Strategy(
+        tp=2, zero=1, global_batch=64, sequence_parallel=False, overlap_grad_reduce=False, overlap_param_gather=False
+    )
+    result = dts.simulate("llama-3.1-8b", "2xdgx-h100", strategy, seq_len=8192)
+    assert (found["step_time_s"], found["fits"]) == (result.step_time_s, result.fits)
+    assert found["days"] == pytest.approx(1000 * result.step_time_s / 86400)
+    assert (code, err) == (0 if result.fits else 3, err)
+    report = dts.check(tmp_path / "t.sh", "2xdgx-h100")
+    assert json.loads(json.dumps(report.to_dict())) == found | {"job": found["job"]}
+
+
+def test_check_exits_3_where_memory_runs_out(dts_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.sh").write_text(SCRIPT.format(nodes=1, more="--tensor-model-parallel-size 1"), encoding="utf-8")
+    code, out, err = dts_cli("check t.sh --cluster 1xdgx-a100-40gb --json")
+    assert (code, json.loads(out)["fits"], json.loads(out)["verdict"]) == (3, False, "does not fit")
+    assert "dts fit says what helps" in err
+    code, out, _ = dts_cli("check t.sh --cluster 1xdgx-a100-40gb")
+    assert code == 3
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_check_warns_and_is_strict(dts_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.sh").write_text(
+        SCRIPT.format(nodes=4, more="--tensor-model-parallel-size 4 --shiny 2"), encoding="utf-8"
+    )
+    code, _, err = dts_cli("check t.sh --cluster 2xdgx-h100 --json")
+    assert code == 0
+    assert "warning: t.sh:5: not understood, and not in the job: shiny 2" in err
+    assert "the file starts 32 devices, 2xdgx-h100 has 16" in err
+    assert dts_cli("check t.sh --cluster 2xdgx-h100 --json --strict")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "part"),
+    [
+        ("check nope.sh --cluster 1xdgx-h100", 4, "nope.sh"),
+        ("check ds.json --cluster 1xdgx-h100", 2, "give model (--model)"),
+        ("check ds.json --cluster 1xdgx-h100 --model llama-3.1-8b", 2, "give seq_len (--seq-len)"),
+        ("check ds.json --model llama-3.1-8b --seq-len 4096", 2, "give cluster (--cluster)"),
+        ("check ds.json --cluster 1xdgx-h100 --model llama-3.2-1b --seq-len 4096", 0, ""),
+        ("check ds.json --cluster 1xdgx-h100 --model llama-3.2-1b --seq-len 4096 --format nanotron", 2, "required"),
+        ("check job.yaml", 0, ""),
+        ("check job.yaml --run longer", 0, ""),
+    ],
+)
+def test_check_exit_codes(dts_cli: Run, tmp_path: Path, line: str, code: int, part: str) -> None:
+    content = {"train_batch_size": 8, "zero_optimization": {"stage": 3}, "bf16": {"enabled": True}}
+    (tmp_path / "ds.json").write_text(json.dumps(content), encoding="utf-8")
+    found, _, err = dts_cli(line)
+    assert found == code, err
+    assert part in err
