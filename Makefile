@@ -16,8 +16,9 @@ TOOLS := $(VENV)/.tools
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 LINTABLE := $(VENV)/.lintable
+DOCUMENTABLE := $(VENV)/.documentable
 
-.PHONY: help run test test-cpp test-python test-sanitize lint notebooks clean
+.PHONY: help run test test-cpp test-python test-sanitize lint notebooks docs clean
 
 help:
 	@echo "make run            install into $(VENV) and run the main job"
@@ -25,6 +26,7 @@ help:
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
 	@echo "make lint           ruff, mypy --strict and stubtest"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
+	@echo "make docs           these pages as a site, in build/docs"
 	@echo "make clean          remove $(VENV) and build"
 
 run: $(INSTALLED)
@@ -53,6 +55,10 @@ lint: $(LINTABLE)
 notebooks: $(TESTABLE)
 	$(BIN)/python examples/run_notebooks.py
 
+docs: $(DOCUMENTABLE)
+	$(BIN)/python docs/build_api.py --check
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+
 clean:
 	rm -rf $(VENV) build
 
@@ -68,6 +74,10 @@ $(INSTALLED): $(TOOLS) $(SOURCES)
 
 $(TESTABLE): $(TOOLS) $(SOURCES)
 	$(PIP) --no-build-isolation '.[test]'
+	touch $(INSTALLED) $@
+
+$(DOCUMENTABLE): $(TOOLS) $(SOURCES)
+	$(PIP) --no-build-isolation '.[docs]'
 	touch $(INSTALLED) $@
 
 $(LINTABLE): $(TOOLS) $(SOURCES)

@@ -10,6 +10,7 @@ from typing import Any
 
 import dist_training_sim as dts
 from dist_training_sim import verbs
+from dist_training_sim.visualization import Visualizer
 
 TARGET = Path(__file__).parent / "api" / "python.md"
 HEAD = """# Python reference
@@ -69,10 +70,22 @@ def section(name: str) -> str:
     return "\n".join(parts)
 
 
+def figures() -> str:
+    """Reference of the drawing board, whose methods come from several classes."""
+    parts = ["## `visualization.Visualizer`", "", "```python", signature("Visualizer", Visualizer), "```", ""]
+    parts += ["```text", inspect.getdoc(Visualizer) or "", "```", ""]
+    for name in dir(Visualizer):
+        if not name.startswith("_"):
+            method = getattr(Visualizer, name)
+            parts += [f"### `Visualizer.{name}`", "", "```python", signature(name, method), "```", ""]
+            parts += ["```text", inspect.getdoc(method) or "", "```", ""]
+    return "\n".join(parts)
+
+
 def build() -> str:
     """The whole page."""
     names = [name for name in dts.__all__ if not name.startswith("__")]
-    return "\n".join([HEAD, *(section(name) for name in names)]).rstrip() + "\n"
+    return "\n".join([HEAD, *(section(name) for name in names), figures()]).rstrip() + "\n"
 
 
 def main() -> int:
