@@ -42,11 +42,19 @@ def deepseek() -> dts.CostReport:
     return dts.cost("deepseek-v3", "256xhgx-h800", layout, seq_len=4096, tokens=14.8e12)
 
 
+def deepseek_hours() -> float:
+    return deepseek().device_hours / 1e6
+
+
 @cache
 def bloom() -> dts.CostReport:
     layout = dts.Strategy(tp=4, pp=12, global_batch=2048, micro_batch=2, zero=1, recompute="full")
     job: dict[str, Any] = {"seq_len": 2048, "tokens": 366e9, "framework": "megatron-deepspeed"}
     return dts.cost("bloom-176b", "48xdgx-a100-80gb", layout, **job, carbon_kg_per_kwh=0.057, pue=1.0)
+
+
+def bloom_hours() -> float:
+    return bloom().device_hours / 1e6
 
 
 @cache
@@ -85,10 +93,10 @@ ANCHORS = (
            "model card of Llama 3.1"),
     Anchor("its time between failures", 3.09, "h", lambda: llama().goodput.mtbf_s / HOUR_S, 0.01, LLAMA3),
     Anchor("its failures in 54 days", 419, "", lambda: 54 * 86400 / llama().goodput.mtbf_s, 0.01, LLAMA3),
-    Anchor("DeepSeek-V3, 14.8 T tokens on 2,048 H800", 2.664, "M device-h", lambda: deepseek().device_hours / 1e6,
-           0.1, "arXiv:2412.19437"),
-    Anchor("BLOOM, 366 B tokens on 384 A100 (restarts by hand)", 1.083, "M device-h", lambda: bloom().device_hours / 1e6,
-           0.3, "arXiv:2211.02001"),
+    Anchor("DeepSeek-V3, 14.8 T tokens, 2,048 H800", 2.664, "M device-h", deepseek_hours, 0.1,
+           "arXiv:2412.19437"),
+    Anchor("BLOOM, 366 B tokens on 384 A100 (restarts by hand)", 1.083, "M device-h", bloom_hours, 0.3,
+           "arXiv:2211.02001"),
     Anchor("its checkpoint", 2.3, "TB", lambda: bloom().goodput.checkpoint_bytes / 1e12, 0.1, BLOOM),
     Anchor("time to write it", 40, "s", lambda: bloom().goodput.checkpoint_s, 0.5, BLOOM),
     Anchor("its time between failures of GPUs", 7, "days", lambda: bloom().goodput.mtbf_s / 86400, 0.6, BLOOM),

@@ -110,6 +110,7 @@ def test_what_is_written_reads_back(format: str, routed: bool, layout: dict[str,
     profile = dts.FrameworkProfile.from_catalog(PROFILES[format])
     strategy = dts.Strategy(**chosen)
     assume(strategy.resolved(64).global_batch % (strategy.resolved(64).dp * strategy.micro_batch) == 0)  # type: ignore[operator]
+    assume(strategy.pp == 1 or (32 + strategy.embedding_as_layer) % (strategy.pp * strategy.vpp) == 0)  # of 32 layers
     written = write_or_reason(format, model, strategy)
     if isinstance(written, str):
         assert all(line.startswith(("strategy.", "model")) for line in written.splitlines())
@@ -447,10 +448,71 @@ def test_accelerate_kinds() -> None:
     assert (ddp.strategy.zero, ddp.strategy.precision.value, ddp.framework) == (0, "fp32", "pytorch-ddp")  # type: ignore[union-attr]
 
 
+TRAINER = """accelerate launch --config_file fsdp.yaml train.py \\
+    --model_name_or_path meta-llama/Llama-3.1-8B-Instruct --per_device_train_batch_size 2 \\
+    --gradient_accumulation_steps 4 --gradient_checkpointing --bf16 --max_seq_length 4096 --optim adamw_torch_fused \\
+    --learning_rate 1e-5 --max_steps 100 --brand_new 1
+"""
+FSDP = """distributed_type: FSDP
+mixed_precision: bf16
+num_processes: 16
+num_machines: 2
+strange: 1
+fsdp_config: {fsdp_sharding_strategy: SHARD_GRAD_OP, fsdp_use_orig_params: true}
+"""
+
+
+def test_hugging_face_trainer(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text(TRAINER, encoding="utf-8")
+    (tmp_path / "fsdp.yaml").write_text(FSDP, encoding="utf-8")
+    job = dts.read_job(tmp_path / "run.sh")
+    assert job.model == dts.Model.from_catalog("llama-3.1-8b")
+    assert job.strategy == dts.Strategy(
+        zero=3, reshard_after_forward=False, micro_batch=2, global_batch=2 * 4 * 16, recompute="full",
+        optimizer_kernels="fused",
+    )  # fmt: skip
+    assert (job.format, job.framework, job.devices, job.seq_len) == ("hf-trainer", "torchtitan-eager", 16, 4096)
+    assert job.train_tokens == 100 * 128 * 4096
+    assert [option.name for option in job.unknown] == ["brand_new", "strange"]
+    (tmp_path / "fsdp.yaml").unlink()
+    assert "was not found" in " ".join(dts.read_job(tmp_path / "run.sh", devices=8).notes)
+
+
+def test_trainer_with_deepspeed_and_adapters(tmp_path: Path) -> None:
+    content = {"zero_optimization": {"stage": 2, "overlap_comm": True}, "bf16": {"enabled": "auto"}, "odd": 1,
+               "train_micro_batch_size_per_gpu": "auto"}  # fmt: skip
+    (tmp_path / "ds.json").write_text(json.dumps(content), encoding="utf-8")
+    path = tmp_path / "sft.yaml"
+    path.write_text(
+        "model_name_or_path: Qwen/Qwen2.5-7B-Instruct\nper_device_train_batch_size: 4\nbf16: true\n"
+        "deepspeed: ds.json\ncutoff_len: 2048\nfinetuning_type: lora\nlora_rank: 16\nlora_target: q_proj,v_proj\n",
+        encoding="utf-8",
+    )
+    job = dts.read_job(path, devices=8)
+    assert job.model is not None
+    assert job.model.name == "qwen2.5-7b-lora16"
+    assert (job.strategy.zero, job.strategy.overlap_grad_reduce, job.strategy.overlap_param_gather) == (2, True, False)
+    assert (job.strategy.precision.value, job.strategy.global_batch, job.framework) == ("bf16", 32, "deepspeed")  # type: ignore[union-attr]
+    assert [option.name for option in job.unknown] == ["odd"]
+
+
+def test_trainer_with_fsdp_words() -> None:
+    line = "torchrun --nproc_per_node 8 sft.py --model_name_or_path ./here --per_device_train_batch_size 1 --fp16 "
+    job = dts.read_job(text=line + "--fsdp 'full_shard auto_wrap offload' --max_length 512")
+    assert job.strategy == dts.Strategy(
+        zero=3, offload_optimizer=True, offload_parameters=True, precision="fp16", global_batch=8
+    )
+    assert job.model is None
+    plain = dts.read_job(text=line.replace("--fp16", "--bf16 true"))
+    assert (plain.framework, plain.strategy.zero, plain.seq_len) == ("pytorch-ddp", 0, None)
+    with pytest.raises(dts.ConfigError, match="--fsdp: got '--deepspeed at"):
+        dts.read_job(text=line + "--deepspeed x.json --fsdp full_shard")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "error", "part"),
     [
-        ("a.yaml", "a: 1\n", dts.FormatError, "a job file, or one of deepspeed, nanotron, accelerate"),
+        ("a.yaml", "a: 1\n", dts.FormatError, "a job file, or one of deepspeed, nanotron, accelerate, hf-trainer"),
         ("config.json", '{"model_type": "llama"}', dts.FormatError, "given as the model"),
         ("a.yaml", "model: &x {a: 1}\nparallelism: *x\n", dts.FormatError, "aliases"),
         ("a.yaml", "model: 1\nmodel: 2\n", dts.FormatError, "given at line 1 already"),
@@ -496,7 +558,10 @@ WORDS = [
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from(WORDS), max_size=12), st.sampled_from(["megatron-lm", "megatron-bridge", "torchtitan"]))
+@given(
+    st.lists(st.sampled_from(WORDS), max_size=12),
+    st.sampled_from(["megatron-lm", "megatron-bridge", "torchtitan", "hf-trainer"]),
+)
 def test_any_command_is_read_or_refused(words: list[str], format: str) -> None:
     line = "torchrun pretrain_gpt.py --num-layers 4 --hidden-size 64 --num-attention-heads 4 --seq-length 64 "
     assert read_or_reason(line + " ".join(words), format)

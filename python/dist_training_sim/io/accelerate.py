@@ -13,7 +13,7 @@ from .located import flat_yaml
 from .options import Options
 from .training_job import TrainingJob
 
-__all__ = ["read_accelerate"]
+__all__ = ["IGNORED", "accelerate_fields", "read_accelerate"]
 
 _PROFILES = {
     "fsdp": "torchtitan-eager",
@@ -24,7 +24,7 @@ _PROFILES = {
 }
 _SHARDING = {"full_shard": 3, "shard_grad_op": 3, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 3,
              "1": 3, "2": 3, "3": 0, "4": 3, "5": 3}  # fmt: skip
-_IGNORED = (
+IGNORED = (
     r"(compute_environment|debug|downcast_bf16|enable_cpu_affinity|machine_rank|main_.*|rdzv_.*|same_network|tpu_.*)",
     r"(use_cpu|dynamo_config|dynamo_config\..*|commands|command_file|gpu_ids|mpirun_config.*|tpu_env)",
     r"fsdp_config\.fsdp_(auto_wrap_policy|cpu_ram.*|state_dict_type|sync_module.*|transformer_layer.*|use_orig.*)",
@@ -38,17 +38,9 @@ _IGNORED = (
 def read_accelerate(text: str, where: str) -> TrainingJob:
     """Job of an accelerate configuration."""
     o = Options(flat_yaml(text, where))
-    profile = o.choice("distributed_type", known=_PROFILES, default="pytorch-ddp")
-    kinds = {"no": Precision.FP32, "fp16": Precision.FP16, "bf16": Precision.BF16, "fp8": Precision.FP8}
-    precision = o.choice("mixed_precision", known=kinds | {"false": Precision.FP32}, default=Precision.FP32)
-    fields: dict[str, Any] = {"precision": precision, **_axes(o)}
-    devices, machines = o.count("num_processes"), o.count("num_machines", default=1)
-    parts = {"torchtitan-eager": _fsdp, "deepspeed": _deepspeed, "megatron-core": _megatron}
-    if profile in parts:
-        fields |= parts[profile](o, devices)
-    if profile == "pytorch-ddp":
-        fields["overlap_param_gather"] = False
-    o.ignore(_IGNORED)
+    fields, profile, devices = accelerate_fields(o)
+    machines = o.count("num_machines", default=1)
+    o.ignore(IGNORED)
     o.check()
     return TrainingJob.of_options(
         o,
@@ -58,6 +50,21 @@ def read_accelerate(text: str, where: str) -> TrainingJob:
         devices=devices,
         devices_per_node=None if devices is None else max(1, devices // machines),
     )
+
+
+def accelerate_fields(o: Options) -> tuple[dict[str, Any], str, int | None]:
+    """(fields of the layout, profile, devices) that accelerate's options describe."""
+    profile = o.choice("distributed_type", known=_PROFILES, default="pytorch-ddp")
+    kinds = {"no": Precision.FP32, "fp16": Precision.FP16, "bf16": Precision.BF16, "fp8": Precision.FP8}
+    precision = o.choice("mixed_precision", known=kinds | {"false": Precision.FP32}, default=Precision.FP32)
+    fields: dict[str, Any] = {"precision": precision, **_axes(o)}
+    devices = o.count("num_processes")
+    parts = {"torchtitan-eager": _fsdp, "deepspeed": _deepspeed, "megatron-core": _megatron}
+    if profile in parts:
+        fields |= parts[profile](o, devices)
+    if profile == "pytorch-ddp":
+        fields["overlap_param_gather"] = False
+    return fields, profile, devices
 
 
 def _axes(o: Options) -> dict[str, Any]:

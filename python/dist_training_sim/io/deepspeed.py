@@ -28,7 +28,7 @@ from .options import Options
 from .training_job import TrainingJob
 from .unwritable import refuse_unwritable, refuse_values
 
-__all__ = ["read_deepspeed", "strategy_of", "write_deepspeed"]
+__all__ = ["IGNORED", "read_deepspeed", "strategy_of", "write_deepspeed"]
 
 _OPTIMIZERS = {
     "adam": Optimizer.ADAM,
@@ -38,7 +38,7 @@ _OPTIMIZERS = {
     "sgd": Optimizer.SGD,
     "muon": Optimizer.MUON,
 }
-_IGNORED = (
+IGNORED = (
     r"(optimizer\.(params|legacy.*)|scheduler|flops_profiler|tensorboard|wandb|csv_monitor|comet|comms_logger)(\..*)?",
     r"(steps_per_print|wall_clock_breakdown|gradient_clipping|prescale_gradients|gradient_predivide_factor)",
     r"(dump_state|memory_breakdown|zero_allow.*|zero_force.*|checkpoint.*|dataloader.*|log_level|seed|autotuning.*)",
@@ -62,7 +62,7 @@ def read_deepspeed(text: str, where: str, devices: int | None = None) -> Trainin
     """
     o = Options([option for option in flat_yaml(text, where) if option.values != ("auto",)])
     fields = strategy_of(o, devices)
-    o.ignore(_IGNORED)
+    o.ignore(IGNORED)
     o.check()
     return TrainingJob.of_options(o, format="deepspeed", strategy=Strategy(**fields), framework="deepspeed")
 
@@ -156,7 +156,7 @@ _WRITABLE = frozenset(
     (
         *("dp", "tp", "cp", "cp_comm", "sequence_parallel", "zero", "micro_batch", "global_batch", "precision", "etp"),
         *("grad_dtype", "optimizer", "overlap_grad_reduce", "overlap_param_gather", "offload_optimizer", "recompute"),
-        *("offload_parameters", "reshard_after_forward", "dp_replicas", "fp8_recipe", "int8_recipe", "rank_order"),
+        *("offload_parameters", "reshard_after_forward", "dp_replicas", "fp8_recipe", "int8_recipe"),
         *("optimizer_kernels", "p2p", "schedule", "muon_tp"),
     )
 )

@@ -18,6 +18,7 @@ from ..parallel import Strategy
 from .accelerate import read_accelerate
 from .bridge import read_bridge, write_bridge
 from .deepspeed import read_deepspeed, write_deepspeed
+from .hf_trainer import MARKS, read_hf_trainer
 from .job_file import job_schema, read_job_file
 from .job_file_write import write_job_file
 from .located import MAX_CONFIG_BYTES, compose, value_of
@@ -91,8 +92,8 @@ def read_job(
     text
         Its content, or a command line, in place of a file.
     format
-        One of `dts`, `megatron-lm`, `megatron-bridge`, `torchtitan`, `deepspeed`, `nanotron`, `accelerate`; by default
-        found from the content.
+        One of `dts`, `megatron-lm`, `megatron-bridge`, `torchtitan`, `deepspeed`, `nanotron`, `accelerate`,
+        `hf-trainer`; by default found from the content.
     variables
         Environment variables that a script expects.
     devices
@@ -150,6 +151,8 @@ def _read(
         return read_bridge(text, where, variables)
     if kind == "torchtitan":
         return read_torchtitan(text, where, variables, folder=folder, devices=devices)
+    if kind == "hf-trainer":
+        return read_hf_trainer(text, where, variables, folder=folder, devices=devices)
     if kind == "deepspeed":
         return read_deepspeed(text, where, devices)
     return read_nanotron(text, where) if kind == "nanotron" else read_accelerate(text, where)
@@ -184,6 +187,8 @@ def job_format(text: str, where: str) -> str:
         return "torchtitan"
     if suffix in (".json", ".yaml", ".yml") or re.match(r"\s*(#.*\n\s*)*(\{|---|[A-Za-z_]+:(\s|$))", text):
         return _config_format(text, where)
+    if any(f"--{mark}" in text for mark in MARKS):
+        return "hf-trainer"
     if any(mark in text for mark in _BRIDGE):
         return "megatron-bridge"
     return "torchtitan" if any(mark in text for mark in _TITAN) and "--num-layers" not in text else "megatron-lm"
@@ -198,6 +203,11 @@ def _config_format(text: str, where: str) -> str:
         return "dts"
     if keys & set(_ACCELERATE):
         return "accelerate"
+    if keys & {"per_device_train_batch_size", "gradient_accumulation_steps", "base_model"} and not keys & {
+        "zero_optimization",
+        "train_micro_batch_size_per_gpu",
+    }:
+        return "hf-trainer"
     if keys & {"zero_optimization", "train_batch_size", "train_micro_batch_size_per_gpu", "bf16", "fp16"}:
         return "deepspeed"
     hint = "; a model's config.json is given as the model" if "model_type" in keys else ""

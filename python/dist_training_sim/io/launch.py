@@ -33,6 +33,8 @@ class Launch:
         What follows it, in order.
     plain
         Words that belong to no option, such as `KEY=VALUE` overrides.
+    launcher
+        Options before the program: of `torchrun`, `srun`, `accelerate launch`, and `#SBATCH` lines.
     nodes, devices_per_node
         As the launcher says; None = it does not.
     notes
@@ -42,6 +44,7 @@ class Launch:
     program: str
     options: tuple[Option, ...]
     plain: tuple[Option, ...]
+    launcher: tuple[Option, ...]
     nodes: int | None
     devices_per_node: int | None
     notes: tuple[str, ...]
@@ -82,7 +85,7 @@ def read_launch(text: str, where: str, variables: Mapping[str, str] | None = Non
     nodes, devices = _first(starts, _NODES), _first(starts, _PER_NODE) or _gres(starts)
     named = {name: _number(script.variables.scalars.get(name, "")) for name in ("NNODES", "NUM_NODES", "NGPU")}
     nodes = nodes or named["NNODES"] or named["NUM_NODES"] or (1 if devices or named["NGPU"] else None)
-    return Launch(program, options, plain, nodes, devices or named["NGPU"], notes)
+    return Launch(program, options, plain, starts, nodes, devices or named["NGPU"], notes)
 
 
 def _commands(script: Script) -> list[list[Word]]:

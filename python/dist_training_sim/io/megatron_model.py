@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from ..errors import DtsError
 from ..models.transformer import LAYER, RMS, Attention, Experts, LatentAttention, Mlp
 from .decoder_shape import DecoderShape
 from .megatron_options import VOCABULARIES
+from .named_after import entry_named_after
 from .options import Options
 
 __all__ = ["read_shape", "write_shape"]
@@ -163,27 +163,14 @@ def _vocabulary(o: Options) -> int:
         return stated
     if kind in VOCABULARIES:
         return VOCABULARIES[kind]
-    known = _of_catalogue(PurePosixPath(name).name)
+    entry = entry_named_after(name)
+    known = None if entry is None else entry.config.get("vocab_size")
     place = "the options give no vocabulary"
     if known is not None:
         o.notes.append(f"{place}: {known:,} of {PurePosixPath(name).name} is taken")
-        return known
+        return int(known)
     o.notes.append(f"{place}: {GPT2_VOCABULARY:,} of GPT-2 is assumed; add {o.prefix}vocab-size")
     return GPT2_VOCABULARY
-
-
-def _of_catalogue(name: str) -> int | None:
-    """Vocabulary of the model of the catalogue that a tokenizer is named after."""
-    from ..catalog.models import entry
-
-    if not name:
-        return None
-    for candidate in (name, re.sub(r"-(Instruct|Base|Chat|hf)$", "", name), re.sub(r"^Meta-", "", name)):
-        try:
-            return int(entry(candidate).config["vocab_size"])
-        except (DtsError, KeyError):
-            continue
-    return None
 
 
 def write_shape(shape: DecoderShape, seq_len: int) -> dict[str, object]:

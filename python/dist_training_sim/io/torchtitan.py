@@ -98,7 +98,7 @@ def read_torchtitan(
         Devices of the job, where the command does not say.
     """
     if where.endswith(".toml"):
-        launch, given = Launch("", (), (), None, None, ()), flat_toml(text, where)
+        launch, given = Launch("", (), (), (), None, None, ()), flat_toml(text, where)
         notes: list[str] = []
     else:
         launch = read_launch(text, where, variables)

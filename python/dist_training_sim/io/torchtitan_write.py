@@ -28,7 +28,7 @@ _WRITABLE = frozenset(
         *("dp", "tp", "pp", "vpp", "cp", "ep", "etp", "sequence_parallel", "zero", "micro_batch", "global_batch"),
         *("recompute", "schedule", "optimizer_kernels", "precision", "fp8_recipe", "int8_recipe", "cp_comm"),
         *("dp_replicas", "reshard_after_forward", "offload_optimizer", "offload_parameters", "layers_per_stage"),
-        *("moe_dispatcher", "embedding_as_layer", "loss_as_layer", "optimizer", "p2p", "rank_order"),
+        *("moe_dispatcher", "embedding_as_layer", "loss_as_layer", "optimizer", "p2p"),
         *("overlap_grad_reduce", "overlap_param_gather"),
     )
 )
@@ -99,7 +99,7 @@ def _data_parallel(s: Strategy) -> dict[str, object]:
     return {
         "parallelism.data_parallel_replicate_degree": replicas,
         "parallelism.data_parallel_shard_degree": (s.dp or 1) // s.dp_replicas if s.zero else 1,
-        "parallelism.fsdp_reshard_after_forward": names[reshard] if isinstance(reshard, bool) else None,
+        "parallelism.fsdp_reshard_after_forward": names[reshard] if s.zero == 3 and isinstance(reshard, bool) else None,
         "training.enable_cpu_offload": s.offload_optimizer,
     }
 

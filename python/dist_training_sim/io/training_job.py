@@ -13,7 +13,7 @@ from .options import Option, Options
 __all__ = ["READ_FORMATS", "WRITE_FORMATS", "TrainingJob"]
 
 WRITE_FORMATS = ("dts", "megatron-lm", "megatron-bridge", "torchtitan", "deepspeed", "nanotron")
-READ_FORMATS = (*WRITE_FORMATS, "accelerate")
+READ_FORMATS = (*WRITE_FORMATS, "accelerate", "hf-trainer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,15 @@ class TrainingJob:
     runs: tuple[str, ...] = ()
 
     @classmethod
-    def of_options(cls, options: Options, **values: Any) -> TrainingJob:
-        """Job with what the options leave over; their problems raise here."""
-        options.check()
-        notes = (*values.pop("notes", ()), *options.notes)
+    def of_options(cls, *read: Options, **values: Any) -> TrainingJob:
+        """Job with what the options of a file, and of files that it names, leave over; their problems raise here."""
+        for options in read:
+            options.check()
+        notes = (*values.pop("notes", ()), *(note for options in read for note in options.notes))
         return cls(
-            unknown=options.unknown,
-            ignored=options.ignored,
-            conflicts=tuple(options.conflicts),
+            unknown=tuple(option for options in read for option in options.unknown),
+            ignored=tuple(option for options in read for option in options.ignored),
+            conflicts=tuple(text for options in read for text in options.conflicts),
             notes=notes,
             **values,
         )
