@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .models import Block, LayerRun, Model, ops
     from .network import FlowNetwork, FlowResult
     from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
+    from .reporting import Report, report
     from .result import Result
     from .search import Evaluation, StrategySpace, StrategyTable, evaluate
     from .simulator.distribution import StepDistribution, step_distribution
@@ -59,6 +60,7 @@ _HOMES = {
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowNetwork", "FlowResult"),
     "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
+    "reporting": ("Report", "report"),
     "result": ("Result",),
     "search": ("Evaluation", "StrategySpace", "StrategyTable", "evaluate"),
     "simulator": (
@@ -113,6 +115,7 @@ __all__ = [
     "OtherNodes",
     "RankGrid",
     "Recompute",
+    "Report",
     "Result",
     "RunResult",
     "Schedule",
@@ -140,6 +143,7 @@ __all__ = [
     "models",
     "ops",
     "read_job",
+    "report",
     "simulate",
     "step_distribution",
     "validate",
