@@ -869,9 +869,7 @@ def stream_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def norm_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def permute_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def roofline_time_s(device: DeviceSpec, dtype: DType, flops: float, bytes: float) -> float: ...
-def quantise_time_s(
-    device: DeviceSpec, recipe: QuantiseRecipe, elements: float, directions: int = 1
-) -> float: ...
+def quantise_time_s(device: DeviceSpec, recipe: QuantiseRecipe, elements: float, directions: int = 1) -> float: ...
 def optimizer_time_s(device: DeviceSpec, parameters: float, bytes_per_parameter: float) -> float: ...
 def fused_update_bytes(
     states: float, state_bytes: float = 4.0, gradient_bytes: float = 4.0, copy_bytes: float = 0.0
@@ -1353,6 +1351,7 @@ class RowStatus(IntEnum):
     ILLEGAL = 2
 
 def strategy_fields() -> list[str]: ...
+def evaluation_columns() -> list[str]: ...
 def evaluate(
     model: ModelSpec,
     device: DeviceSpec,
@@ -1385,3 +1384,18 @@ def legal_rows(
     host_Bps: float = 0.0,
     host_memory_Bps: float = 0.0,
 ) -> npt.NDArray[np.bool_]: ...
+def strategy_bounds(
+    model: ModelSpec,
+    device: DeviceSpec,
+    network: Interconnect,
+    profile: FrameworkProfile,
+    seq_len: float,
+    rows: int,
+    bases: Sequence[Strategy],
+    base_of: npt.NDArray[np.int32],
+    columns: dict[str, Any],
+    threads: int = 1,
+    other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = 0.0,
+    host_memory_Bps: float = 0.0,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "search/bounds.hpp"
 #include "search/evaluate.hpp"
 #include "search/legal.hpp"
 
@@ -68,6 +69,19 @@ py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const
   return array_of<bool>(legal);
 }
 
+py::tuple bound(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
+                double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
+                int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+  const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
+  const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  StrategyBounds bounds;
+  {
+    const py::gil_scoped_release release;
+    bounds = strategy_bounds(job, table, threads);
+  }
+  return py::make_tuple(array_of<double>(bounds.step_time_s), array_of<double>(bounds.allocated_bytes));
+}
+
 std::vector<std::string> field_names() {
   std::vector<std::string> names;
   for (const StrategyField& field : strategy_fields()) names.emplace_back(field.name);
@@ -83,9 +97,14 @@ void bind_search(py::module_& m) {
       .value("ILLEGAL", RowStatus::Illegal)
       .finalize();
   m.def("strategy_fields", &field_names);
+  m.def("evaluation_columns", [] {
+    return std::vector<std::string>(evaluation_columns(), std::next(evaluation_columns(), kEvaluationColumns));
+  });
   m.def("evaluate", &run, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
         "columns"_a, "failure_factor"_a = 1.0, "host_capacity_bytes"_a = -1.0, "threads"_a = 1,
         "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
   m.def("legal_rows", &filter, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
+        "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+  m.def("strategy_bounds", &bound, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
         "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
 from ..parallel.strategy import Strategy
-from ..simulator.job import described_job
+from ..simulator.job import Job, described_job
 from .strategy_table import StrategyRows, StrategyTable, rows_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,22 @@ class Evaluation:
         if self.legal[row]:
             return "" if self.fits[row] else f"out of memory: {self.columns['oom_probability'][row]:.0%} likely to fail"
         return self._reasons[int(self.columns["reason"][row])]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation], base: Strategy) -> Evaluation:
+        """One evaluation of all rows of several, whose tables have the same columns."""
+        tables = [part.strategies for part in parts if isinstance(part.strategies, StrategyTable)]
+        if not tables:
+            return cls(StrategyTable({}, base), _no_rows(), [])
+        reasons: dict[str, int] = {}
+        for part in parts:
+            for reason in part._reasons:
+                reasons.setdefault(reason, len(reasons))
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+        numbers = [np.array([*(reasons[reason] for reason in part._reasons), -1])[part["reason"]] for part in parts]
+        columns["reason"] = np.concatenate(numbers)
+        joined = {name: np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns}
+        return cls(StrategyTable(joined, base), columns, list(reasons))
 
     def best(self, count: int = 10, by: str = "step_time_s") -> npt.NDArray[np.int64]:
         """Places of the strategies that fit with the smallest values of a column, best first, ties in order of rows."""
@@ -119,7 +135,11 @@ def evaluate(
     problems.count("threads", threads, minimum=0, maximum=1024)
     problems.raise_if_any()
     job = described_job(model, cluster, Strategy(), seq_len, framework, network, None)
-    rows = rows_of(strategies)
+    return evaluate_job(job, rows_of(strategies), threads)
+
+
+def evaluate_job(job: Job, rows: StrategyTable | StrategyRows, threads: int) -> Evaluation:
+    """`evaluate` of a described job, whose own strategy does not count."""
     arguments = {name: value for name, value in job.core_arguments().items() if name != "strategy"}
     columns, reasons = _core.evaluate(
         **arguments,
@@ -129,3 +149,9 @@ def evaluate(
         threads=threads,
     )
     return Evaluation(rows, columns, reasons)
+
+
+def _no_rows() -> dict[str, npt.NDArray[Any]]:
+    """The columns of no strategies."""
+    names = ("status", "reason", *_core.evaluation_columns())
+    return {name: np.zeros(0) for name in names}

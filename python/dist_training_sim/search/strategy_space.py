@@ -19,9 +19,9 @@ from ..parallel.strategy import Precision, Recompute, Schedule, Strategy
 from ..simulator.job import Job, described_job
 from .strategy_table import StrategyTable
 
-__all__ = ["StrategySpace"]
+__all__ = ["OFFLOADS", "Columns", "StrategySpace", "times", "where"]
 
-_OFFLOADS = {  # optimizer, parameters, activations
+OFFLOADS = {  # optimizer, parameters, activations
     "none": (0, 0, 0.0),
     "optimizer": (1, 0, 0.0),
     "parameters": (1, 1, 0.0),
@@ -87,8 +87,8 @@ class StrategySpace:
             if not len(getattr(self, name)):
                 problems.add(f"space.{name}", "no value", "at least one")
         for value in self.offload:
-            if value not in _OFFLOADS:
-                problems.add("space.offload", value, f"one of {', '.join(_OFFLOADS)}")
+            if value not in OFFLOADS:
+                problems.add("space.offload", value, f"one of {', '.join(OFFLOADS)}")
         problems.raise_if_any()
 
     def table(
@@ -117,29 +117,29 @@ class StrategySpace:
             If the space is empty, or has more than 20 million combinations.
         """
         job = described_job(model, cluster, Strategy(), seq_len, framework, None, None)
-        candidates = StrategyTable(self._combinations(job), self.base.replace(global_batch=self.global_batch))
+        candidates = StrategyTable(self.combinations(job), self.base.replace(global_batch=self.global_batch))
         arguments = {name: value for name, value in job.core_arguments().items() if name != "strategy"}
         rows = candidates.core_arguments(job.cluster.device_count)
         return candidates.take(_core.legal_rows(**arguments, **rows, threads=threads))
 
-    def _combinations(self, job: Job) -> Columns:
+    def combinations(self, job: Job) -> Columns:
         """Every combination that fills the cluster and the batch, by arithmetic alone."""
         devices, layers = job.cluster.device_count, sum(run.repeat for run in job.model.layers)
         tp, pp, cp = (values.astype(np.float64) for values in np.meshgrid(*self._outer(job, layers), indexing="ij"))
         columns = {"tp": tp.ravel(), "pp": pp.ravel(), "cp": cp.ravel()}
-        columns = _where(columns, devices % (columns["tp"] * columns["pp"] * columns["cp"]) == 0)
+        columns = where(columns, devices % (columns["tp"] * columns["pp"] * columns["cp"]) == 0)
         columns["dp"] = devices // (columns["tp"] * columns["pp"] * columns["cp"])
-        columns = _times(columns, "micro_batch", self.micro_batch)
-        columns = _where(columns, self.global_batch % (columns["dp"] * columns["micro_batch"]) == 0)
+        columns = times(columns, "micro_batch", self.micro_batch)
+        columns = where(columns, self.global_batch % (columns["dp"] * columns["micro_batch"]) == 0)
         columns = self._expert_axes(columns, job)
-        columns = _times(columns, "vpp", self.vpp or _divisors(layers))
+        columns = times(columns, "vpp", self.vpp or _divisors(layers))
         if self.vpp is None:
             divides = (columns["pp"] > 1) & (layers % (columns["pp"] * columns["vpp"]) == 0)
-            columns = _where(columns, (columns["vpp"] == 1) | divides)
+            columns = where(columns, (columns["vpp"] == 1) | divides)
         for name, values in self._inner(job):
-            columns = _times(columns, name, values)
-        offload = np.array([_OFFLOADS[name] for name in self.offload])
-        columns = _times(columns, "offload", range(len(offload)))
+            columns = times(columns, name, values)
+        offload = np.array([OFFLOADS[name] for name in self.offload])
+        columns = times(columns, "offload", range(len(offload)))
         which = columns.pop("offload").astype(np.int64)
         for i, name in enumerate(("offload_optimizer", "offload_parameters", "offload_activations")):
             columns[name] = offload[which, i]
@@ -157,14 +157,14 @@ class StrategySpace:
     def _expert_axes(self, columns: Columns, job: Job) -> Columns:
         ops = [op for run in job.model.layers for op in run.block.ops if op.kind is OpKind.GROUPED_MATMUL]
         experts = int(ops[0].experts) if ops else 1
-        columns = _times(columns, "ep", self.ep or _divisors(experts))
-        columns = _where(columns, (columns["tp"] * columns["cp"] * columns["dp"]) % columns["ep"] == 0)
+        columns = times(columns, "ep", self.ep or _divisors(experts))
+        columns = where(columns, (columns["tp"] * columns["cp"] * columns["dp"]) % columns["ep"] == 0)
         if self.etp is None and not ops:
             return columns | {"etp": columns["tp"]}
         if self.etp is not None:
-            return _times(columns, "etp", self.etp)
-        columns = _times(columns, "etp", (0, 1))  # 1, or as tp
-        columns = _where(columns, (columns["etp"] == 0) | (columns["tp"] > 1))
+            return times(columns, "etp", self.etp)
+        columns = times(columns, "etp", (0, 1))  # 1, or as tp
+        columns = where(columns, (columns["etp"] == 0) | (columns["tp"] > 1))
         return columns | {"etp": np.where(columns["etp"] == 0, 1.0, columns["tp"])}
 
     def _inner(self, job: Job) -> list[tuple[str, Sequence[Any]]]:
@@ -186,11 +186,12 @@ def _divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
-def _where(columns: Columns, mask: npt.NDArray[np.bool_]) -> Columns:
+def where(columns: Columns, mask: npt.NDArray[Any]) -> Columns:
+    """Rows by mask or by place."""
     return {name: values[mask] for name, values in columns.items()}
 
 
-def _times(columns: Columns, name: str, values: Sequence[Any] | range) -> Columns:
+def times(columns: Columns, name: str, values: Sequence[Any] | range) -> Columns:
     """Every row with every value, which varies fastest."""
     rows, count = len(next(iter(columns.values()))), len(values)
     problems = Problems()
