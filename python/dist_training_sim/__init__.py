@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .models import Block, LayerRun, Model, ops
     from .network import FlowNetwork, FlowResult
     from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
-    from .reporting import Report, report
     from .result import Result
     from .search import Evaluation, StrategySpace, StrategyTable, evaluate
     from .simulator.distribution import StepDistribution, step_distribution
     from .simulator.simulate import simulate
     from .simulator.training_simulator import IterationResult, RunResult, TrainingSimulator
     from .topology import CustomLink, Topology, TopologyLink
+    from .validation.layout_sweeps import RankingReport, validate_ranking
     from .validation.results import ValidationReport
     from .validation.runner import validate
     from .verbs.calibrate import Calibration, calibrate_nccl
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from .verbs.hardware import hardware
     from .verbs.memory_timeline import StageMemory, memory_timeline
     from .verbs.models import models
+    from .verbs.neighbours import KnobStep
+    from .verbs.plan import PlanObjective, plan
+    from .verbs.plan_report import PlanChange, PlannedLayout, PlanReport
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {
@@ -60,7 +63,6 @@ _HOMES = {
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowNetwork", "FlowResult"),
     "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
-    "reporting": ("Report", "report"),
     "result": ("Result",),
     "search": ("Evaluation", "StrategySpace", "StrategyTable", "evaluate"),
     "simulator": (
@@ -71,8 +73,9 @@ _HOMES = {
     "verbs": (
         *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "StageMemory"),
         *("calibrate_nccl", "check", "collective", "cost", "fit", "memory_timeline"),
+        *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
     ),
-    "validation": ("ValidationReport", "validate"),
+    "validation": ("RankingReport", "ValidationReport", "validate", "validate_ranking"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that name
@@ -104,6 +107,7 @@ __all__ = [
     "FrameworkProfile",
     "InfeasibleError",
     "IterationResult",
+    "KnobStep",
     "LayerRun",
     "Link",
     "MemoryModel",
@@ -113,9 +117,13 @@ __all__ = [
     "Node",
     "OpProfile",
     "OtherNodes",
+    "PlanChange",
+    "PlanObjective",
+    "PlanReport",
+    "PlannedLayout",
     "RankGrid",
+    "RankingReport",
     "Recompute",
-    "Report",
     "Result",
     "RunResult",
     "Schedule",
@@ -142,11 +150,12 @@ __all__ = [
     "memory_timeline",
     "models",
     "ops",
+    "plan",
     "read_job",
-    "report",
     "simulate",
     "step_distribution",
     "validate",
+    "validate_ranking",
     "write_job",
 ]
 

@@ -30,12 +30,14 @@ Examples:
   dts validate
   dts validate --use step_time --where accelerator=H100-SXM-80GB --by source
   dts validate --use kernels --by accelerator,kind
+  dts validate --use ranking
   dts validate --refit
   dts validate --corpus my_runs.jsonl --use step_time,memory --json --out errors.json
 
 Errors are predicted / measured - 1. Median, MAPE and p90 are of absolute errors; bias is the median
 with its sign. Skipped rows do not count; the reasons stand below each table.
 """
+_BY = "source,accelerator"
 _SHOWN_GROUPS, _SHOWN_REASONS = 40, 8
 _TITLES = {
     "step_time": "Step time",
@@ -51,12 +53,12 @@ def validate(
         Path | None,
         typer.Option("--corpus", metavar="FILE.jsonl", help="Measured rows.", show_default="those of the package"),
     ] = None,
-    use: Annotated[str, typer.Option("--use", metavar="USE", help=f"{', '.join(USES)}, or all.")] = "all",
+    use: Annotated[str, typer.Option("--use", metavar="USE", help=f"{', '.join(USES)}, all, or ranking.")] = "all",
     where: Annotated[
         list[str] | None,
         typer.Option("--where", metavar="FIELD=VALUE", help=f"Only such rows; may be repeated. {', '.join(FIELDS)}."),
     ] = None,
-    by: Annotated[str, typer.Option("--by", metavar="FIELDS", help="Fields to group by.")] = "source,accelerator",
+    by: Annotated[str, typer.Option("--by", metavar="FIELDS", help="Fields to group by.")] = _BY,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes.", show_default="one a core")] = None,
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit the constants of whole steps instead, with errors on unseen sources.")
@@ -69,11 +71,24 @@ def validate(
         from .refit import refit as fit
 
         return fit(corpus, as_json=as_json, out=out)
+    if use == "ranking":
+        _refuse_with_ranking(where, by)
+        from .ranking import ranking
+
+        with _progress_bar() as progress:
+            return ranking(corpus, workers=workers, progress=progress, as_json=as_json, out=out)
     uses: Any = "all" if use == "all" else _listed(use)
     with _progress_bar() as progress:
         report = run(corpus, use=uses, where=_chosen(where or []), by=_listed(by), workers=workers, progress=progress)
     deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
     return ExitCode.OK
+
+
+def _refuse_with_ranking(where: list[str] | None, by: str) -> None:
+    if where:
+        raise ConfigError("--where: got a field, expected none beside --use ranking, which compares whole sweeps")
+    if by != _BY:
+        raise ConfigError("--by: got fields, expected none beside --use ranking, which reports every sweep")
 
 
 def _listed(text: str) -> tuple[str, ...]:

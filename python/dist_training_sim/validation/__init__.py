@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..intervals import Interval
 from .corpus import Row, packaged_corpus, read_rows
 from .labels import FIELDS
+from .layout_sweeps import LayoutSweep, RankingReport, validate_ranking
 from .results import USES, RowResult, ValidationReport
 from .row_job import Job, job_of
 from .runner import validate
@@ -16,6 +17,8 @@ __all__ = [
     "Group",
     "Interval",
     "Job",
+    "LayoutSweep",
+    "RankingReport",
     "Row",
     "RowResult",
     "ValidationReport",
@@ -23,4 +26,5 @@ __all__ = [
     "packaged_corpus",
     "read_rows",
     "validate",
+    "validate_ranking",
 ]
