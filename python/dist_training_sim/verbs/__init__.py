@@ -13,6 +13,9 @@ from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
 from .memory_timeline import HeldTensor, StageMemory, memory_timeline
 from .models import ModelPart, ModelSummary, models
+from .neighbours import KnobStep
+from .plan import PlanObjective, plan
+from .plan_report import PlanChange, PlannedLayout, PlanReport, SearchCounts
 
 __all__ = [
     "Calibration",
@@ -26,8 +29,14 @@ __all__ = [
     "HardwareKind",
     "HardwareList",
     "HeldTensor",
+    "KnobStep",
     "ModelPart",
     "ModelSummary",
+    "PlanChange",
+    "PlanObjective",
+    "PlanReport",
+    "PlannedLayout",
+    "SearchCounts",
     "StageMemory",
     "calibrate_nccl",
     "check",
@@ -41,5 +50,6 @@ __all__ = [
     "memory_timeline",
     "model_of",
     "models",
+    "plan",
     "simulate",
 ]

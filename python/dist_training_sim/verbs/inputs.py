@@ -10,7 +10,7 @@ from ..errors import ConfigError, DtsError, MissingDataError
 from ..hardware import Cluster
 from ..models import Model
 
-__all__ = ["cluster_of", "gather", "is_path", "model_of"]
+__all__ = ["capacity_bytes", "cluster_of", "gather", "is_path", "model_of"]
 
 MODEL_SUFFIXES, CLUSTER_SUFFIXES = (".json",), (".yaml", ".yml")
 
@@ -47,6 +47,11 @@ def cluster_of(text: str) -> Cluster:
     if not Path(text).is_file():
         raise MissingDataError(f"cluster: got {text!r}, expected a YAML file; docs/guide/hardware.md shows its form")
     return Cluster.from_yaml(text)
+
+
+def capacity_bytes(cluster: Cluster) -> float:
+    """Memory of a device, the smallest of those that are known."""
+    return min((node.device.hbm_bytes for node in cluster.node_kinds if node.device.hbm_bytes), default=0.0)
 
 
 def is_path(text: str, suffixes: tuple[str, ...]) -> bool:

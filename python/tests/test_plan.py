@@ -1,0 +1,216 @@
+"""`plan`: the winner is that of the space, constraints hold, losers say why, the launch file is the winner."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import dist_training_sim as dts
+import pytest
+from dist_training_sim.cli.app import app
+from dist_training_sim.io.jobs import write_job
+from dist_training_sim.verbs.framework_axes import axes_of, base_of, format_of
+from dist_training_sim.verbs.plan_ask import front_of
+from typer.testing import CliRunner
+
+JOB: dict[str, Any] = {"seq_len": 4096, "global_batch": 32}
+SMALL = ("llama-3.1-8b", "1xdgx-h100")
+FEW: dict[str, Any] = {"cp": 1, "vpp": 1, "micro_batch": (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def report() -> dts.PlanReport:
+    return dts.plan(*SMALL, **JOB, **FEW)
+
+
+def test_the_winner_is_the_fastest_of_the_space(report: dts.PlanReport) -> None:
+    axes = axes_of("megatron-core") | {"cp": (1,), "vpp": (1,), "micro_batch": (1, 2), "precision": ("bf16",)}
+    base = base_of(dts.FrameworkProfile.from_catalog("megatron-core"))
+    table = dts.StrategySpace(global_batch=32, base=base, **axes).table(*SMALL, seq_len=4096)
+    found = dts.evaluate(*SMALL, table, seq_len=4096)
+    safe = found.fits & (found["oom_probability"] < 0.25)
+    assert report.best.step_time_s == found["step_time_s"][safe].min()
+    assert report.searched.combinations >= len(table) > report.searched.evaluated
+
+
+def test_top_layouts_are_simulated_in_full_and_ranked(report: dts.PlanReport) -> None:
+    times = [layout.step_time_s for layout in report.top]
+    assert times == sorted(times)
+    for layout in report.top:
+        result = dts.simulate(*SMALL, layout.strategy, seq_len=4096)
+        assert layout.result is not None
+        assert layout.step_time_s == result.step_time_s == layout.result.step_time_s
+        assert layout.low90_s is not None
+        assert layout.high90_s is not None
+        assert layout.low90_s <= layout.step_time_s <= layout.high90_s
+    assert report.top[0].winner_faster is None
+    assert all(0.5 <= (layout.winner_faster or 0.5) <= 1 for layout in report.top[1:])
+
+
+def test_no_layout_of_the_front_beats_another(report: dts.PlanReport) -> None:
+    front = report.front
+    assert front[0].step_time_s == report.best.step_time_s
+    for one in front:
+        for other in front:
+            if one is not other:
+                worse = one.step_time_s > other.step_time_s or one.reserved_bytes > other.reserved_bytes
+                assert worse or one.devices > other.devices
+    assert front_of(front) == list(front)
+
+
+def test_losers_say_why(report: dts.PlanReport) -> None:
+    by_words = {step.words: step for step in report.losers}
+    assert "precision bf16→fp8" in by_words
+    assert by_words["precision bf16→fp8"].reason.endswith("not among the values asked for")
+    for step in report.losers:
+        assert step.reason
+        if step.fits:
+            again = dts.simulate(*SMALL, step.strategy, seq_len=4096)
+            assert step.step_time_s == again.step_time_s
+            assert str(step).startswith(f"{step.words}: ")
+            assert " % step, " in str(step)
+    inside = [s for s in report.losers if s.fits and "asked for" not in s.reason]
+    assert all((s.step_time_change or 0) >= 0 for s in inside)
+
+
+def test_the_launch_file_is_the_winner(report: dts.PlanReport) -> None:
+    assert report.launch is not None
+    job = dts.read_job(text=report.launch.text)
+    for name in ("tp", "pp", "vpp", "cp", "zero", "micro_batch", "global_batch", "recompute"):
+        assert getattr(job.strategy, name) == getattr(report.best.strategy, name), name
+    assert job.devices == 8
+
+
+def test_the_sentence_and_plain_data(report: dts.PlanReport) -> None:
+    assert report.sentence.startswith("llama-3.1-8b on 8 x h100")
+    assert json.loads(json.dumps(report.to_dict()))["top"][0]["step_time_s"] == report.best.step_time_s
+    assert repr(report).startswith("<llama-3.1-8b on")
+
+
+@pytest.mark.parametrize("objective", ["memory", "energy", "cost"])
+def test_other_objectives_win_by_their_own_measure(objective: str, report: dts.PlanReport) -> None:
+    other = dts.plan(*SMALL, **JOB, **FEW, objective=objective, top=1).best
+    measures = {"memory": "reserved_bytes", "energy": "joules_per_step", "cost": "usd_per_step"}
+    assert getattr(other, measures[objective]) <= getattr(report.best, measures[objective])
+    assert other.value == pytest.approx(getattr(other, measures[objective]))
+
+
+def test_fewer_devices_may_cost_less() -> None:
+    report = dts.plan("llama-3.1-8b", "2xdgx-h100", **JOB, **FEW, objective="cost", usd_per_device_h=2.0)
+    assert {layout.devices for layout in report.front} == {8, 16}
+    best = report.best
+    assert best.usd_per_step == pytest.approx(best.step_time_s * best.devices * 2.0 / 3600)
+    capped = dts.plan("llama-3.1-8b", "2xdgx-h100", **JOB, **FEW, max_usd_per_h=20, usd_per_device_h=2.0, top=1)
+    assert capped.best.devices == 8
+
+
+def test_constraints_are_kept(report: dts.PlanReport) -> None:
+    fixed = dts.plan(*SMALL, **JOB, **FEW, tp=2, recompute="full", zero=(1, 3), max_memory_bytes=40 * 2**30, top=3)
+    for layout in fixed.top:
+        assert layout.strategy.tp == 2
+        assert layout.strategy.recompute.value == "full"
+        assert layout.strategy.zero in (1, 3)
+        assert layout.reserved_bytes <= 40 * 2**30
+    assert fixed.best.step_time_s >= report.best.step_time_s
+
+
+def test_nothing_fits_and_the_nearest_changes_help() -> None:
+    none = dts.plan("llama-3.1-70b", "1xdgx-h100", seq_len=4096, global_batch=8, zero=1, tp=8, offload="none")
+    assert not none.feasible
+    assert none.launch is None
+    assert "each needs at least" in none.sentence
+    words = [change.words for change in none.changes]
+    assert "16 devices" in words or "32 devices" in words
+    times = next(change for change in none.changes if change.words.endswith("devices")).best.devices // 8
+    found = dts.plan("llama-3.1-70b", f"{times}xdgx-h100", seq_len=4096, global_batch=8, zero=1, tp=8, offload="none")
+    assert found.feasible
+    with pytest.raises(dts.InfeasibleError, match="No layout"):
+        _ = none.best
+
+
+def test_an_illegal_constraint_is_named_with_what_helps() -> None:
+    none = dts.plan(*SMALL, **JOB, tp=3)
+    assert "no layout is legal" in none.sentence
+    assert none.changes[0].words == "tp free"
+    late = dts.plan(*SMALL, **JOB, **FEW, max_step_time_s=1e-3)
+    assert "a step of at most 1 ms" in late.sentence
+    assert "no limit of the step time" in [change.words for change in late.changes]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cluster": "1xdgx-h900"}, "dgx-h900.*did you mean"),
+        ({"model": "lama-3"}, "lama-3"),
+        ({"max_gpus": 0}, "max_gpus: got 0"),
+        ({"max_gpus": 4}, "expected at least 8: one node"),
+        ({"max_usd_per_h": 0}, "max_usd_per_h: got 0"),
+        ({"max_usd_per_h": 1e-3}, "raise max_gpus or the budget"),
+        ({"usd_per_device_h": -1.0}, "usd_per_device_h"),
+        ({"global_batch": 0}, "global_batch: got 0"),
+        ({"objective": "joy"}, "joy.*known: cost"),
+        ({"recompute": "some"}, "some"),
+        ({"offload": "disk"}, "space.offload: got 'disk'"),
+        ({"tensor": 4}, "tensor="),
+        ({"max_oom_probability": 0.9}, "at most 0.5"),
+        ({"gpus": (12,)}, "multiple of 8|from 1 to 8"),
+        ({"seq_len": None}, "seq_len"),
+    ],
+)
+def test_bad_questions(arguments: dict[str, Any], message: str) -> None:
+    asked: dict[str, Any] = {"model": SMALL[0], "cluster": SMALL[1], **JOB} | arguments
+    with pytest.raises(dts.DtsError, match=message):
+        dts.plan(asked.pop("model"), asked.pop("cluster"), **asked)
+
+
+@pytest.mark.parametrize("framework", ["megatron-core", "megatron-bridge", "torchtitan", "deepspeed", "nanotron"])
+def test_axes_of_a_framework_are_those_its_writer_takes(framework: str) -> None:
+    """Every value of every axis is written; values that were left out are refused."""
+    profile, target = dts.FrameworkProfile.from_catalog(framework), format_of(framework)
+    assert target is not None
+    axes, everything = axes_of(framework), axes_of("ideal")
+
+    def written(**changes: Any) -> bool:
+        base = base_of(profile).replace(global_batch=64, **changes)
+        try:
+            write_job(target or "", "llama-3.1-8b", "1xdgx-h100", base, seq_len=4096, framework=profile)
+        except dts.ConfigError:
+            return False
+        return True
+
+    sharded = {"overlap_grad_reduce": False} if framework == "nanotron" else {}
+    for stage in everything["zero"]:
+        shape = {"overlap_param_gather": stage == 3} if framework == "deepspeed" else sharded if stage else {}
+        assert written(zero=stage, **shape) == (stage in axes["zero"]), stage
+    for kind in everything["recompute"]:
+        assert written(recompute=kind) == (kind in axes["recompute"]), kind
+
+
+# --- command ------------------------------------------------------------------------------------------------------
+
+ARGUMENTS = ["plan", "--model", SMALL[0], "--cluster", SMALL[1], "--seq-len", "4096", "--global-batch", "32",
+             "--cp", "1", "--vpp", "1", "--micro-batch", "1"]  # fmt: skip
+
+
+def test_the_command_prints_within_100_columns() -> None:
+    done = CliRunner().invoke(app, ARGUMENTS)
+    assert done.exit_code == 0, done.output
+    table = done.output.split("Run it")[0]
+    assert max(map(len, table.splitlines())) <= 100
+    assert "\x1b" not in done.output
+    assert "pretrain_gpt.py" in done.output
+
+
+def test_the_command_prints_json_alone(tmp_path: Any) -> None:
+    file, launch = tmp_path / "plan.json", tmp_path / "train.sh"
+    done = CliRunner().invoke(app, [*ARGUMENTS, "--json", "--out", str(file), "--launch", str(launch)])
+    assert json.loads(done.stdout) == json.loads(file.read_text(encoding="utf-8"))
+    assert dts.read_job(launch).strategy.global_batch == 32
+
+
+def test_exit_code_3_with_the_result() -> None:
+    done = CliRunner().invoke(app, [*ARGUMENTS, "--max-step-time", "1ms", "--json"])
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["feasible"] is False
+    assert "error: No layout" in done.stderr
+    assert CliRunner().invoke(app, [*ARGUMENTS, "--tp", "two"]).exit_code == 2
