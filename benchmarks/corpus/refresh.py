@@ -9,6 +9,7 @@ Run it after every change that moves predictions, and commit what it writes:
 - python/dist_training_sim/intervals/errors.json.gz   errors by stratum, for the intervals of predictions
 - python/tests/fixtures/error_budget.json             errors by group, which test_accuracy.py lets only fall
 - docs/guide/accuracy.md, docs/img/accuracy.png       the same numbers for people
+- docs/guide/cost.md                                  its table of published runs
 
 Constants are not written: `dts validate --refit` shows them, and `catalog/fitted.yaml` is its `yaml`.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import ablation
+import cost_anchors
 import page
 from budget import budget_of, fit_coverage, rounded
 from dist_training_sim.catalog.fitted import Fitted
@@ -53,6 +55,7 @@ def main(arguments: list[str]) -> int:
         return _report([*_moved_constants(runs), *_moved_figures(budget, held), *_moved_factors(tables)])
     BUDGET.write_text(f"{json.dumps(budget, indent=1)}\n", encoding="utf-8")
     page.write(budget)
+    cost_anchors.write()
     draw([row for row in rows if row.use == "step_time" and row.included], page.FIGURE)
     return 0
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .models import Block, LayerRun, Model, ops
     from .network import FlowNetwork, FlowResult
     from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
+    from .reporting import Report, report
     from .result import Result
     from .search import Evaluation, StrategySpace, StrategyTable, evaluate
     from .simulator.distribution import StepDistribution, step_distribution
@@ -63,6 +64,7 @@ _HOMES = {
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowNetwork", "FlowResult"),
     "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
+    "reporting": ("Report", "report"),
     "result": ("Result",),
     "search": ("Evaluation", "StrategySpace", "StrategyTable", "evaluate"),
     "simulator": (
@@ -124,6 +126,7 @@ __all__ = [
     "RankGrid",
     "RankingReport",
     "Recompute",
+    "Report",
     "Result",
     "RunResult",
     "Schedule",
@@ -152,6 +155,7 @@ __all__ = [
     "ops",
     "plan",
     "read_job",
+    "report",
     "simulate",
     "step_distribution",
     "validate",

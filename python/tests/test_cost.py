@@ -99,7 +99,7 @@ def test_a_loss_below_the_floor_names_the_floor() -> None:
 
 # --- published runs --------------------------------------------------------------------------------------------------
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "cost_anchors.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "corpus" / "cost_anchors.py"
 
 
 def anchors() -> list[Any]:

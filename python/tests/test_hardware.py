@@ -63,6 +63,8 @@ def test_unknown_peak_says_how_to_give_it() -> None:
     with pytest.raises(MissingDataError, match=r"device chip\.rates\.fp8: unknown.*known: bf16.*with_peak\('fp8'"):
         chip().peak("fp8")
     assert chip().with_peak("fp8", "800 TFLOP/s").peak("fp8") == 800e12
+    h100 = Device.from_catalog("h100")
+    assert h100.with_peak("bf16", h100.peak("bf16")) == h100  # the measured shares of the peak stay
     with pytest.raises(ConfigError, match="did you mean bf16"):
         chip().peak("bf15")
 

@@ -301,6 +301,24 @@ def test_a_megatron_script() -> None:
     assert "128,256 of Llama-3.1-70B-Instruct" in " ".join(job.notes)
 
 
+def test_line_ends_and_marks_of_windows_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "train.sh"
+    path.write_bytes(b"\xef\xbb\xbf" + MEGATRON.replace("\n", "\r\n").encode())
+    job = dts.read_job(path)
+    assert (job.model, job.strategy) == (dts.read_job(text=MEGATRON).model, dts.read_job(text=MEGATRON).strategy)
+
+
+def test_megatron_deepspeed() -> None:
+    job = dts.read_job(
+        text="deepspeed --num_gpus 8 --num_nodes 2 pretrain_gpt.py --deepspeed --deepspeed_config ds.json "
+        "--zero-stage 2 --num-layers 24 --hidden-size 1024 --num-attention-heads 16 --seq-length 2048 --fp16 "
+        "--checkpoint-activations --deepspeed-activation-checkpointing --ds-sequence-parallel-size 4 --vocab-size 50257"
+    )
+    assert (job.framework, job.devices, job.unknown) == ("megatron-deepspeed", 16, ())
+    s = job.strategy
+    assert (s.zero, s.cp, s.cp_comm.value, s.recompute.value) == (2, 4, "a2a", "full")  # type: ignore[union-attr]
+
+
 def test_variables_of_the_environment_enter() -> None:
     job = dts.read_job(text=MEGATRON, variables={"TP": "4", "RECOMPUTE": "full"})
     assert (job.strategy.tp, job.strategy.recompute) == (4, dts.Recompute.FULL)

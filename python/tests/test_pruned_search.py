@@ -55,7 +55,8 @@ def test_no_strategy_takes_less_than_its_bounds(name: str) -> None:
     assert np.all(allocated[legal][runs] <= found["allocated_bytes"][runs])
 
 
-def test_bounds_are_refused_where_the_layout_is(name: str = "dense") -> None:
+def test_bounds_are_refused_where_the_layout_is() -> None:
+    name = "dense"
     table = candidates(name, 200, seed=2)
     step_s, _ = bounds(job_of(name), table)
     model, cluster, framework, _, seq_len = JOBS[name]

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, check, collective, cost, export, fit, hardware, models, plan, schema, simulate, validate
+from . import (
+    calibrate,
+    check,
+    collective,
+    cost,
+    export,
+    fit,
+    hardware,
+    models,
+    plan,
+    report,
+    schema,
+    simulate,
+    validate,
+)
 from .job_options import with_job_file
 from .outcome import ExitCode, guarded
 
@@ -17,6 +31,7 @@ Examples:
   dts simulate --model llama-3.1-8b --cluster 1xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192
   dts plan --model llama-3.1-70b --cluster 64xdgx-h100 --seq-len 8192 --global-batch 1024
   dts fit --model llama-3.1-8b --cluster 1xdgx-h100 --zero 1 --micro-batch 4 --seq-len 8192
+  dts report job.yaml --page report.html
   dts check train.sh --cluster 64xdgx-h100
   dts cost --model llama-3.1-8b --cluster 64xdgx-h100 --zero 3 --global-batch 1024 --seq-len 8192 --tokens 15T
   dts export --to megatron-lm --model llama-3.1-8b --cluster 8xdgx-h100 --tp 2 --zero 1 --seq-len 8192
@@ -66,6 +81,7 @@ def dts(
 app.command(epilog=simulate.EXAMPLES)(guarded(with_job_file(simulate.simulate)))
 app.command(epilog=plan.EXAMPLES)(guarded(plan.plan))
 app.command(epilog=fit.EXAMPLES)(guarded(with_job_file(fit.fit)))
+app.command(epilog=report.EXAMPLES)(guarded(with_job_file(report.report)))
 app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))
 app.command(epilog=check.EXAMPLES)(guarded(check.check))
 app.command(epilog=export.EXAMPLES)(guarded(with_job_file(export.export)))

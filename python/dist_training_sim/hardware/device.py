@@ -168,8 +168,11 @@ class Device:
         return rate.peak_flops
 
     def with_peak(self, dtype: str, peak: float | str) -> Device:
-        """Copy with the dense peak of one number format set."""
-        return self.replace(rates={**self.rates, dtype: peak})
+        """Copy with the dense peak of one number format set; the shares of it that kernels reach stay."""
+        rate = Rates({dtype: peak})[dtype]
+        if dtype in self.rates:
+            rate = replace(self.rates[dtype], peak_flops=rate.peak_flops)
+        return self.replace(rates={**self.rates, dtype: rate})
 
     def with_attention_kernel(self, kernel: str) -> Device:
         """Copy whose attention runs on another library: `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"`, `"cudnn_fp8"`.

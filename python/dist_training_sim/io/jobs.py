@@ -166,7 +166,7 @@ def _content(path: Path) -> str:
             data = file.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             raise FormatError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, expected a script or a configuration")
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, DtsError):
             raise

@@ -54,6 +54,9 @@ def read_strategy(o: Options, layers: int) -> Strategy | None:
     fields["rank_order"] = TP_PP_DP if o.flag("use-tp-pp-dp-mapping") else None
     o.note_if("no-overlap-p2p-communication", "transfers are taken as the framework profile has them")
     o.note_if("rampup-batch-size", "the full batch is simulated, not the ramp")
+    o.note_if("step-batch-size-schedule", "the full batch is simulated, not the ramp")
+    o.note_if("moe-router-group-topk", "routing limited to groups of experts is not simulated")
+    o.count("moe-router-num-groups")
     if len(o.problems):
         return None
     return Strategy(**{name: value for name, value in fields.items() if value is not None})
@@ -100,6 +103,11 @@ def _sharding(o: Options) -> dict[str, Any]:
     stage = o.choice("data-parallel-sharding-strategy", known=SHARDING, default=3)
     fsdp = o.flag("use-megatron-fsdp", "use-custom-fsdp")
     distributed = 1 if o.flag("use-distributed-optimizer") else 0
+    if "deepspeed" in o:  # the fork of DeepSpeed has a stage of its own
+        distributed = o.count("zero-stage", default=distributed, minimum=0)
+        if distributed > 3 and (option := o.get("zero-stage")) is not None:
+            o.reject(option, "a stage from 0 to 3")
+        return {"zero": min(distributed, 3)}
     if o.flag("use-torch-fsdp2"):
         keeps = o.flag("torch-fsdp2-no-reshard-after-forward")
         return {"zero": 3, "reshard_after_forward": False if keeps else None}
@@ -122,6 +130,8 @@ def _context(o: Options) -> dict[str, Any]:
     if option is not None and len(set(kinds)) > 1:
         o.note(option, f"one kind for all layers is simulated, {kinds[0]}")
     fields: dict[str, Any] = {}
+    if ulysses := o.count("ds-sequence-parallel-size"):
+        fields |= {"cp": ulysses, "cp_comm": "a2a"}
     if kinds:
         fields["cp_comm"] = o.choice("cp-comm-type", known=CP_COMM, default=None)
     if sizes := o.count("hierarchical-context-parallel-sizes"):
@@ -131,7 +141,7 @@ def _context(o: Options) -> dict[str, Any]:
 
 def _recompute(o: Options) -> Recompute:
     kind = o.choice("recompute-granularity", known=RECOMPUTE, default=Recompute.NONE)
-    if o.flag("checkpoint-activations"):
+    if o.flag("checkpoint-activations") | o.flag("deepspeed-activation-checkpointing"):
         kind = Recompute.FULL
     if o.flag("recompute-activations") and kind is Recompute.NONE:
         kind = Recompute.SELECTIVE

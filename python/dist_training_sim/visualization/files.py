@@ -50,15 +50,18 @@ def _checked(figure: object, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def figure_svg(figure: Figure) -> str:
-    """The figure as an SVG element, equal for equal figures."""
+def figure_svg(figure: Figure, *, salt: str = "", text: bool = False) -> str:
+    """The figure as an SVG element, equal for equal figures.
+
+    Figures of one page need different salts, so that their ids differ. With `text` letters stay text, not outlines.
+    """
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "dist_training_sim"}):
+    with rc_context({"svg.hashsalt": f"dist_training_sim{salt}", "svg.fonttype": "none" if text else "path"}):
         figure.savefig(buffer, format="svg", metadata=_METADATA[".svg"])
-    text = buffer.getvalue().decode("utf-8")
-    return text[text.index("<svg") :]
+    drawing = buffer.getvalue().decode("utf-8")
+    return drawing[drawing.index("<svg") :]
 
 
 def figure_html(figure: Any) -> str:

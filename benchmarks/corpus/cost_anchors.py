@@ -1,17 +1,23 @@
-"""What `dts cost` says of published runs: device-hours, failures, checkpoints, power (docs/guide/cost.md)."""
+"""What `dts cost` says of published runs: device-hours, failures, checkpoints, power (docs/guide/cost.md).
+
+python benchmarks/corpus/cost_anchors.py      print the table; refresh.py writes it into the guide
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dist_training_sim as dts
 from dist_training_sim.catalog import cost as catalog
 
-__all__ = ["ANCHORS", "Anchor"]
+__all__ = ["ANCHORS", "Anchor", "table", "write"]
 
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "cost.md"
 HOUR_S = 3600.0
 
 
@@ -114,13 +120,24 @@ ANCHORS = (
 )  # fmt: skip
 
 
-def main() -> None:
-    print("| figure | published | predicted | error | source |\n|---|--:|--:|--:|---|")
+def table() -> str:
+    """The table of the guide."""
+    lines = ["| figure | published | predicted | error | source |", "|---|--:|--:|--:|---|"]
     for anchor in ANCHORS:
         value = anchor.predicted()
-        figures = f"{anchor.published:.4g} {anchor.unit} | {value:.4g} | {value / anchor.published - 1:+.0%}"
-        print(f"| {anchor.what} | {figures} | {anchor.source} |")
+        figures = (
+            f"{anchor.published:.4g} {anchor.unit}".strip() + f" | {value:.4g} | {value / anchor.published - 1:+.0%}"
+        )
+        lines.append(f"| {anchor.what} | {figures} | {anchor.source} |")
+    return "\n".join(lines) + "\n"
+
+
+def write() -> None:
+    """Put the table into the guide in place of the one that stands there."""
+    text = PAGE.read_text(encoding="utf-8")
+    start = text.index("| figure | published |")
+    PAGE.write_text(text[:start] + table() + text[text.index("\n\n", start) + 1 :], encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(table())

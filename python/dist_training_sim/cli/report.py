@@ -1,0 +1,61 @@
+"""`dts report`: a prediction as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from ..reporting import report as make
+from ..reporting.sections import summary
+from . import simulate as _simulate
+from .deliver import deliver
+from .outcome import ExitCode, complain, write_file
+from .render import sentence
+
+__all__ = ["EXAMPLES", "report"]
+
+EXAMPLES = """\b
+Examples:
+  dts report --model llama-3.1-70b --cluster 8xdgx-h100 --tp 8 --zero 1 --global-batch 128 --seq-len 8192 \\
+      --page report.html
+  dts report job.yaml --page report.md
+  dts report train.sh --cluster 4xdgx-h100 --page report.html --theme dark
+
+Takes the layout options of `dts simulate`. Exit code 3: the job does not fit; the page is written all the same.
+"""
+_SUFFIXES = (".html", ".md")
+_EXTRA: dict[str, tuple[Any, Any]] = {
+    "page": (
+        Annotated[
+            Path | None,
+            typer.Option("--page", "-o", metavar="FILE", help="Write the page: .html with figures, .md without."),
+        ],
+        None,
+    ),
+    "theme": (Annotated[str, typer.Option(help="Of the page and its figures: light or dark.")], "light"),
+}
+
+
+def report(**options: Any) -> ExitCode:
+    """Write a prediction as one page: where the step goes, whether it fits, what would help, how sure, who says so."""
+    page, theme = options.pop("page"), options.pop("theme")
+    as_json, out = options.pop("as_json"), options.pop("out")
+    seq_len, framework = options.pop("seq_len"), options.pop("framework")
+    model, cluster = options.pop("model"), options.pop("cluster")
+    if page is not None and page.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f"--page: got {str(page)!r}, expected a file that ends in {' or '.join(_SUFFIXES)}")
+    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    made = make(described, hardware, strategy, seq_len=seq_len, framework=profile)
+    if page is not None:
+        write_file(page, made.to_markdown() if page.suffix.lower() == ".md" else made.to_html(theme=theme))
+    deliver(made.to_dict(), [sentence(summary(made), "bold")], as_json=as_json, out=out)
+    if made.fit.fits:
+        return ExitCode.OK
+    complain(f"does not fit: {made.fit.oom_probability:.0%} chance of running out of memory")
+    return ExitCode.DOES_NOT_FIT
+
+
+_simulate.give_layout_options(report, _EXTRA)
