@@ -527,9 +527,40 @@ def test_trainer_with_fsdp_words() -> None:
         dts.read_job(text=line + "--deepspeed x.json --fsdp full_shard")
 
 
+def test_axolotl_and_switches_that_are_off() -> None:
+    text = (
+        "base_model: Qwen/Qwen3-8B\nmicro_batch_size: 2\ngradient_accumulation_steps: 4\nsequence_len: 4096\n"
+        "bf16: auto\nfp16: false\ntf32: false\noptimizer: lion\ngradient_checkpointing: offload\nfsdp_version: 2\n"
+        "fsdp_config:\n  offload_params: true\n  reshard_after_forward: false\n  auto_wrap_policy: X\n"
+    )
+    job = dts.read_job(text=text, devices=8)
+    assert job.strategy == dts.Strategy(
+        zero=3, reshard_after_forward=False, offload_optimizer=True, offload_parameters=True, micro_batch=2,
+        global_batch=64, recompute="full",
+    )  # fmt: skip
+    assert (job.model, job.seq_len, job.unknown) == (dts.Model.from_catalog("qwen3-8b"), 4096, ())
+    assert "simulated as Adam" in " ".join(job.notes)
+
+
+def test_bloom_of_bigscience() -> None:
+    line = (
+        "python pretrain_gpt.py --deepspeed --num-layers 70 --hidden-size 14336 --num-attention-heads 112 "
+        "--seq-length 2048 --position-embedding-type alibi --embed-layernorm --pad-vocab-size-to 250880 --bf16 "
+        "--attention-dropout 0 --hidden-dropout 0 --pp-partition-method 'type:transformer|embedding' "
+        "--tensor-model-parallel-size 4 --pipeline-model-parallel-size 12 --checkpoint-activations --zero-stage 1"
+    )
+    job = dts.read_job(text=line)
+    assert job.model == dts.Model.from_catalog("bloom-176b")
+    assert (job.strategy.embedding_as_layer, job.strategy.loss_as_layer, job.unknown) == (True, True, ())
+    with pytest.raises(dts.ConfigError, match="a norm behind its token table"):
+        dts.write_job("megatron-lm", "bloom-176b", CLUSTER, dts.Strategy(), seq_len=2048)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "error", "part"),
     [
+        ("a.sh", "python tools/sync.py --repo x --patterns y\n", dts.FormatError, "no options of Megatron-LM"),
+        ("a.yaml", "model: x\nmodel_class: y\n", dts.FormatError, "got keys model, model_class"),
         ("a.yaml", "a: 1\n", dts.FormatError, "a job file, or one of deepspeed, nanotron, accelerate, hf-trainer"),
         ("config.json", '{"model_type": "llama"}', dts.FormatError, "given as the model"),
         ("a.yaml", "model: &x {a: 1}\nparallelism: *x\n", dts.FormatError, "aliases"),

@@ -41,6 +41,8 @@ class DecoderShape:
         Latent attention in place of `attention`.
     positions
         Rows of a learned position table; 0 = none.
+    embedding_norm
+        A norm behind the token table (BLOOM).
     prediction
         Modules that predict further tokens.
     """
@@ -56,6 +58,7 @@ class DecoderShape:
     tied: bool = False
     positions: int = 0
     dropout: bool = False
+    embedding_norm: bool = False
     experts: Experts | None = None
     routed: tuple[bool, ...] = ()
     latent: LatentAttention | None = None
@@ -92,6 +95,7 @@ def build_decoder(shape: DecoderShape, name: str) -> Model:
         shape.vocabulary,
         tied=shape.tied,
         positions=shape.positions,
+        embedding_norm=LAYER if shape.embedding_norm else None,
         final_norm=shape.norm,
         dropout=shape.dropout,
     )
@@ -148,6 +152,7 @@ def _read(model: Model) -> DecoderShape:
         tied=model.tied_embeddings,
         positions=_positions(model),
         dropout="attn_dropout" in first,
+        embedding_norm="embedding_norm" in _named(model.stem),
         experts=experts,
         routed=_routed(model) if experts else (),
         latent=_latent(first),

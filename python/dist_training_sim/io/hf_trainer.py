@@ -41,7 +41,8 @@ _OPTIMIZERS: Mapping[str, tuple[Optimizer, OptimizerKernels]] = {
     "adamw_hf": (Optimizer.ADAM, OptimizerKernels.FOREACH),
     "adamw_apex_fused": (Optimizer.ADAM, OptimizerKernels.FUSED),
     **dict.fromkeys(
-        ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"), (Optimizer.ADAM_8BIT, OptimizerKernels.FRAMEWORK)
+        ("adamw_8bit", "adamw_bnb_8bit", "adamw_torch_8bit", "paged_adamw_8bit"),
+        (Optimizer.ADAM_8BIT, OptimizerKernels.FRAMEWORK),
     ),
     "paged_adamw_32bit": (Optimizer.ADAM, OptimizerKernels.FRAMEWORK),
     "adafactor": (Optimizer.ADAFACTOR, OptimizerKernels.FRAMEWORK),
@@ -54,6 +55,7 @@ _IGNORED = (
     r"(run_name|seed|data_seed|learning_rate|lr_.*|warmup.*|weight_decay|adam_.*|max_grad_norm|num_train_epochs|epochs)",
     r"(dataset.*|data_.*|train_file|validation.*|preprocess.*|text_.*|template|tokenizer.*|trust_remote_code|cache_dir)",
     r"(streaming|push_to_hub|hub_.*|resume.*|ignore_data.*|remove_unused.*|dataloader.*|ddp_timeout|torch_dtype|dtype)",
+    r"(num_epochs|val_set_size|chat_template|special_tokens.*|.*_per_epoch|strict|plugins|model_type|processor_type)",
     r"(use_fast_tokenizer|token|stage|overwrite_cache|plot_loss|max_samples|warmup|metric.*|greater.*|wandb_.*|prompt_.*)",
     r"(attn_implementation|flash_attn|flash_attention|use_flash_attention.*|lora_(alpha|dropout)|bias|task_type)",
     r"(gradient_checkpointing_kwargs.*|torch_compile_.*|disable_tqdm|include_.*|group_by_length|packing|sample_packing)",
@@ -146,11 +148,18 @@ class _Reader:
             fields["global_batch"] = micro * steps * max(1, self.devices // ranks)
         elif steps > 1:
             o.notes.append("the global batch needs the number of devices: one micro-batch per replica is taken")
-        if o.flag("gradient_checkpointing"):
+        kept = o.get("gradient_checkpointing")
+        if kept is not None and kept.values == ("offload",):
+            o.note(kept, "what is offloaded is simulated as kept on the device")
             fields["recompute"] = Recompute.FULL
-        kind, kernels = o.choice("optim", "optimizer", known=_OPTIMIZERS, default=(None, None))
-        if kind is not None:
-            fields |= {"optimizer": kind, "optimizer_kernels": kernels}
+        elif o.flag("gradient_checkpointing"):
+            fields["recompute"] = Recompute.FULL
+        option = o.get("optim", "optimizer")
+        if option is not None and option.values:
+            found = _OPTIMIZERS.get(str(option.values[0]).lower())
+            fields |= dict(zip(("optimizer", "optimizer_kernels"), found, strict=True)) if found else {}
+            if found is None:
+                o.note(option, "simulated as Adam")
         compiled = o.flag("torch_compile")
         if compiled and profile == "torchtitan-eager":
             profile = "torchtitan"
@@ -169,7 +178,7 @@ class _Reader:
             fields.pop("global_batch")
             return fields, "deepspeed"
         fsdp = " ".join(o.texts("fsdp")).replace(",", " ").split()
-        if fsdp and fsdp[0] not in ("", "false", "[]"):
+        if (fsdp and fsdp[0] not in ("", "false", "[]", "None")) or o.has_section("fsdp_config"):
             return self.fsdp(fsdp), "torchtitan-eager"
         named = o.get("accelerate_file")
         if named is not None:
@@ -185,15 +194,23 @@ class _Reader:
         config = o.get("fsdp_config")
         extra = self.inner(self.file(config)) if config is not None and config.values else o
         prefix = "" if extra is not o else "fsdp_config."
-        kind = next((word for word in words if word in _SHARDED), "no_shard")
-        full = extra.flag(f"{prefix}activation_checkpointing", f"{prefix}fsdp_activation_checkpointing")
-        offload = "offload" in words
-        fields: dict[str, Any] = {"zero": 0 if kind == "no_shard" else 3, "reshard_after_forward": _SHARDED.get(kind)}
-        extra.ignore(_FSDP_IGNORED)
-        if full:
+
+        def named(name: str) -> tuple[str, str]:
+            return f"{prefix}fsdp_{name}", f"{prefix}{name}"
+
+        stated = extra.text(*named("sharding_strategy"), default=next((w for w in words if w in _SHARDED), "")).lower()
+        o.count("fsdp_version")
+        kind = stated or ("full_shard" if not words or "no_shard" not in words else "no_shard")
+        resharding = {"true": True, "false": False, "full_shard": None, "shard_grad_op": False}
+        reshard = extra.choice(*named("reshard_after_forward"), known=resharding, default=_SHARDED.get(kind))
+        offload = extra.flag(*named("offload_params")) or "offload" in words
+        fields: dict[str, Any] = {"zero": 0 if kind == "no_shard" else 3}
+        fields["reshard_after_forward"] = reshard if fields["zero"] else None
+        if extra.flag(*named("activation_checkpointing")):
             fields["recompute"] = Recompute.FULL
-        if offload and fields["zero"] == 3:
+        if offload and fields["zero"]:
             fields |= {"offload_optimizer": True, "offload_parameters": True}
+        extra.ignore(_FSDP_IGNORED)
         return fields
 
     def inner(self, found: list[Option]) -> Options:
@@ -214,12 +231,26 @@ class _Reader:
         o = self.o
         o.refuse_both("bf16", "fp16")
         wide = o.flag("tf32", default=True)
-        if o.flag("bf16", "pure_bf16"):
-            return {"precision": Precision.BF16}
-        if o.flag("fp16"):
-            return {"precision": Precision.FP16}
+        words = {
+            "true": True,
+            "yes": True,
+            "full": True,
+            "auto": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "0": False,
+        }
+        brain, half = self.switch("bf16", words) or o.flag("pure_bf16"), self.switch("fp16", words)
+        if brain or half:
+            return {"precision": Precision.BF16 if brain else Precision.FP16}
         stated = fields.get("precision")
         return {"precision": stated or (Precision.TF32 if wide else Precision.FP32)}
+
+    def switch(self, name: str, words: Mapping[str, bool]) -> bool:
+        """A switch that may also be `auto` (axolotl: where the device can) or given without a value."""
+        option = self.o.get(name)
+        return option is not None and (not option.values or self.o.choice(name, known=words, default=False))
 
     def model(self) -> Model | None:
         o = self.o

@@ -41,6 +41,7 @@ _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profil
 }
 _BRIDGE = ("run_recipe.py", "run_script.py", "model.tensor_model_parallel_size=")
 _TITAN = ("torchtitan", "run_train.sh", "--job.config_file", "--training.", "--parallelism.")
+_TRAINER = frozenset(("per_device_train_batch_size", "gradient_accumulation_steps", "base_model"))
 _ACCELERATE = ("distributed_type", "fsdp_config", "deepspeed_config", "compute_environment")
 
 
@@ -199,15 +200,13 @@ def _config_format(text: str, where: str) -> str:
     keys = set(content) if isinstance(content, dict) else set()
     if {"parallelism", "model"} <= keys:
         return "nanotron"
-    if keys and keys & set(job_schema()["properties"]):
+    ours = set(job_schema()["properties"])
+    if keys and (keys <= ours or keys & {"cluster", "strategy"}):
         return "dts"
+    if keys & _TRAINER and not keys & {"zero_optimization", "train_micro_batch_size_per_gpu"}:
+        return "hf-trainer"
     if keys & set(_ACCELERATE):
         return "accelerate"
-    if keys & {"per_device_train_batch_size", "gradient_accumulation_steps", "base_model"} and not keys & {
-        "zero_optimization",
-        "train_micro_batch_size_per_gpu",
-    }:
-        return "hf-trainer"
     if keys & {"zero_optimization", "train_batch_size", "train_micro_batch_size_per_gpu", "bf16", "fp16"}:
         return "deepspeed"
     hint = "; a model's config.json is given as the model" if "model_type" in keys else ""

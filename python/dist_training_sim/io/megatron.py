@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from ..errors import Problems
+from ..errors import FormatError, Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
@@ -20,12 +20,22 @@ from .training_job import TrainingJob
 
 __all__ = ["job_of_options", "megatron_options", "read_megatron", "torchrun", "write_megatron"]
 
+_USUAL = frozenset(("num-layers", "hidden-size", "tensor-model-parallel-size", "micro-batch-size", "seq-length"))
 _UNTRAINED = 1000  # training steps of a written command line: a placeholder that every run sets anew
 
 
 def read_megatron(text: str, where: str, variables: Mapping[str, str] | None = None) -> TrainingJob:
     """Job of a script or command line that starts `pretrain_gpt.py` or alike."""
     launch = read_launch(text, where, variables)
+    if not launch.program or {option.name.replace("_", "-") for option in launch.options} & _USUAL:
+        return _read(launch)
+    raise FormatError(
+        f"{where}: {launch.program} is given no options of Megatron-LM such as --num-layers; if it is a job of another "
+        "framework, give the format"
+    )
+
+
+def _read(launch: Launch) -> TrainingJob:
     named = [Option(option.name.replace("_", "-"), option.values, option.where) for option in launch.options]
     profile = "megatron-deepspeed" if any(option.name == "deepspeed" for option in named) else "megatron-core"
     return job_of_options(Options(named, "--"), launch, "megatron-lm", profile)
@@ -78,6 +88,10 @@ def megatron_options(
     """
     problems = Problems()
     shape = shape_of(model)
+    if shape.embedding_norm:
+        problems.add(
+            "model", model.name, "a model without a norm behind its token table: Megatron-LM has no option for it"
+        )
     routed = shape.experts is not None
     resolved = strategy.resolved(devices)
     options = write_shape(shape, seq_len) | write_strategy(resolved, profile, problems, routed=routed)

@@ -49,6 +49,7 @@ def read_shape(o: Options) -> DecoderShape | None:
         tied=not o.flag("untie-embeddings-and-output-weights"),
         positions=_positions(o, rope=rope),
         dropout=o.number("hidden-dropout", default=0.1) > 0,
+        embedding_norm=o.flag("embed-layernorm"),
         experts=_experts(o, ffn, activation, bias=bias),
         routed=_routed(o, layers),
         latent=_latent(o, heads),
@@ -57,6 +58,9 @@ def read_shape(o: Options) -> DecoderShape | None:
 
 
 def _activation(o: Options) -> str:
+    known = {name: name for name in ("swiglu", "geglu", "reglu")}  # of the BigScience fork
+    if forked := o.choice("glu-activation", known=known, default=None):
+        return forked
     if o.flag("swiglu"):
         return "swiglu"
     if o.flag("quick-geglu"):
@@ -75,7 +79,8 @@ def _rope(o: Options) -> bool:
 def _positions(o: Options, *, rope: bool) -> int:
     kind = o.text("position-embedding-type", default="learned_absolute")
     rows = o.count("max-position-embeddings", default=o.count("seq-length", "encoder-seq-length", default=0, minimum=0))
-    return 0 if rope or kind == "none" or o.flag("no-position-embedding") else rows
+    learned = kind in ("learned_absolute", "absolute") and not o.flag("no-position-embedding")
+    return rows if learned and not rope else 0
 
 
 def _attention(o: Options, heads: int, hidden: int, *, bias: bool, rope: bool) -> Attention:
@@ -157,7 +162,7 @@ def _routed(o: Options, layers: int) -> tuple[bool, ...]:
 def _vocabulary(o: Options) -> int:
     """Stated, or implied by the tokenizer."""
     kind, name = o.text("tokenizer-type").lower(), o.text("tokenizer-model")
-    stated = o.count("vocab-size", "padded-vocab-size")
+    stated = o.count("vocab-size", "padded-vocab-size", "pad-vocab-size-to")
     o.count("make-vocab-size-divisible-by")
     if stated is not None:
         return stated

@@ -50,6 +50,8 @@ def read_strategy(o: Options, layers: int) -> Strategy | None:
     fields["sequence_parallel"] = o.flag("sequence-parallel") and (fields["tp"] or 1) > 1
     fields |= _precision(o) | _optimizer(o) | _sharding(o) | _experts(o) | _context(o)
     fields["recompute"] = _recompute(o)
+    if "embedding" in o.text("pp-partition-method"):  # type:transformer|embedding of DeepSpeed's pipeline
+        fields |= {"embedding_as_layer": True, "loss_as_layer": True}
     fields["layers_per_stage"] = _layout(o)
     fields["rank_order"] = TP_PP_DP if o.flag("use-tp-pp-dp-mapping") else None
     o.note_if("no-overlap-p2p-communication", "transfers are taken as the framework profile has them")
@@ -91,6 +93,8 @@ def _optimizer(o: Options) -> dict[str, Any]:
     kind = o.choice("optimizer", known=OPTIMIZERS, default=Optimizer.ADAM)
     if kind is Optimizer.MOMENTUM and o.number("sgd-momentum", default=0.9) == 0:
         kind = Optimizer.SGD
+    if o.flag("use-bnb-optimizer") and kind is Optimizer.ADAM:
+        kind = Optimizer.ADAM_8BIT
     mode = o.choice("muon-tp-mode", known=MUON_TP, default=MuonTp.DUPLICATED)
     share = o.number("optimizer-offload-fraction", default=1.0)
     if share != 1.0 and (option := o.get("optimizer-offload-fraction")) is not None:

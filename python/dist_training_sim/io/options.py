@@ -62,6 +62,10 @@ class Options:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def has_section(self, prefix: str) -> bool:
+        """Whether any option lies in a section."""
+        return any(name.startswith(f"{prefix}.") for name in self._by_name)
+
     def get(self, *names: str) -> Option | None:
         """The first of several synonyms that is given; all of them count as used."""
         self._used.update(names)
@@ -75,7 +79,7 @@ class Options:
     def refuse_both(self, first: str, second: str) -> None:
         """Record a contradiction where two options that exclude each other are both given."""
         one, other = self._by_name.get(first), self._by_name.get(second)
-        if one is not None and other is not None:
+        if one is not None and other is not None and _is_on(one) and _is_on(other):
             self.problems.add(
                 f"{other.where}: {self.prefix}{second}",
                 f"{self.prefix}{first} at {one.where} as well",
@@ -181,6 +185,11 @@ class Options:
             Listing them, each with file and line.
         """
         self.problems.raise_if_any(ConfigError)
+
+
+def _is_on(option: Option) -> bool:
+    """Whether an option is more than switched off."""
+    return not option.values or str(option.values[0]).lower() not in ("false", "none", "no", "", "0", "auto")
 
 
 def _unset(value: object) -> str:
