@@ -12,8 +12,8 @@ LEFT_OUT = {"bindings", "version"}
 HEAD = """# C++ reference
 
 The core is a C++17 library, namespace `dts`: structs in, structs out, no Python, files or globals. Another CMake
-project finds it by `find_package(dist_training_sim)`, as `examples/cmake_project` does. Each page lists the headers of a
-room, in the order of [architecture](../../architecture.md), with what each models and all it declares.
+project finds it by `find_package(dist_training_sim)`, as `examples/cmake_project` does. Each page lists the headers of
+a room, in the order of [architecture](../../architecture.md), with what each models and all it declares.
 
 | room | what belongs there |
 |---|---|

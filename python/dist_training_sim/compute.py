@@ -248,6 +248,10 @@ class ComputeModel:
         problems.raise_if_any()
         return index
 
+    def __repr__(self) -> str:
+        peak = self._model.device(0).rate(DType.BF16).peak_flops / 1e12
+        return f"ComputeModel(num_devices={self.num_devices}, {self.device_type}, {peak:g} TFLOP/s bf16)"
+
 
 def _work(parameters: float, samples: float, activations: float, dtype: DType | str) -> _core.GenericWork:
     _require_amounts(parameters=parameters, samples=samples, activations=activations)

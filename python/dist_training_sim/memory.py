@@ -9,7 +9,7 @@ from . import _core
 from ._core import Allocation, MemoryTier, PoolUsage
 from .errors import ConfigError, Problems, suggest
 from .memory_plan import BlockShares, MemoryEstimate, MemoryPlan, StrategyRow, as_tier, transformer_layer_bytes
-from .units import parse_bandwidth, parse_bytes, parse_seconds
+from .units import format_bytes, parse_bandwidth, parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -227,6 +227,10 @@ class MemoryModel:
 
     def _missing(self, estimate: _core.MemoryEstimate, plan: MemoryPlan) -> list[float]:
         return _core.memory_missing_bytes(estimate, self._core.tiers, plan.devices, self._devices_per_node)
+
+    def __repr__(self) -> str:
+        hbm = format_bytes(float(self.usage(0).capacity_bytes))
+        return f"MemoryModel(num_devices={self.num_devices}, hbm {hbm}, {len(self.allocations())} allocations)"
 
 
 def _tier(name: str, given: str | float | TierSpec | None, default: _core.MemoryTierSpec) -> _core.MemoryTierSpec:

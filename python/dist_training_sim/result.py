@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import _core
+from ._display import facts_html, table_html
 from .events import EventList
 from .frameworks.profile import FrameworkProfile
 from .units import format_bytes, format_seconds
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from .models import Model
     from .parallel import Strategy
 
-__all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result"]
+__all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result", "breakdown_html"]
 
 BREAKDOWN_LABELS = {
     "forward_s": "forward",
@@ -48,7 +50,7 @@ _MEMORY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MemoryUse:
     """Bytes on one rank of a pipeline stage at its peak.
 
@@ -109,6 +111,14 @@ class MemoryUse:
     def fits_host(self) -> bool:
         """Whether what is offloaded stays within the device's share of its host."""
         return self.host_capacity_bytes is None or self.host_bytes <= self.host_capacity_bytes
+
+    def __repr__(self) -> str:
+        used = f"{format_bytes(self.reserved_bytes)} reserved and {format_bytes(self.context_bytes)} of context"
+        return f"<MemoryUse {used} of {format_bytes(self.capacity_bytes)}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        kept = {name.replace("_", " "): format_bytes(amount) for name, amount in self.categories.items() if amount > 0}
+        return facts_html(repr(self).strip("<>"), kept)
 
 
 @dataclass(frozen=True, repr=False)
@@ -359,6 +369,17 @@ class Result:
             f"{self.tokens_per_s_per_device:,.0f} tokens/s/device, MFU {self.mfu:.1%}, "
             f"peak {format_bytes(self.peak_memory.reserved_bytes)}{'' if self.fits else ' (does not fit)'}>"
         )
+
+    def _repr_html_(self) -> str:
+        return breakdown_html(repr(self).strip("<>"), self.breakdown)
+
+
+def breakdown_html(title: str, breakdown: Mapping[str, float]) -> str:
+    """Parts of a step that take time, for notebooks."""
+    step = sum(breakdown.values())
+    used = {BREAKDOWN_LABELS[name]: value for name, value in breakdown.items() if value}
+    rows = [(label, format_seconds(value), f"{value / step:.1%}") for label, value in used.items()]
+    return table_html(title, ("cause", "time", "share"), rows)
 
 
 def strategy_dict(strategy: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
+from .._display import facts_html
 from ..errors import Problems
 from .defaults import FrameworkDefaults
 
@@ -257,3 +258,9 @@ class FrameworkProfile:
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""
         return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        return f"FrameworkProfile({self.name}: {self.title})"
+
+    def _repr_html_(self) -> str:
+        return facts_html(self.title, self.facts()["facts"])

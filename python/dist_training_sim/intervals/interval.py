@@ -44,6 +44,10 @@ class Interval:
         rest = {name: getattr(self, name) for name in ("badge", "stratum", "rows", "sources")}
         return {"p50": [self.low50, self.high50], "p90": [self.low90, self.high90], **rest}
 
+    def __repr__(self) -> str:
+        runs = f"{self.rows} runs of {self.sources} sources"
+        return f"<Interval 90 %: {self.low90:.4g} to {self.high90:.4g}, {self.badge} by {runs}>"
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -57,6 +57,9 @@ class Block:
             problems.raise_if_any()
         return found[name]
 
+    def __repr__(self) -> str:
+        return f"Block({self.name!r}, {len(self.ops)} ops, {format_count(self.parameters)} parameters)"
+
 
 @dataclass(frozen=True)
 class LayerRun:

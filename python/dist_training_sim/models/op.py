@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from .._convert import CoreSpec
+from .._display import ShortRepr
 from ..errors import Problems
 from ..named_enum import NamedEnum
 
@@ -78,8 +79,8 @@ _REQUIRED: dict[OpKind, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Op(ShortRepr):
     """One op of a block. Dimensions are those of the unsharded op; the constructors in `ops` set the fields per kind.
 
     Attributes

@@ -133,6 +133,9 @@ class FlowNetwork:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (self._model, self._options)
 
+    def __repr__(self) -> str:
+        return f"FlowNetwork({self._model!r}, routing={self._routing.value!r}, {len(self._links)} links)"
+
 
 def _rebuilt(model: CommunicationModel, options: dict[str, Any]) -> FlowNetwork:
     return FlowNetwork(model, **options)

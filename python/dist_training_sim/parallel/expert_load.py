@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
+from .._display import ShortRepr
 from ..errors import Problems
 from ..named_enum import NamedEnum
 
@@ -36,8 +37,8 @@ class LoadKind(NamedEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExpertLoad:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ExpertLoad(ShortRepr):
     """Rows per expert; the rank with the busiest experts ends the layer.
 
     Attributes

@@ -51,3 +51,6 @@ class RankGrid:
     def groups(self, axis: str) -> list[list[int]]:
         """Every group of an axis, ordered by first rank."""
         return self._grid.groups(member(_core.Axis, axis, "axis"))
+
+    def __repr__(self) -> str:
+        return f"RankGrid({self.world} ranks)"

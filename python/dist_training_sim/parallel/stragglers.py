@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from .. import _core
 from .._convert import CoreSpec, to_core
+from .._display import ShortRepr
 from ..errors import Problems
 from ..named_enum import NamedEnum
 
@@ -24,8 +25,8 @@ class StragglerKind(NamedEnum):
     LOGNORMAL = "lognormal"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stragglers:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Stragglers(ShortRepr):
     """Factors by which the kernels and host waits of a rank take longer; its collectives keep their own time.
 
     Every step draws anew. A draw depends on seed, step and rank alone, so it is the same on every platform.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
+from .._display import ShortRepr
 from ..errors import Problems
 from ..named_enum import NamedEnum
 from .expert_load import BALANCED, Dispatcher, ExpertLoad, LoadKind
@@ -178,8 +179,8 @@ class PipelineTransfers(NamedEnum):
     """A rank goes on when both sides of a transfer have met and it is done; some orders deadlock, which is refused."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Strategy:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Strategy(ShortRepr):
     """A layout of one training job.
 
     Attributes

@@ -16,7 +16,7 @@ from ..frameworks.profile import FrameworkProfile
 from ..memory import MemoryModel, MemoryTier
 from ..models.model import Model
 from ..parallel.strategy import Strategy
-from ..result import Result, strategy_dict
+from ..result import Result, breakdown_html, strategy_dict
 from .attention_kernel import generation_of, use_attention_kernel
 
 __all__ = ["IterationResult", "RunResult", "TrainingSimulator"]
@@ -89,8 +89,11 @@ class IterationResult:
             f"communication {self.communication_time_ms:.4g} ms, exposed {self.exposed_communication_ms:.4g} ms>"
         )
 
+    def _repr_html_(self) -> str:
+        return breakdown_html(repr(self).strip("<>"), self.breakdown)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """Several iterations in a row. Iterations are alike: the first one's parameters are gathered as every other's."""
 
@@ -107,6 +110,10 @@ class RunResult:
     def samples_per_s(self) -> float:
         """Samples trained per second."""
         return self.samples_per_iteration / self.iteration.total_time_ms * 1e3
+
+    def __repr__(self) -> str:
+        rate = f"{self.samples_per_s:,.4g} samples/s"
+        return f"<RunResult {self.iterations} iterations, {self.total_time_ms:.4g} ms, {rate}>"
 
 
 class TrainingSimulator:
@@ -290,6 +297,10 @@ class TrainingSimulator:
             for i in range(compute.num_devices)
         ]
         return compute.device(0), [t / (times[0] * compute.speed(0)) for t in times]
+
+    def __repr__(self) -> str:
+        model = "no model" if self._model is None else repr(self._model)
+        return f"<TrainingSimulator {self.num_devices} devices, {model}, batch {self._batch_size}>"
 
 
 def _check_kind(name: str, value: object, kind: type) -> None:

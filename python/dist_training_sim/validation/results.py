@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._display import table_html
 from ..intervals import Interval, Situation
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class RowResult:
         return plain | {"interval": self.interval.to_dict() if self.interval else None}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ValidationReport:
     """Rows in the order of the corpus; for each use the summary of its rows, then of each group, largest first."""
 
@@ -72,6 +73,22 @@ class ValidationReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: `{"rows": [...], "summary": [...]}`."""
         return {"rows": [row.to_dict() for row in self.rows], "summary": [group.to_dict() for group in self.summary]}
+
+    def __repr__(self) -> str:
+        counted = sum(row.included for row in self.rows)
+        uses = ", ".join(f"{g.key['use']} {g.median_error:.1%}" for g in self._whole() if g.median_error is not None)
+        return f"<ValidationReport {counted:,} of {len(self.rows):,} rows count; median errors: {uses or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for g in self.summary:
+            errors = ("" if e is None else f"{e:.1%}" for e in (g.median_error, g.p90_error, g.bias))
+            rows.append((", ".join(g.key.values()), g.n, *errors))
+        return table_html(repr(self).strip("<>"), ("group", "rows", "median", "p90", "bias"), rows)
+
+    def _whole(self) -> list[Group]:
+        """The group of all rows of each use."""
+        return [group for group in self.summary if set(group.key) == {"use"}]
 
 
 def skipped(name: str, use: str, measured: Value, reason: str, labels: Mapping[str, str]) -> RowResult:

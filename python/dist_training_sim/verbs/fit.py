@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
 
+from .._display import table_html
 from ..errors import DtsError
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
@@ -14,6 +15,7 @@ from ..models import Model
 from ..parallel import Strategy
 from ..result import MemoryUse, Result
 from ..simulator import simulate
+from ..units import format_bytes, format_seconds
 from .fit_changes import Change, changes_of
 from .inputs import cluster_of, model_of
 from .memory_timeline import StageMemory, memory_timeline
@@ -90,7 +92,7 @@ class Option:
     verdict: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitReport:
     """Answer of `fit`.
 
@@ -121,6 +123,20 @@ class FitReport:
     fullest: StageMemory
     remedies: tuple[Option, ...]
     strategies: tuple[Option, ...]
+
+    def __repr__(self) -> str:
+        chance = f"{self.oom_probability:.0%} chance of running out of memory"
+        step = f"step {format_seconds(self.step_time_s)}"
+        return f"<FitReport {self.model} on {self.cluster}: {self.verdict}, {chance}, {step}>"
+
+    def _repr_html_(self) -> str:
+        stages = [
+            (s.stage, *(format_bytes(v) for v in (s.allocated_bytes, s.used_bytes, s.limit_bytes)), s.verdict)
+            for s in self.stages
+        ]
+        table = table_html(repr(self).strip("<>"), ("stage", "allocated", "used", "limit", "verdict"), stages)
+        changes = [(o.changes, format_seconds(o.step_time_s), format_bytes(o.allocated_bytes)) for o in self.remedies]
+        return table + (table_html("Remedies", ("change", "step", "allocated"), changes) if changes else "")
 
 
 def fit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import overload
 
+from .._display import table_html
 from ..catalog import hardware as catalog
 from ..catalog.hardware import DeviceRow, NodeRow
 from ..errors import ConfigError, suggest
@@ -22,13 +23,22 @@ class HardwareKind(NamedEnum):
     INSTANCES = "instances"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HardwareList:
     """The catalogue as rows; a kind that was not asked for is empty."""
 
     devices: tuple[DeviceRow, ...] = ()
     nodes: tuple[NodeRow, ...] = ()
     instances: tuple[NodeRow, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self.devices)} devices, {len(self.nodes)} nodes, {len(self.instances)} instances>"
+
+    def _repr_html_(self) -> str:
+        devices = [(d.name, d.label, d.generation) for d in self.devices]
+        nodes = [(n.name, n.device, n.devices) for n in (*self.nodes, *self.instances)]
+        found = table_html("Devices", ("name", "label", "generation"), devices) if devices else ""
+        return found + (table_html("Nodes", ("name", "device", "devices"), nodes) if nodes else "")
 
 
 @overload

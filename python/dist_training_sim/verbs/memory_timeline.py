@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._display import table_html
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
 from ..simulator.job import described_job
+from ..units import format_bytes, format_seconds
 from .inputs import cluster_of, model_of
 
 __all__ = ["CATEGORIES", "HeldTensor", "StageMemory", "memory_timeline"]
@@ -43,7 +45,7 @@ class HeldTensor:
     bytes: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StageMemory:
     """Memory of one rank of a pipeline stage over a step.
 
@@ -74,6 +76,14 @@ class StageMemory:
     tensors: tuple[HeldTensor, ...] = field(repr=False)
     reserved_bytes: float
     fragmentation: float
+
+    def __repr__(self) -> str:
+        peak = f"{format_bytes(self.peak_bytes)} at {format_seconds(self.peak_time_s)}"
+        return f"<StageMemory stage {self.stage}: peak {peak}, {format_bytes(self.reserved_bytes)} reserved>"
+
+    def _repr_html_(self) -> str:
+        rows = [(t.name, t.category, t.count, format_bytes(t.bytes)) for t in self.tensors[:10]]
+        return table_html(repr(self).strip("<>"), ("at the peak", "category", "count", "bytes"), rows)
 
 
 def memory_timeline(

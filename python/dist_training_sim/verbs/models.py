@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import overload
 
+from .._display import table_html
 from ..catalog import models as catalog
 from ..models import Block, Model
+from ..units import format_count
 from .inputs import MODEL_SUFFIXES, is_path, model_of
 
 __all__ = ["ModelPart", "ModelSummary", "models"]
@@ -23,7 +25,7 @@ class ModelPart:
     parameters: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelSummary:
     """A model in figures.
 
@@ -57,6 +59,13 @@ class ModelSummary:
     parts: tuple[ModelPart, ...]
     parameters_published: int
     source: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {format_count(self.parameters)} parameters, {self.layers} layers of width {self.hidden}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(part.name, part.count, f"{part.parameters:,}") for part in self.parts]
+        return table_html(repr(self).strip("<>"), ("block", "count", "parameters of one"), rows)
 
 
 @overload
