@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from .verbs.collective import CollectiveEstimate, collective
     from .verbs.cost import cost
     from .verbs.cost_report import CostReport
+    from .verbs.critical_path import PathPart
+    from .verbs.explain import Cause, Explanation, Sensitivity, explain
     from .verbs.fit import FitReport, fit
+    from .verbs.formulas import Formula
     from .verbs.hardware import hardware
     from .verbs.memory_timeline import StageMemory, memory_timeline
     from .verbs.models import models
@@ -76,6 +79,7 @@ _HOMES = {
         *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "StageMemory"),
         *("calibrate_nccl", "check", "collective", "cost", "fit", "memory_timeline"),
         *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
+        *("Cause", "Explanation", "Formula", "PathPart", "Sensitivity", "explain"),
     ),
     "validation": ("RankingReport", "ValidationReport", "validate", "validate_ranking"),
 }
@@ -86,6 +90,7 @@ __all__ = [
     "Algorithm",
     "Block",
     "Calibration",
+    "Cause",
     "CheckReport",
     "Cluster",
     "CollectiveEstimate",
@@ -102,10 +107,12 @@ __all__ = [
     "Evaluation",
     "Event",
     "ExpertLoad",
+    "Explanation",
     "FitReport",
     "FlowNetwork",
     "FlowResult",
     "FormatError",
+    "Formula",
     "FrameworkProfile",
     "InfeasibleError",
     "IterationResult",
@@ -119,6 +126,7 @@ __all__ = [
     "Node",
     "OpProfile",
     "OtherNodes",
+    "PathPart",
     "PlanChange",
     "PlanObjective",
     "PlanReport",
@@ -130,6 +138,7 @@ __all__ = [
     "Result",
     "RunResult",
     "Schedule",
+    "Sensitivity",
     "StageMemory",
     "StepDistribution",
     "Stragglers",
@@ -148,6 +157,7 @@ __all__ = [
     "collective",
     "cost",
     "evaluate",
+    "explain",
     "fit",
     "hardware",
     "memory_timeline",

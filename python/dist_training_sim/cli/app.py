@@ -11,6 +11,7 @@ from . import (
     check,
     collective,
     cost,
+    explain,
     export,
     fit,
     hardware,
@@ -80,6 +81,7 @@ def dts(
 
 app.command(epilog=simulate.EXAMPLES)(guarded(with_job_file(simulate.simulate)))
 app.command(epilog=plan.EXAMPLES)(guarded(plan.plan))
+app.command(epilog=explain.EXAMPLES)(guarded(with_job_file(explain.explain)))
 app.command(epilog=fit.EXAMPLES)(guarded(with_job_file(fit.fit)))
 app.command(epilog=report.EXAMPLES)(guarded(with_job_file(report.report)))
 app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))

@@ -8,7 +8,10 @@ from .check import CheckReport, check
 from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
 from .cost import cost
 from .cost_report import CostReport, DeadlineOption
+from .critical_path import PathPart
+from .explain import Cause, Explanation, Sensitivity, explain
 from .fit import FitReport, fit
+from .formulas import Formula
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
 from .memory_timeline import HeldTensor, StageMemory, memory_timeline
@@ -20,23 +23,28 @@ from .plan_report import PlanChange, PlannedLayout, PlanReport, SearchCounts
 __all__ = [
     "Calibration",
     "CalibrationRow",
+    "Cause",
     "CheckReport",
     "CollectiveEstimate",
     "CollectiveKind",
     "CostReport",
     "DeadlineOption",
+    "Explanation",
     "FitReport",
+    "Formula",
     "HardwareKind",
     "HardwareList",
     "HeldTensor",
     "KnobStep",
     "ModelPart",
     "ModelSummary",
+    "PathPart",
     "PlanChange",
     "PlanObjective",
     "PlanReport",
     "PlannedLayout",
     "SearchCounts",
+    "Sensitivity",
     "StageMemory",
     "calibrate_nccl",
     "check",
@@ -44,6 +52,7 @@ __all__ = [
     "collective",
     "collective_sweep",
     "cost",
+    "explain",
     "fit",
     "gather",
     "hardware",

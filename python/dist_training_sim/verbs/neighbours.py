@@ -13,7 +13,7 @@ from ..hardware import Cluster
 from ..models import Model, OpKind
 from ..parallel import Recompute, Strategy
 from ..parallel.strategy import Precision
-from ..result import BREAKDOWN_LABELS
+from ..result import BREAKDOWN_LABELS, strategy_dict
 from ..search import Evaluation, evaluate
 from ..units import format_bytes, format_seconds
 from .fit_changes import Change
@@ -53,6 +53,11 @@ class KnobStep:
     reserved_change_bytes: float | None
     fits: bool
     reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"strategy": strategy_dict(self.strategy)}
 
     def __str__(self) -> str:
         if self.step_time_change is None or self.reserved_change_bytes is None:

@@ -161,11 +161,7 @@ class PlanReport:
             **{name: getattr(self, name) for name in names},
             "top": [layout.to_dict() for layout in self.top],
             "front": [layout.to_dict() for layout in self.front],
-            "losers": [
-                {n: getattr(s, n) for n in s.__dataclass_fields__ if n != "strategy"}
-                | {"strategy": strategy_dict(s.strategy)}
-                for s in self.losers
-            ],
+            "losers": [loser.to_dict() for loser in self.losers],
             "launch": None if self.launch is None else self.launch.to_dict(),
             "launch_problem": self.launch_problem,
             "changes": [change.to_dict() for change in self.changes],
