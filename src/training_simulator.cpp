@@ -1,6 +1,7 @@
 #include "training_simulator.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -80,10 +81,12 @@ struct JobAsRun {
 
 // A job with its programs, ready to run with any slowdowns.
 struct Prepared {
-  Prepared(const Job& j, bool needs_view, PriceBook& book)
-      : job(j), grid(j.strategy), view(make_view(grid, needs_view || j.network.node_kinds() > 1)),
+  Prepared(const Job& j, bool needs_view, PriceBook& book, const std::optional<FlowStepOptions>& options = {})
+      : job(j), grid(j.strategy), view(make_view(grid, needs_view || options || j.network.node_kinds() > 1)),
         prices(static_cast<std::size_t>(j.strategy.pp), view ? &*view : nullptr),
-        variants(plan_variants(j, grid, view ? &*view : nullptr, prices, book)) {}
+        variants(plan_variants(j, grid, view ? &*view : nullptr, prices, book)) {
+    if (options) flow = std::make_unique<FlowStep>(j, grid, *view, plan(), variants.steps.front(), *options);
+  }
 
   static std::optional<RankView> make_view(const RankGrid& grid, bool needed) {
     return needed ? std::optional<RankView>(grid) : std::nullopt;
@@ -94,9 +97,16 @@ struct Prepared {
     if (!slowdown.empty()) slow_down(slow, *view, slowdown);
     return slow;
   }
-  RankClasses classes(const RankPrices& slow) const { return view ? slow.classes(*view) : RankClasses::one(); }
+  RankClasses classes(const RankPrices& slow) const {
+    if (flow) return flow->classes(slow);
+    return view ? slow.classes(*view) : RankClasses::one();
+  }
   template <class Visit>
   SpreadEnd run(const RankPrices& slow, const RankClasses& classes, Visit visit) const {
+    return flow ? flow->run(slow, classes, visit) : run_alone(slow, classes, visit);
+  }
+  template <class Visit>
+  SpreadEnd run_alone(const RankPrices& slow, const RankClasses& classes, Visit visit) const {
     return run_step(variants.steps, plan().placement(), slow, classes, visit);
   }
   double step_time_s(const std::vector<double>& slowdown) const {
@@ -105,12 +115,19 @@ struct Prepared {
     const SpreadEnd end = run(slow, classes(slow), [&](TaskId task, const Instances& instances) { period.visit(task, instances); });
     return period.finish(end) + job.profile.step_cost_s;
   }
+  double uncontended_s(const RankPrices& slow) const {
+    const RankClasses alike = slow.classes(*view);
+    PeriodRecorder period(plan(), variants.steps.front());
+    const SpreadEnd end = run_alone(slow, alike, [&](TaskId task, const Instances& instances) { period.visit(task, instances); });
+    return period.finish(end) + job.profile.step_cost_s;
+  }
 
   const Job& job;
   RankGrid grid;
   std::optional<RankView> view;
   RankPrices prices;
   Variants variants;
+  std::unique_ptr<FlowStep> flow;
 };
 
 // Mean peak, and the smallest memory of each pipeline rank's devices.
@@ -162,7 +179,7 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   const Job& job = run.job;
   book.check(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
-  const Prepared ready(job, options.expand || !slowdown.empty(), book);
+  const Prepared ready(job, options.expand || !slowdown.empty(), book, options.flow);
   const StepPlan& plan = ready.plan();
   const StepProgram& step = ready.variants.steps.front();
   const RankView* view = ready.view ? &*ready.view : nullptr;
@@ -184,6 +201,8 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   StepResult r;
   const double period_s = period.finish(end);
   r.step_time_s = period_s + job.profile.step_cost_s;
+  r.uncontended_step_time_s = ready.flow ? ready.uncontended_s(prices) : r.step_time_s;
+  if (ready.flow) r.links = ready.flow->links();
   r.even_step_time_s = slowdown.empty() ? r.step_time_s : ready.step_time_s({});
   r.rank_classes = static_cast<int>(classes.spread.units);
   fill_rates(r, asked, plan);
@@ -219,7 +238,8 @@ MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& 
   return details;
 }
 
-std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers, std::int64_t first, int count) {
+std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers, std::int64_t first, int count,
+                               const std::optional<FlowStepOptions>& flow) {
   Checker check;
   check.at_least("first", first, 0);
   check.at_least("count", count, 0);
@@ -230,7 +250,7 @@ std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers
   book.check(job);
   const int world = static_cast<int>(world_size(job.strategy));
   check_stragglers(stragglers, world);
-  const Prepared ready(job, true, book);
+  const Prepared ready(job, true, book, flow);
   std::vector<double> seconds;
   for (int i = 0; i < count; ++i) seconds.push_back(ready.step_time_s(slowdown_of(stragglers, world, first + i)));
   return seconds;

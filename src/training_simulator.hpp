@@ -8,6 +8,7 @@
 
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"
+#include "step/flow_step.hpp"
 #include "step/job.hpp"
 #include "step/memory_timeline.hpp"
 #include "step/price_book.hpp"
@@ -25,6 +26,7 @@ struct SimulateOptions {
   std::vector<double> slowdown;      // per rank, > 0: its kernels take this many times longer; empty = 1 for all
   std::optional<StragglerSpec> stragglers{};
   std::int64_t step = 0;  // which draw of the stragglers
+  std::optional<FlowStepOptions> flow{};  // collectives share the links of the cluster instead of fixed prices
 };
 
 struct StepResult {
@@ -49,6 +51,8 @@ struct StepResult {
   double communication_s = 0;         // collectives and transfers of the busiest pipeline rank, overlapped or not
   EventTable events;
   std::vector<double> traffic_bytes;  // devices x devices, row = sender; empty unless asked for
+  double uncontended_step_time_s = 0;  // every collective alone on its links; step_time_s without flows
+  StepLinks links;                    // with flows, where asked for
 
   double mfu() const noexcept;
   double mfu_full() const noexcept;
@@ -66,6 +70,7 @@ struct MemoryDetails {  // per pipeline rank
 MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator = {});
 
 // Step times of `count` draws of the stragglers from `first` on. The job is planned once.
-std::vector<double> step_times(const Job& job, const StragglerSpec& stragglers, std::int64_t first, int count);
+std::vector<double> step_times(const Job& job, const StragglerSpec& stragglers, std::int64_t first, int count,
+                               const std::optional<FlowStepOptions>& flow = {});
 
 }  // namespace dts

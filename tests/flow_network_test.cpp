@@ -13,7 +13,7 @@ namespace {
 using dts::FlowNetwork;
 using dts::FlowNetworkOptions;
 using dts::FlowProgram;
-using dts::Routing;
+using dts::PathRouting;
 using dts::TopologyKind;
 
 constexpr double kB = 50e9, kAlpha = 5e-6;
@@ -183,7 +183,7 @@ TEST(FlowNetwork, RefusesWhatDoesNotExist) {
   slow.inter.bandwidth_Bps = 0.5;
   EXPECT_THROW(network_of(slow).run(endless), dts::ConfigError);
   options = {};
-  options.paths.routing = Routing::RailAligned;
+  options.paths.routing = PathRouting::RailAligned;
   EXPECT_THROW(network_of(spec_of(TopologyKind::Ring, 4), options), dts::ConfigError);
 }
 
@@ -216,7 +216,7 @@ TEST(FlowNetwork, LogsEveryByteOnceOverLinksPairsAndTime) {
 // ---- routing ---------------------------------------------------------------------------------------------------------
 
 // 16 nodes on leaves of 4 under 4 spines; every node sends to the node 4 further on.
-double shifted_s(Routing routing, std::uint64_t seed = 0) {
+double shifted_s(PathRouting routing, std::uint64_t seed = 0) {
   dts::TopologySpec spec = spec_of(TopologyKind::FatTree, 16);
   spec.radix = 4;
   spec.spines = 4;
@@ -230,12 +230,12 @@ double shifted_s(Routing routing, std::uint64_t seed = 0) {
 
 TEST(Paths, AdaptiveSpreadsOverSpinesAndHashesCollide) {
   const double free_s = 1e9 / kB + 3 * kAlpha;
-  EXPECT_NEAR(shifted_s(Routing::Shortest), free_s, 1e-12);  // the receiver's number mod 4
-  EXPECT_NEAR(shifted_s(Routing::Adaptive), free_s, 1e-12);
+  EXPECT_NEAR(shifted_s(PathRouting::Shortest), free_s, 1e-12);  // the receiver's number mod 4
+  EXPECT_NEAR(shifted_s(PathRouting::Adaptive), free_s, 1e-12);
   double slowest = 0, mean = 0;
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
-    const double time_s = shifted_s(Routing::Ecmp, seed);
-    EXPECT_EQ(time_s, shifted_s(Routing::Ecmp, seed));
+    const double time_s = shifted_s(PathRouting::Ecmp, seed);
+    EXPECT_EQ(time_s, shifted_s(PathRouting::Ecmp, seed));
     slowest = std::max(slowest, time_s);
     mean += time_s / 50;
   }
@@ -247,7 +247,7 @@ TEST(Paths, RailAlignedMessagesChangeRailsInsideTheNode) {
   dts::TopologySpec spec = spec_of(TopologyKind::RailOptimized, 4, 2);
   spec.spines = 2;
   const dts::Topology topology(spec);
-  const auto crossed = [&](Routing routing) {
+  const auto crossed = [&](PathRouting routing) {
     FlowNetworkOptions options;
     options.paths.routing = routing;
     FlowProgram program;
@@ -255,14 +255,14 @@ TEST(Paths, RailAlignedMessagesChangeRailsInsideTheNode) {
     const auto bytes = FlowNetwork(topology, options).run(program).link_bytes;
     return bytes[static_cast<std::size_t>(topology.find_link(8, 1))];  // from the hub to the neighbour on rail 1
   };
-  EXPECT_EQ(crossed(Routing::RailAligned), 1e6);
-  EXPECT_EQ(crossed(Routing::Shortest), 0);
+  EXPECT_EQ(crossed(PathRouting::RailAligned), 1e6);
+  EXPECT_EQ(crossed(PathRouting::Shortest), 0);
 }
 
 TEST(Paths, EveryRoutingTakesTheFewestHops) {
   for (TopologyKind kind : {TopologyKind::Torus2D, TopologyKind::FatTree, TopologyKind::Dragonfly, TopologyKind::Tree}) {
     const dts::Topology topology(spec_of(kind, 12));
-    for (Routing routing : {Routing::Ecmp, Routing::Adaptive}) {
+    for (PathRouting routing : {PathRouting::Ecmp, PathRouting::Adaptive}) {
       dts::Router router(topology);
       dts::PathFinder paths(topology, {routing, 3, {}});
       for (int from = 0; from < 12; ++from) {

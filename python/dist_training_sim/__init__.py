@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .io.training_job import TrainingJob
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
-    from .network import FlowNetwork, FlowResult
+    from .network import FlowFabric, FlowNetwork, FlowResult, LinkChange
     from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
     from .reporting import Report, report
     from .result import Result
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .verbs.neighbours import KnobStep
     from .verbs.plan import PlanObjective, plan
     from .verbs.plan_report import PlanChange, PlannedLayout, PlanReport
+    from .verbs.network import NetworkReport, network
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {
@@ -65,7 +66,7 @@ _HOMES = {
     "io": ("TrainingJob", "WrittenJob", "read_job", "write_job"),
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
-    "network": ("FlowNetwork", "FlowResult"),
+    "network": ("FlowFabric", "FlowNetwork", "FlowResult", "LinkChange"),
     "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
     "reporting": ("Report", "report"),
     "result": ("Result",),
@@ -76,7 +77,7 @@ _HOMES = {
     ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
     "verbs": (
-        *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "StageMemory"),
+        *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "NetworkReport", "StageMemory"),
         *("calibrate_nccl", "check", "collective", "cost", "fit", "memory_timeline"),
         *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
         *("Cause", "Explanation", "Formula", "PathPart", "Sensitivity", "explain"),
@@ -84,7 +85,7 @@ _HOMES = {
     "validation": ("RankingReport", "ValidationReport", "validate", "validate_ranking"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_CALLABLE_PACKAGES = ("hardware", "models")  # their calls are the verbs of that name
+_CALLABLE_PACKAGES = ("hardware", "models", "network")  # their calls are the verbs of that name
 
 __all__ = [
     "Algorithm",
@@ -109,6 +110,7 @@ __all__ = [
     "ExpertLoad",
     "Explanation",
     "FitReport",
+    "FlowFabric",
     "FlowNetwork",
     "FlowResult",
     "FormatError",
@@ -119,10 +121,12 @@ __all__ = [
     "KnobStep",
     "LayerRun",
     "Link",
+    "LinkChange",
     "MemoryModel",
     "MemoryTier",
     "MissingDataError",
     "Model",
+    "NetworkReport",
     "Node",
     "OpProfile",
     "OtherNodes",
@@ -162,6 +166,7 @@ __all__ = [
     "hardware",
     "memory_timeline",
     "models",
+    "network",
     "ops",
     "plan",
     "read_job",

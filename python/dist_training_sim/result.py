@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .hardware import Cluster
     from .intervals import Comparison, Interval, Situation
     from .models import Model
+    from .network.step_links import StepLinks
     from .parallel import Strategy
 
 __all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result", "breakdown_html"]
@@ -33,6 +34,7 @@ BREAKDOWN_LABELS = {
     "offload_s": "exposed offload copies",
     "pipeline_s": "pipeline bubble",
     "interference_s": "slowed by collectives beside",
+    "contention_s": "slowed on shared links",
     "straggler_s": "waiting for slower ranks",
     "host_s": "host launch",
     "fixed_s": "fixed step cost",
@@ -253,6 +255,21 @@ class Result:
         return float(self._core_result.even_step_time_s)
 
     @property
+    def uncontended_step_time_s(self) -> float:
+        """The same step with every collective alone on its links; `step_time_s` unless links are shared."""
+        return float(self._core_result.uncontended_step_time_s)
+
+    @cached_property
+    def links(self) -> StepLinks | None:
+        """Bytes and use of every link over time; None unless simulated with `link_intervals` on a flow network."""
+        from .network.step_links import step_links
+
+        core = self._core_result
+        if not core.links.names:
+            return None
+        return step_links(core.links, self.step_time_s - core.mean.fixed_s, self.devices)
+
+    @property
     def rank_classes(self) -> int:
         """How many replicas were simulated: those that behave alike are one class."""
         return int(self._core_result.rank_classes)
@@ -337,6 +354,7 @@ class Result:
             "step_time_s": self.step_time_s,
             "interval": None if self.interval is None else self.interval.to_dict(),
             "even_step_time_s": self.even_step_time_s,
+            "uncontended_step_time_s": self.uncontended_step_time_s,
             "tokens_per_s": self.tokens_per_s,
             "tokens_per_s_per_device": self.tokens_per_s_per_device,
             "samples_per_s": self.samples_per_s,

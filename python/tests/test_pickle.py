@@ -91,4 +91,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, (_core.Breakdown, _core.MemoryReport, _core.AxisTime)):
         return {name: getattr(value, name) for name in dir(value) if name[0] != "_"}
+    if isinstance(value, _core.StepLinks):
+        return {name: np.array(getattr(value, name)).tolist() for name in dir(value) if name[0] != "_"}
     return value

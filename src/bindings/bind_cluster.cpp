@@ -135,7 +135,10 @@ void bind_group(py::module_& m) {
       .def_readwrite("ranks", &GroupSpan::ranks)
       .def_readwrite("ranks_per_domain", &GroupSpan::ranks_per_domain)
       .def_readwrite("domains", &GroupSpan::domains)
-      .def_readwrite("stride", &GroupSpan::stride);
+      .def_readwrite("stride", &GroupSpan::stride)
+      .def_readwrite("nics_alone", &GroupSpan::nics_alone);
+  m.def("nics_alone", &dts::nics_alone, "cluster"_a, "ranks"_a, "span"_a, Release());
+  m.def("nic_ports", &dts::nic_ports, "node"_a);
   m.def("span_of", py::overload_cast<const ClusterSpec&, int, int, int>(&dts::span_of), "cluster"_a, "size"_a,
         "stride"_a = 1, "first"_a = 0, Release());
   m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), "cluster"_a, "ranks"_a,

@@ -33,7 +33,7 @@ py::array_t<double> row(const py::object& owner, const std::vector<double>& valu
   return view(owner, values, {static_cast<py::ssize_t>(values.size())});
 }
 
-dts::FlowNetworkOptions options_from(dts::Routing routing, std::uint64_t seed,
+dts::FlowNetworkOptions options_from(dts::PathRouting routing, std::uint64_t seed,
                                      const std::vector<std::pair<int, int>>& dead_links,
                                      const std::vector<std::tuple<int, int, double>>& background,
                                      double reduce_s_per_byte) {
@@ -120,17 +120,17 @@ void bind_astra(py::module_& m) {
 }  // namespace
 
 void bind_network(py::module_& m) {
-  py::native_enum<dts::Routing>(m, "Routing", "enum.Enum")
-      .value("SHORTEST", dts::Routing::Shortest)
-      .value("ECMP", dts::Routing::Ecmp)
-      .value("RAIL_ALIGNED", dts::Routing::RailAligned)
-      .value("ADAPTIVE", dts::Routing::Adaptive)
+  py::native_enum<dts::PathRouting>(m, "Routing", "enum.Enum")
+      .value("SHORTEST", dts::PathRouting::Shortest)
+      .value("ECMP", dts::PathRouting::Ecmp)
+      .value("RAIL_ALIGNED", dts::PathRouting::RailAligned)
+      .value("ADAPTIVE", dts::PathRouting::Adaptive)
       .finalize();
   bind_program(m);
   bind_result(m);
   bind_astra(m);
   py::class_<FlowNetwork>(m, "FlowNetwork")
-      .def(py::init([](const dts::CommunicationModel& model, dts::Routing routing, std::uint64_t seed,
+      .def(py::init([](const dts::CommunicationModel& model, dts::PathRouting routing, std::uint64_t seed,
                        const std::vector<std::pair<int, int>>& dead_links,
                        const std::vector<std::tuple<int, int, double>>& background) {
              return FlowNetwork(model.topology(),

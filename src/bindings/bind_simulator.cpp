@@ -61,17 +61,88 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
 StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
                const std::vector<double>& slowdown, const std::optional<StragglerSpec>& stragglers,
-               const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+               const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
+               const std::optional<FlowStepOptions>& flow, int intervals, bool traffic) {
+  SimulateOptions options{expand, keep_events, keep_traffic, slowdown, stragglers, 0, flow};
+  if (options.flow) options.flow->intervals = intervals, options.flow->traffic = traffic;
   return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
-                  {expand, keep_events, keep_traffic, slowdown, stragglers});
+                  options);
 }
 
 std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                               const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
                               const StragglerSpec& stragglers, std::int64_t first, int count,
-                              const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+                              const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
+                              const std::optional<FlowStepOptions>& flow) {
   return step_times({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
-                    stragglers, first, count);
+                    stragglers, first, count, flow);
+}
+
+using Cable = std::tuple<std::string, double, double>;       // name, share, from when
+using Background = std::tuple<int, int, double>;             // ranks, bytes/s
+
+FlowStepOptions flow_options(bool rail_optimized, int nodes_per_leaf, int spines, double oversubscription, PathRouting routing,
+                             std::uint64_t seed, const std::vector<Cable>& cables, const std::vector<Background>& background) {
+  FlowStepOptions options;
+  options.network = {rail_optimized, nodes_per_leaf, spines, oversubscription, routing, seed, {}};
+  for (const auto& [cable, share, time_s] : cables) options.network.cables.push_back({cable, share, time_s});
+  for (const auto& [from, to, demand_Bps] : background) options.background.push_back({from, to, demand_Bps});
+  return options;
+}
+
+py::array_t<double> table(const std::vector<double>& values, std::size_t rows, std::size_t columns) {
+  py::array_t<double> out({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(columns)});
+  std::copy(values.begin(), values.end(), out.mutable_data());
+  return out;
+}
+
+py::array_t<double> row(const std::vector<double>& values) {
+  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+py::array_t<double> pair_table(const StepLinks& links) {
+  std::vector<double> values;
+  for (const PairBytes& pair : links.pairs) values.insert(values.end(), {static_cast<double>(pair.from), static_cast<double>(pair.to), pair.bytes});
+  return table(values, links.pairs.size(), 3);
+}
+
+void bind_flows(py::module_& m) {
+  py::class_<FlowStepOptions>(m, "FlowStepOptions")
+      .def(py::init(&flow_options), "rail_optimized"_a, "nodes_per_leaf"_a, "spines"_a, "oversubscription"_a, "routing"_a, "seed"_a,
+           "cables"_a, "background"_a);
+  py::class_<Clos>(m, "Clos")
+      .def(py::init([](const ClusterSpec& cluster, const FlowStepOptions& options) { return Clos(cluster, options.network); }), "cluster"_a, "options"_a)
+      .def_property_readonly("leaves", &Clos::leaves)
+      .def_property_readonly("spines", &Clos::spines)
+      .def("names", [](const Clos& c) {
+        std::vector<std::string> names;
+        for (std::size_t link = 0; link < c.size(); ++link) names.push_back(c.name(link));
+        return names;
+      })
+      .def("capacity_Bps", [](const Clos& c) {
+        py::array_t<double> out(static_cast<py::ssize_t>(c.size()));
+        for (std::size_t link = 0; link < c.size(); ++link) out.mutable_data()[link] = c.left_Bps(link);
+        return out;
+      })
+      .def("route", [](const Clos& c, int from, int to) {
+        std::vector<LinkPart> path;
+        c.route(from, to, path);
+        std::vector<std::pair<std::uint32_t, double>> parts;
+        for (const LinkPart& part : path) parts.emplace_back(part.link, part.part);
+        return parts;
+      }, "src"_a, "dst"_a);
+  py::class_<PairBytes>(m, "PairBytes").def(pickled(&PairBytes::from, &PairBytes::to, &PairBytes::bytes));
+  py::class_<StepLinks>(m, "StepLinks")
+      .def_readonly("names", &StepLinks::names)
+      .def_readonly("interval_s", &StepLinks::interval_s)
+      .def_readonly("events", &StepLinks::events)
+      .def_readonly("instances", &StepLinks::instances)
+      .def_property_readonly("capacity_Bps", [](const StepLinks& l) { return row(l.capacity_Bps); })
+      .def_property_readonly("bytes", [](const StepLinks& l) { return row(l.bytes); })
+      .def_property_readonly("busy_bytes", [](const StepLinks& l) { return table(l.busy_bytes, l.names.size(), l.intervals); })
+      .def_property_readonly("pairs", &pair_table)
+      .def(pickled(&StepLinks::names, &StepLinks::capacity_Bps, &StepLinks::bytes, &StepLinks::busy_bytes, &StepLinks::intervals,
+                   &StepLinks::interval_s, &StepLinks::pairs, &StepLinks::events, &StepLinks::instances));
 }
 
 void bind_stragglers(py::module_& m) {
@@ -131,13 +202,14 @@ void bind_breakdown(py::module_& m) {
       .def_readonly("offload_s", &Breakdown::offload_s)
       .def_readonly("pipeline_s", &Breakdown::pipeline_s)
       .def_readonly("interference_s", &Breakdown::interference_s)
+      .def_readonly("contention_s", &Breakdown::contention_s)
       .def_readonly("straggler_s", &Breakdown::straggler_s)
       .def_readonly("host_s", &Breakdown::host_s)
       .def_readonly("fixed_s", &Breakdown::fixed_s)
       .def_property_readonly("total_s", &Breakdown::total_s)
       .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
                    &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
-                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::interference_s, &Breakdown::straggler_s,
+                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::interference_s, &Breakdown::contention_s, &Breakdown::straggler_s,
                    &Breakdown::host_s, &Breakdown::fixed_s));
   py::class_<AxisTime>(m, "AxisTime")
       .def_readonly("total_s", &AxisTime::total_s)
@@ -168,13 +240,15 @@ void bind_simulator(py::module_& m) {
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(
-          "of_cluster", [](const ClusterSpec& c) { return make_interconnect(c); }, "cluster"_a)
+          "of_cluster", [](const ClusterSpec& c, bool alone) { return make_interconnect(c, alone); }, "cluster"_a, "alone"_a = false)
       .def_static(
           "of_topology", [](const CommunicationModel& c) { return make_interconnect(c); }, "model"_a)
+      .def("placed", &place_on, "device_of"_a, py::keep_alive<0, 1>())
       .def_property_readonly("device_count", &Interconnect::device_count);
   bind_memory_report(m);
   bind_breakdown(m);
   bind_stragglers(m);
+  bind_flows(m);
   py::class_<EventTable>(m, "EventTable")
       .def(py::pickle([](const EventTable& e) { return event_columns(e); },
                       [](const py::dict& columns) { return events_of(columns); }));
@@ -200,6 +274,8 @@ void bind_simulator(py::module_& m) {
       .def_readonly("communication", &StepResult::communication)
       .def_readonly("communication_s", &StepResult::communication_s)
       .def_readonly("mean_communication", &StepResult::mean_communication)
+      .def_readonly("uncontended_step_time_s", &StepResult::uncontended_step_time_s)
+      .def_readonly("links", &StepResult::links)
       .def_property_readonly("mfu", &StepResult::mfu)
       .def_property_readonly("mfu_full", &StepResult::mfu_full)
       .def_property_readonly("hfu", &StepResult::hfu)
@@ -211,12 +287,13 @@ void bind_simulator(py::module_& m) {
                    &StepResult::micro_batches, &StepResult::stages, &StepResult::mean, &StepResult::memory,
                    &StepResult::capacity_bytes, &StepResult::rank_classes, &StepResult::communication,
                    &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::mean_communication, &StepResult::events,
-                   &StepResult::traffic_bytes));
+                   &StepResult::traffic_bytes, &StepResult::uncontended_step_time_s, &StepResult::links));
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
         "stragglers"_a = std::optional<StragglerSpec>{}, "other_devices"_a = std::vector<DeviceSpec>{},
-        "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0, Release());
+        "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0, "flow"_a = std::optional<FlowStepOptions>{}, "intervals"_a = 0, "traffic"_a = false,
+        Release());
   m.def("step_times", &run_steps, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0,
-        "host_memory_Bps"_a = 0.0, Release());
+        "host_memory_Bps"_a = 0.0, "flow"_a = std::optional<FlowStepOptions>{}, Release());
 }

@@ -13,6 +13,7 @@ enum class CollectiveKind {
 // one rank's whole send buffer. Gather and scatter: the root's whole buffer.
 struct CollectiveCost {
   double time_s = 0;
+  double transfer_s = 0;            // of it, what its bytes take at the rate of what bounds it: grows where links are shared
   std::string algorithm;            // e.g. "ring", "tree", "nvls"
   std::string protocol;             // "LL", "LL128", "Simple" of the vendor libraries; empty where there is none
   std::string bound;                // what limits it: "latency", "scale-up", "nic", "link ..."
@@ -27,6 +28,7 @@ struct GroupSpan {
   int ranks_per_domain = 1;  // members in one scale-up domain
   int domains = 1;           // scale-up domains crossed
   int stride = 1;            // rank distance of neighbouring members in a domain; 0 = irregular
+  double nics_alone = 1;     // NIC bandwidth of its members over their even share: above 1 where siblings stand aside
 };
 
 }  // namespace dts

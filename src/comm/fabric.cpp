@@ -1,5 +1,6 @@
 #include "comm/fabric.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "comm/fabric_branches.hpp"
@@ -26,6 +27,7 @@ CollectiveCost fabric_collective(const ClusterSpec& cluster, CollectiveKind kind
     fastest = &b;
   }
   if (!fastest) return cost;
+  cost.transfer_s = std::min(fastest->s_per_byte * moved, cost.time_s);
   cost.algorithm = fastest->algorithm;
   cost.protocol = fastest->protocol;
   cost.bound = fastest->s_per_byte * moved >= cost.time_s / 2 ? fastest->limit : "latency";

@@ -12,7 +12,7 @@ namespace {
 
 class FabricInterconnect final : public Interconnect {
  public:
-  explicit FabricInterconnect(ClusterSpec cluster) : cluster_(std::move(cluster)) {
+  FabricInterconnect(ClusterSpec cluster, bool alone) : cluster_(std::move(cluster)), alone_(alone) {
     check_cluster(cluster_);
     kinds_.push_back(cluster_);
     if (!cluster_.others.empty()) kind_of_node_.assign(static_cast<std::size_t>(cluster_.nodes), 0);
@@ -27,6 +27,8 @@ class FabricInterconnect final : public Interconnect {
 
   bool uniform() const override { return true; }
 
+  const ClusterSpec* cluster() const override { return &cluster_; }
+
   int node_kinds() const override { return static_cast<int>(kinds_.size()); }
 
   int node_kind(int rank) const override {
@@ -34,7 +36,8 @@ class FabricInterconnect final : public Interconnect {
   }
 
   RankGroup group(std::vector<int> ranks) const override {
-    const GroupSpan span = span_of(cluster_, ranks);
+    GroupSpan span = span_of(cluster_, ranks);
+    if (alone_ && span.domains > 1) span.nics_alone = nics_alone(cluster_, ranks, span);
     NodeKinds kinds = kind_of_node_.empty() ? 1 : 0;
     for (std::size_t i = 0; i < ranks.size() && !kind_of_node_.empty(); ++i) kinds |= NodeKinds{1} << node_kind(ranks[i]);
     return {std::move(ranks), span, kinds};
@@ -110,6 +113,7 @@ class FabricInterconnect final : public Interconnect {
   }
 
   ClusterSpec cluster_;
+  bool alone_;
   std::vector<ClusterSpec> kinds_;  // the cluster with each kind of node throughout
   std::vector<int> kind_of_node_;   // empty: all alike
 };
@@ -159,8 +163,8 @@ class TopologyInterconnect final : public Interconnect {
 
 }  // namespace
 
-std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster) {
-  return std::make_unique<FabricInterconnect>(std::move(cluster));
+std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster, bool alone) {
+  return std::make_unique<FabricInterconnect>(std::move(cluster), alone);
 }
 
 std::unique_ptr<Interconnect> make_interconnect(CommunicationModel model) {

@@ -30,6 +30,8 @@ class Interconnect {
   virtual bool uniform() const = 0;  // whether cost depends on a group's span and kinds alone
   virtual int node_kinds() const { return 1; }
   virtual int node_kind(int) const { return 0; }  // of a rank
+  virtual const ClusterSpec* cluster() const { return nullptr; }  // null: a network of links
+  // `ranks` come back as the devices they stand on.
   virtual RankGroup group(std::vector<int> ranks) const = 0;
   virtual CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const = 0;
   // Tokens to their experts, each row sent once per domain and rank (comm/token_exchange.hpp).
@@ -41,7 +43,10 @@ class Interconnect {
                                     std::vector<double>& matrix) const = 0;
 };
 
-std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster);  // throws ConfigError
+// `alone`: groups are priced as if no sibling used the NICs that they share with it. Throws ConfigError.
+std::unique_ptr<Interconnect> make_interconnect(ClusterSpec cluster, bool alone = false);
 std::unique_ptr<Interconnect> make_interconnect(CommunicationModel model);
+// The network with rank r on device device_of[r]; it must outlive the result. Throws ConfigError unless a permutation.
+std::unique_ptr<Interconnect> place_on(const Interconnect& network, std::vector<int> device_of);
 
 }  // namespace dts

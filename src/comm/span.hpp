@@ -16,4 +16,12 @@ GroupSpan span_of(const ClusterSpec& cluster, int size, int stride = 1, int firs
 // Any list of distinct ranks, in any order.
 GroupSpan span_of(const ClusterSpec& cluster, std::vector<int> ranks);
 
+// NICs of a node as its devices see them: neighbours share one, where there are fewer than devices.
+int nic_ports(const NodeSpec& node) noexcept;
+inline int nic_position(const NodeSpec& node, int local) noexcept { return local * nic_ports(node) / node.devices; }
+
+// What a group's NICs reach while no sibling uses them, over the even share of its members: 2 for one of two devices
+// that share a NIC. Of the domain where its members own least.
+double nics_alone(const ClusterSpec& cluster, std::vector<int> ranks, const GroupSpan& span);
+
 }  // namespace dts

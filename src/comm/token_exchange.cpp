@@ -52,6 +52,8 @@ CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const To
   const double inside_s = link_s(moved.scale_up, r.p2p_Bps, up.p2p_ramp);
   const double nic_s = link_s(moved.nic, r.nic_rank_Bps * out.ring_efficiency, out.p2p_ramp);
   const double remote = r.domains - 1, bulk_s = std::max(inside_s, nic_s);
+  const double nic_bytes_s = moved.nic > 0 ? moved.nic / (r.nic_rank_Bps * out.ring_efficiency) : 0;
+  cost.transfer_s = nic_s >= inside_s ? nic_bytes_s : moved.scale_up / r.p2p_Bps;
   cost.time_s = up.p2p_launch_s + up.p2p_peer_s * (r.members - 1) + bulk_s;
   if (remote > 0) cost.time_s += out.hop_s + out.p2p_peer_s * (remote - 1);
   cost.algorithm = remote > 0 ? "hierarchical" : "deduplicated";

@@ -5,12 +5,6 @@
 
 namespace dts {
 
-namespace {
-
-constexpr double kSlowest = 0.1;  // a device never gives all of itself away
-
-}  // namespace
-
 double slowed_end_s(double start_s, double seconds, double work, const std::vector<Held>& held) {
   double time_s = start_s, left_s = seconds;
   while (left_s > 0) {
@@ -20,7 +14,7 @@ double slowed_end_s(double start_s, double seconds, double work, const std::vect
       if (h.start_s <= time_s) share += h.share;
       until_s = std::min(until_s, h.start_s > time_s ? h.start_s : h.end_s);
     }
-    const double rate = std::max(kSlowest, 1 - work * share), done_s = (until_s - time_s) * rate;
+    const double rate = compute_pace(work, share), done_s = (until_s - time_s) * rate;
     if (done_s >= left_s) return share > 0 || time_s > start_s ? time_s + left_s / rate : start_s + seconds;
     left_s -= done_s;
     time_s = until_s;

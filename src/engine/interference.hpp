@@ -6,6 +6,7 @@
 // the compute that hides it, and a reduction before the compute that follows, so little is missed.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 namespace dts {
@@ -14,6 +15,11 @@ struct Held {
   double start_s = 0, end_s = 0;
   double share = 0;  // of the device's multiprocessors
 };
+
+inline constexpr double kSlowestPace = 0.1;  // a device never gives all of itself away
+
+// Pace of a task of which `work` slows while `share` of the multiprocessors is held.
+inline double compute_pace(double work, double share) noexcept { return std::max(kSlowestPace, 1 - work * share); }
 
 // End of a task of `seconds` that starts at `start_s`, with `work` (0 to 1) of it slowed by what is held meanwhile.
 double slowed_end_s(double start_s, double seconds, double work, const std::vector<Held>& held);

@@ -11,8 +11,8 @@ namespace {
 
 class Sweep {
  public:
-  Sweep(const Program& program, const std::vector<Space>& space_of, const Spread& spread)
-      : program_(program), space_of_(space_of), spread_(spread), end_s_(program.size()) {
+  Sweep(const Program& program, const std::vector<Space>& space_of, const Spread& spread, bool slows)
+      : program_(program), space_of_(space_of), spread_(spread), slows_(slows), end_s_(program.size()) {
     const std::uint32_t widest = std::max(spread.units, spread.lanes);
     start_s_.resize(widest), seconds_.resize(widest), cause_.resize(widest);
     held_.resize(program.devices());
@@ -31,7 +31,7 @@ class Sweep {
       price(task, seconds_.data());
       std::vector<double>& ends = end_s_[task] = buffer(count);
       for (std::uint32_t i = 0; i < count; ++i) ends[i] = start_s_[i] + seconds_[i];
-      share_devices(task, count, ends);
+      if (slows_) share_devices(task, count, ends);
       visit(task, {start_s_.data(), ends.data(), seconds_.data(), cause_.data(), count});
       const double latest = *std::max_element(ends.begin(), ends.begin() + count);
       if (end.last == kNoTask || latest > end.makespan_s) end = {latest, task};
@@ -151,6 +151,7 @@ class Sweep {
   const Program& program_;
   const std::vector<Space>& space_of_;
   const Spread& spread_;
+  bool slows_;
   std::vector<std::vector<double>> end_s_;  // of tasks still waited for
   std::vector<std::vector<double>> spare_[2];
   std::vector<TaskId> last_use_, on_stream_, cause_;
@@ -175,8 +176,8 @@ Spread Spread::one() {
 
 SpreadEnd execute(const Program& program, const std::vector<Space>& space_of, const Spread& spread,
                   const std::function<void(TaskId, double*)>& price,
-                  const std::function<void(TaskId, const Instances&)>& visit) {
-  return Sweep(program, space_of, spread).run(price, visit);
+                  const std::function<void(TaskId, const Instances&)>& visit, bool slows) {
+  return Sweep(program, space_of, spread, slows).run(price, visit);
 }
 
 }  // namespace dts

@@ -38,6 +38,7 @@ struct Instances {
   const double* planned_s;  // without what others on the device hold
   const TaskId* cause;      // earlier task that set the start, kNoTask for a start at 0
   std::uint32_t count;
+  const double* contended_s = nullptr;  // lost to others on shared links (engine/shared_run.hpp); null: none
 };
 
 struct SpreadEnd {
@@ -46,9 +47,9 @@ struct SpreadEnd {
 };
 
 // `price` fills a task's seconds, one per instance; `visit` sees every task in order. Times of a task are kept until the
-// last task that waits for it.
+// last task that waits for it. `slows`: tasks on a device slow each other; else their seconds have it already.
 SpreadEnd execute(const Program& program, const std::vector<Space>& space_of, const Spread& spread,
                   const std::function<void(TaskId, double*)>& price,
-                  const std::function<void(TaskId, const Instances&)>& visit);
+                  const std::function<void(TaskId, const Instances&)>& visit, bool slows = true);
 
 }  // namespace dts

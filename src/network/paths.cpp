@@ -25,12 +25,12 @@ std::uint64_t pair_key(int from, int to) noexcept {
 
 }  // namespace
 
-std::string name_of(Routing routing) {
+std::string name_of(PathRouting routing) {
   switch (routing) {
-    case Routing::Shortest: return "shortest";
-    case Routing::Ecmp: return "ecmp";
-    case Routing::RailAligned: return "rail_aligned";
-    case Routing::Adaptive: return "adaptive";
+    case PathRouting::Shortest: return "shortest";
+    case PathRouting::Ecmp: return "ecmp";
+    case PathRouting::RailAligned: return "rail_aligned";
+    case PathRouting::Adaptive: return "adaptive";
   }
   return "unknown";
 }
@@ -38,7 +38,7 @@ std::string name_of(Routing routing) {
 void check_paths(const Topology& topology, const PathOptions& options) {
   Checker check;
   const bool rails = topology.spec().kind == TopologyKind::RailOptimized && topology.spec().devices_per_node > 1;
-  check.require(options.routing != Routing::RailAligned || rails, "routing", name_of(options.routing),
+  check.require(options.routing != PathRouting::RailAligned || rails, "routing", name_of(options.routing),
                 "shortest, ecmp or adaptive: only RAIL_OPTIMIZED with several devices per node has rails");
   for (std::size_t i = 0; i < options.dead_links.size() && check.violations().size() < 20; ++i) {
     const auto [a, b] = options.dead_links[i];
@@ -61,7 +61,7 @@ PathFinder::PathFinder(const Topology& topology, PathOptions options)
 }
 
 Path PathFinder::find(int from, int to, const Load& load) {
-  const bool keeps = options_.routing != Routing::Adaptive;
+  const bool keeps = options_.routing != PathRouting::Adaptive;
   const std::uint64_t key = pair_key(from, to);
   if (keeps) {
     if (const auto at = known_.find(key); at != known_.end()) {
@@ -69,7 +69,7 @@ Path PathFinder::find(int from, int to, const Load& load) {
     }
   }
   path_.clear();
-  const int via = options_.routing == Routing::RailAligned ? neighbour_on_rail(from, to) : -1;
+  const int via = options_.routing == PathRouting::RailAligned ? neighbour_on_rail(from, to) : -1;
   if (via >= 0) walk(from, via, load, path_);
   walk(via >= 0 ? via : from, to, load, path_);
   double latency_s = 0;
@@ -97,7 +97,7 @@ int PathFinder::neighbour_on_rail(int from, int to) const {
 
 void PathFinder::walk(int from, int to, const Load& load, std::vector<int>& path) {
   if (from == to) return;
-  const bool one_way = options_.routing == Routing::Shortest || options_.routing == Routing::RailAligned;
+  const bool one_way = options_.routing == PathRouting::Shortest || options_.routing == PathRouting::RailAligned;
   if (one_way) {
     const std::vector<int>& route = router_.route(from, to);
     if (std::none_of(route.begin(), route.end(), [this](int link) { return dead(link); })) {
@@ -126,10 +126,10 @@ int PathFinder::next_link(int at, int to, const std::vector<std::uint16_t>& hops
     const Link& link = topology_.links()[static_cast<std::size_t>(id)];
     if (dead(id) || hops[static_cast<std::size_t>(link.to)] + 1 != left) continue;
     ++seen;
-    if (options_.routing == Routing::Adaptive) {
+    if (options_.routing == PathRouting::Adaptive) {
       const double now = load(id);
       if (chosen < 0 || now < least) chosen = id, least = now;
-    } else if (chosen < 0 || (options_.routing == Routing::Ecmp && mixed(draw + seen) % seen == 0)) {
+    } else if (chosen < 0 || (options_.routing == PathRouting::Ecmp && mixed(draw + seen) % seen == 0)) {
       chosen = id;  // each of the `seen` links so far is kept with the same chance
     }
   }

@@ -17,11 +17,11 @@
 
 namespace dts {
 
-enum class Routing { Shortest, Ecmp, RailAligned, Adaptive };
-std::string name_of(Routing routing);
+enum class PathRouting { Shortest, Ecmp, RailAligned, Adaptive };
+std::string name_of(PathRouting routing);
 
 struct PathOptions {
-  Routing routing = Routing::Shortest;
+  PathRouting routing = PathRouting::Shortest;
   std::uint64_t seed = 0;                       // of the ECMP hash
   std::vector<std::pair<int, int>> dead_links; // ends of cables: both directions are dead
 };

@@ -47,6 +47,7 @@ void PassCost::add(const PassCost& other) {
   for (std::size_t axis = 0; axis < kAxisCount; ++axis) {
     comm_s[axis] += other.comm_s[axis];
     exposed_s[axis] += other.exposed_s[axis];
+    slack_s[axis] += other.slack_s[axis];
   }
 }
 

@@ -21,6 +21,7 @@ struct PassCost {
   double host_s = 0;     // time the device waits for the host to issue kernels
   std::array<double, kAxisCount> comm_s{};     // collectives, overlapped or not
   std::array<double, kAxisCount> exposed_s{};  // their part that compute waits for
+  std::array<double, kAxisCount> slack_s{};    // how much longer the hidden ones could take before compute waited
 
   double own_s() const noexcept { return compute_s + host_s; }  // what no other rank decides
   void add(const PassCost& other);

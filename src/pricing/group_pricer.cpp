@@ -20,7 +20,8 @@ bool repeats(const RankGrid& grid, Axis axis) {
 }
 
 bool alike(const GroupSpan& a, const GroupSpan& b) {
-  return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains && a.stride == b.stride;
+  return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains && a.stride == b.stride &&
+         a.nics_alone == b.nics_alone;
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ CallPrice GroupPricer::price(const CollectiveCall& call) const {
     } else {
       const CollectiveCost cost = call.copies.deduplicated() ? network_.exchange(bytes, call.copies, group)
                                                              : network_.cost(call.kind, bytes, group);
-      price = {cost.time_s, cost.sms};
+      price = {cost.time_s, cost.sms, cost.transfer_s};
     }
     if (price.seconds > slowest.seconds) slowest = price;
   }
@@ -68,7 +69,7 @@ CallPrice GroupPricer::to_next(double bytes, const std::vector<int>& ranks, Node
     if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, both.span); })) continue;
     seen.push_back(both.span);
     const CollectiveCost cost = network_.cost(CollectiveKind::SendRecv, bytes, both);
-    if (cost.time_s > slowest.seconds) slowest = {cost.time_s, cost.sms};
+    if (cost.time_s > slowest.seconds) slowest = {cost.time_s, cost.sms, cost.transfer_s};
   }
   return slowest;
 }

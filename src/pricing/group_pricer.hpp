@@ -13,6 +13,7 @@ namespace dts {
 struct CallPrice {
   double seconds = 0;
   double sms = 0;  // multiprocessors its kernel holds meanwhile
+  double transfer_s = 0;  // of the seconds (comm/collective.hpp)
 };
 
 // What tells ranks apart whose groups lie alike: the kinds of nodes that their group of each axis touches.

@@ -164,9 +164,11 @@ class OpPricer {
   static void charge(PassCost& pass, const std::array<double, kAxisCount>& spent, double comm_s, double kernel_s,
                      double total_s) {
     const double exposed_share = comm_s > 0 ? std::max(total_s - kernel_s, 0.0) / comm_s : 0;
+    const double slack_share = comm_s > 0 ? std::max(total_s - comm_s, 0.0) / comm_s : 0;
     for (std::size_t axis = 0; axis < kAxisCount; ++axis) {
       pass.comm_s[axis] += spent[axis];
       pass.exposed_s[axis] += spent[axis] * exposed_share;
+      if (exposed_share == 0) pass.slack_s[axis] += spent[axis] * slack_share;
     }
     pass.compute_s += kernel_s;
     pass.total_s += total_s;

@@ -31,14 +31,14 @@ void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info, double
 
 double Breakdown::total_s() const noexcept {
   return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s + exposed_dp_s +
-         offload_s + pipeline_s + interference_s + straggler_s + host_s + fixed_s;
+         offload_s + pipeline_s + interference_s + contention_s + straggler_s + host_s + fixed_s;
 }
 
 void Breakdown::add(const Breakdown& o, double weight) {
   forward_s += weight * o.forward_s, backward_s += weight * o.backward_s, recompute_s += weight * o.recompute_s;
   optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s, exposed_cp_s += weight * o.exposed_cp_s;
   exposed_ep_s += weight * o.exposed_ep_s, exposed_dp_s += weight * o.exposed_dp_s, pipeline_s += weight * o.pipeline_s;
-  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, interference_s += weight * o.interference_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, interference_s += weight * o.interference_s, contention_s += weight * o.contention_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
 }
 
 // A collective of the data-parallel axis, a copy to or from the host, or the pipeline.
@@ -94,7 +94,9 @@ void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
     }
     const double wait_s = instances.start_s[u] - w.busy_until_s;
     if (wait_s > 0) w.ended_by(step_.tasks[instances.cause[u]].kind) += wait_s;
-    if (slows) w.interference_s += std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u]);
+    const double contended_s = instances.contended_s ? instances.contended_s[u] : 0;
+    w.contention_s += contended_s;
+    if (slows) w.interference_s += std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
     w.busy_until_s = instances.end_s[u];
   }
   for (const Share& share : shares_[stage]) add_compute(stages_[stage], share, steps_[share.variant].tasks[task]);
@@ -147,9 +149,11 @@ void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
     mean.pipeline_s += share * (w.pipeline_s - first.pipeline_s);
     mean.straggler_s += share * (w.straggler_s - first.straggler_s);
     mean.interference_s += share * (w.interference_s - first.interference_s);
+    mean.contention_s += share * (w.contention_s - first.contention_s);
   }
   b.exposed_dp_s += mean.dp_s, b.offload_s += mean.offload_s;
   b.pipeline_s += mean.pipeline_s, b.straggler_s += mean.straggler_s, b.interference_s += mean.interference_s;
+  b.contention_s += mean.contention_s;
 }
 
 std::vector<Breakdown> BreakdownRecorder::finish(const SpreadEnd& end, double period_s, double fixed_s) {

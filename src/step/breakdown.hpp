@@ -16,6 +16,7 @@ struct Breakdown {
   double offload_s = 0;    // waiting for copies between device and host
   double pipeline_s = 0;   // bubble: waiting for other stages and their transfers
   double interference_s = 0;  // compute slowed by collectives beside it
+  double contention_s = 0;    // collectives inside passes slowed by others on their links
   double straggler_s = 0;  // the whole pipeline of this rank is done, a slower one is not
   double host_s = 0;       // the device waits for kernel launches
   double fixed_s = 0;      // data loading, logging, scheduler
@@ -41,7 +42,7 @@ class BreakdownRecorder {
     double ranks, stretched;  // the second: times their slowdown
   };
   struct Waits {
-    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, interference_s = 0, began_s = -1, busy_until_s = 0;
+    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, interference_s = 0, contention_s = 0, began_s = -1, busy_until_s = 0;
 
     double& ended_by(TaskKind cause);  // a wait belongs to what ended it
   };

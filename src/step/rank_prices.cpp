@@ -8,7 +8,7 @@ RankPrices::RankPrices(std::size_t pp_ranks, const RankView* view)
     : pp(pp_ranks), units(view ? view->units.size() : 1), lanes(view ? view->lanes.size() : 1), unit(pp * units),
       lane(pp * lanes), transfer(3 * pp * units) {}
 
-RankClasses RankPrices::classes(const RankView& view) const {
+RankClasses RankPrices::classes(const RankView& view, bool each_unit, bool each_lane) const {
   std::vector<std::vector<double>> unit_keys(units), lane_keys(lanes);
   for (std::size_t rank = 0; rank < pp; ++rank) {
     for (std::size_t u = 0; u < units; ++u) {
@@ -18,6 +18,8 @@ RankClasses RankPrices::classes(const RankView& view) const {
     }
     for (std::size_t l = 0; l < lanes; ++l) lane_keys[l].push_back(of_lane(rank, l));
   }
+  for (std::size_t u = 0; each_unit && u < units; ++u) unit_keys[u].push_back(static_cast<double>(u));
+  for (std::size_t l = 0; each_lane && l < lanes; ++l) lane_keys[l].push_back(static_cast<double>(l));
   return RankClasses::coarsest(view, colours_of(unit_keys), colours_of(lane_keys));
 }
 

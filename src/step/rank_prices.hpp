@@ -43,7 +43,8 @@ struct RankPrices {
     return transfer[(3 * rank + static_cast<std::size_t>(to)) * units + u];
   }
 
-  RankClasses classes(const RankView& view) const;  // the coarsest partition that these prices allow
+  // The coarsest partition that these prices allow; `each_unit`, `each_lane`: of classes with one member.
+  RankClasses classes(const RankView& view, bool each_unit = false, bool each_lane = false) const;
 };
 
 // A unit is as slow as its slowest member. `slowdown`: per rank.

@@ -16,6 +16,7 @@ from . import (
     fit,
     hardware,
     models,
+    network,
     plan,
     report,
     schema,
@@ -37,6 +38,7 @@ Examples:
   dts cost --model llama-3.1-8b --cluster 64xdgx-h100 --zero 3 --global-batch 1024 --seq-len 8192 --tokens 15T
   dts export --to megatron-lm --model llama-3.1-8b --cluster 8xdgx-h100 --tp 2 --zero 1 --seq-len 8192
   dts simulate job.yaml
+  dts network --model llama-3.1-8b --cluster 4xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192
   dts models llama-3.1-8b
   dts hardware --kind nodes
   dts collective all-reduce --size 64MiB --cluster 2xdgx-h100
@@ -88,6 +90,7 @@ app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))
 app.command(epilog=check.EXAMPLES)(guarded(check.check))
 app.command(epilog=export.EXAMPLES)(guarded(with_job_file(export.export)))
 app.command(epilog=schema.EXAMPLES)(guarded(schema.schema))
+app.command(epilog=network.EXAMPLES)(guarded(with_job_file(network.network)))
 app.command(epilog=models.EXAMPLES)(guarded(models.models))
 app.command(epilog=hardware.EXAMPLES)(guarded(hardware.hardware))
 app.command(epilog=collective.EXAMPLES)(guarded(collective.collective))

@@ -12,10 +12,11 @@ import typer
 
 from .. import _core
 from .._convert import to_core
-from ..errors import ConfigError
+from ..errors import ConfigError, Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
+from ..network import FlowFabric
 from ..parallel.expert_load import Dispatcher, LoadKind
 from ..parallel.strategy import (
     ContextComm,
@@ -37,6 +38,7 @@ from ..simulator.job import checked_seq_len
 from ..simulator.simulate import simulate as run
 from ..verbs import cluster_of, gather, model_of
 from .deliver import Json, Out, deliver
+from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode, complain, warn
 from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
@@ -55,6 +57,8 @@ Examples:
       --seq-len 8192 --stragglers lognormal:0.05 --steps 200
   dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
       --seq-len 8192 --slow-links 3:0.5
+  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \
+      --seq-len 8192 --network flow --spines 8 --oversubscription 2 --routing ecmp
   dts simulate job.yaml --run long-context
   dts simulate train.sh --cluster 4xdgx-h100 --set TP=8
 
@@ -65,6 +69,9 @@ Exit code 3: the layout is legal, but a stage needs more memory than a device ha
 def _option(help: str, default: str | bool = True, **settings: Any) -> Any:
     """Option with a help text, and a text that says what happens when it is left out."""
     return typer.Option(help=help, show_default=default, **settings)
+
+
+_FLOW = "With --network flow: "
 
 
 def _choices(kind: Any) -> str:
@@ -128,19 +135,34 @@ def simulate(
     seed: Annotated[int, _option("Of the stragglers' draws.")] = 0,
     steps: Annotated[int, _option("Steps to draw; with more than one, their spread is reported too.")] = 1,
     slow_links: Annotated[str, _option("Node, and what is left of the rate of its NICs, as 3:0.5,7:0.9.", "none")] = "",
+    network: Annotated[
+        str, _option("flow: collectives share the cluster's links.", "fixed prices", metavar="flow")
+    ] = "",
+    network_topology: Annotated[str, _option(f"{_FLOW}fat_tree or rail_optimized.", "the cluster's")] = "",
+    nodes_per_leaf: Annotated[int, _option(f"{_FLOW}nodes on a leaf switch; 0 = 32 of its ports.")] = 0,
+    spines: Annotated[int, _option(f"{_FLOW}spine switches; 0 = traffic evenly spread.")] = 0,
+    oversubscription: Annotated[float, _option(f"{_FLOW}bandwidth below a leaf over that above it.")] = 1.0,
+    routing: Annotated[str, _option(f"{_FLOW}shortest, ecmp:SEED, adaptive or rail_aligned.")] = "shortest",
+    slow_cables: Annotated[str, _option(f"{_FLOW}what is left, as 'nic 3.0=0.5, leaf 0 - spine 1=0.2'.", "none")] = "",
+    dead_cables: Annotated[str, _option(f"{_FLOW}as 'leaf 0 - spine 1, ...'.", "none")] = "",
+    cable_changes: Annotated[str, _option(f"{_FLOW}during the step, as 'nic 3.0=0.5@2ms'; 0 = dead.", "none")] = "",
+    background: Annotated[str, _option(f"{_FLOW}other jobs, as '0>40=20GB/s' from device to device.", "none")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
     """Predict one training step: time, throughput, utilisation, breakdown and memory."""
-    layout = {name: value for name, value in locals().items() if name in LAYOUT}
+    given = dict(locals())
+    layout = {name: value for name, value in given.items() if name in LAYOUT}
+    links = {name: value for name, value in given.items() if name in FABRIC}
     drawn, slow = gather(
         lambda: read_stragglers(stragglers, straggler_group, seed, steps), lambda: read_slow_links(slow_links)
     )
     described, hardware, strategy, profile = read_job(model, cluster, layout, framework, seq_len)
-    for node, share in slow.items():
+    fabric = _fabric(network, links, slow, hardware)
+    for node, share in slow.items() if fabric is None else ():
         hardware = hardware.with_slow_links(node, nic=share)
-    job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn}
+    job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn, "network": fabric}
     result = run(described, hardware, strategy, keep_events=timeline is not None, **job)
     spread = step_distribution(described, hardware, strategy, steps=steps, **job) if steps > 1 else None
     _warn_about(hardware)
@@ -170,6 +192,21 @@ def give_layout_options(verb: Callable[..., ExitCode], extra: Mapping[str, tuple
     parameters = [*listed[:-2], *own, *listed[-2:]]
     verb.__signature__ = inspect.Signature(parameters, return_annotation=ExitCode)  # type: ignore[attr-defined]
     verb.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": ExitCode}
+
+
+def _fabric(network: str, links: dict[str, Any], slow: dict[int, float], cluster: Cluster) -> FlowFabric | None:
+    """The flow network that the options describe; None without one."""
+    if network.lower() == "flow":
+        return read_fabric(links, slow, cluster)
+    problems = Problems()
+    if network:
+        problems.add("--network", network, "flow, or nothing for fixed prices")
+    defaults = {p.name: p.default for p in inspect.signature(simulate).parameters.values()}
+    for name, value in links.items():
+        if value != defaults[name]:
+            problems.add(f"--{name.replace('_', '-')}", value, "it with --network flow only")
+    problems.raise_if_any()
+    return None
 
 
 def read_job(

@@ -23,6 +23,7 @@ from .job import described_job
 
 if TYPE_CHECKING:
     from ..communication import CommunicationModel
+    from ..network import FlowFabric
 
 __all__ = ["StepDistribution", "step_distribution"]
 
@@ -83,7 +84,7 @@ def step_distribution(
     steps: int = 100,
     seq_len: int | None = None,
     framework: FrameworkProfile | str = "megatron-core",
-    network: CommunicationModel | None = None,
+    network: CommunicationModel | FlowFabric | str | None = None,
     threads: int = 0,
 ) -> StepDistribution:
     """Predict the times of many steps, each with its own draw of the stragglers.
@@ -118,7 +119,7 @@ def step_distribution(
         problems.add("stragglers", stragglers, "a Stragglers")
     problems.raise_if_any()
     job = described_job(model, cluster, strategy, seq_len, framework, network, stragglers)
-    arguments = job.core_arguments()
+    arguments = job.core_arguments() | {"flow": job.flow}
     even = _core.simulate(**arguments, keep_events=False).step_time_s
     return StepDistribution(_times(arguments, stragglers, steps, min(steps, threads or os.cpu_count() or 1)), even)
 

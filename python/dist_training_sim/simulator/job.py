@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
@@ -11,13 +12,18 @@ from ..errors import ConfigError, Problems
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
+from ..network.fabric import FlowFabric
 from ..parallel.stragglers import Stragglers
 from ..parallel.strategy import Strategy
 from .attention_kernel import device_core
 from .workspace import profile_core
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..communication import CommunicationModel
+
+    Network = CommunicationModel | FlowFabric | str | None
 
 __all__ = ["Job", "checked_seq_len", "described_job"]
 
@@ -33,6 +39,7 @@ class Job:
     seq_len: int
     devices: tuple[_core.DeviceSpec, ...]
     interconnect: _core.Interconnect
+    flow: _core.FlowStepOptions | None = None
 
     def core_arguments(self) -> dict[str, Any]:
         """What every function of the core takes of a job."""
@@ -73,8 +80,9 @@ def described_job(
     strategy: Strategy | None,
     seq_len: int | None,
     framework: FrameworkProfile | str,
-    network: CommunicationModel | None,
+    network: Network,
     stragglers: Stragglers | None,
+    placement: Sequence[int] | None = None,
 ) -> Job:
     """Job of what a verb was given.
 
@@ -90,6 +98,9 @@ def described_job(
     _check_kinds(model=(model, Model), cluster=(cluster, Cluster), strategy=(strategy, Strategy),
                  framework=(profile, FrameworkProfile), stragglers=(stragglers, (Stragglers, type(None))))  # fmt: skip
     seq_len = checked_seq_len(model, seq_len)
+    fabric = FlowFabric() if isinstance(network, str) else network
+    if isinstance(network, str) and network.lower() != "flow":
+        raise ConfigError(f"network: got {network!r}, expected 'flow', a FlowFabric or a CommunicationModel")
     return Job(
         model=model,
         cluster=cluster,
@@ -97,7 +108,8 @@ def described_job(
         profile=profile,
         seq_len=seq_len,
         devices=tuple(device_core(node.device, profile) for node in cluster.node_kinds),
-        interconnect=_interconnect(core_of(cluster), network),
+        interconnect=_placed(_interconnect(core_of(cluster), fabric), placement),
+        flow=fabric.core(cluster) if isinstance(fabric, FlowFabric) else None,
     )
 
 
@@ -110,9 +122,23 @@ def _check_kinds(**arguments: tuple[object, Any]) -> None:
     problems.raise_if_any()
 
 
-def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | None) -> _core.Interconnect:
+def _placed(network: _core.Interconnect, placement: Sequence[int] | None) -> _core.Interconnect:
+    if placement is None:
+        return network
+    problems = Problems()
+    devices = list(placement)
+    for i, device in enumerate(devices):
+        if not isinstance(device, Integral) or isinstance(device, bool) or abs(device) >= 2**31:
+            problems.add(f"placement[{i}]", device, "a device number")
+    problems.raise_if_any()
+    return network.placed([int(device) for device in devices])
+
+
+def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | FlowFabric | None) -> _core.Interconnect:
     if network is None:
         return _core.Interconnect.of_cluster(cluster)
+    if isinstance(network, FlowFabric):  # who else uses its NICs comes out of the step
+        return _core.Interconnect.of_cluster(cluster, alone=True)
     if cluster.others:
         raise ConfigError(
             "network: got a link-level network for a cluster of several kinds of nodes, expected one of equal nodes; "

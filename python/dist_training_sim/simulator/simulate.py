@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _core
 from .._convert import to_core
+from ..errors import Problems
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
@@ -15,7 +16,10 @@ from ..result import Result
 from .job import checked_seq_len, described_job
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..communication import CommunicationModel
+    from ..network import FlowFabric
 
 __all__ = ["checked_seq_len", "simulate"]
 
@@ -27,8 +31,10 @@ def simulate(
     *,
     seq_len: int | None = None,
     framework: FrameworkProfile | str = "megatron-core",
-    network: CommunicationModel | None = None,
+    network: CommunicationModel | FlowFabric | str | None = None,
+    placement: Sequence[int] | None = None,
     stragglers: Stragglers | None = None,
+    link_intervals: int = 0,
     expand: bool = False,
     keep_events: bool = True,
 ) -> Result:
@@ -47,9 +53,15 @@ def simulate(
     framework
         A `FrameworkProfile` or the name of one of the catalogue.
     network
-        Price collectives on this link-level topology instead of the cluster's fabric.
+        By default every collective takes the price of its group on the cluster's fabric. `"flow"`, or a `FlowFabric`
+        for routing, oversubscription, faults and other jobs' traffic: collectives share the cluster's links with what
+        else is on them. A `CommunicationModel`: priced on that link-level topology, with textbook algorithms.
+    placement
+        Device of each rank, a permutation; by default rank r runs on device r. Stragglers are numbered by rank.
     stragglers
         How much slower some ranks compute. Ranks that behave alike are simulated once; events name the first of each.
+    link_intervals
+        Above 0, with a flow network: follow every link over time in at least this many intervals (`result.links`).
     expand
         Simulate every replica by itself even where it behaves as others do. Times are exactly the same; events then
         name every rank.
@@ -64,6 +76,8 @@ def simulate(
     ------
     ConfigError
         Listing every rule that the job violates, with the nearest legal values.
+    InfeasibleError
+        If dead links cut ranks off, or a flow network has more to simulate than is sensible.
     MissingDataError
         If the strategy offloads and the node does not say how fast its host is.
 
@@ -73,12 +87,19 @@ def simulate(
     >>> result.devices
     8
     """
-    job = described_job(model, cluster, strategy, seq_len, framework, network, stragglers)
+    problems = Problems()
+    problems.count("link_intervals", link_intervals, 0, 1 << 20)
+    job = described_job(model, cluster, strategy, seq_len, framework, network, stragglers, placement)
+    if link_intervals and job.flow is None:
+        problems.add("link_intervals", link_intervals, "0 without shared links", 'give network="flow"')
+    problems.raise_if_any()
     core = _core.simulate(
         **job.core_arguments(),
         expand=expand,
         keep_events=keep_events,
         stragglers=None if stragglers is None else to_core(stragglers),
+        flow=job.flow,
+        intervals=link_intervals,
     )
     return Result(
         step_time_s=core.step_time_s,

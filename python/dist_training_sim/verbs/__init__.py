@@ -17,6 +17,7 @@ from .inputs import cluster_of, gather, model_of
 from .memory_timeline import HeldTensor, StageMemory, memory_timeline
 from .models import ModelPart, ModelSummary, models
 from .neighbours import KnobStep
+from .network import LinkUse, NetworkReport, network
 from .plan import PlanObjective, plan
 from .plan_report import PlanChange, PlannedLayout, PlanReport, SearchCounts
 
@@ -36,8 +37,10 @@ __all__ = [
     "HardwareList",
     "HeldTensor",
     "KnobStep",
+    "LinkUse",
     "ModelPart",
     "ModelSummary",
+    "NetworkReport",
     "PathPart",
     "PlanChange",
     "PlanObjective",
@@ -59,6 +62,7 @@ __all__ = [
     "memory_timeline",
     "model_of",
     "models",
+    "network",
     "plan",
     "simulate",
 ]

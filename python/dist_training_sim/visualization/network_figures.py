@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from . import collective_curves, communication, scaling, topology
+from . import collective_curves, communication, links, scaling, topology
 from .board import Board
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..communication import CommunicationModel
     from ..hardware import Cluster
+    from ..network.step_links import StepLinks
 
 __all__ = ["NetworkFigures"]
 
@@ -79,6 +80,25 @@ class NetworkFigures(Board):
             If it is something else, unknown or too large.
         """
         return self._shown(topology.topology_drawing(self._theme, network, title=title))
+
+    def plot_link_use(self, step: StepLinks, *, title: str | None = None) -> Figure:
+        """Draw how much of the scale-up ports, the NICs and the leaf-spine cables a step takes over time.
+
+        Each tier has a panel: the busiest link of each interval as an area, the mean of all links as a line.
+
+        Parameters
+        ----------
+        step
+            `links` of a `Result` that was simulated with `link_intervals`.
+        title
+            Heading.
+
+        Raises
+        ------
+        ConfigError
+            If `step` is something else.
+        """
+        return self._shown(links.link_use(self._theme, step, title=title))
 
     def plot_collectives(
         self,

@@ -1,0 +1,115 @@
+#include "comm/pair_streams.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "comm/fabric.hpp"
+
+namespace {
+
+using dts::CollectiveCost;
+using dts::CollectiveKind;
+using dts::PairStream;
+
+dts::ClusterSpec cluster(int nodes) {
+  dts::ClusterSpec c;
+  c.nodes = nodes;
+  return c;
+}
+
+std::vector<int> strided(int count, int stride) {
+  std::vector<int> ranks;
+  for (int i = 0; i < count; ++i) ranks.push_back(i * stride);
+  return ranks;
+}
+
+struct Moved {
+  std::map<int, double> sent, received, near;  // over NICs; over NICs; inside a domain
+};
+
+Moved moved(const dts::ClusterSpec& c, CollectiveKind kind, double bytes, const std::vector<int>& ranks, dts::TokenCopies copies = {}) {
+  const auto network = dts::make_interconnect(c);
+  const dts::RankGroup group = network->group(ranks);
+  const CollectiveCost cost = copies.deduplicated() ? network->exchange(bytes, copies, group) : network->cost(kind, bytes, group);
+  Moved m;
+  for (const PairStream& s : dts::pair_streams(c, {kind, bytes, copies}, group, cost)) {
+    EXPECT_GE(s.link_bytes, s.bytes);
+    if (s.from / 8 == s.to / 8) {
+      m.near[s.from] += s.bytes;
+    } else {
+      m.sent[s.from] += s.bytes, m.received[s.to] += s.bytes;
+    }
+  }
+  return m;
+}
+
+TEST(PairStreams, ARingMovesItsBytesOverEveryNic) {
+  const double bytes = 1e9, n = 64;
+  for (const auto kind : {CollectiveKind::AllGather, CollectiveKind::ReduceScatter}) {
+    const Moved m = moved(cluster(8), kind, bytes, strided(64, 1));
+    EXPECT_EQ(m.sent.size(), 64u);
+    for (const auto& [rank, sent] : m.sent) EXPECT_NEAR(sent, bytes * (n - 1) / n / 8, 1e-3) << rank;
+    for (const auto& [rank, sent] : m.near) EXPECT_NEAR(sent, bytes * (n - 1) / n * 7 / 8, 1e-3) << rank;
+  }
+}
+
+// What leaves a domain is what its NICs need the price's transfer time for, at the rate of a ring.
+TEST(PairStreams, BoundByNicsTheyFillThemForTheWholeTransfer) {
+  const dts::ClusterSpec c = cluster(16);
+  const auto network = dts::make_interconnect(c);
+  for (const auto kind : {CollectiveKind::AllReduce, CollectiveKind::ReduceScatter}) {
+    for (int stride : {1, 8}) {
+      const dts::RankGroup group = network->group(strided(stride == 1 ? 128 : 16, stride));
+      const CollectiveCost cost = network->cost(kind, 4e9, group);
+      ASSERT_EQ(cost.bound, "nic");
+      std::map<int, double> taken;
+      for (const PairStream& s : dts::pair_streams(c, {kind, 4e9, {}}, group, cost)) {
+        if (s.from / 8 != s.to / 8) taken[s.from] += s.link_bytes;
+      }
+      double all = 0;
+      for (const auto& [rank, bytes] : taken) all += bytes;
+      EXPECT_NEAR(all / static_cast<double>(taken.size()) / cost.transfer_s, c.node.nic_Bps, 1e-3 * c.node.nic_Bps) << cost.algorithm;
+    }
+  }
+}
+
+TEST(PairStreams, TreesBalanceTheirDomains) {
+  const dts::ClusterSpec c = cluster(16);
+  const auto network = dts::make_interconnect(c);
+  const dts::RankGroup group = network->group(strided(16, 8));
+  CollectiveCost cost;
+  cost.algorithm = "tree";
+  Moved m;
+  for (const PairStream& s : dts::pair_streams(c, {CollectiveKind::AllReduce, 1e9, {}}, group, cost)) {
+    m.sent[s.from] += s.bytes, m.received[s.to] += s.bytes;
+  }
+  double sent = 0;
+  for (const auto& [rank, bytes] : m.sent) sent += bytes;
+  EXPECT_NEAR(sent, 16 * 2e9 * 15 / 16, 1e-3);
+  for (const auto& [rank, bytes] : m.sent) {
+    EXPECT_LE(bytes, 2e9 * 1.0001) << rank;
+    EXPECT_NEAR(bytes, m.received[rank], 1e-3) << rank;
+  }
+}
+
+TEST(PairStreams, AnExchangeReachesEveryPairOnce) {
+  const Moved m = moved(cluster(2), CollectiveKind::AllToAll, 16e6, strided(16, 1));
+  for (const auto& [rank, bytes] : m.sent) EXPECT_NEAR(bytes, 8e6, 1e-3) << rank;
+  for (const auto& [rank, bytes] : m.near) EXPECT_NEAR(bytes, 7e6, 1e-3) << rank;
+}
+
+// Rows that several experts of a domain share cross once.
+TEST(PairStreams, DeduplicatedRowsCrossOnce) {
+  const dts::TokenCopies copies{8, 64, 0};
+  const Moved all = moved(cluster(2), CollectiveKind::AllToAll, 16e6, strided(16, 1));
+  const Moved once = moved(cluster(2), CollectiveKind::AllToAll, 16e6, strided(16, 1), copies);
+  for (const auto& [rank, bytes] : once.sent) EXPECT_LT(bytes, 0.3 * all.sent.at(rank)) << rank;
+}
+
+TEST(PairStreams, NobodySendsWithoutPartnersOrBytes) {
+  EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 1e9, {3}).near.empty());
+  EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 0, {3, 4}).near.empty());
+}
+
+}  // namespace
