@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .verbs.explain import Cause, Explanation, Sensitivity, explain
     from .verbs.fit import FitReport, fit
     from .verbs.formulas import Formula
+    from .verbs.group_span import GroupSpan, group_span
     from .verbs.hardware import hardware
     from .verbs.memory_timeline import StageMemory, memory_timeline
     from .verbs.models import models
@@ -77,8 +78,8 @@ _HOMES = {
     ),
     "topology": ("CustomLink", "Topology", "TopologyLink"),
     "verbs": (
-        *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "NetworkReport", "StageMemory"),
-        *("calibrate_nccl", "check", "collective", "cost", "fit", "memory_timeline"),
+        *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "GroupSpan", "NetworkReport"),
+        *("StageMemory", "calibrate_nccl", "check", "collective", "cost", "fit", "group_span", "memory_timeline"),
         *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
         *("Cause", "Explanation", "Formula", "PathPart", "Sensitivity", "explain"),
     ),
@@ -116,6 +117,7 @@ __all__ = [
     "FormatError",
     "Formula",
     "FrameworkProfile",
+    "GroupSpan",
     "InfeasibleError",
     "IterationResult",
     "KnobStep",
@@ -163,6 +165,7 @@ __all__ = [
     "evaluate",
     "explain",
     "fit",
+    "group_span",
     "hardware",
     "memory_timeline",
     "models",

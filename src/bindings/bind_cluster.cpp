@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "comm/fabric.hpp"
+#include "comm/pair_streams.hpp"
 #include "comm/span.hpp"
 #include "hardware/cluster.hpp"
 
@@ -139,6 +140,18 @@ void bind_group(py::module_& m) {
       .def_readwrite("nics_alone", &GroupSpan::nics_alone);
   m.def("nics_alone", &dts::nics_alone, "cluster"_a, "ranks"_a, "span"_a, Release());
   m.def("nic_ports", &dts::nic_ports, "node"_a);
+  m.def(
+      "pair_bytes",
+      [](const ClusterSpec& cluster, dts::CollectiveKind kind, double bytes, const std::vector<int>& ranks) {
+        const auto network = dts::make_interconnect(cluster);
+        const dts::RankGroup group = network->group(ranks);
+        std::vector<std::tuple<int, int, double>> pairs;
+        for (const dts::PairStream& s : dts::pair_streams(cluster, {kind, bytes, {}}, group, network->cost(kind, bytes, group))) {
+          pairs.emplace_back(s.from, s.to, s.bytes);
+        }
+        return pairs;
+      },
+      "cluster"_a, "kind"_a, "bytes"_a, "ranks"_a, Release());
   m.def("span_of", py::overload_cast<const ClusterSpec&, int, int, int>(&dts::span_of), "cluster"_a, "size"_a,
         "stride"_a = 1, "first"_a = 0, Release());
   m.def("span_of_ranks", py::overload_cast<const ClusterSpec&, std::vector<int>>(&dts::span_of), "cluster"_a, "ranks"_a,

@@ -14,6 +14,7 @@ void bind_communication(py::module_& m);
 void bind_network(py::module_& m);
 void bind_compute(py::module_& m);
 void bind_memory(py::module_& m);
+void bind_flow_step(py::module_& m);
 void bind_simulator(py::module_& m);
 void bind_memory_timeline(py::module_& m);
 void bind_search(py::module_& m);
@@ -31,6 +32,7 @@ PYBIND11_MODULE(_core, m) {
   bind_network(m);
   bind_compute(m);
   bind_memory(m);
+  bind_flow_step(m);
   bind_simulator(m);
   bind_memory_timeline(m);
   bind_search(m);

@@ -12,6 +12,7 @@ from .critical_path import PathPart
 from .explain import Cause, Explanation, Sensitivity, explain
 from .fit import FitReport, fit
 from .formulas import Formula
+from .group_span import GroupSpan, group_span
 from .hardware import HardwareKind, HardwareList, hardware
 from .inputs import cluster_of, gather, model_of
 from .memory_timeline import HeldTensor, StageMemory, memory_timeline
@@ -33,6 +34,7 @@ __all__ = [
     "Explanation",
     "FitReport",
     "Formula",
+    "GroupSpan",
     "HardwareKind",
     "HardwareList",
     "HeldTensor",
@@ -58,6 +60,7 @@ __all__ = [
     "explain",
     "fit",
     "gather",
+    "group_span",
     "hardware",
     "memory_timeline",
     "model_of",
