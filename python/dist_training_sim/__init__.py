@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from .verbs.memory_timeline import StageMemory, memory_timeline
     from .verbs.models import models
     from .verbs.neighbours import KnobStep
+    from .verbs.network import NetworkReport, network
     from .verbs.plan import PlanObjective, plan
     from .verbs.plan_report import PlanChange, PlannedLayout, PlanReport
-    from .verbs.network import NetworkReport, network
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {

@@ -122,7 +122,7 @@ def _overflow(found: Evaluation, row: int, cluster: Cluster) -> str:
 
 def _cause(found: Evaluation, row: int) -> str:
     """The cause whose seconds change most in the direction of the whole step."""
-    changes = {name: float(found[name][row] - found[name][0]) for name in BREAKDOWN_LABELS}
+    changes = {name: float(found[name][row] - found[name][0]) for name in BREAKDOWN_LABELS if name in found.columns}
     total = float(found["step_time_s"][row] - found["step_time_s"][0])
     name = max(changes, key=lambda cause: changes[cause] * np.sign(total))
     if abs(total) < 1e-12 or changes[name] * total <= 0:
