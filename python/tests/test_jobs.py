@@ -542,6 +542,38 @@ def test_axolotl_and_switches_that_are_off() -> None:
     assert "simulated as Adam" in " ".join(job.notes)
 
 
+def test_commands_of_training_tools(tmp_path: Path) -> None:
+    (tmp_path / "sft.yml").write_text(
+        "base_model: Qwen/Qwen3-8B\nmicro_batch_size: 2\nsequence_len: 4096\nbf16: true\n", encoding="utf-8"
+    )
+    (tmp_path / "run.sh").write_text("axolotl train sft.yml --micro_batch_size 4\n", encoding="utf-8")
+    job = dts.read_job(tmp_path / "run.sh", devices=8)
+    assert (job.format, job.strategy.micro_batch, job.seq_len) == ("hf-trainer", 4, 4096)
+    line = "llamafactory-cli train --model_name_or_path Qwen/Qwen3-8B --bf16 --cutoff_len 2048 --lora_rank 8"
+    factory = dts.read_job(text=line)
+    assert factory.model is not None
+    assert (factory.model.name, factory.seq_len) == ("qwen3-8b-lora8", 2048)
+    later = "model: Qwen/Qwen3-8B\nmicro_batch_size: 1\ncutoff_len: 2048\ndist_config: {name: fsdp2, dcp_path: null}\n"
+    job = dts.read_job(text=later)
+    assert (job.model, job.strategy.zero, job.framework) == (dts.Model.from_catalog("qwen3-8b"), 3, "torchtitan-eager")
+
+
+def test_commands_that_name_their_configuration(tmp_path: Path) -> None:
+    written = dts.write_job("nanotron", DENSE, CLUSTER, dts.Strategy(zero=0, overlap_param_gather=False), seq_len=4096)
+    (tmp_path / "config.yaml").write_text(written.text, encoding="utf-8")
+    (tmp_path / "run.sh").write_text(
+        "torchrun --nproc_per_node=8 run_train.py --config-file config.yaml\n", encoding="utf-8"
+    )
+    job = dts.read_job(tmp_path / "run.sh")
+    assert (job.format, job.model, job.devices) == ("nanotron", dts.Model.from_catalog(DENSE), 64)
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(dts.MissingDataError, match=r"config\.yaml"):
+        dts.read_job(tmp_path / "run.sh")
+    (tmp_path / "sft.yaml").write_text("base_model: Qwen/Qwen3-8B\nmicro_batch_size: 2\nbf16: true\n", encoding="utf-8")
+    (tmp_path / "run.sh").write_text("accelerate launch src/train.py sft.yaml\n", encoding="utf-8")
+    assert dts.read_job(tmp_path / "run.sh").strategy.micro_batch == 2
+
+
 def test_bloom_of_bigscience() -> None:
     line = (
         "python pretrain_gpt.py --deepspeed --num-layers 70 --hidden-size 14336 --num-attention-heads 112 "

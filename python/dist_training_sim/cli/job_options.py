@@ -19,7 +19,7 @@ from .outcome import ExitCode, warn
 if TYPE_CHECKING:
     from ..io.training_job import TrainingJob
 
-__all__ = ["FROM_FILE", "job_of_file", "option_names", "read_variables", "report", "with_job_file"]
+__all__ = ["FROM_FILE", "VERBS", "job_of_file", "option_names", "read_variables", "report", "with_job_file"]
 
 _JOB = Annotated[
     Path | None,
@@ -31,11 +31,13 @@ _SET = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Environment variable that a script expects; may be repeated."),
 ]
 FROM_FILE = ("job", "run", "set_variables")
+VERBS: dict[str, Callable[..., ExitCode]] = {}  # those that take a job file: each has its section there
 _NAMES = {"as_json": "json"}  # parameters whose option is called otherwise
 
 
 def with_job_file(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     """The verb with a job file as its first argument; options on the command line win over the file's values."""
+    VERBS[verb.__name__] = verb
     hints = get_type_hints(verb, include_extras=True)
     own = [
         p.replace(annotation=hints.get(name, p.annotation)) for name, p in inspect.signature(verb).parameters.items()

@@ -6,7 +6,7 @@ names are followed: DeepSpeed JSON, accelerate's `--config_file`, FSDP settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ _LENGTHS = (
     "model_max_length",
     "max_seq_len",
 )
-_MODELS = ("model_name_or_path", "base_model", "model_name", "model_id", "config_name")
+_MODELS = ("model_name_or_path", "base_model", "model", "model_name", "model_id", "config_name")
 _SHARDED = {"full_shard": None, "shard_grad_op": False, "hybrid_shard": None, "hybrid_shard_zero2": False}
 _OPTIMIZERS: Mapping[str, tuple[Optimizer, OptimizerKernels]] = {
     "adamw_torch": (Optimizer.ADAM, OptimizerKernels.FOREACH),
@@ -56,6 +56,7 @@ _IGNORED = (
     r"(dataset.*|data_.*|train_file|validation.*|preprocess.*|text_.*|template|tokenizer.*|trust_remote_code|cache_dir)",
     r"(streaming|push_to_hub|hub_.*|resume.*|ignore_data.*|remove_unused.*|dataloader.*|ddp_timeout|torch_dtype|dtype)",
     r"(num_epochs|val_set_size|chat_template|special_tokens.*|.*_per_epoch|strict|plugins|model_type|processor_type)",
+    r"(model_class|kernel_config.*|quant_config|dist_config\.dcp_path|train_dataset|sample_backend|max_new_tokens)",
     r"(use_fast_tokenizer|token|stage|overwrite_cache|plot_loss|max_samples|warmup|metric.*|greater.*|wandb_.*|prompt_.*)",
     r"(attn_implementation|flash_attn|flash_attention|use_flash_attention.*|lora_(alpha|dropout)|bias|task_type)",
     r"(gradient_checkpointing_kwargs.*|torch_compile_.*|disable_tqdm|include_.*|group_by_length|packing|sample_packing)",
@@ -89,6 +90,7 @@ def read_hf_trainer(
         given = [Option(option.name.replace("-", "_"), option.values, option.where) for option in launch.options]
         started, per_node, notes = launch.devices, launch.devices_per_node, launch.notes
         given += [Option("accelerate_file", o.values, o.where) for o in launch.launcher if o.name == "config_file"]
+        given = _with_files(launch.plain, given, folder or Path())
     else:
         given, started, per_node, notes = flat_yaml(text, where), None, None, ()
     o = Options(given, "--" if is_command else "")
@@ -114,6 +116,17 @@ def read_hf_trainer(
         train_tokens=tokens or None,
         notes=notes,
     )
+
+
+def _with_files(plain: Sequence[Option], given: list[Option], folder: Path) -> list[Option]:
+    """Options over those of YAML files that the command names, as `axolotl train config.yml` does."""
+    stated = {option.name for option in given}
+    for word in plain:
+        path = folder / word.name
+        if word.name.endswith((".yaml", ".yml")) and path.is_file() and path.stat().st_size <= MAX_CONFIG_BYTES:
+            found = flat_yaml(path.read_text(encoding="utf-8"), str(path))
+            given = [*(option for option in found if option.name not in stated), *given]
+    return given
 
 
 def _is_mapping(text: str) -> bool:
@@ -169,7 +182,8 @@ class _Reader:
         """DeepSpeed, FSDP, or the file of `accelerate launch`; else plain data parallelism."""
         o = self.o
         o.refuse_both("deepspeed", "fsdp")
-        json_file = o.get("deepspeed", "deepspeed_config")
+        kind = o.text("dist_config.name")  # LLaMA-Factory's later form
+        json_file = o.get("deepspeed", "deepspeed_config", "dist_config.config_file")
         if json_file is not None and json_file.values:
             found = self.file(json_file)
             inner = self.inner([option for option in found if option.values != ("auto",)])
@@ -178,7 +192,7 @@ class _Reader:
             fields.pop("global_batch")
             return fields, "deepspeed"
         fsdp = " ".join(o.texts("fsdp")).replace(",", " ").split()
-        if (fsdp and fsdp[0] not in ("", "false", "[]", "None")) or o.has_section("fsdp_config"):
+        if (fsdp and fsdp[0] not in ("", "false", "[]", "None")) or o.has_section("fsdp_config") or kind == "fsdp2":
             return self.fsdp(fsdp), "torchtitan-eager"
         named = o.get("accelerate_file")
         if named is not None:

@@ -21,6 +21,7 @@ from .deepspeed import read_deepspeed, write_deepspeed
 from .hf_trainer import MARKS, read_hf_trainer
 from .job_file import job_schema, read_job_file
 from .job_file_write import write_job_file
+from .launch import TOOLS
 from .located import MAX_CONFIG_BYTES, compose, value_of
 from .megatron import read_megatron, write_megatron
 from .nanotron import read_nanotron, write_nanotron
@@ -41,7 +42,9 @@ _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profil
 }
 _BRIDGE = ("run_recipe.py", "run_script.py", "model.tensor_model_parallel_size=")
 _TITAN = ("torchtitan", "run_train.sh", "--job.config_file", "--training.", "--parallelism.")
-_TRAINER = frozenset(("per_device_train_batch_size", "gradient_accumulation_steps", "base_model"))
+_NANOTRON = re.compile(r"run_train\.py\b[^\n]*--config-file[ =](\S+\.ya?ml)")
+_WITH_FILE = re.compile(r"\.py\s+\S+\.ya?ml\b")
+_TRAINER = frozenset(("per_device_train_batch_size", "gradient_accumulation_steps", "base_model", "dist_config"))
 _ACCELERATE = ("distributed_type", "fsdp_config", "deepspeed_config", "compute_environment")
 
 
@@ -156,6 +159,9 @@ def _read(
         return read_hf_trainer(text, where, variables, folder=folder, devices=devices)
     if kind == "deepspeed":
         return read_deepspeed(text, where, devices)
+    if kind == "nanotron" and (named := _NANOTRON.search(text)) is not None:  # the command that starts it
+        path = (folder or Path()) / named.group(1)
+        return read_nanotron(_content(path), str(path))
     return read_nanotron(text, where) if kind == "nanotron" else read_accelerate(text, where)
 
 
@@ -188,7 +194,11 @@ def job_format(text: str, where: str) -> str:
         return "torchtitan"
     if suffix in (".json", ".yaml", ".yml") or re.match(r"\s*(#.*\n\s*)*(\{|---|[A-Za-z_]+:(\s|$))", text):
         return _config_format(text, where)
-    if any(f"--{mark}" in text for mark in MARKS):
+    if any(f"--{mark}" in text for mark in MARKS) or any(f"{tool} " in text for tool in TOOLS):
+        return "hf-trainer"
+    if _NANOTRON.search(text):
+        return "nanotron"
+    if _WITH_FILE.search(text) and "--num-layers" not in text:
         return "hf-trainer"
     if any(mark in text for mark in _BRIDGE):
         return "megatron-bridge"

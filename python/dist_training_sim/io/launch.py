@@ -12,8 +12,9 @@ from .options import Option
 from .shell_expand import is_open
 from .shell_script import Script, Word, read_script
 
-__all__ = ["Launch", "read_launch"]
+__all__ = ["TOOLS", "Launch", "read_launch"]
 
+TOOLS = ("llamafactory-cli", "axolotl", "trl")
 _PER_NODE = ("nproc-per-node", "ntasks-per-node", "gpus-per-node", "num-gpus", "num-gpus-per-node")
 _NODES = ("nnodes", "nodes", "num-nodes", "N")
 _SBATCH = re.compile(r"^#SBATCH\s+(.+)$", re.MULTILINE)
@@ -110,6 +111,8 @@ def _split(command: Sequence[Word]) -> tuple[list[Word], str, list[Word]] | None
         place = next((i + 1 for i, n in enumerate(names[:-1]) if n == "-m" and _is_training(names[i + 1])), -1)
     if place < 0 and any(name.endswith("run_train.sh") for name in names):  # torchtitan's own launcher
         place = next(i for i, name in enumerate(names) if name.endswith("run_train.sh"))
+    if place < 0:  # commands of training tools, before their verb: `llamafactory-cli train`, `axolotl train`
+        place = next((i + 1 for i, n in enumerate(names[:-1]) if n.rsplit("/", 1)[-1] in TOOLS), -1)
     if place < 0 and names and names[0].startswith("--"):
         return [], "", list(command)
     if place < 0 or len(names) <= place + 1:
