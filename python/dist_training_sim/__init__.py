@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from .verbs.network import NetworkReport, network
     from .verbs.plan import PlanObjective, plan
     from .verbs.plan_report import PlanChange, PlannedLayout, PlanReport
+    from .verbs.scale import ScalePoint, ScaleReport, scale
+    from .verbs.what_if import WhatIfReport, WhatIfRow, what_if
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
 _HOMES = {
@@ -81,6 +83,8 @@ _HOMES = {
         *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "GroupSpan", "NetworkReport"),
         *("StageMemory", "calibrate_nccl", "check", "collective", "cost", "fit", "group_span", "memory_timeline"),
         *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
+        *("ScalePoint", "ScaleReport", "scale"),
+        *("WhatIfReport", "WhatIfRow", "what_if"),
         *("Cause", "Explanation", "Formula", "PathPart", "Sensitivity", "explain"),
     ),
     "validation": ("RankingReport", "ValidationReport", "validate", "validate_ranking"),
@@ -143,6 +147,8 @@ __all__ = [
     "Report",
     "Result",
     "RunResult",
+    "ScalePoint",
+    "ScaleReport",
     "Schedule",
     "Sensitivity",
     "StageMemory",
@@ -156,6 +162,8 @@ __all__ = [
     "TrainingJob",
     "TrainingSimulator",
     "ValidationReport",
+    "WhatIfReport",
+    "WhatIfRow",
     "WrittenJob",
     "__version__",
     "calibrate_nccl",
@@ -174,10 +182,12 @@ __all__ = [
     "plan",
     "read_job",
     "report",
+    "scale",
     "simulate",
     "step_distribution",
     "validate",
     "validate_ranking",
+    "what_if",
     "write_job",
 ]
 

@@ -19,9 +19,11 @@ from . import (
     network,
     plan,
     report,
+    scale,
     schema,
     simulate,
     validate,
+    what_if,
 )
 from .job_options import with_job_file
 from .outcome import ExitCode, guarded
@@ -84,6 +86,8 @@ def dts(
 app.command(epilog=simulate.EXAMPLES)(guarded(with_job_file(simulate.simulate)))
 app.command(epilog=plan.EXAMPLES)(guarded(plan.plan))
 app.command(epilog=explain.EXAMPLES)(guarded(with_job_file(explain.explain)))
+app.command("what-if", epilog=what_if.EXAMPLES)(guarded(with_job_file(what_if.what_if)))
+app.command(epilog=scale.EXAMPLES)(guarded(scale.scale))
 app.command(epilog=fit.EXAMPLES)(guarded(with_job_file(fit.fit)))
 app.command(epilog=report.EXAMPLES)(guarded(with_job_file(report.report)))
 app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))

@@ -21,6 +21,8 @@ from .neighbours import KnobStep
 from .network import LinkUse, NetworkReport, network
 from .plan import PlanObjective, plan
 from .plan_report import PlanChange, PlannedLayout, PlanReport, SearchCounts
+from .scale import ScalePoint, ScaleReport, scale
+from .what_if import WhatIfReport, WhatIfRow, what_if
 
 __all__ = [
     "Calibration",
@@ -48,9 +50,13 @@ __all__ = [
     "PlanObjective",
     "PlanReport",
     "PlannedLayout",
+    "ScalePoint",
+    "ScaleReport",
     "SearchCounts",
     "Sensitivity",
     "StageMemory",
+    "WhatIfReport",
+    "WhatIfRow",
     "calibrate_nccl",
     "check",
     "cluster_of",
@@ -67,5 +73,7 @@ __all__ = [
     "models",
     "network",
     "plan",
+    "scale",
     "simulate",
+    "what_if",
 ]

@@ -18,7 +18,7 @@ from .plan_ask import Ask
 from .plan_objective import Terms, terms_of
 from .plan_report import PlanReport
 
-__all__ = ["PLAN_AXES", "PlanObjective", "plan"]
+__all__ = ["PLAN_AXES", "PlanObjective", "axis_values", "plan"]
 
 PLAN_AXES = (
     "tp",
@@ -123,7 +123,7 @@ def plan(
     )
     profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
     limits = {"step_time_s": max_step_time_s, "memory_bytes": max_memory_bytes}
-    _check(global_batch, max_gpus, max_usd_per_h, limits, max_oom_probability, top, threads, axes)
+    _check(global_batch, max_gpus, max_usd_per_h, limits, max_oom_probability, top, threads)
     length = checked_seq_len(described, seq_len)
     terms = terms_of(hardware, usd_per_device_h, limits, max_oom_probability)
     if max_usd_per_h is not None:
@@ -136,7 +136,7 @@ def plan(
         global_batch=global_batch,
         objective=kind.value,
         terms=terms,
-        axes={name: _several(name, value) for name, value in axes.items() if value is not None},
+        axes=axis_values(axes),
         top=top,
         threads=threads,
     )
@@ -151,7 +151,6 @@ def _check(
     risk: float,
     top: int,
     threads: int,
-    axes: dict[str, Any],
 ) -> None:
     problems = Problems()
     problems.count("global_batch", global_batch)
@@ -164,9 +163,6 @@ def _check(
             problems.positive(name, value)
     if problems.positive("max_oom_probability", risk) and risk > 0.5:
         problems.add("max_oom_probability", risk, "at most 0.5: above, a plan more likely fails than not")
-    for name in axes:
-        if name not in PLAN_AXES:
-            problems.add("plan", f"{name}=", f"an axis: {', '.join(PLAN_AXES)}")
     problems.raise_if_any()
 
 
@@ -197,6 +193,22 @@ def _counts(cluster: Cluster, max_gpus: int | None, gpus: int | Sequence[int] | 
     while kind in (PlanObjective.COST, PlanObjective.ENERGY) and counts[-1] // 2 >= per_node:
         counts.append(counts[-1] // 2 // per_node * per_node)
     return counts
+
+
+def axis_values(axes: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Constraints of a search, each as a tuple; those that are None are free.
+
+    Raises
+    ------
+    ConfigError
+        If one names no axis, or holds what the axis cannot.
+    """
+    problems = Problems()
+    for name in axes:
+        if name not in PLAN_AXES:
+            problems.add("axes", f"{name}=", f"an axis: {', '.join(PLAN_AXES)}")
+    problems.raise_if_any()
+    return {name: _several(name, value) for name, value in axes.items() if value is not None}
 
 
 def _several(name: str, value: Any) -> tuple[Any, ...]:
