@@ -22,6 +22,7 @@ ASKED_FOR = {
     "compare_pipeline_schedules",
     "custom_model_configuration",
     "memory_optimization_strategies",
+    "plan_a_70b_run",
     "reproduce_megatron_sc21_table_1",
     "scaling_analysis",
 }

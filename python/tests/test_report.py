@@ -112,23 +112,21 @@ def test_summary_and_memory_table_give_one_number(too_large: Report) -> None:
 
 def test_advice_is_what_a_simulation_of_it_says(made: Report) -> None:
     assert made.advice
-    gains = [advice.gain for advice in made.advice]
-    assert gains == sorted(gains, reverse=True)
-    assert min(gains) > 0.005
+    steps = [advice.step_time_s for advice in made.advice]
+    assert steps == sorted(steps)
     for advice in made.advice:
-        changed = made.result.strategy.replace(**advice.strategy)
-        again = dts.simulate("llama-3.1-8b", "2xdgx-h100", changed, seq_len=4096, keep_events=False)
+        again = dts.simulate("llama-3.1-8b", "2xdgx-h100", advice.strategy, seq_len=4096, keep_events=False)
         assert again.step_time_s == advice.step_time_s
         assert again.fits
-        assert changed.global_batch == made.result.strategy.global_batch
+        assert again.step_time_s < 0.995 * made.result.step_time_s
+        assert advice.strategy.global_batch == made.result.strategy.global_batch
 
 
-def test_a_faster_resource_never_slows_the_step(made: Report) -> None:
-    assert {"bf16 matmul rate ± 10 %", "memory bandwidth ± 10 %", "network cards ± 10 %"} <= set(made.hardware)
-    base = made.result.step_time_s
-    for slower, faster in made.hardware.values():
-        assert faster <= base * (1 + 1e-9)
-        assert slower >= base * (1 - 1e-9)
+def test_formulas_and_knobs_stand_on_the_page(made: Report) -> None:
+    text = made.to_markdown()
+    assert all(advice.words in text for advice in made.advice[:8])
+    assert all(formula.part in text for formula in made.explanation.formulas)
+    assert made.explanation.sentence in text
 
 
 def test_remedies_stand_in_the_report_of_a_job_that_does_not_fit(too_large: Report) -> None:
@@ -188,7 +186,7 @@ def test_command_refuses_other_suffixes_and_prints_json(tmp_path: Path) -> None:
     assert "error: --page: got 'a.pdf', expected a file that ends in .html or .md" in done.stderr
     assert list(tmp_path.iterdir()) == []
     data = json.loads(run(*JOB, "--json", folder=tmp_path).stdout)
-    assert set(data) == {"result", "verdict", "oom_probability", "remedies", "advice", "hardware", "sources"}
+    assert set(data) == {"result", "explanation", "verdict", "oom_probability", "remedies", "sources"}
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------

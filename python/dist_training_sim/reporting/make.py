@@ -10,40 +10,47 @@ from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
 from ..result import Result
-from ..simulator import simulate
+from ..verbs.explain import Explanation, explain
 from ..verbs.fit import FitReport, fit
 from ..verbs.inputs import cluster_of, model_of
-from .advice import Advice, Job, faster_changes, hardware_effects
+from ..verbs.neighbours import KnobStep
 
 __all__ = ["Report", "report"]
 
+_WORTH = 0.005  # smaller gains are not advice
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Report:
     """A prediction as a document.
 
     Attributes
     ----------
-    result
-        The simulated step.
+    explanation
+        The simulated step, what bounds it, and each change of a knob; each was simulated.
     fit
         Memory by stage, its timeline, and what would make the job fit.
-    advice
-        Single changes of the layout that fit and are faster, best first; each was simulated.
-    hardware
-        Step time in seconds with each resource of the node 10 % slower and 10 % faster.
     parameters
         Of the model.
     sources
         Who states the facts behind it.
     """
 
-    result: Result
+    explanation: Explanation
     fit: FitReport
-    advice: tuple[Advice, ...]
-    hardware: dict[str, tuple[float, float]]
     parameters: int
     sources: tuple[str, ...]
+
+    @property
+    def result(self) -> Result:
+        """The simulated step."""
+        return self.explanation.result
+
+    @property
+    def advice(self) -> tuple[KnobStep, ...]:
+        """Changes of one knob that fit and save at least half a per cent of the step, best first."""
+        gains = [k for k in self.explanation.knobs if k.fits and (k.step_time_change or 0.0) < -_WORTH]
+        return tuple(sorted(gains, key=lambda knob: knob.step_time_s or 0.0))
 
     def to_html(self, *, theme: str = "light") -> str:
         """One page with its figures inside: no scripts, no network.
@@ -67,11 +74,10 @@ class Report:
         """Plain data, as printed by `dts report --json`."""
         return {
             "result": self.result.to_dict(),
+            "explanation": self.explanation.to_dict(),
             "verdict": self.fit.verdict,
             "oom_probability": self.fit.oom_probability,
             "remedies": [{"changes": o.changes, "step_time_s": o.step_time_s} for o in self.fit.remedies],
-            "advice": [{"change": a.change, "step_time_s": a.step_time_s, "gain": a.gain} for a in self.advice],
-            "hardware": {name: list(ends) for name, ends in self.hardware.items()},
             "sources": list(self.sources),
         }
 
@@ -113,13 +119,9 @@ def report(
     described = model_of(model) if isinstance(model, str) else model
     hardware = cluster_of(cluster) if isinstance(cluster, str) else cluster
     profile = framework if isinstance(framework, FrameworkProfile) else FrameworkProfile.from_catalog(framework)
-    result = simulate(described, hardware, strategy, seq_len=seq_len, framework=profile)
-    job = Job(described, hardware, seq_len, profile)
     return Report(
-        result=result,
+        explanation=explain(described, hardware, strategy, seq_len=seq_len, framework=profile),
         fit=fit(described, hardware, strategy, seq_len=seq_len, framework=profile),
-        advice=faster_changes(job, result),
-        hardware=hardware_effects(job, result),
         parameters=described.parameters,
         sources=_sources(hardware, profile),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Section", "Table", "sections", "summary"]
 
 _GIB = 2**30
-_MOST_TENSORS = 5
+_MOST_TENSORS, _MOST_KNOBS = 5, 8
 
 
 @dataclass(frozen=True)
@@ -127,19 +127,24 @@ def _memory(report: Report) -> Section:
 
 
 def _help(report: Report) -> Section:
-    r = report.result
-    text, tables = [_bottleneck(r)], []
+    why, base = report.explanation, report.result.step_time_s
+    text, tables = [f"{why.sentence}", _bottleneck(report.result)], []
     if report.fit.remedies:
         rows = _rows((o.changes, o.step_time_s, o.allocated_bytes) for o in report.fit.remedies)
         text.append("It does not fit as it is; these changes make it fit, the cheapest first.")
         tables.append(Table(("to make it fit", "step", "allocated"), rows))
     if report.advice:
-        rows = _rows((a.change, a.step_time_s, a.reserved_bytes, f"{a.gain:.1%}") for a in report.advice)
+        rows = _rows(
+            (k.words, k.step_time_s, k.reserved_bytes, f"{-(k.step_time_change or 0.0):.1%}")
+            for k in report.advice[:_MOST_KNOBS]
+        )
         tables.append(Table(("faster, and fits", "step", "reserved", "saves"), rows))
     else:
         text.append("No single change of the layout that fits makes it more than 0.5 % faster.")
-    effects = {name: ends for name, ends in report.hardware.items() if max(ends) > min(ends)}
-    figures = [lambda vis: vis.plot_sensitivity(r.step_time_s, effects)] if effects else []
+    formulas = [(f.part, f.text, f.simulated) for f in why.formulas]
+    tables.append(Table(("by hand", "formula", "simulated"), formulas, figures=False))
+    effects = {f"10 % more {r.resource}": r.step_time_s for r in why.resources if abs(r.step_time_change) > 1e-6}
+    figures = [lambda vis: vis.plot_sensitivity(base, effects)] if effects else []
     return Section("What would help", text, tables, figures)
 
 

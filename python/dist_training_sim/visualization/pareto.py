@@ -89,7 +89,8 @@ def pareto_front(
     _axis(axes, "y", y, points[:, 1])
     axes.margins(0.12)
     if label is not None:
-        label_points(axes, theme, points[order], [str(rows[i].get(label)) for i in order], _LABELLED)
+        spread = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), _LABELLED)).round().astype(int))]
+        label_points(axes, theme, points[spread], [str(rows[i].get(label)) for i in spread], _LABELLED)
     add_legend(
         figure,
         theme,
