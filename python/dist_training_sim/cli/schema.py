@@ -135,15 +135,13 @@ def _kind(option: Any) -> dict[str, Any]:
     if get_origin(option) is Annotated:
         option = get_args(option)[0]
     if get_origin(option) in (Union, types.UnionType):
-        names = [name for part in get_args(option) for name in _names(part)]
-        return {"type": names[0] if len(names) == 1 else names}
+        parts = [_kind(part) for part in get_args(option)]
+        names = [part["type"] for part in parts]
+        items = {key: value for part in parts for key, value in part.items() if key == "items"}
+        return {"type": names[0] if len(names) == 1 else names, **items}
     if get_origin(option) is list:
         return {"type": "array", "items": _kind(get_args(option)[0])}
-    return {"type": _names(option)[0]}
-
-
-def _names(kind: Any) -> list[str]:
-    return ["null"] if kind is type(None) else [_KINDS[kind]]
+    return {"type": "null" if option is type(None) else _KINDS[option]}
 
 
 def write_schema(path: Path) -> None:
