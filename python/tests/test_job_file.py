@@ -74,8 +74,9 @@ def test_every_verb_of_a_job_takes_a_file() -> None:
     from typer.main import get_command
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    taking = {name.replace("-", "_") for name, command in commands.items() if {p.name for p in command.params} >= set(FROM_FILE)}
-    layouts = {name.replace("-", "_") for name, command in commands.items() if {p.name for p in command.params} >= LAYOUT}
+    options = {name.replace("-", "_"): {p.name for p in command.params} for name, command in commands.items()}
+    taking = {name for name, given in options.items() if given >= set(FROM_FILE)}
+    layouts = {name for name, given in options.items() if given >= LAYOUT}
     assert taking == set(VERBS) >= {"simulate", "fit", "cost", "export"}
     assert taking <= layouts
     assert set(VERBS) <= set(job_schema()["properties"])
