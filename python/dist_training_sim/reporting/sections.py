@@ -160,6 +160,7 @@ _WHY = {
     "offload_s": "copies between device and host: offload less",
     "pipeline_s": "other pipeline stages: more micro-batches, more chunks per rank, or another schedule",
     "interference_s": "multiprocessors that collectives hold: fewer bytes to reduce",
+    "contention_s": "links that collectives share: another placement, or a network with more room",
     "straggler_s": "slower ranks",
     "host_s": "the host that launches kernels: larger kernels, compilation or graphs",
     "recompute_s": "recomputation of activations: keep more where memory allows",
