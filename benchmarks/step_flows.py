@@ -41,7 +41,8 @@ def seconds(job: tuple[str, str, Strategy], **options: object) -> tuple[float, d
 def main() -> int:
     """Print one line per case."""
     seconds(PIPELINE)  # fills the caches of the catalogues
-    sys.stdout.write("| case | shared links, s | every rank at fixed prices, s | ratio | step over uncontended |\n|---|--:|--:|--:|--:|\n")
+    sys.stdout.write("| case | shared links, s | every rank at fixed prices, s | ratio | step over uncontended |\n")
+    sys.stdout.write("|---|--:|--:|--:|--:|\n")
     for name, (job, fabric) in CASES.items():
         fixed_s, _ = seconds(job, expand=True)
         shared_s, result = seconds(job, network=fabric)
