@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from .verbs.plan import PlanObjective, plan
     from .verbs.plan_report import PlanChange, PlannedLayout, PlanReport
     from .verbs.scale import ScalePoint, ScaleReport, scale
+    from .verbs.sweep import sweep
+    from .verbs.sweep_file import SweepResult
+    from .verbs.sweep_space import SweepSpace
     from .verbs.what_if import WhatIfReport, WhatIfRow, what_if
 
 # Loaded on first use: importing the package costs little more than importing NumPy.
@@ -83,6 +86,7 @@ _HOMES = {
         *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "GroupSpan", "NetworkReport"),
         *("StageMemory", "calibrate_nccl", "check", "collective", "cost", "fit", "group_span", "memory_timeline"),
         *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
+        *("SweepResult", "SweepSpace", "sweep"),
         *("ScalePoint", "ScaleReport", "scale"),
         *("WhatIfReport", "WhatIfRow", "what_if"),
         *("Cause", "Explanation", "Formula", "PathPart", "Sensitivity", "explain"),
@@ -157,6 +161,8 @@ __all__ = [
     "Strategy",
     "StrategySpace",
     "StrategyTable",
+    "SweepResult",
+    "SweepSpace",
     "Topology",
     "TopologyLink",
     "TrainingJob",
@@ -185,6 +191,7 @@ __all__ = [
     "scale",
     "simulate",
     "step_distribution",
+    "sweep",
     "validate",
     "validate_ranking",
     "what_if",

@@ -22,6 +22,7 @@ from . import (
     scale,
     schema,
     simulate,
+    sweep,
     validate,
     what_if,
 )
@@ -88,6 +89,7 @@ app.command(epilog=plan.EXAMPLES)(guarded(plan.plan))
 app.command(epilog=explain.EXAMPLES)(guarded(with_job_file(explain.explain)))
 app.command("what-if", epilog=what_if.EXAMPLES)(guarded(with_job_file(what_if.what_if)))
 app.command(epilog=scale.EXAMPLES)(guarded(scale.scale))
+app.command(epilog=sweep.EXAMPLES)(guarded(sweep.sweep))
 app.command(epilog=fit.EXAMPLES)(guarded(with_job_file(fit.fit)))
 app.command(epilog=report.EXAMPLES)(guarded(with_job_file(report.report)))
 app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))

@@ -22,6 +22,9 @@ from .network import LinkUse, NetworkReport, network
 from .plan import PlanObjective, plan
 from .plan_report import PlanChange, PlannedLayout, PlanReport, SearchCounts
 from .scale import ScalePoint, ScaleReport, scale
+from .sweep import sweep
+from .sweep_file import SweepResult
+from .sweep_space import SweepSpace
 from .what_if import WhatIfReport, WhatIfRow, what_if
 
 __all__ = [
@@ -55,6 +58,8 @@ __all__ = [
     "SearchCounts",
     "Sensitivity",
     "StageMemory",
+    "SweepResult",
+    "SweepSpace",
     "WhatIfReport",
     "WhatIfRow",
     "calibrate_nccl",
@@ -75,5 +80,6 @@ __all__ = [
     "plan",
     "scale",
     "simulate",
+    "sweep",
     "what_if",
 ]

@@ -1,0 +1,133 @@
+"""`dts sweep`: plans over models, clusters, batches and prices, streamed to a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from ..units import format_seconds
+from ..verbs.sweep import sweep as run
+from ..verbs.sweep_file import SweepResult
+from ..verbs.sweep_space import SweepSpace
+from .deliver import Json, Out, deliver
+from .outcome import ExitCode
+from .render import new_table, sentence
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..validation.pool import Progress
+
+__all__ = ["EXAMPLES", "sweep"]
+
+EXAMPLES = """\b
+Examples:
+  dts sweep plans.sqlite --model llama-3.1-8b,llama-3.1-70b --cluster 8xdgx-h100,8xdgx-b200 \\
+      --global-batch 256,1024 --seq-len 8192 --csv plans.csv
+  dts sweep prices.sqlite --model llama-3.1-8b --cluster 4xdgx-h100 --global-batch 256 --seq-len 8192 \\
+      --price 1.5,2.5,4 --objective cost --workers 4
+
+Every combination of the values is planned as by `dts plan`. The file grows point by point; the same
+command goes on where it was stopped. On many machines: dts.sweep(space, file, executor=...).
+"""
+_SHOWN = 40
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="SQLite file of the results; made or continued.")],
+    model: Annotated[str, typer.Option(help="Models, with commas between.")],
+    cluster: Annotated[str, typer.Option(help="Clusters.")],
+    global_batch: Annotated[str, typer.Option(help="Samples per step.")],
+    seq_len: Annotated[str | None, typer.Option(help="Tokens per sample.")] = None,
+    framework: Annotated[str, typer.Option(help="Framework profiles.")] = "megatron-core",
+    price: Annotated[str | None, typer.Option(help="Dollars per device-hour.", show_default="catalogue")] = None,
+    objective: Annotated[str, typer.Option(help="time, cost, memory, energy.")] = "time",
+    workers: Annotated[int, typer.Option(help="Processes; 1 = here, each search on all cores.")] = 1,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all points as CSV.")] = None,
+    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write them as Parquet.")] = None,
+    as_json: Json = False,
+    out: Out = None,
+) -> ExitCode:
+    """Plan every combination of models, clusters, batches and prices; resumable, streamed to a SQLite file."""
+    axes: dict[str, Any] = {
+        "model": _parts(model),
+        "cluster": _parts(cluster),
+        "global_batch": _numbers("global-batch", global_batch, int),
+        "framework": _parts(framework),
+        "objective": _parts(objective),
+    }
+    axes |= {} if seq_len is None else {"seq_len": _numbers("seq-len", seq_len, int)}
+    axes |= {} if price is None else {"usd_per_device_h": _numbers("price", price, float)}
+    if workers < 1:
+        raise ConfigError(f"--workers: got {workers}, expected at least 1")
+    space = SweepSpace(axes)
+    pool: Any = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext()
+    with _progress_bar() as progress, pool as executor:
+        found = run(space, file, executor=executor, progress=progress)
+    if csv is not None:
+        found.to_csv(csv)
+    if parquet is not None:
+        found.to_parquet(parquet)
+    deliver(found.to_dict() if as_json or out else {}, _tables(found), as_json=as_json, out=out)
+    return ExitCode.OK
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(name: str, text: str, kind: Any) -> list[Any]:
+    try:
+        return [kind(part) for part in _parts(text)]
+    except ValueError:
+        raise ConfigError(f"--{name}: got {text!r}, expected numbers with commas between") from None
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Progress | None]:
+    """A bar on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("points", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _tables(found: SweepResult) -> list[RenderableType]:
+    columns = ("model", "cluster", "batch", "$/h", "step", "tokens/s", "MFU", "$/step", "layout")
+    table = new_table(columns, left=("model", "cluster", "layout"))
+    rows = list(found)
+    for row in rows[:_SHOWN]:
+        name = (row["model"], row["cluster"], f"{row['global_batch']:,}", _figure(row["usd_per_device_h"], ".3g"))
+        if not row["fits"] or row["step_time_s"] is None:
+            table.add_row(*name, "-", "", "", "", row["reason"])
+            continue
+        figures = (format_seconds(row["step_time_s"]), f"{row['tokens_per_s']:,.0f}", f"{row['mfu']:.1%}")
+        table.add_row(*name, *figures, _figure(row["usd_per_step"], ".3g"), _layout(row["strategy"]))
+    rest = f"; {len(rows) - _SHOWN:,} more are in the file" if len(rows) > _SHOWN else ""
+    return [sentence(f"{len(rows):,} points in {found.path}{rest}", "bold"), table]
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _layout(strategy: dict[str, Any]) -> str:
+    from ..parallel import Strategy
+    from ..verbs.plan_report import layout_words
+
+    names = ("dp", "tp", "pp", "vpp", "cp", "ep", "zero", "micro_batch", "recompute", "schedule", "precision")
+    return layout_words(Strategy(**{name: strategy[name] for name in names}))
