@@ -14,7 +14,7 @@ from .hover import set_hover
 from .inputs import Floats
 from .labels import label_points
 from .records import column, read_records
-from .style import KINDS, Theme, series_colour
+from .style import Theme, series_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["roofline"]
 
 _LABELLED = 14
-_ROOF = KINDS["all_reduce"][0]
 
 
 def _peaks(peak_flops: object, memory_Bps: object) -> dict[str, float]:
@@ -48,7 +47,7 @@ def _draw_roofs(
         axes.plot(
             xs,
             np.minimum(peak, xs * memory_Bps),
-            color=_ROOF,
+            color=theme.muted,
             linewidth=1.8 if not i else 1.1,
             linestyle="-" if not i else "--",
             zorder=2,
