@@ -242,7 +242,7 @@ def test_what_cannot_be_priced(tmp_path: Path) -> None:
         kernel("layer_norm (liger)", {"x": "N", "value": 1024, "cfg": "{}"}, **{"pass": "backward"}),
         kernel("softmax (liger)", {"x": "T", "value": 1024, "cfg": "no json"}, **{"pass": "forward"}),
     )
-    parts = ("not one op", "shape.n: got -1", "a name of the catalogue", "bound by its host", "not known")
+    parts = ("the compute model prices", "shape.n: got -1", "of the catalogue", "bound by its host", "not known")
     for row, part in zip(rows, parts, strict=True):
         assert part in row.reason
         assert row.predicted is None

@@ -113,6 +113,33 @@ def test_errors_are_readable(dts_cli: Run, line: str, code: int, texts: list[str
     assert "Traceback" not in err
 
 
+def test_broken_lines_do_not_hide_the_others(dts_cli: Run, tmp_path: Path) -> None:
+    """Bytes, JSON, types and sizes that are wrong are skipped with a reason each; uses of one file may be mixed."""
+    whole = next(row for row in SAMPLE.read_text(encoding="utf-8").splitlines() if "titan-h100-t1-0" in row[:30])
+    fit = {"id": "f", "fits": True, "model": {"name": "8.86G"}, "seq": 4096, "micro_batch": 1, "grad_accumulation": 1,
+           "parallel": {"dp": 8, "tp": 8, "pp": 1}, "gpus": 64, "accelerator": "H100-SXM-80GB"}  # fmt: skip
+    collective = {"id": "c", "system": "mine", "gpu": "H100-SXM-80GB", "gpus": 8, "nodes": 1,
+                  "collective": "all_reduce", "size_bytes": 1e6, "time_us": 50}  # fmt: skip
+    kernel = {"id": "k", "kernel": "gemm", "gpu": "H100-SXM-80GB", "dtype": "bf16", "time_us": 200,
+              "shape": {"m": 4096, "n": 4096, "k": 4096}}  # fmt: skip
+    bare = {"id": "bare", "use": {"step_time": "A"}, "measured": {"step_time_s": 1}}
+    lines = [whole, '{"id": "broken', "[1]", "42", *map(json.dumps, (bare, fit, collective, kernel))]
+    path = tmp_path / "mixed.jsonl"
+    path.write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n")
+    code, out, err = dts_cli(f"validate --corpus {path.as_posix()} --workers 1 --json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)["rows"]
+    assert {row["use"] for row in rows if row["included"]} >= {"step_time", "fit", "collectives", "kernels"}
+    skipped = {row["id"]: row["reason"] for row in rows if not row["included"]}
+    assert {"line 2", "line 3", "line 4", "line 9", "bare"} <= set(skipped)
+    assert all(skipped.values())
+    answer = next(row for row in rows if row["use"] == "fit")
+    assert {type(answer[key]) for key in ("predicted", "measured")} == {bool}
+    assert answer["interval"]["p90"] == [True, True]
+    for row in rows:
+        assert row["predicted"] is None or row["interval"], row
+
+
 def test_missing_file_exits_4(dts_cli: Run) -> None:
     code, out, err = dts_cli("validate --corpus no-such-file.jsonl")
     assert (code, out) == (4, "")

@@ -130,7 +130,8 @@ def _tables(report: ValidationReport) -> Iterator[RenderableType]:
         if groups:
             shown = [group for group in groups[: _SHOWN_GROUPS + 1] if group.n or group is groups[0]]
             rest = len(groups) - len(shown)
-            note = f"{rest} more groups, without compared rows or small: --json lists them" if rest else ""
+            more = f"{rest} more group{'s' if rest > 1 else ''}"
+            note = f"{more}, without compared rows or small: --json lists them" if rest else ""
             yield headed(_title(groups[0]), _group_table(shown, use), note)
             yield from _notes(groups[0], rows, use)
 

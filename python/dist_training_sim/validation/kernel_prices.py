@@ -19,6 +19,7 @@ Price = Callable[[_core.DeviceSpec], float]
 PREFILL = "inference kernel that also writes the key-value cache: reported, not scored"
 SIMT = "fp32 outside tensor cores: reported, not scored"
 BEST_SHAPE = "the best of many shapes: reported, not scored"
+_KNOWN = "gemm, linear, bmm, simumax sdp_fwd, FlashAttention-2, cuDNN, cross_entropy (liger), rms_norm (liger)"
 _CONTROLLER_S = 5e-3  # calls longer than this run at the sustained clock (docs/guide/compute.md, burst and sustained)
 _SIMUMAX_LAYOUT = {"TN": Pass.FORWARD, "NN": Pass.DATA_GRAD, "NT": Pass.WEIGHT_GRAD}
 _SIMUMAX_STAGE = {"fwd": Pass.FORWARD, "bwd_grad_act": Pass.DATA_GRAD, "bwd_grad_w": Pass.WEIGHT_GRAD}
@@ -60,7 +61,7 @@ def kernel_of(row: Row) -> Kernel:
     for pattern, _, make in _KINDS:
         if re.search(pattern, name):
             return make(row)
-    raise ConfigError(f"kernel: {name[:80]!r} is not one op that the compute model prices")
+    raise ConfigError(f"kernel: got {name[:80]!r}, expected one that the compute model prices alone, such as {_KNOWN}")
 
 
 def family_of(name: str) -> str:
@@ -258,7 +259,7 @@ def _fused_rows(passes: float) -> Callable[[Row], Kernel]:
 
 
 _KINDS: tuple[tuple[str, str, Callable[[Row], Kernel]], ...] = (
-    (r"^gemm \(|^(linear|bmm) \(", "matmul", _gemm),
+    (r"^(gemm|linear|bmm)( \(|$)", "matmul", _gemm),
     (r"^matmul \(best shape", "matmul", lambda row: _gemm(row, BEST_SHAPE)),
     (r"^DeepGEMM Normal", "matmul", _gemm),
     (r"^simumax matmul$", "matmul", _training_gemm),
