@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import dist_training_sim as dts
+import numpy as np
 import pytest
 from dist_training_sim.cli.app import app
 from dist_training_sim.io.jobs import write_job
-from dist_training_sim.verbs.framework_axes import axes_of, base_of, format_of
+from dist_training_sim.verbs.framework_axes import axes_of, base_of, completed, format_of
 from dist_training_sim.verbs.plan_ask import front_of
 from typer.testing import CliRunner
 
@@ -178,12 +179,20 @@ def test_axes_of_a_framework_are_those_its_writer_takes(framework: str) -> None:
             return False
         return True
 
-    sharded = {"overlap_grad_reduce": False} if framework == "nanotron" else {}
     for stage in everything["zero"]:
-        shape = {"overlap_param_gather": stage == 3} if framework == "deepspeed" else sharded if stage else {}
-        assert written(zero=stage, **shape) == (stage in axes["zero"]), stage
-    for kind in everything["recompute"]:
-        assert written(recompute=kind) == (kind in axes["recompute"]), kind
+        overlaps = {n: bool(v[0]) for n, v in completed(profile, {"zero": np.array([stage])}).items() if n != "zero"}
+        assert written(zero=stage, **overlaps) == (stage in axes["zero"]), stage
+        for kind in everything["recompute"] if stage in axes["zero"] else ():
+            assert written(zero=stage, recompute=kind, **overlaps) == (kind in axes["recompute"]), kind
+
+
+@pytest.mark.parametrize("framework", ["megatron-bridge", "torchtitan", "deepspeed", "nanotron"])
+def test_the_winner_of_a_framework_can_be_launched(framework: str) -> None:
+    report = dts.plan("llama-3.1-8b", "1xdgx-h100", **JOB, framework=framework, cp=1, micro_batch=1, top=1)
+    assert report.launch is not None, report.launch_problem
+    read = dts.read_job(text=report.launch.text, devices=8)
+    assert read.strategy.zero == report.best.strategy.zero
+    assert read.strategy.tp == report.best.strategy.tp
 
 
 # --- command ------------------------------------------------------------------------------------------------------

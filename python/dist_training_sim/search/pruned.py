@@ -85,6 +85,7 @@ def pruned_search(
     keep: int = 10,
     slack: float = 0.0,
     risk: float = 0.5,
+    complete: Callable[[Columns], Columns] = dict,
     threads: int = 0,
 ) -> Found:
     """The `keep` best strategies of a space that fit, exactly.
@@ -95,18 +96,27 @@ def pruned_search(
         Also every strategy whose objective is by at most this share worse than the best `keep`.
     risk
         Chance of running out of memory below which a strategy fits, at most one half.
+    complete
+        Columns that follow from those of the axes, added to them.
     threads
         At most so many; 0 takes one per core.
     """
-    return _Search(job, space, objective, keep, 1 + slack, risk, threads).run()
+    return _Search(job, space, objective, (keep, 1 + slack, risk), complete, threads).run()
 
 
 class _Search:
     def __init__(
-        self, job: Job, space: StrategySpace, objective: Objective, keep: int, slack: float, risk: float, threads: int
+        self,
+        job: Job,
+        space: StrategySpace,
+        objective: Objective,
+        limits: tuple[int, float, float],
+        complete: Callable[[Columns], Columns],
+        threads: int,
     ) -> None:
         self.job, self.space, self.objective = job, space, objective
-        self.keep, self.slack, self.risk, self.threads = keep, slack, risk, threads
+        self.keep, self.slack, self.risk = limits
+        self.complete, self.threads = complete, threads
         self.base = space.base.replace(global_batch=space.global_batch)
         capacity = max(device.hbm_bytes for device in job.devices)
         factor = job.profile.failure_factor or job.profile.reserved_factor
@@ -133,7 +143,7 @@ class _Search:
     def _cells(self) -> tuple[Columns, npt.NDArray[np.bool_]]:
         """Columns of the cells, and whether the ZeRO stage of each is open: stages change the price of narrow casts."""
         columns = replace(self.space, zero=(self.space.zero[0],), offload=("none",)).combinations(self.job)
-        columns = where(columns, _has_chunks(columns))
+        columns = where(columns, _has_chunks(columns) & _orders(columns, self.space))
         narrow = np.isin(columns["precision"], [int(_core.DType[name].value) for name in ("FP8", "FP4", "INT8")])
         staged = times(where(columns, narrow), "zero", self.space.zero)
         rest = where(columns, ~narrow)
@@ -162,7 +172,7 @@ class _Search:
 
     def _bounds(self, columns: Columns) -> tuple[Values, Values]:
         arguments = {name: value for name, value in self.job.core_arguments().items() if name != "strategy"}
-        rows = StrategyTable(columns, self.base).core_arguments(self.job.cluster.device_count)
+        rows = StrategyTable(self.complete(columns), self.base).core_arguments(self.job.cluster.device_count)
         step_s, allocated = _core.strategy_bounds(**arguments, **rows, threads=self.threads)
         return step_s, allocated
 
@@ -192,7 +202,7 @@ class _Search:
             rows = rows[bounds[rows] <= self.limit]
             if not len(rows):
                 break
-            self._evaluate(StrategyTable(where(columns, np.sort(rows)), self.base))
+            self._evaluate(StrategyTable(self.complete(where(columns, np.sort(rows))), self.base))
 
     def _evaluate(self, rows: StrategyTable) -> None:
         part = evaluate_job(self.job, rows, self.threads)
@@ -224,6 +234,15 @@ _OFFLOAD_FIELDS = ("offload_optimizer", "offload_parameters", "offload_activatio
 
 def _offload(name: str, rows: int) -> Columns:
     return {field: np.full(rows, float(OFFLOADS[name][i])) for i, field in enumerate(_OFFLOAD_FIELDS)}
+
+
+def _orders(columns: Columns, space: StrategySpace) -> npt.NDArray[np.bool_]:
+    """One stage has no order of passes to choose: there one schedule stands for all."""
+    names = [Schedule(kind).value for kind in space.schedule]
+    plain = next((name for name in names if name not in (*_WAVES, "hanayo", "dualpipe")), None)
+    number = -1 if plain is None else int(_core.PipelineSchedule[Schedule(plain).name].value)
+    only: npt.NDArray[np.bool_] = (columns["pp"] > 1) | (columns["schedule"] == number)
+    return only
 
 
 def _has_chunks(columns: Columns) -> npt.NDArray[np.bool_]:

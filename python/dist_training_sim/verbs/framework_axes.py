@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..frameworks import FrameworkProfile
 from ..parallel.strategy import Schedule, Strategy
 
-__all__ = ["axes_of", "base_of", "format_of"]
+__all__ = ["axes_of", "base_of", "completed", "format_of"]
 
 _ALL: Mapping[str, tuple[Any, ...]] = {
     "zero": (0, 1, 2, 3),
@@ -63,12 +65,20 @@ def axes_of(framework: str) -> dict[str, tuple[Any, ...]]:
     return {**_ALL, **_AXES.get(format_of(framework) or "", {})}
 
 
+def completed(profile: FrameworkProfile, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns with what the framework does by itself where states are sharded."""
+    d, sharded = profile.defaults, columns["zero"] > 0
+    reduces = np.where(sharded, float(d.overlap_sharded_reduce), float(d.overlap_grad_reduce))
+    gathers = np.full(len(sharded), float(d.overlap_param_gather))
+    if format_of(profile.name) == "deepspeed":  # stage 3 gathers ahead, stages 1 and 2 after the update
+        gathers = (columns["zero"] == 3).astype(float)
+    return {**columns, "overlap_grad_reduce": reduces, "overlap_param_gather": gathers}
+
+
 def base_of(profile: FrameworkProfile) -> Strategy:
     """What the framework does by default beside the axes."""
     d = profile.defaults
     return Strategy(
-        overlap_grad_reduce=d.overlap_grad_reduce,
-        overlap_param_gather=d.overlap_param_gather,
         sequence_parallel=d.sequence_parallel,
         fp8_recipe=d.fp8_recipe,
         cp_comm={"deepspeed": "a2a"}.get(format_of(profile.name) or "", "p2p"),

@@ -19,7 +19,7 @@ from ..search.pruned import Found, pruned_search
 from ..simulator import simulate
 from ..simulator.job import Job, described_job
 from ..units import format_bytes, format_count, format_seconds
-from .framework_axes import axes_of, base_of, format_of
+from .framework_axes import axes_of, base_of, completed, format_of
 from .inputs import capacity_bytes
 from .neighbours import KnobStep, knob_steps
 from .plan_objective import Terms, objective_of
@@ -72,6 +72,7 @@ class Ask:
             objective,
             keep=keep,
             risk=self.terms.max_oom_probability,
+            complete=lambda columns: completed(self.profile, columns),
             threads=self.threads,
         )
 
@@ -112,8 +113,14 @@ class Ask:
         }
 
     def layouts(self, job: Job, found: Found) -> list[PlannedLayout]:
-        """What was found, best first, as layouts."""
-        return [self.layout(job, found, int(row)) for row in found.order if np.isfinite(found.values[row])]
+        """The best and the front of what was found, best first."""
+        e = found.evaluation
+        rows = found.order[np.isfinite(found.values[found.order])]
+        by_time = rows[np.lexsort([e["reserved_bytes"][rows], e["step_time_s"][rows]])]
+        less = np.minimum.accumulate(e["reserved_bytes"][by_time])
+        front = by_time[np.concatenate([[True], less[1:] < less[:-1]])] if len(rows) else rows
+        wanted = set(rows[: self.top].tolist()) | set(front.tolist())
+        return [self.layout(job, found, int(row)) for row in rows if int(row) in wanted]
 
     def layout(self, job: Job, found: Found, row: int) -> PlannedLayout:
         """One row of what was found."""
