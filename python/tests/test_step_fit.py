@@ -13,11 +13,13 @@ import yaml
 from dist_training_sim import Device, FrameworkProfile
 from dist_training_sim.catalog import frameworks, hardware
 from dist_training_sim.catalog.fitted import Fitted
+from dist_training_sim.cli import main
 from dist_training_sim.simulator import simulate
+from dist_training_sim.validation import validate
 from dist_training_sim.validation.corpus import read_rows
 from dist_training_sim.validation.row_job import job_of
 from dist_training_sim.validation.solve import Problem, solve, solve_linear
-from dist_training_sim.validation.step_fit import errors_by_source, fit_steps
+from dist_training_sim.validation.step_fit import check_steps, errors_by_source, fit_steps
 
 
 def linear(slopes: Any, truth: Any, *, spread: float = 10.0) -> Problem:
@@ -132,3 +134,26 @@ def test_profiles_carry_the_fitted_costs() -> None:
         profile = FrameworkProfile.from_catalog(name)
         for fact, factor in (("step_cost_s", fitted.step_of(name)), ("host_forward_s_per_op", fitted.host_of(name))):
             assert getattr(profile, fact) == pytest.approx(stated.get(fact, getattr(default, fact)) * factor)
+
+
+def test_the_command_prints_constants_rows_and_unseen_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = made_up(tmp_path, 0.9)
+    assert main(["validate", "--refit", "--corpus", str(corpus), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sustained"]["a100-sxm4-80gb"]["rows"] == 12
+    assert yaml.safe_load(told["yaml"])["sustained"] == told["sustained"]
+    assert {line["source"] for line in told["errors"]} == {"all", "ours", "theirs"}
+    assert all(line["left_out_median"] >= 0 for line in told["errors"])
+
+
+def test_a_check_leaves_out_around_the_packaged_constants(tmp_path: Path) -> None:
+    """Nothing is fitted to all rows: in sample is what the package predicts; left out follows the other source."""
+    corpus = made_up(tmp_path, 0.9)
+    checked = check_steps(corpus)
+    rows = validate(corpus, use="step_time").rows
+    assert checked.in_sample == pytest.approx([np.log1p(row.error) for row in rows], abs=1e-3)
+    assert np.abs(np.median(checked.left_out)) < 0.5 * np.abs(np.median(checked.in_sample))
+    packaged = Fitted.packaged().sustained["a100-sxm4-80gb"][0]
+    assert checked.fitted.sustained["a100-sxm4-80gb"][0] == pytest.approx(packaged, rel=1e-3)

@@ -54,7 +54,7 @@ def _tables(fit: StepFit) -> Iterator[RenderableType]:
     errors = new_table(("source", "rows", "median", "p90", "bias", "left out", "p90 left out"), left=("source",))
     for line in errors_by_source(fit):
         errors.add_row(
-            line.source[:48], str(line.rows), f"{line.median:.1%}", f"{line.p90:.1%}", f"{line.bias:+.1%}",
+            line.source, str(line.rows), f"{line.median:.1%}", f"{line.p90:.1%}", f"{line.bias:+.1%}",
             f"{line.left_out_median:.1%}", f"{line.left_out_p90:.1%}",
         )  # fmt: skip
     yield headed("Errors with all rows, and of a source that the fit has not seen", errors, "")
