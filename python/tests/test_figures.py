@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.patches import FancyArrowPatch
+from test_visualization import assert_nothing_is_cut
 
 NAMES = sorted(figures(Visualizer()))
 VIS = Visualizer()
@@ -301,6 +302,11 @@ def test_figures_take_results_as_they_are() -> None:
     for figure in (VIS.plot_training_timeline(iteration), VIS.plot_communication_graph(iteration),
                    VIS.plot_step_breakdown(iteration), VIS.plot_memory(iteration)):  # fmt: skip
         assert heading(figure)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_cut_in_any_figure(name: str) -> None:
+    assert_nothing_is_cut(figures(VIS)[name]())
 
 
 def test_parts_of_a_step_carry_their_names() -> None:

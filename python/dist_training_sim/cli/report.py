@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,14 +49,25 @@ def report(**options: Any) -> ExitCode:
     if page is not None and page.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"--page: got {str(page)!r}, expected a file that ends in {' or '.join(_SUFFIXES)}")
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    made = make(described, hardware, strategy, seq_len=seq_len, framework=profile)
+    with _busy("simulating the job, its knobs and its memory"):
+        made = make(described, hardware, strategy, seq_len=seq_len, framework=profile)
     if page is not None:
-        write_file(page, made.to_markdown() if page.suffix.lower() == ".md" else made.to_html(theme=theme))
+        with _busy("drawing"):
+            text = made.to_markdown() if page.suffix.lower() == ".md" else made.to_html(theme=theme)
+        write_file(page, text)
     deliver(made.to_dict(), [sentence(summary(made), "bold")], as_json=as_json, out=out)
     if made.fit.fits:
         return ExitCode.OK
     complain(f"does not fit: {made.fit.oom_probability:.0%} chance of running out of memory")
     return ExitCode.DOES_NOT_FIT
+
+
+def _busy(what: str) -> AbstractContextManager[object]:
+    """A spinner on a terminal's stderr; nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.status(what) if console.is_terminal else nullcontext()
 
 
 _simulate.give_layout_options(report, _EXTRA)
