@@ -32,9 +32,16 @@ std::vector<CollectiveCall> backward_calls(const LocalOp& op) {
   return calls;
 }
 
-// An eager framework issues kernels one by one: a pass cannot be shorter than the host needs.
-void apply_host_floor(PassCost& cost, double host_s) {
-  cost.host_s = std::max(0.0, host_s - cost.total_s);
+// Device and host seconds of a pass before the point where the host waits for the device.
+struct BeforeSync {
+  double device_s = 0, host_s = 0;
+};
+
+// An eager framework issues kernels one by one: a pass cannot be shorter than the host needs. Where the host waits for
+// the device it loses its lead: what follows cannot start before it is issued, nor be issued before the wait ends.
+void apply_host_floor(PassCost& cost, double host_s, const BeforeSync& before = {}) {
+  const double after_s = host_s - before.host_s;
+  cost.host_s = std::max(0.0, after_s + std::max(before.host_s, before.device_s) - cost.total_s);
   cost.total_s += cost.host_s;
 }
 
@@ -75,8 +82,9 @@ class BlockPricer {
       dispatch_again |= ops_[i].op->kind == OpKind::Dispatch && again_[i] > 0;
     }
     overlap_exchange(cost_, ops_, c_, dispatch_again);
-    apply_host_floor(cost_.forward, forward_kernels_ * c_.profile.host_forward_s_per_op);
-    apply_host_floor(cost_.recompute, kernels_again_ * c_.profile.host_forward_s_per_op);
+    const double forward_launch_s = c_.profile.host_forward_s_per_op;
+    apply_host_floor(cost_.forward, forward_kernels_ * forward_launch_s, sync_);
+    apply_host_floor(cost_.recompute, kernels_again_ * forward_launch_s, sync_again_);
     const double launch_s = c_.profile.host_backward_s_per_op;
     apply_host_floor(cost_.backward, backward_kernels_ * launch_s);
     if (c_.split_backward) {  // the backward of a matmul is two kernels, one for each gradient
@@ -87,7 +95,16 @@ class BlockPricer {
   }
 
  private:
+  // Dropless routing: the host reads how many rows each expert has before it can launch their matmuls (Megatron-Core
+  // token_dispatcher.py, moe_utils.py). Rows padded to a capacity are known beforehand.
+  void note_sync(const LocalOp& op, double again) {
+    if (op.op->kind != OpKind::Dispatch || c_.sizes.routing.pad_to_capacity) return;
+    sync_ = {cost_.forward.total_s, forward_kernels_ * c_.profile.host_forward_s_per_op};
+    if (again > 0) sync_again_ = {cost_.recompute.total_s, kernels_again_ * c_.profile.host_forward_s_per_op};
+  }
+
   void add(const LocalOp& op, double again) {
+    note_sync(op, again);
     const OpPasses passes = price_passes(op, c_, timer_, !is_head_);
     const bool attention = op.op->kind == OpKind::Attention;  // its passes know what context parallelism leaves of it
     OpCost kernels;
@@ -182,6 +199,7 @@ class BlockPricer {
   std::vector<double> again_;
   std::vector<LocalOp> ops_;
   BlockCost cost_;
+  BeforeSync sync_, sync_again_;
   double forward_kernels_ = 0, backward_kernels_ = 0, weight_kernels_ = 0, kernels_again_ = 0;
 };
 
