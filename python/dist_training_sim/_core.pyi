@@ -92,9 +92,6 @@ class DeviceSpec(metaclass=_CoreType):
     hbm_bytes: float
     hbm_Bps: float
     sm_count: int
-    l2_bytes: float
-    power_w: float
-    launch_s: float
     rates: list[DTypeRate]
     gemm: GemmConstants
     gemm_fp8: GemmConstants
@@ -531,6 +528,7 @@ class FrameworkProfile(metaclass=_CoreType):
     cast_parameters: bool
     moe_dispatcher: Dispatcher
     permute_passes: float
+    fused_experts: bool
     expert_bias_forward_bytes: float
     expert_bias_backward_bytes: float
     moe_router_fp32: bool

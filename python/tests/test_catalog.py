@@ -262,7 +262,6 @@ TABLES: dict[str, dict[str, Any]] = {
             "source": "tables",
             "gemm": {"floor_s": 1e-6},
             "shares": {"bf16": [0.8, 0.85], "fp8": [0.75, 0.9]},
-            "launch_s": 0,
             "attention": {"kernel": "cudnn", "like": "hopper"},
         },
     },
@@ -311,7 +310,7 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("small_tables")
 def test_device_takes_its_generation_then_its_own() -> None:
     h100 = Device.from_catalog("h100")
-    assert (h100.gemm.floor_s, h100.gemm.prologue_k, h100.launch_s, h100.measured_kernels) == (1e-6, 100, 0, True)
+    assert (h100.gemm.floor_s, h100.gemm.prologue_k, h100.measured_kernels) == (1e-6, 100, True)
     assert [h100.rates[d].burst_share for d in ("fp32", "bf16", "fp8", "int8")] == [None, 0.8, 0.75, 0.75]
     assert (h100.attention_forward.rate_d64, h100.attention_backward.rate_d64) == (0.4, 0.3)
     assert h100.sources[-2:] == ("kernel constants: tables", "kernel constants: fit")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dist_training_sim import Strategy, simulate
 from dist_training_sim._convert import DTYPES, to_core
 from dist_training_sim.catalog import hardware
 from dist_training_sim.errors import ConfigError, DtsError, FormatError, MissingDataError
@@ -43,9 +44,9 @@ def box(**changes: Any) -> Node:
 
 
 def test_text_becomes_si() -> None:
-    device = chip(l2_bytes="50 MB", launch_s="4 us", link_Bps="450 GB/s", kind="TPU")
+    device = chip(l2_bytes="50 MB", link_Bps="450 GB/s", kind="TPU")
     assert (device.hbm_bytes, device.hbm_Bps, device.l2_bytes) == (64 * 2**30, 2e12, 50e6)
-    assert (device.launch_s, device.link_Bps, device.kind) == (4e-6, 450e9, DeviceKind.TPU)
+    assert (device.link_Bps, device.kind) == (450e9, DeviceKind.TPU)
     assert device.peak("bf16") == 400e12
 
 
@@ -88,7 +89,24 @@ def test_values_are_immutable_hashable_and_travel() -> None:
     assert again == cluster
     assert hash(again) == hash(cluster)
     assert chip(power_w=500) != device
-    assert device.replace(power_w=500) == chip(power_w=500)
+    assert device.replace(power_w=500) == chip(power_w=500)  # at an unknown cap the clock stays
+
+
+def test_a_power_cap_lowers_the_sustained_clock() -> None:
+    """H100 steps at 500 W run their matmuls at 0.69 / 0.845 of the clock at 700 W."""
+    full = Device.from_catalog("h100")
+    capped = full.replace(power_w=500)
+    for dtype in ("bf16", "fp8"):
+        before, after = full.rates[dtype], capped.rates[dtype]
+        assert before.sustained_share
+        assert after.sustained_share == pytest.approx(before.sustained_share * 0.69 / 0.845, rel=2e-3)
+        assert (after.peak_flops, after.burst_share) == (before.peak_flops, before.burst_share)
+    assert full.replace(power_w=100_000).rates["bf16"].sustained_share == 1  # no faster than the burst
+    assert full.replace(power_w=500, rates=full.rates).rates == full.rates
+    node = Node.from_catalog("dgx-h100")
+    work = {"strategy": Strategy(global_batch=8), "seq_len": 4096}
+    fast, slow = (simulate("llama-3.2-1b", Cluster(node.replace(device=d), 1), **work) for d in (full, capped))
+    assert slow.step_time_s > fast.step_time_s
 
 
 def test_repr_reads_like_a_datasheet() -> None:
@@ -224,10 +242,9 @@ def test_cluster_reaches_the_core_with_every_value() -> None:
     got = to_core(cluster, struct_like(cluster))
     assert (got.name, got.nodes, got.scale_out.name, got.node.devices) == ("4xbox", 4, "infiniband", 8)
     assert (got.node.scale_up.device_Bps, got.node.nic_Bps, got.node.host_bytes) == (450e9, 50e9, 2e12)
-    assert (got.node.host_Bps, got.node.device.power_w, got.node.device.l2_bytes) == (0.0, 0.0, 0.0)
+    assert got.node.host_Bps == 0
     assert got.node.device.rates[DTYPES.index("bf16")].peak_flops == 400e12
     assert got.node.device.rates[DTYPES.index("bf16")].burst_share == -1.0  # the core's own default stays
-    assert got.node.device.launch_s == -1.0
     assert got.node.device.gemm.floor_s == -1.0
 
 
@@ -278,7 +295,7 @@ def test_cluster_is_built_or_refused(values: dict[str, Any]) -> None:
         assert repr(cluster)
 
 
-@given(st.sets(st.sampled_from(["hbm_bytes", "hbm_Bps", "l2_bytes", "power_w", "sm_count", "launch_s"]), min_size=1))
+@given(st.sets(st.sampled_from(["hbm_bytes", "hbm_Bps", "l2_bytes", "power_w", "sm_count"]), min_size=1))
 def test_every_bad_field_has_its_line(names: set[str]) -> None:
     with pytest.raises(ConfigError) as error:
         chip(**dict.fromkeys(names, -1))
@@ -330,6 +347,10 @@ cluster: {node: n}
     device = read(tmp_path, text).node.device
     h100 = Device.from_catalog("h100")
     assert (device.name, device.power_w, device.peak("bf16"), device.clock_hz) == ("capped", 500, 900e12, 1.7e9)
+    assert (
+        device.rates["bf16"].sustained_share
+        == Device.from_catalog("h100").replace(power_w=500).rates["bf16"].sustained_share
+    )
     assert (device.peak("fp8"), device.gemm, device.rates["bf16"].burst_share) == (
         *(h100.peak("fp8"), h100.gemm, h100.rates["bf16"].burst_share),
     )

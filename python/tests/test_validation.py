@@ -20,7 +20,7 @@ from dist_training_sim.validation.adapters import low_rank
 from dist_training_sim.validation.row_cluster import Network, cluster_of, network_of
 from dist_training_sim.validation.row_framework import framework_of, profile_of
 from dist_training_sim.validation.row_model import model_of
-from dist_training_sim.validation.row_stages import chunks_of, layers_by_cost
+from dist_training_sim.validation.row_stages import chunks_of, layers_before_prediction, layers_by_cost
 from dist_training_sim.validation.summary import percentile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -402,6 +402,19 @@ def test_stages_by_cost() -> None:
     assert layers_by_cost(wide, 2) == (6, 2)
     assert layers_by_cost(wide, 1) == (8,)
     assert sum(layers_by_cost(wide, 8)) == 8
+
+
+def test_prediction_module_of_deepseek_v3() -> None:
+    """Recipes have it unless a row says otherwise; stages fill from the front to leave it room."""
+    told: dict[str, Any] = {"framework": "megatron-bridge", "parallel": {"pp": 4, "vpp": 4, "tp": 1}}
+    names = {"DeepSeek-V3 671B": 2, "DeepSeek-V3 671B (w/o MTP)": 0, "Llama 3 8B": 0}
+    for name, blocks in names.items():
+        job = job_of(row(model={**LLAMA_8B, "name": name, "layers": 31}, **told))
+        assert len(job.model.prediction) == blocks, name
+    job = job_of(row(model={**LLAMA_8B, "name": "DeepSeek-V3 671B", "layers": 31}, **told))
+    assert job.strategy.layers_per_stage == (2,) * 15 + (1,)
+    assert layers_before_prediction(61, 32) == (2,) * 30 + (1, 0)
+    assert not job_of(row(model={**LLAMA_8B, "name": "DeepSeek-V3"}, framework="megatron-lm")).model.prediction
 
 
 def test_plain_job() -> None:

@@ -93,9 +93,6 @@ void bind_device(py::module_& m) {
       .def_readwrite("hbm_bytes", &DeviceSpec::hbm_bytes)
       .def_readwrite("hbm_Bps", &DeviceSpec::hbm_Bps)
       .def_readwrite("sm_count", &DeviceSpec::sm_count)
-      .def_readwrite("l2_bytes", &DeviceSpec::l2_bytes)
-      .def_readwrite("power_w", &DeviceSpec::power_w)
-      .def_readwrite("launch_s", &DeviceSpec::launch_s)
       .def_readwrite("rates", &DeviceSpec::rates)  // a list copy: assign it whole, or edit one through rate()
       .def(
           "rate", [](DeviceSpec& d, dts::DType t) -> DTypeRate& { return d.rates[dts::index_of(t)]; }, "dtype"_a,

@@ -109,7 +109,6 @@ void check_device(const DeviceSpec& d) {
   Checker check;
   check_positive(check, "device.", {{"hbm_bytes", d.hbm_bytes}, {"hbm_Bps", d.hbm_Bps}});
   check.at_least("device.sm_count", d.sm_count, 1);
-  check_non_negative(check, "device.", {{"l2_bytes", d.l2_bytes}, {"power_w", d.power_w}, {"launch_s", d.launch_s}});
   check_rates(check, d);
   check_gemm(check, "device.gemm.", d.gemm);
   check_gemm(check, "device.gemm_fp8.", d.gemm_fp8);

@@ -66,9 +66,6 @@ struct DeviceSpec {
   double hbm_bytes = 80e9;
   double hbm_Bps = 2.0e12;
   int sm_count = 108;  // streaming multiprocessors, compute units or cores
-  double l2_bytes = 40e6;
-  double power_w = 400;
-  double launch_s = 4.3e-6;  // host cost of one eager kernel launch
   std::array<DTypeRate, kDTypeCount> rates{};
   GemmConstants gemm;      // 16-bit and wider
   GemmConstants gemm_fp8;  // fp8 and int8

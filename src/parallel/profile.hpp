@@ -63,6 +63,7 @@ struct FrameworkProfile {
   double permute_passes = 1;           // bytes moved to order rows by expert over those of one pass each way
   // Bytes per output element of an expert matmul with a bias, moved by what then runs apart: the sum, the gate, probabilities.
   double expert_bias_forward_bytes = 0, expert_bias_backward_bytes = 0;
+  bool fused_experts = false;          // the gate and the narrow copies around it are made by the experts' matmuls
   bool moe_router_fp32 = true;         // scores as an fp32 matmul; false: 16-bit operands, fp32 results
 
   bool interference = false;  // compute slows beside collectives that hold multiprocessors (engine/interference.hpp)

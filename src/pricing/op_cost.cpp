@@ -93,6 +93,15 @@ double OpTimer::expert_bias_s(const LocalOp& op, double bytes) const {
   return biased ? stream_time_s(device, bytes * op.busy_rows() * op.out * sizes.activation_bytes / 2) : 0;
 }
 
+bool OpTimer::inside_experts(const LocalOp& op) const {
+  return profile.fused_experts && op.op->kind == OpKind::Activation && op.op->rows == Rows::Routed;
+}
+
+// `at_gate`: the operand lies between the gate and a matmul.
+bool OpTimer::cast_by_experts(const LocalOp& op, bool at_gate) const {
+  return profile.fused_experts && op.op->kind == OpKind::GroupedMatmul && at_gate;
+}
+
 // Stated bytes are those of fused kernels on 2-byte activations.
 double OpTimer::pass_bytes(const LocalOp& op, double bytes_per_element) const {
   return op.busy_rows() * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
@@ -107,10 +116,11 @@ double OpTimer::scan_s(const LocalOp& op, bool backward) const {
 double OpTimer::forward_s(const LocalOp& op) const {
   const Op& o = *op.op;
   const double element = sizes.activation_bytes;
+  if (inside_experts(op)) return 0;
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return (casts(op) ? quantise_s(op.busy_rows() * op.in * op.cast_share,
+      return (casts(op) && !cast_by_experts(op, op.fresh_input) ? quantise_s(op.busy_rows() * op.in * op.cast_share,
                                      o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input)
                         : 0) +
              gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, matmul_type(op, precision), element) +
@@ -135,10 +145,11 @@ double OpTimer::forward_s(const LocalOp& op) const {
 double OpTimer::data_grad_s(const LocalOp& op) const {
   const Op& o = *op.op;
   const double element = sizes.activation_bytes;
+  if (inside_experts(op)) return 0;
   switch (o.kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return (casts(op) ? quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1)
+      return (casts(op) && !cast_by_experts(op, o.sharding == Sharding::ExpertColumn) ? quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1)
                         : 0) +
              gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, matmul_type(op, precision), element) +
              expert_bias_s(op, profile.expert_bias_backward_bytes);

@@ -36,6 +36,9 @@ struct OpTimer {
   double backward_flops(const LocalOp& op) const;  // data gradient, and weight gradient where weights are trained
   int kernels(const LocalOp& op) const;           // kernels the host launches in a forward pass
 
+  bool inside_experts(const LocalOp& op) const;  // a gate that the experts' matmuls make
+  bool cast_by_experts(const LocalOp& op, bool at_gate) const;
+
   bool casts(const LocalOp& op) const;  // whether its operands are cast to the narrow type
 
  private:

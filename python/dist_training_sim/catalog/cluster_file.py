@@ -79,6 +79,8 @@ def _device(name: str, entry: DeviceEntry) -> Device:
         constants = device_constants(entry.constants_of or "", entry.generation or "generic")
         return build_device(name, {"peak_tflops": {}, **given}, constants | {"measured_kernels": False}, sources)
     base = catalog.device(entry.like)
+    if entry.power_w is not None:
+        base = base.replace(power_w=entry.power_w)
     left_out = ("like", "constants_of", "aliases", "sources", "value_sources", "peak_tflops", "clock_mhz")
     changes = {k: v for k, v in given.items() if k not in left_out}
     if entry.clock_mhz is not None:

@@ -50,9 +50,8 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
     for block, kind in _BLOCKS.items():
         merged = {k: v for layer in layers for k, v in layer.get(block, {}).items()}
         values[block] = kind(**merged)
-    for name in ("systolic", "launch_s"):
-        given = [layer[name] for layer in layers if name in layer]
-        values.update({name: given[-1]} if given else {})
+    given = [layer["systolic"] for layer in layers if "systolic" in layer]
+    values.update({"systolic": given[-1]} if given else {})
     values["measured_kernels"] = bool(layers[-1].get("measured", False))
     factor = Fitted.packaged().sustained_of(device, bool(values.get("systolic", False)))
     values["shares"] = {t: (burst, min(1.0, clock * factor)) for t, (burst, clock) in _shares(layers).items()}

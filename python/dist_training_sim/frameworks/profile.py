@@ -68,6 +68,8 @@ class FrameworkProfile:
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
     permute_passes
         Bytes moved to order rows by expert, over those of one pass each way; 0 = inside the exchange.
+    fused_experts
+        The gate of routed experts and the 8-bit copies around it are made by their matmuls, in no kernel of their own.
     expert_bias_forward_bytes, expert_bias_backward_bytes
         Bytes moved per output element of an expert matmul with a bias, by what a framework then runs apart from its
         fused kernels: the sum, the clamped gate, the product with the probabilities.
@@ -160,6 +162,7 @@ class FrameworkProfile:
     cast_parameters: bool = False
     moe_dispatcher: str = "alltoall"
     permute_passes: float = 1.0
+    fused_experts: bool = False
     expert_bias_forward_bytes: float = 0.0
     expert_bias_backward_bytes: float = 0.0
     moe_router_fp32: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._convert import DTYPES
@@ -11,7 +12,11 @@ from ..units import parse_flops
 from ._fields import MAX_QUANTITY
 from .constants import DTypeRate
 
-__all__ = ["Rates", "read_rates"]
+__all__ = ["Rates", "at_power", "read_rates"]
+
+# log(0.69 / 0.845) / log(500 / 700): sustained shares of H100 steps under two caps (catalog/compute_constants.yaml).
+_POWER_EXPONENT = 0.6
+_GENERIC_SHARE = 0.85  # the core's own
 
 
 class Rates(Mapping[str, DTypeRate]):
@@ -83,3 +88,13 @@ def _as_rate(problems: Problems, where: str, value: Any) -> DTypeRate | None:
         if given is not None and problems.positive(f"{where}.{share}", given) and given > 1:
             problems.add(f"{where}.{share}", given, "a share of at most 1")
     return value if len(problems) == before else None
+
+
+def at_power(rates: Rates, ratio: float) -> Rates:
+    """Rates under a power cap of `ratio` times the present one: the clock of long steps follows, up to the burst's."""
+
+    def capped(rate: DTypeRate) -> DTypeRate:
+        share = _GENERIC_SHARE if rate.sustained_share is None else rate.sustained_share
+        return replace(rate, sustained_share=min(1.0, share * ratio**_POWER_EXPONENT))
+
+    return Rates({dtype: capped(rate) for dtype, rate in rates.items()})

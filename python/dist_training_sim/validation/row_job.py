@@ -14,7 +14,7 @@ from .row_cluster import cluster_of
 from .row_experts import expert_options
 from .row_framework import profile_of
 from .row_model import model_of
-from .row_stages import layers_by_cost, stages_of
+from .row_stages import layers_before_prediction, layers_by_cost, stages_of
 
 __all__ = ["Job", "job_of"]
 
@@ -101,12 +101,14 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
         optimizer_post_validation="optimizer_post_validation" in row.words("features"),
         embedding_as_layer=ends,
         loss_as_layer=ends,
-        layers_per_stage=_layers(row, model, pp, defaults) if vpp == 1 else (),
+        layers_per_stage=_layers(row, model, pp, vpp, defaults),
     )
 
 
-def _layers(row: Row, model: Model, pp: int, defaults: FrameworkDefaults) -> tuple[int, ...]:
-    if defaults.stages != "by_cost" or pp == 1:
+def _layers(row: Row, model: Model, pp: int, vpp: int, defaults: FrameworkDefaults) -> tuple[int, ...]:
+    if model.prediction and pp > 1:
+        return layers_before_prediction(model.layer_count, pp * vpp)
+    if vpp > 1 or defaults.stages != "by_cost" or pp == 1:
         return ()
     return layers_by_cost(model, pp, closes_at_share="after_pp_fix=True" in row.text("notes"))
 

@@ -15,6 +15,7 @@ from ..errors import ConfigError, MissingDataError, Problems
 from ..frameworks import FrameworkDefaults
 from ..models import Model
 from ..models.encoder import bert
+from ..models.prediction import with_prediction
 from ..models.transformer import (
     LAYER,
     RMS,
@@ -89,7 +90,19 @@ def model_of(row: Row, defaults: FrameworkDefaults) -> Model:
         positions = max(512, row.count("seq") or 0)
         return bert(*sizes, positions=positions, dropout=defaults.dropout, score_dropout=defaults.dropout)
     model = _decoder(row, shape, defaults)
+    if _predicts_ahead(row):
+        return with_prediction(model)
     return low_rank(model) if _adapted(row) else model
+
+
+def _predicts_ahead(row: Row) -> bool:
+    """Whether the model has its prediction module: DeepSeek-V3's recipes, unless a row says it was left out.
+
+    The FLOPs that Megatron-Bridge prints for it include the module's (260 GFLOP per token, 250 without).
+    """
+    name = row.text("model.name").lower()
+    recipe = row.text("framework") == "megatron-bridge" and name.startswith("deepseek-v3")
+    return recipe and "w/o mtp" not in name
 
 
 def _adapted(row: Row) -> bool:

@@ -6,7 +6,7 @@ from ..frameworks import FrameworkDefaults
 from ..models import Block, Model, OpKind
 from .corpus import Row
 
-__all__ = ["chunks_of", "layers_by_cost", "stages_of"]
+__all__ = ["chunks_of", "layers_before_prediction", "layers_by_cost", "stages_of"]
 
 
 def stages_of(row: Row, layers: int, pp: int, defaults: FrameworkDefaults) -> int:
@@ -26,6 +26,15 @@ def chunks_of(layers: int, pp: int) -> int:
         if slots % pp == 0:
             return slots // pp
     return 1
+
+
+def layers_before_prediction(layers: int, stages: int) -> tuple[int, ...]:
+    """Full stages from the front, so that the last has room for the prediction module and its loss.
+
+    As the layouts of Megatron-Bridge's DeepSeek-V3 recipes: 4 layers on each of 15 stages and 1 on the last.
+    """
+    each = -(-layers // stages)
+    return tuple(max(0, min(each, layers - each * stage)) for stage in range(stages))
 
 
 def layers_by_cost(model: Model, pp: int, *, closes_at_share: bool = False) -> tuple[int, ...]:
