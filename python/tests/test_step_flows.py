@@ -341,3 +341,14 @@ def test_report_names_tiers_and_busiest_links() -> None:
     plain = report.to_dict()
     assert len(plain["links"]) == len(report.links.names)
     assert sum(link["bytes"] for link in plain["links"]) == pytest.approx(report.links.bytes.sum())
+
+
+def test_steps_too_large_are_refused_with_what_helps() -> None:
+    layout = (DENSE, "2048xdgx-h100", Strategy(tp=8, pp=16, vpp=2, zero=1, global_batch=128 * 1024))
+    with pytest.raises(InfeasibleError, match="task instances.*fewer micro-batches"):
+        run(layout)
+
+
+def test_a_nic_that_dies_during_the_step_names_who_is_cut_off() -> None:
+    with pytest.raises(InfeasibleError, match=r"nic 0\.3 .* is dead.*rank"):
+        run("fsdp", FlowFabric(changes=[LinkChange("nic 0.3", 0, "50 ms")]))

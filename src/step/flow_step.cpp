@@ -41,7 +41,7 @@ struct FlowStep::Parts {
     throw InfeasibleError(std::vector<Violation>{
         {"network flow", number_text(std::round(count)) + " task instances (" + std::to_string(step.tasks.size()) + " tasks on up to " +
                              std::to_string(std::max(spread.units, spread.lanes)) + " groups of ranks)",
-         "at most " + number_text(kMaxInstances) + ", about two minutes",
+         "at most " + number_text(kMaxInstances) + ", which take a minute or more",
          "take fewer micro-batches or virtual stages, follow no links, or simulate without network=\"flow\""}});
   }
 

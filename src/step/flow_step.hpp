@@ -34,7 +34,7 @@ struct StepLinks {
   std::size_t instances = 0;
 };
 
-inline constexpr double kMaxInstances = 5e7;  // task instances of a step: about 2.5 GB and two minutes
+inline constexpr double kMaxInstances = 1e7;  // task instances of a step: 1 GB, a minute or more
 
 class FlowStep {
  public:

@@ -38,6 +38,7 @@ std::size_t StepFlows::known(FlowSource source) {
 std::size_t StepFlows::between_stages(StreamKind stream, CollectiveKind kind, int rank, int to, double bytes) {
   FlowSource source;
   source.stream = stream, source.rank = rank, source.to = to, source.pair_kind = kind, source.pair_bytes = bytes;
+  if (const auto at = ids_.find(std::make_tuple(source.space, stream, rank, to, kind, bytes, source.calls)); at != ids_.end()) return at->second;
   double slowest_s = -1;
   GroupSpan last;
   for (std::uint32_t place = 0; place < view_.first_stage.size(); ++place) {
@@ -53,10 +54,10 @@ std::size_t StepFlows::between_stages(StreamKind stream, CollectiveKind kind, in
 std::size_t StepFlows::calls(Space space, StreamKind stream, int rank, const std::vector<CollectiveCall>& calls, double share) {
   FlowSource source;
   source.space = space, source.stream = stream, source.rank = rank, source.calls = calls;
-  for (CollectiveCall& call : source.calls) {
-    source.transfer_s += share * prices_.price(call).transfer_s;
-    call.bytes *= share;
-  }
+  for (CollectiveCall& call : source.calls) call.bytes *= share;
+  const auto at = ids_.find(std::make_tuple(space, stream, rank, source.to, source.pair_kind, source.pair_bytes, source.calls));
+  if (at != ids_.end()) return at->second;
+  for (const CollectiveCall& call : calls) source.transfer_s += share * prices_.price(call).transfer_s;
   return known(std::move(source));
 }
 
