@@ -34,7 +34,8 @@ from dist_training_sim.validation.step_fit import check_steps, fit_steps
 from figure import draw
 
 BUDGET = page.ROOT / "python" / "tests" / "fixtures" / "error_budget.json"
-FACTOR_SLACK = 0.02  # a fitted factor may differ from the packaged one by so much
+FACTOR_SLACK = 0.02  # a factor on a clock, or of intervals, may differ from the packaged one by so much
+COST_SLACK = 0.2  # one on a host's or a step's cost, which is a few percent of a step
 FIGURE_SLACK = 0.005  # a figure of the budget
 
 
@@ -72,7 +73,7 @@ def _moved_constants(runs: Path) -> Iterator[str]:
         now, then = getattr(fresh, group), getattr(held, group)
         for name in sorted({*now, *then}):
             a, b = now.get(name, (1.0, 0))[0], then.get(name, (1.0, 0))[0]
-            if abs(a / b - 1) > FACTOR_SLACK:
+            if abs(a / b - 1) > (FACTOR_SLACK if group == "sustained" else COST_SLACK):
                 yield f"fitted.yaml {group} {name}: {b:g}, a fresh fit says {a:g} (dts validate --refit)"
     if abs(fresh.every_device[0] / held.every_device[0] - 1) > FACTOR_SLACK:
         yield f"fitted.yaml every_device: {held.every_device[0]:g}, a fresh fit says {fresh.every_device[0]:g}"
