@@ -1457,6 +1457,7 @@ def strategy_bounds(
     bases: Sequence[Strategy],
     base_of: npt.NDArray[np.int32],
     columns: dict[str, Any],
+    memory: bool = True,
     threads: int = 1,
     other_devices: Sequence[DeviceSpec] = ...,
     host_Bps: float = 0.0,

@@ -482,8 +482,9 @@ def test_an_old_encoding_is_no_error() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGPIPE on Windows")
-def test_a_reader_that_leaves_is_no_error() -> None:
-    command = [sys.executable, "-m", "dist_training_sim.cli", "hardware", "--json"]
+@pytest.mark.parametrize("form", [["--json"], []], ids=["json", "tables"])
+def test_a_reader_that_leaves_is_no_error(form: list[str]) -> None:
+    command = [sys.executable, "-m", "dist_training_sim.cli", "hardware", *form]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stderr is not None

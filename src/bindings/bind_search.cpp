@@ -71,13 +71,13 @@ py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const
 
 py::tuple bound(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
                 double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-                int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+                bool memory, int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
   const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
   StrategyBounds bounds;
   {
     const py::gil_scoped_release release;
-    bounds = strategy_bounds(job, table, threads);
+    bounds = strategy_bounds(job, table, memory, threads);
   }
   return py::make_tuple(array_of<double>(bounds.step_time_s), array_of<double>(bounds.allocated_bytes));
 }
@@ -106,5 +106,5 @@ void bind_search(py::module_& m) {
   m.def("legal_rows", &filter, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
         "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
   m.def("strategy_bounds", &bound, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+        "columns"_a, "memory"_a = true, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
 }

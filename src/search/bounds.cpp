@@ -41,10 +41,10 @@ double least_backward_s(const StageCost& stage, bool split, bool paired) {
 
 class Bounder {
  public:
-  Bounder(const Job& job, RankGrid grid, PriceBook& book)
+  Bounder(const Job& job, RankGrid grid, PriceBook& book, bool memory)
       : job_(job), s_(job.strategy), grid_(std::move(grid)), place_(placement(s_)), groups_(book.groups(job, grid_)) {
     step_.priced = book.priced(job, *groups_);
-    step_.tapes = book.tapes(job, *step_.priced);
+    if (memory) step_.tapes = book.tapes(job, *step_.priced);
     step_.plan.stage_map = place_.map;
     step_.plan.order.resize(static_cast<std::size_t>(s_.pp));
     lay_out();
@@ -80,7 +80,8 @@ class Bounder {
       if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step_.priced->blocks.front().get());
       if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step_.priced->blocks.back().get());
       StageBounds bounds{least_s(stage, PassKind::Forward, paired), least_backward_s(stage, split, paired)};
-      for (int layer = chunk.first; s_.offload_activations == 0 && layer < chunk.first + chunk.count; ++layer) {
+      const bool keeps = step_.tapes && s_.offload_activations == 0;
+      for (int layer = chunk.first; keeps && layer < chunk.first + chunk.count; ++layer) {
         const BlockTape& tape = *step_.tapes->runs[step_.tapes->run_of_layer[static_cast<std::size_t>(layer)]];
         bounds.saved_bytes += net_bytes(tape, tape.forward);
       }
@@ -134,7 +135,7 @@ class Bounder {
 
 }  // namespace
 
-StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, int threads) {
+StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, bool memory, int threads) {
   check_table(table);
   check_descriptions(asked);
   const std::vector<double> unknown(table.rows, std::numeric_limits<double>::quiet_NaN());
@@ -152,9 +153,9 @@ StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, int
         } catch (const DtsError&) {
           continue;
         }
-        const Bounder bounder(placed, RankGrid(strategy), *book);
+        const Bounder bounder(placed, RankGrid(strategy), *book, memory);
         bounds.step_time_s[row] = bounder.step_time_s();
-        bounds.allocated_bytes[row] = bounder.allocated_bytes();
+        if (memory) bounds.allocated_bytes[row] = bounder.allocated_bytes();
       }
     };
   });

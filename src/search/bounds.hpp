@@ -14,11 +14,12 @@
 
 namespace dts {
 
-struct StrategyBounds {  // per row; NaN where `evaluate` would refuse the row
+struct StrategyBounds {  // per row; NaN where `evaluate` would refuse it
   std::vector<double> step_time_s;      // 0 on clusters of several kinds of nodes
   std::vector<double> allocated_bytes;  // of the rank that holds most
 };
 
-StrategyBounds strategy_bounds(const Job& job, const StrategyTable& table, int threads);
+// `memory` false: time alone, and no bytes.
+StrategyBounds strategy_bounds(const Job& job, const StrategyTable& table, bool memory, int threads);
 
 }  // namespace dts

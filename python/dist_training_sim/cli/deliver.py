@@ -56,11 +56,16 @@ def show(tables: Iterable[RenderableType]) -> None:
 
     _tolerate_old_encodings()
     console = Console(highlight=False)
+    console.on_broken_pipe = _reader_has_gone  # type: ignore[method-assign]  # rich would end with code 1
     console.width = min(console.width, MAX_WIDTH) if console.is_terminal else MAX_WIDTH
     for i, table in enumerate(tables):
         if i:
             console.print()
         console.print(table)
+
+
+def _reader_has_gone() -> None:
+    raise BrokenPipeError
 
 
 def _tolerate_old_encodings() -> None:

@@ -163,17 +163,19 @@ class _Search:
                 break
             columns = where(cells, open_rows)
             columns["zero"] = np.where(is_open[open_rows], float(stage), columns["zero"])
-            step_s, allocated = self._bounds(columns | _offload(strongest, len(open_rows)))
+            step_s, allocated = self._bounds(
+                columns | _offload(strongest, len(open_rows)), memory=self.objective.by_memory
+            )
             least[open_rows] = np.where(np.isnan(step_s), np.nan, self._objective_bound(step_s, allocated))
         return least
 
     def _objective_bound(self, step_s: Values, allocated: Values) -> Values:
         return self.objective.bound(step_s, allocated * self.job.profile.reserved_factor)
 
-    def _bounds(self, columns: Columns) -> tuple[Values, Values]:
+    def _bounds(self, columns: Columns, *, memory: bool = True) -> tuple[Values, Values]:
         arguments = {name: value for name, value in self.job.core_arguments().items() if name != "strategy"}
         rows = StrategyTable(self.complete(columns), self.base).core_arguments(self.job.cluster.device_count)
-        step_s, allocated = _core.strategy_bounds(**arguments, **rows, threads=self.threads)
+        step_s, allocated = _core.strategy_bounds(**arguments, **rows, memory=memory, threads=self.threads)
         return step_s, allocated
 
     def _expanded(self, cells: Columns, is_open: npt.NDArray[np.bool_], chosen: npt.NDArray[Any]) -> Columns:
