@@ -41,12 +41,12 @@ def links_of(result: dts.Result) -> StepLinks:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_without_contention_a_step_is_the_analytic_one(layout: str) -> None:
-    """Both ways through the engine: the same durations, bit by bit."""
+    """Both ways through the engine: the same durations up to rounding."""
     fixed, shared = run(layout, None), run(layout)
     assert shared.uncontended_step_time_s == fixed.step_time_s
     assert shared.step_time_s >= fixed.step_time_s * (1 - 1e-12)
     if layout in ("fsdp", "data"):  # one kind of traffic at a time
-        assert shared.step_time_s == fixed.step_time_s
+        assert shared.step_time_s == pytest.approx(fixed.step_time_s, rel=1e-12)
         assert shared.breakdown == pytest.approx(fixed.breakdown, rel=1e-9, abs=1e-15)
     assert sum(shared.breakdown.values()) == pytest.approx(shared.step_time_s, rel=1e-9)
 
@@ -63,7 +63,7 @@ def test_wide_links_are_as_good_as_none() -> None:
         for shape in ("fat_tree", "rail_optimized")
         for spines, routing, seed in ((0, "shortest", 0), (4, "ecmp", 3), (4, "adaptive", 0))
     }
-    assert times == {run("fsdp", None).step_time_s}
+    assert all(time_s == pytest.approx(run("fsdp", None).step_time_s, rel=1e-12) for time_s in times)
 
 
 def test_groups_that_share_an_uplink_slow_each_other() -> None:
