@@ -6,7 +6,8 @@
 #include <string>
 
 #include "error.hpp"
-#include "step/period.hpp"
+#include "schedule/windows.hpp"
+#include "step/step_run.hpp"
 #include "step/step_traffic.hpp"
 #include "step/variants.hpp"
 #include "workload/flops.hpp"
@@ -111,14 +112,16 @@ struct Prepared {
   }
   double step_time_s(const std::vector<double>& slowdown) const {
     const RankPrices slow = slowed(slowdown);
-    PeriodRecorder period(plan(), variants.steps.front());
-    const SpreadEnd end = run(slow, classes(slow), [&](TaskId task, const Instances& instances) { period.visit(task, instances); });
+    PeriodRecorder period(plan());
+    const std::vector<TaskInfo>& tasks = variants.steps.front().tasks;
+    const SpreadEnd end = run(slow, classes(slow), [&](TaskId task, const Instances& instances) { period.visit(tasks[task], instances); });
     return period.finish(end) + job.profile.step_cost_s;
   }
   double uncontended_s(const RankPrices& slow) const {
     const RankClasses alike = slow.classes(*view);
-    PeriodRecorder period(plan(), variants.steps.front());
-    const SpreadEnd end = run_alone(slow, alike, [&](TaskId task, const Instances& instances) { period.visit(task, instances); });
+    PeriodRecorder period(plan());
+    const std::vector<TaskInfo>& tasks = variants.steps.front().tasks;
+    const SpreadEnd end = run_alone(slow, alike, [&](TaskId task, const Instances& instances) { period.visit(tasks[task], instances); });
     return period.finish(end) + job.profile.step_cost_s;
   }
 
@@ -151,7 +154,8 @@ void fill_devices(StepResult& r, const Job& job, const RankGrid& grid) {
   }
 }
 
-void fill_rates(StepResult& r, const Job& job, const StepPlan& plan) {
+// Of the model as it was described.
+void fill_rates(StepResult& r, const Job& job) {
   const Flops flops = training_flops(job.model, job.seq_len);
   r.samples_per_step = job.strategy.global_batch;
   r.tokens_per_step = r.samples_per_step * job.tokens_per_sample();
@@ -159,8 +163,88 @@ void fill_rates(StepResult& r, const Job& job, const StepPlan& plan) {
   r.parameters = parameter_count(job.model);
   r.model_flops = flops.causal * r.samples_per_step;
   r.model_flops_full = flops.full * r.samples_per_step;
-  r.hardware_flops = hardware_flops(plan, static_cast<double>(r.devices) / job.strategy.pp);
-  r.micro_batches = plan.micro_batches;
+}
+
+struct Timed {  // what a run of a step gives
+  double period_s = 0;
+  std::vector<Breakdown> stages;
+  std::vector<StageTraffic> communication;
+};
+
+StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& grid, Timed timed) {
+  StepResult r;
+  const StepPlan& plan = step.plan;
+  r.step_time_s = timed.period_s + job.profile.step_cost_s;
+  r.even_step_time_s = r.uncontended_step_time_s = r.step_time_s;
+  fill_devices(r, job, grid);
+  r.hardware_flops = hardware_flops(plan, static_cast<double>(grid.world()) / job.strategy.pp);
+  r.micro_batches = plan.all_micro_batches();
+  r.stages = std::move(timed.stages);
+  for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
+  r.communication = std::move(timed.communication);
+  r.mean_communication = mean_of(r.communication);
+  r.communication_s = communication_s(r.communication);
+  r.memory = memory_of_step(job, tapes_of_step(job, step, grid));
+  for (const StageCost& stage : plan.stages) {
+    r.forward_s.push_back(stage.forward_s());
+    r.backward_s.push_back(stage.backward_s());
+  }
+  return r;
+}
+
+constexpr int kWindows[] = {6, 18};  // that a shortened order keeps, tried one after the other
+
+// One rank per pipeline stage, nothing kept but the result.
+StepResult simulate_alike(const Job& job, const SimulateOptions& options, PriceBook& book) {
+  const RankGrid grid(job.strategy);
+  PlannedStep step = plan_step(job, grid, book, options.skip_repeats ? kWindows[0] : 0);
+  const int period = order_period(job.strategy);
+  std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s);
+  for (int windows : {kWindows[1], 0}) {
+    if (run) break;
+    order_passes(job, step, grid, windows);
+    run = run_alike(step.plan, period, job.profile.step_cost_s);
+  }
+  return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication)});
+}
+
+// Ranks that differ, or events and traffic that name them: a program, executed for every class of ranks.
+StepResult simulate_classes(const Job& job, const SimulateOptions& options, const std::vector<double>& slowdown, PriceBook& book) {
+  const Prepared ready(job, options.expand || !slowdown.empty(), book, options.flow);
+  const StepProgram& step = ready.variants.steps.front();
+  const RankView* view = ready.view ? &*ready.view : nullptr;
+  const RankPrices prices = ready.slowed(slowdown);
+  const RankClasses classes = options.expand ? RankClasses::each(*view) : ready.classes(prices);
+
+  const std::vector<const StepPlan*> plans = ready.variants.plans();
+  PassCounts counts;
+  BreakdownRecorder breakdown(plans, prices, classes);
+  ExposureRecorder exposure(plans, prices);
+  PeriodRecorder period(ready.plan());
+  EventRecorder events(step, classes, view, options.expand ? EventRanks::All : EventRanks::First);
+  const std::vector<TaskKind> kinds = kinds_of(step);
+  const SpreadEnd end = ready.run(prices, classes, [&](TaskId task, const Instances& instances) {
+    const TaskInfo& info = step.tasks[task];
+    if (info.pass_class >= 0) counts.add(info.pass_class);
+    breakdown.visit(info, instances, kinds.data());
+    exposure.visit(info, instances);
+    period.visit(info, instances);
+    if (options.keep_events) events.visit(task, instances);
+  });
+
+  const double period_s = period.finish(end);
+  const std::vector<const std::vector<TaskInfo>*> pass_classes = ready.variants.pass_classes();
+  const RunEnd run{end, end.last == kNoTask ? TaskInfo{} : step.tasks[end.last], {}};
+  StepResult r = result_of(job, ready.variants.planned.front(), ready.grid,
+                           {period_s, breakdown.finish(counts, pass_classes, run, period_s, job.profile.step_cost_s),
+                            exposure.finish(counts, pass_classes, {})});
+  r.uncontended_step_time_s = ready.flow ? ready.uncontended_s(prices) : r.step_time_s;
+  if (ready.flow) r.links = ready.flow->links();
+  if (!slowdown.empty()) r.even_step_time_s = ready.step_time_s({});
+  r.rank_classes = static_cast<int>(classes.spread.units);
+  if (options.keep_traffic) r.traffic_bytes = traffic_of_step(ready.plan(), step, ready.grid, job.network);
+  r.events = events.finish();
+  return r;
 }
 
 }  // namespace
@@ -179,46 +263,10 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   const Job& job = run.job;
   book.check(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
-  const Prepared ready(job, options.expand || !slowdown.empty(), book, options.flow);
-  const StepPlan& plan = ready.plan();
-  const StepProgram& step = ready.variants.steps.front();
-  const RankView* view = ready.view ? &*ready.view : nullptr;
-  const RankPrices prices = ready.slowed(slowdown);
-  const RankClasses classes = options.expand ? RankClasses::each(*view) : ready.classes(prices);
-
-  const std::vector<const StepPlan*> plans = ready.variants.plans();
-  BreakdownRecorder breakdown(plans, ready.variants.steps, prices, classes);
-  ExposureRecorder exposure(plans, ready.variants.steps, prices);
-  PeriodRecorder period(plan, step);
-  EventRecorder events(step, classes, view, options.expand ? EventRanks::All : EventRanks::First);
-  const SpreadEnd end = ready.run(prices, classes, [&](TaskId task, const Instances& instances) {
-    breakdown.visit(task, instances);
-    exposure.visit(task, instances);
-    period.visit(task, instances);
-    if (options.keep_events) events.visit(task, instances);
-  });
-
-  StepResult r;
-  const double period_s = period.finish(end);
-  r.step_time_s = period_s + job.profile.step_cost_s;
-  r.uncontended_step_time_s = ready.flow ? ready.uncontended_s(prices) : r.step_time_s;
-  if (ready.flow) r.links = ready.flow->links();
-  r.even_step_time_s = slowdown.empty() ? r.step_time_s : ready.step_time_s({});
-  r.rank_classes = static_cast<int>(classes.spread.units);
-  fill_rates(r, asked, plan);
-  fill_devices(r, job, ready.grid);
-  r.stages = breakdown.finish(end, period_s, job.profile.step_cost_s);
-  for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
-  r.communication = exposure.finish();
-  r.communication_s = communication_s(r.communication);
-  r.mean_communication = mean_of(r.communication);
-  r.memory = memory_of_step(job, tapes_of_step(job, ready.variants.planned.front(), ready.grid));
-  for (const StageCost& stage : plan.stages) {
-    r.forward_s.push_back(stage.forward_s());
-    r.backward_s.push_back(stage.backward_s());
-  }
-  if (options.keep_traffic) r.traffic_bytes = traffic_of_step(plan, step, ready.grid, job.network);
-  r.events = events.finish();
+  const bool alike = slowdown.empty() && !options.expand && !options.flow && job.network.node_kinds() == 1;
+  StepResult r = alike && !options.keep_events && !options.keep_traffic ? simulate_alike(job, options, book)
+                                                                        : simulate_classes(job, options, slowdown, book);
+  fill_rates(r, asked);
   return r;
 }
 

@@ -218,9 +218,13 @@ TEST(GatherOrder, ChunksAreGatheredOneAhead) {
   hand.plan.zero = 1;
   const GatherOrder order(hand.plan);
   const std::vector<Pass>& passes = hand.plan.order[0];  // F0.0 F1.0 F0.1 F1.1 F0.2 ...
-  EXPECT_EQ(order.before(0, passes[0]), (std::vector<int>{0, 2}));
-  EXPECT_EQ(order.before(0, passes[1]), (std::vector<int>{}));
-  EXPECT_EQ(order.before(0, passes[2]), (std::vector<int>{4}));
+  const auto before = [&](std::size_t k) {
+    const GatherOrder::Stages stages = order.before(0, passes[k]);
+    return std::vector<int>(stages.begin(), stages.end());
+  };
+  EXPECT_EQ(before(0), (std::vector<int>{0, 2}));
+  EXPECT_EQ(before(1), (std::vector<int>{}));
+  EXPECT_EQ(before(2), (std::vector<int>{4}));
 }
 
 // ---- copies between device and host -----------------------------------------------------------------------------------

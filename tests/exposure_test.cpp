@@ -16,12 +16,13 @@ std::vector<StageTraffic> exposure(const HandPlan& hand) {
   const std::vector<const StepPlan*> plans{&hand.plan};
   const RankPrices prices(hand.plan.order.size());
   const Timeline t = execute(step.program);
-  const std::vector<StepProgram> steps{step};
-  ExposureRecorder recorder(plans, steps, prices);
+  ExposureRecorder recorder(plans, prices);
+  PassCounts counts;
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
-    recorder.visit(task, {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
+    if (step.tasks[task].pass_class >= 0) counts.add(step.tasks[task].pass_class);
+    recorder.visit(step.tasks[task], {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
   }
-  return recorder.finish();
+  return recorder.finish(counts, {&step.pass_classes}, {});
 }
 
 const AxisTime& of(const StageTraffic& stage, CommAxis axis) { return stage[static_cast<std::size_t>(axis)]; }

@@ -64,16 +64,18 @@ inline std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram
   const std::vector<const StepPlan*> plans{&plan};
   const RankPrices prices(plan.order.size());
   const RankClasses classes = RankClasses::one();
-  const std::vector<StepProgram> steps{step};
-  BreakdownRecorder recorder(plans, steps, prices, classes);
-  PeriodRecorder period(plan, step);
+  BreakdownRecorder recorder(plans, prices, classes);
+  PeriodRecorder period(plan);
+  PassCounts counts;
+  const std::vector<TaskKind> kinds = kinds_of(step);
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
     const Instances one{&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1};
-    recorder.visit(task, one);
-    period.visit(task, one);
+    if (step.tasks[task].pass_class >= 0) counts.add(step.tasks[task].pass_class);
+    recorder.visit(step.tasks[task], one, kinds.data());
+    period.visit(step.tasks[task], one);
   }
   const SpreadEnd end{t.makespan_s, t.last};
-  return recorder.finish(end, period.finish(end), fixed_s);
+  return recorder.finish(counts, {&step.pass_classes}, {end, step.tasks[t.last], {}}, period.finish(end), fixed_s);
 }
 
 }  // namespace dts::test

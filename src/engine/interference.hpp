@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 namespace dts {
@@ -14,6 +15,7 @@ namespace dts {
 struct Held {
   double start_s = 0, end_s = 0;
   double share = 0;  // of the device's multiprocessors
+  std::uint32_t task = 0;
 };
 
 inline constexpr double kSlowestPace = 0.1;  // a device never gives all of itself away

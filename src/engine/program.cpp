@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "engine/time_grid.hpp"
 #include "error.hpp"
 
 namespace dts {
@@ -15,24 +16,25 @@ namespace {
 
 }  // namespace
 
-TaskId Program::add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps, DeviceUse use) {
+TaskId Program::add(double duration_s, const StreamId* streams, std::size_t stream_count, const TaskId* deps,
+                    std::size_t dep_count, DeviceUse use) {
   const std::size_t id = duration_s_.size();
   if (!(std::isfinite(duration_s) && duration_s >= 0)) {
     reject(id, "duration", number_text(duration_s), "a finite number >= 0 s");
   }
-  for (StreamId stream : streams) {
-    if (stream >= streams_) reject(id, "stream", std::to_string(stream), "below " + std::to_string(streams_));
+  for (std::size_t i = 0; i < stream_count; ++i) {
+    if (streams[i] >= streams_) reject(id, "stream", std::to_string(streams[i]), "below " + std::to_string(streams_));
   }
-  for (TaskId dep : deps) {
-    if (dep >= id) reject(id, "dependency", std::to_string(dep), "an earlier task");
+  for (std::size_t i = 0; i < dep_count; ++i) {
+    if (deps[i] >= id) reject(id, "dependency", std::to_string(deps[i]), "an earlier task");
   }
   if (!(use.work >= 0 && use.work <= 1 && use.held >= 0 && use.held <= 1)) {
     reject(id, "use", number_text(use.work) + " of work, " + number_text(use.held) + " held", "shares between 0 and 1");
   }
-  duration_s_.push_back(duration_s);
+  duration_s_.push_back(on_grid(duration_s));
   if (shares_devices()) use_.push_back(use);
-  stream_.insert(stream_.end(), streams.begin(), streams.end());
-  dep_.insert(dep_.end(), deps.begin(), deps.end());
+  stream_.insert(stream_.end(), streams, streams + stream_count);
+  dep_.insert(dep_.end(), deps, deps + dep_count);
   stream_begin_.push_back(static_cast<std::uint32_t>(stream_.size()));
   dep_begin_.push_back(static_cast<std::uint32_t>(dep_.size()));
   return static_cast<TaskId>(id);

@@ -22,16 +22,27 @@ class Program {
   explicit Program(StreamId streams = 0, StreamId device_streams = 0) : streams_(streams), device_streams_(device_streams) {}
 
   // Dependencies must be earlier tasks. Returns the new task's id.
-  TaskId add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps, DeviceUse use = {});
+  // Durations are put on the grid of engine/time_grid.hpp.
+  TaskId add(double duration_s, const StreamId* streams, std::size_t stream_count, const TaskId* deps, std::size_t dep_count,
+             DeviceUse use = {});
+  TaskId add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps, DeviceUse use = {}) {
+    return add(duration_s, streams.data(), streams.size(), deps.data(), deps.size(), use);
+  }
 
   std::size_t size() const noexcept { return duration_s_.size(); }
   StreamId streams() const noexcept { return streams_; }
   double duration_s(TaskId t) const noexcept { return duration_s_[t]; }
   const double* duration_of(TaskId t) const noexcept { return &duration_s_[t]; }
   bool shares_devices() const noexcept { return device_streams_ > 0; }
+  StreamId device_streams() const noexcept { return device_streams_; }
   StreamId devices() const noexcept { return device_streams_ > 0 ? streams_ / device_streams_ : 0; }
   StreamId device_of(StreamId stream) const noexcept { return stream / device_streams_; }
   DeviceUse use(TaskId t) const noexcept { return shares_devices() ? use_[t] : DeviceUse{}; }
+
+  const StreamId* streams_of(TaskId t) const noexcept { return stream_.data() + stream_begin_[t]; }
+  std::size_t stream_count(TaskId t) const noexcept { return stream_begin_[t + 1] - stream_begin_[t]; }
+  const TaskId* deps_of(TaskId t) const noexcept { return dep_.data() + dep_begin_[t]; }
+  std::size_t dep_count(TaskId t) const noexcept { return dep_begin_[t + 1] - dep_begin_[t]; }
 
   template <class Visit>
   void for_streams(TaskId t, Visit visit) const {

@@ -2,49 +2,52 @@
 
 #include <algorithm>
 
-#include "engine/interference.hpp"
-
 namespace dts {
+
+TaskId LongestPath::add(double seconds, const StreamId* streams, std::size_t stream_count, const TaskId* deps,
+                        std::size_t dep_count, DeviceUse use) {
+  double start = 0;
+  TaskId cause = kNoTask;
+  const auto wait_for = [&](TaskId earlier) {
+    if (earlier != kNoTask && end_s_[earlier] > start) start = end_s_[earlier], cause = earlier;
+  };
+  for (std::size_t i = 0; i < stream_count; ++i) wait_for(on_stream_[streams[i]]);
+  for (std::size_t i = 0; i < dep_count; ++i) wait_for(deps[i]);
+  start_s_ = start, cause_ = cause;
+  double end = start + seconds;
+  if (use.work > 0) {
+    for (std::size_t i = 0; i < stream_count; ++i) share_device(streams[i], seconds, use, end);
+  }
+  const auto task = static_cast<TaskId>(end_s_.size());
+  if (use.held > 0 && end > start) {
+    for (std::size_t i = 0; i < stream_count; ++i) held_[streams[i] / device_streams_].push_back({start, end, use.held, task});
+  }
+  end_s_.push_back(end);
+  for (std::size_t i = 0; i < stream_count; ++i) on_stream_[streams[i]] = task;
+  if (last_ == kNoTask || end > makespan_s_) makespan_s_ = end, last_ = task;
+  return task;
+}
+
+void LongestPath::share_device(StreamId stream, double seconds, DeviceUse use, double& end_s) {
+  std::vector<Held>& beside = held_[stream / device_streams_];
+  forget_before(beside, start_s_);
+  if (!beside.empty()) end_s = std::max(end_s, slowed_end_s(start_s_, seconds, use.work, beside));
+}
 
 Timeline execute(const Program& program) {
   const std::size_t n = program.size();
   Timeline t;
-  t.start_s.resize(n);
-  t.end_s.resize(n);
-  t.cause.resize(n, kNoTask);
-  std::vector<TaskId> on_stream(program.streams(), kNoTask);
-  std::vector<std::vector<Held>> held(program.devices());
+  t.start_s.reserve(n), t.end_s.reserve(n), t.cause.reserve(n);
+  LongestPath path(program.streams(), program.device_streams());
+  path.reserve(n);
   for (TaskId task = 0; task < n; ++task) {
-    double start = 0;
-    TaskId cause = kNoTask;
-    const auto wait_for = [&](TaskId earlier) {
-      if (earlier != kNoTask && t.end_s[earlier] > start) {
-        start = t.end_s[earlier];
-        cause = earlier;
-      }
-    };
-    program.for_streams(task, [&](StreamId s) { wait_for(on_stream[s]); });
-    program.for_deps(task, wait_for);
-    t.start_s[task] = start;
-    t.end_s[task] = start + program.duration_s(task);
-    const DeviceUse use = program.use(task);
-    if (use.work > 0) {
-      program.for_streams(task, [&](StreamId s) {
-        std::vector<Held>& beside = held[program.device_of(s)];
-        forget_before(beside, start);
-        if (!beside.empty()) t.end_s[task] = std::max(t.end_s[task], slowed_end_s(start, program.duration_s(task), use.work, beside));
-      });
-    }
-    if (use.held > 0 && t.end_s[task] > start) {
-      program.for_streams(task, [&](StreamId s) { held[program.device_of(s)].push_back({start, t.end_s[task], use.held}); });
-    }
-    t.cause[task] = cause;
-    program.for_streams(task, [&](StreamId s) { on_stream[s] = task; });
-    if (t.last == kNoTask || t.end_s[task] > t.makespan_s) {
-      t.makespan_s = t.end_s[task];
-      t.last = task;
-    }
+    path.add(program.duration_s(task), program.streams_of(task), program.stream_count(task), program.deps_of(task),
+             program.dep_count(task), program.use(task));
+    t.start_s.push_back(path.start_s());
+    t.end_s.push_back(path.end_s(task));
+    t.cause.push_back(path.cause());
   }
+  t.makespan_s = path.makespan_s(), t.last = path.last();
   return t;
 }
 

@@ -4,11 +4,45 @@
 
 #include <vector>
 
+#include "engine/interference.hpp"
 #include "engine/program.hpp"
 
 namespace dts {
 
 inline constexpr TaskId kNoTask = static_cast<TaskId>(-1);
+
+// The sweep, task by task as they are issued: nothing is kept of a task but its end.
+class LongestPath {
+ public:
+  explicit LongestPath(StreamId streams, StreamId device_streams = 0)
+      : on_stream_(streams, kNoTask), held_(device_streams > 0 ? streams / device_streams : 0), device_streams_(device_streams) {}
+
+  // Seconds on the grid (engine/time_grid.hpp); kNoTask among the dependencies is none.
+  TaskId add(double seconds, const StreamId* streams, std::size_t stream_count, const TaskId* deps, std::size_t dep_count,
+             DeviceUse use = {});
+
+  std::size_t size() const noexcept { return end_s_.size(); }
+  double end_s(TaskId task) const noexcept { return end_s_[task]; }
+  TaskId on_stream(StreamId stream) const noexcept { return on_stream_[stream]; }
+  // Of the task added last: when it started, and the task whose end set that (Timeline::cause).
+  double start_s() const noexcept { return start_s_; }
+  const TaskId& cause() const noexcept { return cause_; }
+  double makespan_s() const noexcept { return makespan_s_; }
+  TaskId last() const noexcept { return last_; }  // the first task that ends then
+  // What is held on a stream's device, and may slow the task added last.
+  const std::vector<Held>& held_beside(StreamId stream) const { return held_[stream / device_streams_]; }
+  void reserve(std::size_t tasks) { end_s_.reserve(tasks); }
+
+ private:
+  void share_device(StreamId stream, double seconds, DeviceUse use, double& end_s);
+
+  std::vector<double> end_s_;
+  std::vector<TaskId> on_stream_;
+  std::vector<std::vector<Held>> held_;  // per device
+  StreamId device_streams_;
+  double start_s_ = 0, makespan_s_ = 0;
+  TaskId cause_ = kNoTask, last_ = kNoTask;
+};
 
 struct Timeline {
   std::vector<double> start_s, end_s;

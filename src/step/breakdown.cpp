@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/time_grid.hpp"
+
 namespace dts {
 
 namespace {
@@ -17,14 +19,19 @@ void add_pass(Breakdown& b, const PassCost& cost, double hidden, double ranks, d
   b.host_s += stretched * cost.host_s;
 }
 
-// The blocks of one pass of a stage, all of them or one piece.
-void add_blocks(Breakdown& b, const StepPlan& plan, const TaskInfo& info, double ranks, double stretched) {
+// One pass of a stage, or one piece of it, on the grid.
+Breakdown of_pass(const StepPlan& plan, const TaskInfo& info, double ranks, double stretched) {
+  Breakdown b;
   for_pass_blocks(plan, info, [&](const BlockCost& block, double share) {
     const PassParts parts = parts_of(block, pass_of(info.kind));
     if (parts.again) add_pass(b, *parts.again, info.hidden, share * ranks, share * stretched, b.recompute_s);
     double& kernel_s = info.kind == TaskKind::Forward ? b.forward_s : b.backward_s;
     add_pass(b, *parts.cost, info.hidden, share * ranks, share * stretched, kernel_s);
   });
+  for (double* seconds : {&b.forward_s, &b.backward_s, &b.recompute_s, &b.exposed_tp_s, &b.exposed_cp_s, &b.exposed_ep_s, &b.host_s}) {
+    *seconds = on_grid(*seconds);
+  }
+  return b;
 }
 
 }  // namespace
@@ -57,10 +64,14 @@ double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
   }
 }
 
-BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps,
-                                     const RankPrices& prices, const RankClasses& classes)
-    : plans_(plans), steps_(steps), step_(steps.front()), classes_(classes), units_(classes.spread.units), shares_(prices.pp),
-      waits_(prices.pp * units_), stages_(prices.pp) {
+void BreakdownRecorder::Waits::add(const Waits& repeating, double windows) {
+  dp_s += windows * repeating.dp_s, offload_s += windows * repeating.offload_s;
+  pipeline_s += windows * repeating.pipeline_s, interference_s += windows * repeating.interference_s;
+}
+
+BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, const RankClasses& classes)
+    : plans_(plans), classes_(classes), slows_(plans.front()->interference), units_(classes.spread.units), shares_(prices.pp),
+      waits_(prices.pp * units_), repeating_(waits_.size()), stages_(prices.pp) {
   for (double units : classes.units_in) all_units_ += units;
   for (std::size_t stage = 0; stage < prices.pp; ++stage) {
     std::vector<Share> sums(plans.size(), {0, 0, 0});  // whole counts first: exact where all are alike
@@ -77,34 +88,51 @@ BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, 
   }
 }
 
-void BreakdownRecorder::visit(TaskId task, const Instances& instances) {
-  const TaskInfo& info = step_.tasks[task];
+void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds, bool repeats) {
   if (info.stream != StreamKind::Compute) return;
   if (info.kind == TaskKind::Sync) {
     const TaskId cause = instances.cause[0];
-    return meet(cause == kNoTask ? TaskKind::Sync : step_.tasks[cause].kind, instances.end_s[0]);
+    return meet(cause == kNoTask ? TaskKind::Sync : kinds[cause], instances.end_s[0]);
   }
   const auto stage = static_cast<std::size_t>(info.rank);
-  const bool slows = step_.program.use(task).work > 0;
   for (std::uint32_t u = 0; u < instances.count; ++u) {
     Waits& w = waits(stage, u);
+    Waits& again = repeating_[stage * units_ + u];
     if (w.began_s < 0) {
       w.began_s = plans_.front()->ranks_meet ? 0 : instances.start_s[u];  // else it was still in the step before
       w.busy_until_s = w.began_s;
     }
     const double wait_s = instances.start_s[u] - w.busy_until_s;
-    if (wait_s > 0) w.ended_by(step_.tasks[instances.cause[u]].kind) += wait_s;
+    if (wait_s > 0) {
+      const TaskKind cause = kinds[instances.cause[u]];
+      w.ended_by(cause) += wait_s;
+      if (repeats) again.ended_by(cause) += wait_s;
+    }
     const double contended_s = instances.contended_s ? instances.contended_s[u] : 0;
     w.contention_s += contended_s;
-    if (slows) w.interference_s += std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
+    if (slows_) {
+      const double slowed_s = std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
+      w.interference_s += slowed_s;
+      if (repeats) again.interference_s += slowed_s;
+    }
     w.busy_until_s = instances.end_s[u];
   }
-  for (const Share& share : shares_[stage]) add_compute(stages_[stage], share, steps_[share.variant].tasks[task]);
+  if (info.kind != TaskKind::Optimizer) return;
+  for (const Share& share : shares_[stage]) add_update(stages_[stage], share, info);
 }
 
-void BreakdownRecorder::add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const {
+void BreakdownRecorder::add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows) {
+  for (std::size_t c = 0; c < counts.classes(); ++c) {
+    const auto stage = static_cast<std::size_t>((*classes.front())[c].rank);
+    for (const Share& share : shares_[stage]) {
+      const TaskInfo& info = (*classes[share.variant])[c];
+      stages_[stage].add(of_pass(*plans_[share.variant], info, share.ranks, share.stretched), counts.of(c, windows));
+    }
+  }
+}
+
+void BreakdownRecorder::add_update(Breakdown& b, const Share& share, const TaskInfo& info) const {
   const StepPlan& plan = *plans_[share.variant];
-  if (info.kind != TaskKind::Optimizer) return add_blocks(b, plan, info, share.ranks, share.stretched);
   if (info.piece < 0) {
     b.optimizer_s += share.stretched * plan.optimizer_s[static_cast<std::size_t>(info.rank)];
   } else {  // on the host
@@ -156,20 +184,23 @@ void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
   b.contention_s += mean.contention_s;
 }
 
-std::vector<Breakdown> BreakdownRecorder::finish(const SpreadEnd& end, double period_s, double fixed_s) {
+std::vector<Breakdown> BreakdownRecorder::finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+                                                 const RunEnd& run, double period_s, double fixed_s) {
+  add_passes(counts, classes, run.skipped.count);
+  for (std::size_t i = 0; i < waits_.size(); ++i) waits_[i].add(repeating_[i], run.skipped.count);
   // After the update: parameters gathered or copied back, or a slower rank's update.
-  const bool moves = end.last != kNoTask && step_.tasks[end.last].stream != StreamKind::Compute;
+  const bool moves = run.end.last != kNoTask && run.last.stream != StreamKind::Compute;
   for (std::uint32_t u = 0; u < units_; ++u) {
     const double done_s = moves ? 0 : pipeline_done_s(u);
     for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
       Waits& w = waits(stage, u);
       if (!plans_.front()->ranks_meet) {
-        w.pipeline_s += period_s - (w.busy_until_s - w.began_s);
+        w.pipeline_s += period_s - (w.busy_until_s + run.skipped.seconds() - w.began_s);
       } else if (moves) {
-        w.ended_by(step_.tasks[end.last].kind) += end.makespan_s - w.busy_until_s;
+        w.ended_by(run.last.kind) += run.end.makespan_s - w.busy_until_s;
       } else {
         w.pipeline_s += done_s - w.busy_until_s;
-        w.straggler_s += end.makespan_s - done_s;
+        w.straggler_s += run.end.makespan_s - done_s;
       }
     }
   }

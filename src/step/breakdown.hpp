@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/timeline.hpp"
+#include "step/pass_counts.hpp"
 #include "step/rank_prices.hpp"
 #include "step/step_program.hpp"
 
@@ -25,16 +26,24 @@ struct Breakdown {
   void add(const Breakdown& other, double weight);
 };
 
-// Adds up, task by task, the mean over the ranks of each pipeline rank.
+// What came of a run, beside the times.
+struct RunEnd {
+  SpreadEnd end;
+  TaskInfo last;  // the task that ends last
+  SkippedWindows skipped;
+};
+
+// Adds up the mean over the ranks of each pipeline rank.
 class BreakdownRecorder {
  public:
-  // `plans`, `steps`: one per variant. All must outlive the recorder.
-  BreakdownRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps, const RankPrices& prices,
-                    const RankClasses& classes);
+  // `plans`: one per variant. All must outlive the recorder.
+  BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, const RankClasses& classes);
 
-  void visit(TaskId task, const Instances& instances);
-  // `period_s`: of the step (step/period.hpp).
-  std::vector<Breakdown> finish(const SpreadEnd& end, double period_s, double fixed_s);
+  // `kinds`: of the tasks so far; `repeats`: the task belongs to the window that skipped ones repeat.
+  void visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds, bool repeats = false);
+  // `classes`: pass classes under each variant; `period_s`: of the step (step/period.hpp).
+  std::vector<Breakdown> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+                                const RunEnd& run, double period_s, double fixed_s);
 
  private:
   struct Share {  // of a stage's ranks
@@ -45,21 +54,22 @@ class BreakdownRecorder {
     double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, interference_s = 0, contention_s = 0, began_s = -1, busy_until_s = 0;
 
     double& ended_by(TaskKind cause);  // a wait belongs to what ended it
+    void add(const Waits& repeating, double windows);
   };
   Waits& waits(std::size_t stage, std::uint32_t unit) { return waits_[stage * units_ + unit]; }
   void meet(TaskKind cause, double meeting_s);
-  void add_compute(Breakdown& b, const Share& share, const TaskInfo& info) const;
+  void add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows);
+  void add_update(Breakdown& b, const Share& share, const TaskInfo& info) const;
   double pipeline_done_s(std::uint32_t unit);
   void add_mean_waits(std::size_t stage, Breakdown& b);
 
   const std::vector<const StepPlan*>& plans_;
-  const std::vector<StepProgram>& steps_;
-  const StepProgram& step_;
   const RankClasses& classes_;
+  bool slows_;
   std::uint32_t units_;
   double all_units_ = 0;
   std::vector<std::vector<Share>> shares_;  // per pipeline rank
-  std::vector<Waits> waits_;
+  std::vector<Waits> waits_, repeating_;     // repeating_: of the window that repeats
   std::vector<Breakdown> stages_;
 };
 

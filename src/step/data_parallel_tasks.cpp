@@ -16,7 +16,7 @@ void keep_last(Tasks& list, std::size_t count) {
 }  // namespace
 
 DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
-    : plan_(plan), placement_(plan.placement()), tasks_(tasks), order_(plan), last_gradient_(plan.stages.size(), -1),
+    : plan_(plan), placement_(plan.placement()), tasks_(tasks), order_(plan), pieces_(plan), last_gradient_(plan.stages.size(), -1),
       issued_(plan.stages.size()),
       offloaded_(plan.stages.size() * static_cast<std::size_t>(plan.micro_batches), kNoTask),
       ranks_(plan.order.size()) {
@@ -37,10 +37,10 @@ bool DataParallelTasks::reduces(const Pass& pass, int stage) const {
 }
 
 DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int stage, double hidden) {
-  const std::vector<int>& stages = order_.before(rank, pass);
+  const GatherOrder::Stages stages = order_.before(rank, pass);
   Tasks& issued = issued_[static_cast<std::size_t>(stage)];
-  const bool own = !stages.empty() && stages.front() == stage, early = !issued.empty();
-  Flow flow{pass, rank, stage, pieces_of(plan_, pass, stage, {own || early, reduces(pass, stage), hidden}), {}, {}};
+  const bool own = stages.size() > 0 && *stages.begin() == stage, early = !issued.empty();
+  Flow flow{pass, rank, stage, pieces_.pieces(pass, rank, stage, {own || early, reduces(pass, stage), hidden}), gathered_, reloaded_};
   const auto gather_others = [&] {
     for (int other : stages) {
       if (other != stage) gather_stage(flow, other);
@@ -50,7 +50,7 @@ DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int 
     gather_others();
     return flow;
   }
-  flow.gathered.resize(flow.pieces.size(), kNoTask), flow.reloaded.resize(flow.pieces.size(), kNoTask);
+  flow.gathered.assign(flow.pieces.size(), kNoTask), flow.reloaded.assign(flow.pieces.size(), kNoTask);
   if (early) {
     for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
       flow.gathered[i] = issued[static_cast<std::size_t>(flow.pieces[i].index)];
@@ -64,20 +64,20 @@ DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int 
   return flow;
 }
 
-Tasks DataParallelTasks::before(Flow& flow, std::size_t i) {
+FewTasks DataParallelTasks::before(Flow& flow, std::size_t i) {
   if (!flow.whole() && prefetch(flow) == BackwardPrefetch::Pre) gather(flow, i + ahead(), plan_.gather_ahead);
   if (!flow.whole()) reload(flow, i + 1);
   const RankState& state = at(flow.rank);
-  Tasks waits;
+  FewTasks waits;
   // The latest reduction, or the one before as many as may be in flight.
   const std::size_t back = blocking() ? 1 : 1 + static_cast<std::size_t>(plan_.reductions_in_flight);
   const bool limited = blocking() || plan_.reductions_in_flight > 0;
-  if (!flow.whole() && flow.gathered[i] != kNoTask) waits.push_back(flow.gathered[i]);
-  if (limited && state.reductions.size() >= back) waits.push_back(state.reductions[state.reductions.size() - back]);
+  if (!flow.whole()) waits.add(flow.gathered[i]);
+  if (limited && state.reductions.size() >= back) waits.add(state.reductions[state.reductions.size() - back]);
   if (flow.whole()) return waits;
-  if (flow.reloaded[i] != kNoTask) waits.push_back(flow.reloaded[i]);
+  waits.add(flow.reloaded[i]);
   if (flow.pieces[i].offloads && state.offloads.size() >= kTapesInTransit) {
-    waits.push_back(state.offloads[state.offloads.size() - kTapesInTransit]);
+    waits.add(state.offloads[state.offloads.size() - kTapesInTransit]);
   }
   return waits;
 }
@@ -160,7 +160,7 @@ void DataParallelTasks::reduce(int rank, int stage, int micro_batch, int index, 
   RankState& state = at(rank);
   const auto run = [&](TaskKind kind, StreamKind stream, double seconds) {  // one after the other
     done = add({kind, stream, rank, stage, micro_batch, index}, seconds, {done});
-    state.leaving.push_back(done);
+    state.leaving[stream == StreamKind::DataParallel ? 0 : stream == StreamKind::Replica ? 1 : 2] = done;
   };
   if (u.reduce_s >= 0) {
     run(TaskKind::GradReduce, StreamKind::DataParallel, u.reduce_s);
@@ -170,10 +170,16 @@ void DataParallelTasks::reduce(int rank, int stage, int micro_batch, int index, 
   if (u.grad_offload_s >= 0) run(TaskKind::GradOffload, StreamKind::ToHost, u.grad_offload_s);
 }
 
-TaskId DataParallelTasks::add(const TaskInfo& info, double seconds, Tasks after) {
-  after.erase(std::remove(after.begin(), after.end(), kNoTask), after.end());
+// One stream runs its tasks one after the other: the last of each is enough.
+FewTasks DataParallelTasks::leaving(int rank) const {
+  FewTasks last;
+  for (TaskId task : at(rank).leaving) last.add(task);
+  return last;
+}
+
+TaskId DataParallelTasks::add(const TaskInfo& info, double seconds, const FewTasks& after) {
   const bool collective = info.stream == StreamKind::DataParallel || info.stream == StreamKind::Replica;
-  return tasks_.add(info, seconds, {info.rank}, after, 0, collective ? unit(info.stage, info.piece).held : 0);
+  return tasks_.add(info, seconds, info.rank, after, 0, collective ? unit(info.stage, info.piece).held : 0);
 }
 
 void DataParallelTasks::reduce_rest() {
@@ -185,21 +191,21 @@ void DataParallelTasks::reduce_rest() {
 
 void DataParallelTasks::update(TaskId meeting) {
   for (int rank = 0; rank < placement_.pp; ++rank) {
-    const Tasks after = meeting == kNoTask ? leaving(rank) : Tasks{meeting};
+    const FewTasks after = meeting == kNoTask ? leaving(rank) : FewTasks{meeting};
     plan_.offload_optimizer ? host_update(rank, after) : update(rank, after);
   }
 }
 
-void DataParallelTasks::update(int rank, const Tasks& after) {
+void DataParallelTasks::update(int rank, const FewTasks& after) {
   const double seconds = plan_.optimizer_s[static_cast<std::size_t>(rank)];
   const TaskId done = tasks_.add({TaskKind::Optimizer, StreamKind::Compute, rank, rank, plan_.micro_batches - 1, -1}, seconds,
-                                 {rank}, after, seconds);
+                                 rank, after, seconds);
   for_units(rank, [&](int stage, int index) { gather_late(rank, stage, index, done); });
 }
 
 // The device waits while its host updates unit by unit; what is updated travels back beside the next unit's update. A
 // slow device does not slow its host.
-void DataParallelTasks::host_update(int rank, const Tasks& after) {
+void DataParallelTasks::host_update(int rank, const FewTasks& after) {
   for_units(rank, [&](int stage, int index) {
     const StageComm::Unit& u = unit(stage, index);
     if (u.grad_offload_s < 0) return;

@@ -3,7 +3,9 @@
 // its stream, its place in the order of issue, and what it waits for.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "step/gather_order.hpp"
@@ -16,33 +18,34 @@ class DataParallelTasks {
  public:
   DataParallelTasks(const StepPlan& plan, StepTasks& tasks);
 
-  // One pass as it is emitted.
+  // One pass as it is emitted; valid until the next is opened.
   struct Flow {
     const Pass& pass;
     int rank, stage;
-    std::vector<Piece> pieces;
-    Tasks gathered, reloaded;  // per piece; kNoTask: none
-    std::size_t done = 0;      // pieces emitted so far
+    const std::vector<Piece>& pieces;
+    Tasks &gathered, &reloaded;  // per piece; kNoTask: none
+    std::size_t done = 0;        // pieces emitted so far
 
     bool whole() const { return pieces.front().index < 0; }  // nothing starts or is awaited in it
   };
   // `hidden`: share of expert exchanges that hides behind the pass it is paired with.
   Flow open(const Pass& pass, int rank, int stage, double hidden);
   // Before and after the compute of piece i: what it waits for, and its task.
-  Tasks before(Flow& flow, std::size_t i);
+  FewTasks before(Flow& flow, std::size_t i);
   void after(Flow& flow, std::size_t i, TaskId done);
 
   TaskId last(int rank) const { return at(rank).recent.back(); }  // compute
-  void wait_for(int rank, TaskId reduction) { at(rank).leaving.push_back(reduction); }
+  void wait_for(int rank, TaskId reduction) { at(rank).leaving[0] = reduction; }
 
   void reduce_rest();             // gradients that were not reduced beside compute
-  const Tasks& leaving(int rank) const { return at(rank).leaving; }  // everything that the update waits for
+  FewTasks leaving(int rank) const;  // what the update waits for
   void update(TaskId meeting);    // of all ranks; kNoTask: each rank goes on when its own gradients are there
+  std::vector<TaskInfo> finish() && { return std::move(pieces_).finish(); }
 
  private:
   struct RankState {
     Tasks recent;      // its last pieces
-    Tasks leaving;     // reductions of its gradients and their copies to the host
+    std::array<TaskId, 3> leaving{kNoTask, kNoTask, kNoTask};  // the last reduction, the last between replicas, the last copy
     Tasks reductions;  // the last ones
     Tasks offloads;    // of activations, the last ones
   };
@@ -69,9 +72,9 @@ class DataParallelTasks {
   void reload(Flow& flow, std::size_t piece);
   TaskId room_for(const Flow& flow, std::size_t piece, int ahead) const;
   void reduce(int rank, int stage, int micro_batch, int index, TaskId done);
-  TaskId add(const TaskInfo& info, double seconds, Tasks after);  // on the rank of the task
-  void update(int rank, const Tasks& after);
-  void host_update(int rank, const Tasks& after);
+  TaskId add(const TaskInfo& info, double seconds, const FewTasks& after);  // on the rank of the task
+  void update(int rank, const FewTasks& after);
+  void host_update(int rank, const FewTasks& after);
   void gather_late(int rank, int stage, int index, TaskId done);
 
   template <class Visit>
@@ -87,6 +90,8 @@ class DataParallelTasks {
   StagePlacement placement_;
   StepTasks& tasks_;
   GatherOrder order_;
+  PieceBook pieces_;
+  Tasks gathered_, reloaded_;                // of the pass that is open
   std::vector<int> last_gradient_;           // micro-batch, per virtual stage
   std::vector<Tasks> issued_;                // gathers ahead of their pass: [stage][unit]
   Tasks offloaded_;                          // last copy of a stage's activations: [stage * micro-batches + micro-batch]

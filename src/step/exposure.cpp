@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/time_grid.hpp"
+
 namespace dts {
 
 namespace {
@@ -20,56 +22,90 @@ void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double s
 
 }  // namespace
 
-ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps, const RankPrices& prices)
-    : plans_(plans), steps_(steps), step_(steps.front()), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), busy_(prices.pp) {}
+ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices)
+    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), busy_(prices.pp),
+      intervals_(2 * prices.pp * kStreamsPerRank) {}
 
-void ExposureRecorder::visit(TaskId task, const Instances& instances) {
-  const TaskInfo& info = step_.tasks[task];
+void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances, bool repeats) {
   if (info.kind == TaskKind::Sync || is_host_copy(info.stream)) return;  // copies are no communication between ranks
-  if (info.stream != StreamKind::Compute) return add_outside(info, instances.start_s[0], instances.end_s[0]);
+  if (info.stream != StreamKind::Compute) return add_outside(info, {instances.start_s[0], instances.end_s[0], repeats});
   std::vector<Busy>& busy = busy_[static_cast<std::size_t>(info.rank)];
   const double before_s = busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s);
-  busy.push_back({instances.start_s[0], instances.end_s[0], before_s});
-  if (info.kind != TaskKind::Optimizer) add_inside(task);
+  if (!busy.empty() && busy.back().end_s == instances.start_s[0]) {
+    busy.back().end_s = instances.end_s[0];
+  } else {
+    busy.push_back({instances.start_s[0], instances.end_s[0], before_s});
+  }
 }
 
-void ExposureRecorder::add_inside(TaskId task) {
-  const auto stage = static_cast<std::size_t>(step_.tasks[task].rank);
-  const std::size_t variant = prices_.of_unit(stage, 0).variant;
-  const TaskInfo& info = steps_[variant].tasks[task];  // a pair hides as much as its own devices let it
-  for_pass_blocks(*plans_[variant], info, [&](const BlockCost& block, double share) {
-    const PassParts parts = parts_of(block, pass_of(info.kind));
-    if (parts.again) add_pass(stages_[stage], *parts.again, info.hidden, share);
-    add_pass(stages_[stage], *parts.cost, info.hidden, share);
+void ExposureRecorder::add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows) {
+  for (std::size_t c = 0; c < counts.classes(); ++c) {
+    const auto stage = static_cast<std::size_t>((*classes.front())[c].rank);
+    const std::size_t variant = prices_.of_unit(stage, 0).variant;
+    const TaskInfo& info = (*classes[variant])[c];  // a pair hides as much as its own devices let it
+    StageTraffic once{};
+    for_pass_blocks(*plans_[variant], info, [&](const BlockCost& block, double share) {
+      const PassParts parts = parts_of(block, pass_of(info.kind));
+      if (parts.again) add_pass(once, *parts.again, info.hidden, share);
+      add_pass(once, *parts.cost, info.hidden, share);
+    });
+    for (std::size_t axis = 0; axis < kCommAxes; ++axis) {
+      stages_[stage][axis].total_s += counts.of(c, windows) * on_grid(once[axis].total_s);
+      stages_[stage][axis].exposed_s += counts.of(c, windows) * on_grid(once[axis].exposed_s);
+    }
+  }
+}
+
+void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interval) {
+  if (info.kind == TaskKind::PipelineSend) {
+    const int to = info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
+    // A wave turns the direction of a chunk, so one stream may send to both neighbours.
+    const auto from = static_cast<std::size_t>(info.rank), receiver = static_cast<std::size_t>(placement_.rank_of(to));
+    return arriving(receiver, info.stream, receiver > from).push_back(interval);
+  }
+  const auto rank = static_cast<std::size_t>(info.rank);
+  arriving(rank, info.stream).push_back(interval);
+  if (space_of(info.kind) == Space::Unit) arriving(stages_.size() - 1 - rank, info.stream, true).push_back(interval);
+}
+
+bool ExposureRecorder::repeats_within(std::size_t rank, double from_s, double to_s) const {
+  const auto first = intervals_.begin() + static_cast<std::ptrdiff_t>(2 * rank * kStreamsPerRank);
+  return std::all_of(first, first + 2 * static_cast<std::ptrdiff_t>(kStreamsPerRank), [&](const std::vector<Interval>& list) {
+    return std::all_of(list.begin(), list.end(), [&](const Interval& i) {
+      return !i.repeats || (i.start_s >= from_s && i.end_s <= to_s);
+    });
   });
 }
 
-void ExposureRecorder::add_outside(const TaskInfo& info, double start_s, double end_s) {
-  if (info.kind == TaskKind::PipelineSend) {
-    const int to = info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
-    intervals_.push_back({static_cast<std::size_t>(placement_.rank_of(to)), CommAxis::PP, start_s, end_s});
-    return;
+// Both the intervals and the stretches of compute are in order of time.
+void ExposureRecorder::add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time, double windows) const {
+  const std::vector<Busy>& busy = busy_[rank];
+  std::size_t at[2] = {0, 0};  // stretches that begin by the start, by the end
+  const auto computed_until = [&](double time_s, std::size_t& begun) {
+    while (begun < busy.size() && busy[begun].start_s <= time_s) ++begun;
+    if (begun == 0) return 0.0;
+    const Busy& last = busy[begun - 1];
+    return last.before_s + (std::min(time_s, last.end_s) - last.start_s);
+  };
+  for (const Interval& i : list) {
+    const double length_s = i.end_s - i.start_s, weight = i.repeats ? 1 + windows : 1;
+    const double started_s = computed_until(i.start_s, at[0]), overlapped_s = computed_until(i.end_s, at[1]) - started_s;
+    time.total_s += weight * length_s;
+    time.exposed_s += weight * std::max(length_s - overlapped_s, 0.0);
   }
-  const auto stage = static_cast<std::size_t>(info.rank);
-  intervals_.push_back({stage, CommAxis::DP, start_s, end_s});
-  if (space_of(info.kind) == Space::Unit) intervals_.push_back({stages_.size() - 1 - stage, CommAxis::DP, start_s, end_s});
 }
 
-double ExposureRecorder::computed_until(std::size_t stage, double time_s) const {
-  const std::vector<Busy>& busy = busy_[stage];
-  const auto after = std::upper_bound(busy.begin(), busy.end(), time_s, [](double t, const Busy& b) { return t < b.start_s; });
-  if (after == busy.begin()) return 0;
-  const Busy& last = *(after - 1);
-  return last.before_s + (std::min(time_s, last.end_s) - last.start_s);
-}
-
-std::vector<StageTraffic> ExposureRecorder::finish() {
-  for (const Interval& i : intervals_) {
-    AxisTime& time = at(stages_[i.stage], i.axis);
-    const double length_s = i.end_s - i.start_s;
-    const double overlapped_s = computed_until(i.stage, i.end_s) - computed_until(i.stage, i.start_s);
-    time.total_s += length_s;
-    time.exposed_s += std::max(length_s - overlapped_s, 0.0);
+std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+                                                   const SkippedWindows& skipped) {
+  add_inside(counts, classes, skipped.count);
+  for (std::size_t rank = 0; rank < stages_.size(); ++rank) {
+    for (std::size_t stream = 0; stream < kStreamsPerRank; ++stream) {
+      const auto kind = static_cast<StreamKind>(stream);
+      const bool pipeline = kind == StreamKind::SendForward || kind == StreamKind::SendBackward;
+      for (bool mirrored : {false, true}) {
+        add_intervals(rank, arriving(rank, kind, mirrored), at(stages_[rank], pipeline ? CommAxis::PP : CommAxis::DP), skipped.count);
+      }
+    }
   }
   return std::move(stages_);
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "step/pass_counts.hpp"
 #include "step/rank_prices.hpp"
 
 namespace dts {
@@ -20,32 +21,37 @@ using StageTraffic = std::array<AxisTime, kCommAxes>;
 // Of the first rank of every pipeline rank. A transfer counts where it arrives.
 class ExposureRecorder {
  public:
-  ExposureRecorder(const std::vector<const StepPlan*>& plans, const std::vector<StepProgram>& steps, const RankPrices& prices);
+  ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices);
 
-  void visit(TaskId task, const Instances& instances);
-  std::vector<StageTraffic> finish();
+  // `repeats`: the task belongs to the window that skipped ones repeat.
+  void visit(const TaskInfo& info, const Instances& instances, bool repeats = false);
+  std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+                                   const SkippedWindows& skipped);
+  // Whether everything that arrives at a pipeline rank in that window lies between these times.
+  bool repeats_within(std::size_t rank, double from_s, double to_s) const;
 
  private:
   struct Interval {
-    std::size_t stage;
-    CommAxis axis;
     double start_s, end_s;
+    bool repeats;
   };
   struct Busy {  // a stretch of compute, and the compute before it
     double start_s, end_s, before_s;
   };
-  void add_inside(TaskId task);
-  void add_outside(const TaskInfo& info, double start_s, double end_s);
-  double computed_until(std::size_t stage, double time_s) const;
+  // Of what one stream sends to a rank: in order of time.
+  std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
+    return intervals_[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
+  }
+  void add_outside(const TaskInfo& info, const Interval& interval);
+  void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows);
+  void add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time, double windows) const;
 
   const std::vector<const StepPlan*>& plans_;
-  const std::vector<StepProgram>& steps_;
-  const StepProgram& step_;
   const RankPrices& prices_;
   StagePlacement placement_;
   std::vector<StageTraffic> stages_;
   std::vector<std::vector<Busy>> busy_;  // per pipeline rank, in time order
-  std::vector<Interval> intervals_;
+  std::vector<std::vector<Interval>> intervals_;
 };
 
 }  // namespace dts

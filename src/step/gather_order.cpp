@@ -11,9 +11,8 @@ bool contains(const std::vector<int>& all, int stage) { return std::find(all.beg
 
 }  // namespace
 
-GatherOrder::GatherOrder(const StepPlan& plan) : plan_(plan), stages_(plan.order.size()) {
+GatherOrder::GatherOrder(const StepPlan& plan) : plan_(plan), stages_(plan.order.size()), begin_(plan.order.size()) {
   for (std::size_t rank = 0; rank < plan.order.size(); ++rank) {
-    stages_[rank].resize(plan.order[rank].size());
     if (plan.zero == 3) {
       plan.keeps_gathered ? window(rank) : every_pass(rank);
     } else if (plan.zero > 0 && plan.overlap_param_gather) {
@@ -22,9 +21,18 @@ GatherOrder::GatherOrder(const StepPlan& plan) : plan_(plan), stages_(plan.order
   }
 }
 
-const std::vector<int>& GatherOrder::before(int rank, const Pass& pass) const {
+GatherOrder::Stages GatherOrder::before(int rank, const Pass& pass) const {
   const auto r = static_cast<std::size_t>(rank);
-  return stages_[r][static_cast<std::size_t>(&pass - plan_.order[r].data())];
+  const auto k = static_cast<std::size_t>(&pass - plan_.order[r].data());
+  const std::vector<std::uint32_t>& begin = begin_[r];
+  if (k >= begin.size()) return {nullptr, nullptr};
+  const int* stages = stages_[r].data();
+  return {stages + begin[k], stages + (k + 1 < begin.size() ? begin[k + 1] : stages_[r].size())};
+}
+
+void GatherOrder::set(std::size_t rank, std::size_t pass, const std::vector<int>& stages) {
+  begin_[rank].resize(pass + 1, static_cast<std::uint32_t>(stages_[rank].size()));
+  stages_[rank].insert(stages_[rank].end(), stages.begin(), stages.end());
 }
 
 int GatherOrder::stage_of(std::size_t rank, const Pass& pass) const {
@@ -37,7 +45,7 @@ void GatherOrder::every_pass(std::size_t rank) {
   for (std::size_t k = 0; k < passes.size(); ++k) {
     const bool forward = passes[k].kind == PassKind::Forward;
     if (forward || (gives_input_gradient(passes[k].kind) && plan_.reshard_after_forward)) {
-      stages_[rank][k] = {stage_of(rank, passes[k])};
+      set(rank, k, {stage_of(rank, passes[k])});
     }
   }
 }
@@ -53,15 +61,17 @@ void GatherOrder::first_forwards(std::size_t rank) {
     if (passes[k].kind != PassKind::Forward || contains(seen, stage)) continue;
     seen.push_back(stage), firsts.push_back(k);
   }
-  for (std::size_t i = 0; i < seen.size(); ++i) stages_[rank][firsts[i < 2 ? 0 : i - 1]].push_back(seen[i]);
+  for (std::size_t i = 0; i < seen.size(); ++i) set(rank, firsts[i < 2 ? 0 : i - 1], {seen[i]});
 }
 
 void GatherOrder::window(std::size_t rank) {
   const std::vector<std::vector<int>> held = gathered_stages(plan_, static_cast<int>(rank));
   for (std::size_t k = 0; k < held.size(); ++k) {
+    std::vector<int> anew;
     for (int stage : held[k]) {
-      if (k == 0 || !contains(held[k - 1], stage)) stages_[rank][k].push_back(stage);
+      if (k == 0 || !contains(held[k - 1], stage)) anew.push_back(stage);
     }
+    set(rank, k, anew);
   }
 }
 

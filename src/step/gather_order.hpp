@@ -1,6 +1,8 @@
 // Which virtual stages a rank gathers the parameters of before each of its passes.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "step/step_program.hpp"
@@ -11,8 +13,14 @@ class GatherOrder {
  public:
   explicit GatherOrder(const StepPlan& plan);
 
+  struct Stages {
+    const int *first, *last;
+    const int* begin() const noexcept { return first; }
+    const int* end() const noexcept { return last; }
+    std::size_t size() const noexcept { return static_cast<std::size_t>(last - first); }
+  };
   // In order of issue; the stage of the pass itself, if it is among them, is first.
-  const std::vector<int>& before(int rank, const Pass& pass) const;
+  Stages before(int rank, const Pass& pass) const;
 
  private:
   void every_pass(std::size_t rank);
@@ -21,7 +29,10 @@ class GatherOrder {
   int stage_of(std::size_t rank, const Pass& pass) const;
 
   const StepPlan& plan_;
-  std::vector<std::vector<std::vector<int>>> stages_;  // [rank][pass]
+  void set(std::size_t rank, std::size_t pass, const std::vector<int>& stages);  // passes in order
+
+  std::vector<std::vector<int>> stages_;            // [rank]: of all its passes, one after the other
+  std::vector<std::vector<std::uint32_t>> begin_;   // [rank][pass]; empty where nothing is gathered
 };
 
 // Stages that a rank holds gathered while they stay between passes: [pass]. Empty unless plan.keeps_gathered.

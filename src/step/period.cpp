@@ -4,9 +4,8 @@
 
 namespace dts {
 
-void PeriodRecorder::visit(TaskId task, const Instances& instances) {
+void PeriodRecorder::visit(const TaskInfo& info, const Instances& instances) {
   if (meets_) return;
-  const TaskInfo& info = step_.tasks[task];
   std::vector<double>& began_s = began_s_[static_cast<std::size_t>(info.rank)];
   const bool computes = info.stream == StreamKind::Compute;
   if (computes && began_s.empty()) began_s.assign(instances.start_s, instances.start_s + instances.count);

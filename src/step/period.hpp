@@ -6,20 +6,21 @@
 #include <vector>
 
 #include "engine/spread.hpp"
+#include "step/pass_counts.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
 
 class PeriodRecorder {
  public:
-  // Both must outlive the recorder.
-  PeriodRecorder(const StepPlan& plan, const StepProgram& step) : step_(step), meets_(plan.ranks_meet), began_s_(plan.order.size()) {}
+  explicit PeriodRecorder(const StepPlan& plan) : meets_(plan.ranks_meet), began_s_(plan.order.size()) {}
 
-  void visit(TaskId task, const Instances& instances);
-  double finish(const SpreadEnd& end) const { return meets_ ? end.makespan_s : longest_s_; }
+  void visit(const TaskInfo& info, const Instances& instances);
+  double finish(const SpreadEnd& end, const SkippedWindows& skipped = {}) const {
+    return (meets_ ? end.makespan_s : longest_s_) + skipped.seconds();
+  }
 
  private:
-  const StepProgram& step_;
   bool meets_;
   std::vector<std::vector<double>> began_s_;  // per pipeline rank, per unit
   double longest_s_ = 0;

@@ -28,16 +28,16 @@ PassKind pass_of(TaskKind kind) {
   }
 }
 
-std::vector<Piece> pieces_of(const StepPlan& plan, const Pass& pass, int stage, const PassPlace& place) {
+std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, const PassPlace& place) {
   const StageCost& cost = plan.stages[static_cast<std::size_t>(stage)];
   const StageComm& comm = plan.comm[static_cast<std::size_t>(stage)];
-  const bool forward = pass.kind == PassKind::Forward, tape = forward || gives_input_gradient(pass.kind);
+  const bool forward = kind == PassKind::Forward, tape = forward || gives_input_gradient(kind);
   const bool copies = tape && std::any_of(comm.units.begin(), comm.units.end(), [](const StageComm::Unit& unit) {
     return unit.activation_copy_s >= 0;
   });
   if (comm.units.empty() || !(place.gathers || place.reduces || copies)) {
     Piece whole;
-    for (const BlockCost* block : cost.blocks) add_block(whole, *block, pass.kind, place.hidden, 1);
+    for (const BlockCost* block : cost.blocks) add_block(whole, *block, kind, place.hidden, 1);
     return {whole};
   }
   std::vector<Piece> pieces;
@@ -53,12 +53,37 @@ std::vector<Piece> pieces_of(const StepPlan& plan, const Pass& pass, int stage, 
     piece.offloads = forward && unit.activation_copy_s >= 0;
     piece.reloads = tape && !forward && unit.activation_copy_s >= 0;
     for_unit_blocks(comm, u, forward, [&](std::size_t block, double share) {
-      add_block(piece, *cost.blocks[block], pass.kind, place.hidden, share);
+      add_block(piece, *cost.blocks[block], kind, place.hidden, share);
     });
     pieces.push_back(piece);
   }
   if (!forward) std::reverse(pieces.begin(), pieces.end());
   return pieces;
+}
+
+const std::vector<Piece>& PieceBook::pieces(const Pass& pass, int rank, int stage, const PassPlace& place) {
+  std::vector<std::unique_ptr<Page>>& pages = pages_[static_cast<std::size_t>(stage) * kKinds + static_cast<std::size_t>(pass.kind)];
+  for (const std::unique_ptr<Page>& page : pages) {
+    const PassPlace& known = page->place;
+    if (known.gathers == place.gathers && known.reduces == place.reduces && known.hidden == place.hidden) return page->pieces;
+  }
+  pages.push_back(std::make_unique<Page>(Page{place, pieces_of(plan_, pass.kind, stage, place)}));
+  for (Piece& piece : pages.back()->pieces) {
+    piece.pass_class = class_of({task_of(pass.kind), StreamKind::Compute, rank, stage, 0, piece.index, place.hidden});
+  }
+  return pages.back()->pieces;
+}
+
+std::int32_t PieceBook::class_of(const TaskInfo& info) {
+  const auto page = static_cast<std::size_t>(info.stage) * kKinds + static_cast<std::size_t>(pass_of(info.kind));
+  if (known_.empty()) known_.resize(pages_.size());
+  for (std::int32_t known : known_[page]) {
+    const TaskInfo& other = classes_[static_cast<std::size_t>(known)];
+    if (other.piece == info.piece && other.hidden == info.hidden) return known;
+  }
+  known_[page].push_back(static_cast<std::int32_t>(classes_.size()));
+  classes_.push_back(info);
+  return known_[page].back();
 }
 
 }  // namespace dts

@@ -2,6 +2,9 @@
 // collective or a copy to the host starts or is awaited. Most passes are one piece.
 #pragma once
 
+#include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "step/step_program.hpp"
@@ -15,6 +18,7 @@ struct Piece {
   double gather_s = -1;  // of the collective before it; < 0: none
   bool reduces = false;  // its gradients leave after it: collectives and copies of the unit
   bool offloads = false, reloads = false;  // activations, after a forward and before a backward
+  std::int32_t pass_class = -1;
 };
 
 // What is particular about a pass: whether parameters are gathered for it and its gradients leave; a pair hides a share
@@ -25,6 +29,28 @@ struct PassPlace {
 };
 
 // In execution order.
-std::vector<Piece> pieces_of(const StepPlan& plan, const Pass& pass, int stage, const PassPlace& place);
+std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, const PassPlace& place);
+
+// The pieces of every kind of pass, cut once each; numbers the classes of the tasks that compute them.
+class PieceBook {
+ public:
+  explicit PieceBook(const StepPlan& plan) : plan_(plan), pages_(plan.stages.size() * kKinds) {}
+
+  const std::vector<Piece>& pieces(const Pass& pass, int rank, int stage, const PassPlace& place);
+  std::vector<TaskInfo> finish() && { return std::move(classes_); }
+
+ private:
+  static constexpr std::size_t kKinds = 4;
+  struct Page {
+    PassPlace place;
+    std::vector<Piece> pieces;
+  };
+  std::int32_t class_of(const TaskInfo& info);
+
+  const StepPlan& plan_;
+  std::vector<std::vector<std::unique_ptr<Page>>> pages_;  // per stage and kind: one per place
+  std::vector<TaskInfo> classes_;
+  std::vector<std::vector<std::int32_t>> known_;           // classes per stage and kind
+};
 
 }  // namespace dts

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/time_grid.hpp"
+
 namespace dts {
 
 RankPrices::RankPrices(std::size_t pp_ranks, const RankView* view)
@@ -60,7 +62,7 @@ class Pricer {
       const std::uint32_t unit = classes_.first_unit[u];
       if (own) {
         const RankPrice& price = prices_.of_unit(rank, unit);
-        seconds[u] = duration_s(price.variant, task) + (price.slowdown - 1) * variants_[price.variant].own_s[task];
+        seconds[u] = on_grid(duration_s(price.variant, task) + (price.slowdown - 1) * variants_[price.variant].own_s[task]);
       } else {
         seconds[u] = duration_s(prices_.of_transfer(rank, to, unit), task);
       }

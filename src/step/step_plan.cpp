@@ -7,6 +7,7 @@
 #include "parallel/stages.hpp"
 #include "pricing/group_pricer.hpp"
 #include "schedule/check_order.hpp"
+#include "schedule/windows.hpp"
 #include "step/data_parallel.hpp"
 #include "step/step_memory.hpp"
 #include "step/update_cost.hpp"
@@ -23,7 +24,7 @@ class Planner {
       : job_(job), s_(job.strategy), placement_(placement(s_)), book_(book), shared_groups_(book.groups(job, grid)),
         groups_(*shared_groups_), parallel_(job, groups_) {}
 
-  PlannedStep plan() {
+  PlannedStep plan(int windows) {
     PlannedStep step;
     step.priced = book_.priced(job_, groups_);
     step.tapes = book_.tapes(job_, *step.priced);
@@ -33,7 +34,7 @@ class Planner {
       step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
     }
     pipeline_transfers(step.plan, step.priced->sizes);
-    schedule(step);
+    order_passes(job_, step, groups_.grid(), windows);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
     if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
@@ -65,28 +66,6 @@ class Planner {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
     }
-  }
-
-  void schedule(PlannedStep& step) const {
-    StepPlan& plan = step.plan;
-    plan.micro_batches = job_.micro_batches();
-    plan.stage_map = placement_.map;
-    plan.order = pipeline_order(s_, plan.micro_batches, needs_pass_times(s_.schedule) ? pass_times(step) : PassTimes{});
-    if (!s_.custom_order.empty()) check_order(plan.order, placement_, plan.micro_batches);
-  }
-
-  PassTimes pass_times(const PlannedStep& step) const {
-    PassTimes times;
-    for (const StageCost& stage : step.plan.stages) {
-      times.forward_s.push_back(stage.pass_s(PassKind::Forward));
-      times.input_s.push_back(stage.pass_s(PassKind::BackwardInput));
-      times.weight_s.push_back(stage.pass_s(PassKind::BackwardWeight));
-    }
-    for (const StageComm& comm : step.plan.comm) {
-      times.transfer_s = std::max({times.transfer_s, comm.send_forward_s, comm.send_backward_s});
-    }
-    times.weight_share = weight_share(job_, step, groups_.grid());
-    return times;
   }
 
   bool blocking() const {
@@ -169,8 +148,37 @@ class Planner {
   DataParallel parallel_;
 };
 
+PassTimes pass_times(const Job& job, const PlannedStep& step, const RankGrid& grid) {
+  PassTimes times;
+  for (const StageCost& stage : step.plan.stages) {
+    times.forward_s.push_back(stage.pass_s(PassKind::Forward));
+    times.input_s.push_back(stage.pass_s(PassKind::BackwardInput));
+    times.weight_s.push_back(stage.pass_s(PassKind::BackwardWeight));
+  }
+  for (const StageComm& comm : step.plan.comm) {
+    times.transfer_s = std::max({times.transfer_s, comm.send_forward_s, comm.send_backward_s});
+  }
+  times.weight_share = weight_share(job, step, grid);
+  return times;
+}
+
 }  // namespace
 
-PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book) { return Planner(job, grid, book).plan(); }
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, int windows) {
+  return Planner(job, grid, book).plan(windows);
+}
+
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, int windows) {
+  StepPlan& plan = step.plan;
+  const Strategy& s = job.strategy;
+  plan.micro_batches = job.micro_batches();
+  const int period = order_period(s), shortest = shortest_order(s, windows);
+  const bool shortens = windows > 0 && period > 0 && plan.micro_batches >= shortest + 2 * period;
+  plan.skipped_micro_batches = shortens ? (plan.micro_batches - shortest) / period * period : 0;
+  plan.micro_batches -= plan.skipped_micro_batches;
+  plan.stage_map = placement(s).map;
+  plan.order = pipeline_order(s, plan.micro_batches, needs_pass_times(s.schedule) ? pass_times(job, step, grid) : PassTimes{});
+  if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);
+}
 
 }  // namespace dts

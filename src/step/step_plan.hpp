@@ -15,7 +15,10 @@ struct PlannedStep {
   StepPlan plan;  // refers into priced
 };
 
-// What the book knows already is taken from it.
-PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book);
+// What the book knows already is taken from it. `windows` > 0: the order may leave out micro-batches that repeat, as long
+// as it keeps so many windows that are alike (schedule/windows.hpp); 0 = every micro-batch.
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, int windows = 0);
+// Another order for a planned step.
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, int windows);
 
 }  // namespace dts

@@ -38,6 +38,7 @@ struct TaskInfo {
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
   double hidden = 0;             // share of its exposed expert exchanges that runs behind the pass it is paired with
   bool regather = false;         // a gather before backward
+  std::int32_t pass_class = -1;  // of a task that computes a pass: equal ones cost the same (StepProgram::pass_classes)
 };
 
 // Who takes part in one instance of a task: a unit, a lane, or all ranks. Gradients between two pipeline ranks are
@@ -74,7 +75,8 @@ struct StageComm {
 };
 
 struct StepPlan {
-  int micro_batches = 1;
+  int micro_batches = 1;           // in the order
+  int skipped_micro_batches = 0;   // further ones that repeat what the order has (schedule/repeat.hpp)
   PipelineOrder order;
   StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;   // per virtual stage
@@ -104,7 +106,8 @@ struct StepPlan {
     const int pp = static_cast<int>(order.size());
     return {stage_map, pp, static_cast<int>(stages.size()) / pp};
   }
-  int micro_batches_per_stage() const { return micro_batches / placement().copies(); }
+  int all_micro_batches() const { return micro_batches + skipped_micro_batches; }
+  int micro_batches_per_stage() const { return all_micro_batches() / placement().copies(); }
 };
 
 // Blocks of a unit, visit(block, share of its pass that falls into the unit).
@@ -135,8 +138,10 @@ struct StepProgram {
   Program program;
   std::vector<TaskInfo> tasks;
   std::vector<double> own_s;  // per task: kernels and host waits, which a slow rank stretches
+  std::vector<TaskInfo> pass_classes;  // one task of each
 };
 
 StepProgram build_folded(const StepPlan& plan);
+std::vector<TaskKind> kinds_of(const StepProgram& step);
 
 }  // namespace dts

@@ -1,17 +1,56 @@
 #include "step/step_tasks.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace dts {
 
-TaskId StepTasks::add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps, double own_s,
-                      double held) {
+namespace {
+
+class ProgramSink final : public TaskSink {
+ public:
+  ProgramSink(StreamId pp, bool interference) {
+    out_.program = Program(pp * kStreamsPerRank, interference ? kStreamsPerRank : 0);
+  }
+  TaskId add(const IssuedTask& task) override {
+    out_.tasks.push_back(task.info);
+    out_.own_s.push_back(task.own_s);
+    return out_.program.add(task.seconds, task.streams, task.stream_count, task.deps, task.dep_count, task.use);
+  }
+  int at_pass(int, std::size_t) override { return 0; }
+  void at_mark(int) override {}
+  void at_tail() override {}
+  StepProgram finish() && { return std::move(out_); }
+
+ private:
+  StepProgram out_;
+};
+
+}  // namespace
+
+TaskId StepTasks::add(const TaskInfo& info, double seconds, const int* ranks, std::size_t rank_count, const TaskId* deps,
+                      std::size_t dep_count, double own_s, double held) {
   streams_.clear();
-  for (int rank : ranks) streams_.push_back(static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(info.stream));
-  out_.tasks.push_back(info);
-  out_.own_s.push_back(own_s);
+  for (std::size_t i = 0; i < rank_count; ++i) {
+    streams_.push_back(static_cast<StreamId>(ranks[i]) * kStreamsPerRank + static_cast<StreamId>(info.stream));
+  }
   const double work = info.stream == StreamKind::Compute && seconds > 0 ? std::min(1.0, own_s / seconds) : 0;
-  return out_.program.add(seconds, streams_, deps, {work, std::min(1.0, held)});
+  return sink_.add({info, seconds, own_s, streams_.data(), streams_.size(), deps, dep_count, {work, std::min(1.0, held)}});
+}
+
+StepProgram build_folded(const StepPlan& plan) {
+  ProgramSink sink(static_cast<StreamId>(plan.order.size()), plan.interference);
+  std::vector<TaskInfo> classes = emit_step(plan, sink);
+  StepProgram step = std::move(sink).finish();
+  step.pass_classes = std::move(classes);
+  return step;
+}
+
+std::vector<TaskKind> kinds_of(const StepProgram& step) {
+  std::vector<TaskKind> kinds;
+  kinds.reserve(step.tasks.size());
+  for (const TaskInfo& info : step.tasks) kinds.push_back(info.kind);
+  return kinds;
 }
 
 }  // namespace dts

@@ -1,6 +1,7 @@
-// Emits the tasks of a step onto the streams of the pipeline ranks.
+// Emits the tasks of a step onto the streams of the pipeline ranks: into a program, or into a run that executes them at once.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "step/step_program.hpp"
@@ -9,25 +10,75 @@ namespace dts {
 
 using Tasks = std::vector<TaskId>;
 
+// What a pass waits for: few, so nothing is allocated.
+class FewTasks {
+ public:
+  FewTasks() = default;
+  FewTasks(std::initializer_list<TaskId> tasks) {
+    for (TaskId task : tasks) add(task);
+  }
+  void add(TaskId task) {
+    if (task != kNoTask) list_.at(count_++) = task;
+  }
+  void add(const FewTasks& more) {
+    for (std::size_t i = 0; i < more.count_; ++i) add(more.list_[i]);
+  }
+  const TaskId* data() const noexcept { return list_.data(); }
+  std::size_t size() const noexcept { return count_; }
+
+ private:
+  std::array<TaskId, 24> list_;
+  std::size_t count_ = 0;
+};
+
+// One task as it is emitted.
+struct IssuedTask {
+  const TaskInfo& info;
+  double seconds, own_s;
+  const StreamId* streams;
+  std::size_t stream_count;
+  const TaskId* deps;
+  std::size_t dep_count;
+  DeviceUse use;
+};
+
+class TaskSink {
+ public:
+  virtual ~TaskSink() = default;
+  virtual TaskId add(const IssuedTask& task) = 0;
+  // The passes of a rank are issued in their order; what is added next belongs to this one. Gives a mark of the pass, by
+  // which a task that is issued later may be counted to it.
+  virtual int at_pass(int rank, std::size_t index) = 0;
+  virtual void at_mark(int mark) = 0;
+  virtual void at_tail() = 0;  // after the last pass
+};
+
 class StepTasks {
  public:
-  // `interference`: tasks of a rank slow each other (engine/interference.hpp).
-  StepTasks(int pp, bool interference) {
-    out_.program = Program(static_cast<StreamId>(pp) * kStreamsPerRank, interference ? kStreamsPerRank : 0);
-  }
+  explicit StepTasks(TaskSink& sink) : sink_(sink) {}
 
   // On one stream of each of the pipeline ranks. `own_s`: the part of `seconds` that a slow rank stretches, and that slows
   // beside collectives; `held`: the share of a device's multiprocessors that the task holds.
-  TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Tasks& deps, double own_s = 0,
-             double held = 0);
-
-  StepProgram finish() && { return std::move(out_); }
+  TaskId add(const TaskInfo& info, double seconds, const int* ranks, std::size_t rank_count, const TaskId* deps,
+             std::size_t dep_count, double own_s = 0, double held = 0);
+  template <class Deps>
+  TaskId add(const TaskInfo& info, double seconds, int rank, const Deps& deps, double own_s = 0, double held = 0) {
+    return add(info, seconds, &rank, 1, deps.data(), deps.size(), own_s, held);
+  }
+  template <class Deps>
+  TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Deps& deps) {
+    return add(info, seconds, ranks.data(), ranks.size(), deps.data(), deps.size());
+  }
+  TaskSink& sink() noexcept { return sink_; }
 
  private:
-  StepProgram out_;
+  TaskSink& sink_;
   std::vector<StreamId> streams_;
 };
 
 inline void append(Tasks& all, const Tasks& more) { all.insert(all.end(), more.begin(), more.end()); }
+
+// Emits a whole step; gives one task of each pass class.
+std::vector<TaskInfo> emit_step(const StepPlan& plan, TaskSink& sink);
 
 }  // namespace dts

@@ -130,6 +130,12 @@ std::vector<const StepPlan*> Variants::plans() const {
   return all;
 }
 
+std::vector<const std::vector<TaskInfo>*> Variants::pass_classes() const {
+  std::vector<const std::vector<TaskInfo>*> all;
+  for (const StepProgram& step : steps) all.push_back(&step.pass_classes);
+  return all;
+}
+
 Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices, PriceBook& book) {
   return VariantPlanner(job, grid, view, prices, book).plan();
 }

@@ -15,6 +15,7 @@ struct Variants {
   std::vector<StepProgram> steps;    // of the same tasks
 
   std::vector<const StepPlan*> plans() const;
+  std::vector<const std::vector<TaskInfo>*> pass_classes() const;
 };
 
 // Plans every variant and says in `prices` which one prices what. A unit that spans several devices is priced on the one

@@ -16,14 +16,15 @@ namespace {
 // Emits passes rank by rank; a pass waits until what feeds it has been emitted.
 class StepBuilder {
  public:
-  explicit StepBuilder(const StepPlan& plan) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), tasks_(pp_, plan.interference), parallel_(plan, tasks_) {
+  StepBuilder(const StepPlan& plan, TaskSink& sink) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), sink_(sink), tasks_(sink), parallel_(plan, tasks_) {
     const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
-    forward_in_.resize(slots), backward_in_.resize(slots);
+    forward_in_.resize(slots, kNoTask), backward_in_.resize(slots, kNoTask);
+    if (plan.blocking_p2p) forward_mark_.resize(slots), backward_mark_.resize(slots);
     const auto ranks = static_cast<std::size_t>(pp_);
     open_.resize(ranks), exchanged_.resize(ranks);
   }
 
-  StepProgram build() && {
+  std::vector<TaskInfo> build() && {
     const auto visit = [this](int rank, int stage, const Pass& pass) { emit(pass, rank, stage); };
     if (plan_.blocking_p2p) {
       BlockingWalk walk(plan_.order, placement_, plan_.micro_batches);
@@ -34,7 +35,7 @@ class StepBuilder {
       if (!walk.run(visit)) check_order(plan_.order, placement_, plan_.micro_batches);  // names the deadlock
     }
     emit_tail();
-    return std::move(tasks_).finish();
+    return std::move(parallel_).finish();
   }
 
  private:
@@ -43,14 +44,23 @@ class StepBuilder {
     double hidden;
   };
 
-  // What feeds a pass, per (virtual stage, micro-batch).
-  Tasks& arrivals(std::vector<Tasks>& all, int stage, int micro_batch) {
-    return all[static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) +
-               static_cast<std::size_t>(micro_batch)];
+  std::size_t slot(int stage, int micro_batch) const {
+    return static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) + static_cast<std::size_t>(micro_batch);
+  }
+  // What feeds a pass.
+  TaskId& arrival(bool forward, int stage, int micro_batch) {
+    return (forward ? forward_in_ : backward_in_)[slot(stage, micro_batch)];
+  }
+  // Of the pass whose output a blocking transfer sends.
+  int& mark(bool forward, int stage, int micro_batch) {
+    return (forward ? forward_mark_ : backward_mark_)[slot(stage, micro_batch)];
   }
 
   // Both passes of a pair start when the inputs of both are there, and their outputs leave when both are done.
   void emit(const Pass& pass, int rank, int stage) {
+    const auto index = static_cast<std::size_t>(&pass - plan_.order[static_cast<std::size_t>(rank)].data());
+    const int at = sink_.at_pass(rank, index);
+    if (plan_.blocking_p2p) mark(pass.kind == PassKind::Forward, stage, pass.micro_batch) = at;
     std::optional<OpenForward>& open = open_[static_cast<std::size_t>(rank)];
     if (pass.with_next) {
       const Pass& partner = *(&pass + 1);
@@ -67,31 +77,30 @@ class StepBuilder {
     open.reset();
     if (pass.kind == PassKind::Forward) send(true, rank, stage, pass.micro_batch, done);
     if (gives_input_gradient(pass.kind)) send(false, rank, stage, pass.micro_batch, done);
-    if (plan_.blocking_p2p) exchanged_[static_cast<std::size_t>(rank)] = {done};
+    if (plan_.blocking_p2p) exchanged_[static_cast<std::size_t>(rank)] = FewTasks{done};
   }
 
   void run(const Pass& pass, int rank, int stage, double hidden, const Pass* partner) {
     DataParallelTasks::Flow flow = parallel_.open(pass, rank, stage, hidden);
     for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
-      const Tasks waits = parallel_.before(flow, i);
+      const FewTasks waits = parallel_.before(flow, i);
       parallel_.after(flow, i, compute(pass, rank, stage, flow.pieces[i], waits, hidden, i == 0, i == 0 ? partner : nullptr));
     }
   }
 
   // One piece; the first of a pass also waits for what feeds it, and its partner.
-  TaskId compute(const Pass& pass, int rank, int stage, const Piece& piece, const Tasks& waits, double hidden, bool first,
+  TaskId compute(const Pass& pass, int rank, int stage, const Piece& piece, const FewTasks& waits, double hidden, bool first,
                  const Pass* partner) {
-    Tasks deps = waits;
-    if (first) append_inputs(deps, pass, stage);
-    if (first && plan_.blocking_p2p) append(deps, exchanged_[static_cast<std::size_t>(rank)]);
-    if (partner) append_inputs(deps, *partner, placement_.stage_of(rank, partner->chunk));
-    const TaskInfo info{task_of(pass.kind), StreamKind::Compute, rank, stage, pass.micro_batch, piece.index, hidden};
-    return tasks_.add(info, piece.seconds, {rank}, deps, piece.own_s);
+    FewTasks deps = waits;
+    if (first) add_inputs(deps, pass, stage);
+    if (first && plan_.blocking_p2p) deps.add(exchanged_[static_cast<std::size_t>(rank)]);
+    if (partner) add_inputs(deps, *partner, placement_.stage_of(rank, partner->chunk));
+    const TaskInfo info{task_of(pass.kind), StreamKind::Compute, rank, stage, pass.micro_batch, piece.index, hidden, false, piece.pass_class};
+    return tasks_.add(info, piece.seconds, rank, deps, piece.own_s);
   }
 
-  void append_inputs(Tasks& deps, const Pass& pass, int stage) {
-    if (pass.kind == PassKind::BackwardWeight) return;
-    append(deps, arrivals(pass.kind == PassKind::Forward ? forward_in_ : backward_in_, stage, pass.micro_batch));
+  void add_inputs(FewTasks& deps, const Pass& pass, int stage) {
+    if (pass.kind != PassKind::BackwardWeight) deps.add(arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch));
   }
 
   void send(bool forward, int rank, int stage, int micro_batch, TaskId done) {
@@ -99,36 +108,38 @@ class StepBuilder {
     if (to < 0) return;
     const bool stays = placement_.rank_of(to) == rank;  // the turn of a wave
     if (stays) {
-      arrivals(forward ? forward_in_ : backward_in_, to, micro_batch).push_back(done);
+      arrival(forward, to, micro_batch) = done;
     } else if (!plan_.blocking_p2p) {
-      transfer({forward, stage, to, micro_batch}, {done});
+      transfer({forward, stage, to, micro_batch}, FewTasks{done});
     }
   }
 
-  void transfer(const Transfer& t, const Tasks& after) {
+  void transfer(const Transfer& t, const FewTasks& after) {
     const StageComm& comm = plan_.comm[static_cast<std::size_t>(t.from)];
     const StreamKind stream = t.forward ? StreamKind::SendForward : StreamKind::SendBackward;
     const int rank = placement_.rank_of(t.from);
-    arrivals(t.forward ? forward_in_ : backward_in_, t.to, t.micro_batch)
-        .push_back(tasks_.add({TaskKind::PipelineSend, stream, rank, t.from, t.micro_batch, -1},
-                              t.forward ? comm.send_forward_s : comm.send_backward_s, {rank}, after));
+    arrival(t.forward, t.to, t.micro_batch) =
+        tasks_.add({TaskKind::PipelineSend, stream, rank, t.from, t.micro_batch, -1},
+                   t.forward ? comm.send_forward_s : comm.send_backward_s, rank, after);
   }
 
   // A blocking transfer starts when both ranks have come to it.
   void meet(const Transfer& t) {
-    Tasks after = exchanged_[static_cast<std::size_t>(placement_.rank_of(t.from))];
-    append(after, exchanged_[static_cast<std::size_t>(placement_.rank_of(t.to))]);
+    FewTasks after = exchanged_[static_cast<std::size_t>(placement_.rank_of(t.from))];
+    after.add(exchanged_[static_cast<std::size_t>(placement_.rank_of(t.to))]);
+    sink_.at_mark(mark(t.forward, t.from, t.micro_batch));
     transfer(t, after);
   }
 
   void finish_exchange(int rank, const std::vector<Transfer>& group) {
-    Tasks done;
-    for (const Transfer& t : group) append(done, arrivals(t.forward ? forward_in_ : backward_in_, t.to, t.micro_batch));
-    exchanged_[static_cast<std::size_t>(rank)] = std::move(done);
+    FewTasks done;
+    for (const Transfer& t : group) done.add(arrival(t.forward, t.to, t.micro_batch));
+    exchanged_[static_cast<std::size_t>(rank)] = done;
   }
 
   // After the last pass: reductions that did not overlap, tied embeddings, the norm's global meeting, the update.
   void emit_tail() {
+    sink_.at_tail();
     parallel_.reduce_rest();
     for (int rank = 0; rank < static_cast<int>(plan_.copy_reduce_s.size()) / 2; ++rank) {
       reduce_between(TaskKind::CopyReduce, plan_.copy_reduce_s[static_cast<std::size_t>(rank)], rank, pp_ - 1 - rank);
@@ -139,8 +150,8 @@ class StepBuilder {
 
   // Gradients of parameters that two pipeline ranks both hold. Its stream runs it after the ranks' other reductions.
   void reduce_between(TaskKind kind, double seconds, int a, int b) {
-    const TaskId id = tasks_.add({kind, StreamKind::DataParallel, a, a, plan_.micro_batches - 1, -1}, seconds, {a, b},
-                                 {parallel_.last(a), parallel_.last(b)});
+    const TaskId id = tasks_.add({kind, StreamKind::DataParallel, a, a, plan_.micro_batches - 1, -1}, seconds, std::vector<int>{a, b},
+                                 FewTasks{parallel_.last(a), parallel_.last(b)});
     parallel_.wait_for(a, id), parallel_.wait_for(b, id);
   }
 
@@ -148,22 +159,27 @@ class StepBuilder {
     std::vector<int> everyone(static_cast<std::size_t>(pp_));
     for (int rank = 0; rank < pp_; ++rank) everyone[static_cast<std::size_t>(rank)] = rank;
     Tasks deps;
-    for (int rank : everyone) append(deps, parallel_.leaving(rank));
+    for (int rank : everyone) {
+      const FewTasks leaving = parallel_.leaving(rank);
+      deps.insert(deps.end(), leaving.data(), leaving.data() + leaving.size());
+    }
     return tasks_.add({TaskKind::Sync, StreamKind::Compute, 0, 0, plan_.micro_batches - 1, -1}, 0, everyone, deps);
   }
 
   const StepPlan& plan_;
   StagePlacement placement_;
   int pp_;
+  TaskSink& sink_;
   StepTasks tasks_;
   DataParallelTasks parallel_;
-  std::vector<Tasks> forward_in_, backward_in_;          // per virtual stage and micro-batch
+  Tasks forward_in_, backward_in_;                       // per virtual stage and micro-batch
+  std::vector<int> forward_mark_, backward_mark_;        // the same, of blocking transfers
   std::vector<std::optional<OpenForward>> open_;         // per pipeline rank
-  std::vector<Tasks> exchanged_;                         // blocking transfers: what the next step waits for, per pipeline rank
+  std::vector<FewTasks> exchanged_;                      // blocking transfers: what the next step waits for, per pipeline rank
 };
 
 }  // namespace
 
-StepProgram build_folded(const StepPlan& plan) { return StepBuilder(plan).build(); }
+std::vector<TaskInfo> emit_step(const StepPlan& plan, TaskSink& sink) { return StepBuilder(plan, sink).build(); }
 
 }  // namespace dts

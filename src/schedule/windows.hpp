@@ -1,0 +1,28 @@
+// Windows of an order: stretches of each rank's passes that repeat with later micro-batches, as the steady state of 1F1B
+// does. A window of a rank begins with the forward of every `period`-th micro-batch on its chunk 0.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "parallel/strategy.hpp"
+#include "schedule/pass.hpp"
+
+namespace dts {
+
+struct OrderWindows {
+  std::size_t count = 0;             // of consecutive windows that are alike on every rank
+  std::vector<std::size_t> first, length;  // per rank: where they begin, passes of one
+};
+
+// Micro-batches after which the steady state of a strategy's order repeats; 0 where nothing is known to. Of two orders
+// whose micro-batches differ by a multiple of it, both longer than `shortest_order`, the longer has further windows like
+// those of the shorter, and is the same before and after them (a test holds it for every schedule).
+int order_period(const Strategy& strategy);
+// Fewest micro-batches for which that holds and `windows` windows are alike.
+int shortest_order(const Strategy& strategy, int windows);
+
+// `period`: in micro-batches that one stage sees, half of them where the model has two copies.
+OrderWindows windows_of(const PipelineOrder& order, int period);
+
+}  // namespace dts
