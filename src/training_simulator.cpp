@@ -169,6 +169,7 @@ struct Timed {  // what a run of a step gives
   double period_s = 0;
   std::vector<Breakdown> stages;
   std::vector<StageTraffic> communication;
+  double tasks = 0;
 };
 
 StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& grid, Timed timed) {
@@ -179,6 +180,7 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
   fill_devices(r, job, grid);
   r.hardware_flops = hardware_flops(plan, static_cast<double>(grid.world()) / job.strategy.pp);
   r.micro_batches = plan.all_micro_batches();
+  r.tasks = timed.tasks;
   r.stages = std::move(timed.stages);
   for (const Breakdown& stage : r.stages) r.mean.add(stage, 1.0 / static_cast<double>(r.stages.size()));
   r.communication = std::move(timed.communication);
@@ -192,20 +194,20 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
   return r;
 }
 
-constexpr int kWindows[] = {6, 18};  // that a shortened order keeps, tried one after the other
+constexpr int kWindows = 6;  // that a shortened order keeps
 
 // One rank per pipeline stage, nothing kept but the result.
 StepResult simulate_alike(const Job& job, const SimulateOptions& options, PriceBook& book) {
   const RankGrid grid(job.strategy);
-  PlannedStep step = plan_step(job, grid, book, options.skip_repeats ? kWindows[0] : 0);
+  PlannedStep step = plan_step(job, grid, book, options.skip_repeats ? kWindows : 0);
   const int period = order_period(job.strategy);
-  std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s);
-  for (int windows : {kWindows[1], 0}) {
-    if (run) break;
-    order_passes(job, step, grid, windows);
-    run = run_alike(step.plan, period, job.profile.step_cost_s);
+  double tasks = 0;
+  std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s, tasks);
+  if (!run) {
+    order_passes(job, step, grid, 0);
+    run = run_alike(step.plan, period, job.profile.step_cost_s, tasks);
   }
-  return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication)});
+  return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication), tasks});
 }
 
 // Ranks that differ, or events and traffic that name them: a program, executed for every class of ranks.
@@ -237,7 +239,7 @@ StepResult simulate_classes(const Job& job, const SimulateOptions& options, cons
   const RunEnd run{end, end.last == kNoTask ? TaskInfo{} : step.tasks[end.last], {}};
   StepResult r = result_of(job, ready.variants.planned.front(), ready.grid,
                            {period_s, breakdown.finish(counts, pass_classes, run, period_s, job.profile.step_cost_s),
-                            exposure.finish(counts, pass_classes, {})});
+                            exposure.finish(counts, pass_classes, {}), static_cast<double>(step.tasks.size())});
   r.uncontended_step_time_s = ready.flow ? ready.uncontended_s(prices) : r.step_time_s;
   if (ready.flow) r.links = ready.flow->links();
   if (!slowdown.empty()) r.even_step_time_s = ready.step_time_s({});

@@ -45,6 +45,7 @@ struct StepResult {
   Breakdown mean;                     // over pipeline ranks
   std::vector<MemoryReport> memory;   // per pipeline rank
   std::vector<double> capacity_bytes; // per pipeline rank: the smallest memory of its devices
+  double tasks = 0;                   // executed to find it: what a step costs to simulate
   int rank_classes = 1;               // of the ranks of a pipeline stage, as simulated
   std::vector<double> forward_s, backward_s;  // per virtual stage, one micro-batch
   std::vector<StageTraffic> communication;    // per pipeline rank

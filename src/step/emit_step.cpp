@@ -19,9 +19,8 @@ class StepBuilder {
   StepBuilder(const StepPlan& plan, TaskSink& sink) : plan_(plan), placement_(plan.placement()), pp_(placement_.pp), sink_(sink), tasks_(sink), parallel_(plan, tasks_) {
     const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
     forward_in_.resize(slots, kNoTask), backward_in_.resize(slots, kNoTask);
-    if (plan.blocking_p2p) forward_mark_.resize(slots), backward_mark_.resize(slots);
     const auto ranks = static_cast<std::size_t>(pp_);
-    open_.resize(ranks), exchanged_.resize(ranks);
+    open_.resize(ranks), exchanged_.resize(ranks), mark_.resize(ranks);
   }
 
   std::vector<TaskInfo> build() && {
@@ -51,16 +50,11 @@ class StepBuilder {
   TaskId& arrival(bool forward, int stage, int micro_batch) {
     return (forward ? forward_in_ : backward_in_)[slot(stage, micro_batch)];
   }
-  // Of the pass whose output a blocking transfer sends.
-  int& mark(bool forward, int stage, int micro_batch) {
-    return (forward ? forward_mark_ : backward_mark_)[slot(stage, micro_batch)];
-  }
 
   // Both passes of a pair start when the inputs of both are there, and their outputs leave when both are done.
   void emit(const Pass& pass, int rank, int stage) {
     const auto index = static_cast<std::size_t>(&pass - plan_.order[static_cast<std::size_t>(rank)].data());
-    const int at = sink_.at_pass(rank, index);
-    if (plan_.blocking_p2p) mark(pass.kind == PassKind::Forward, stage, pass.micro_batch) = at;
+    mark_[static_cast<std::size_t>(rank)] = sink_.at_pass(rank, index);
     std::optional<OpenForward>& open = open_[static_cast<std::size_t>(rank)];
     if (pass.with_next) {
       const Pass& partner = *(&pass + 1);
@@ -125,9 +119,10 @@ class StepBuilder {
 
   // A blocking transfer starts when both ranks have come to it.
   void meet(const Transfer& t) {
-    FewTasks after = exchanged_[static_cast<std::size_t>(placement_.rank_of(t.from))];
-    after.add(exchanged_[static_cast<std::size_t>(placement_.rank_of(t.to))]);
-    sink_.at_mark(mark(t.forward, t.from, t.micro_batch));
+    const auto from = static_cast<std::size_t>(placement_.rank_of(t.from)), to = static_cast<std::size_t>(placement_.rank_of(t.to));
+    FewTasks after = exchanged_[from];
+    after.add(exchanged_[to]);
+    sink_.at_mark(std::max(mark_[from], mark_[to]));
     transfer(t, after);
   }
 
@@ -173,7 +168,7 @@ class StepBuilder {
   StepTasks tasks_;
   DataParallelTasks parallel_;
   Tasks forward_in_, backward_in_;                       // per virtual stage and micro-batch
-  std::vector<int> forward_mark_, backward_mark_;        // the same, of blocking transfers
+  std::vector<int> mark_;                                // of the last pass, per pipeline rank
   std::vector<std::optional<OpenForward>> open_;         // per pipeline rank
   std::vector<FewTasks> exchanged_;                      // blocking transfers: what the next step waits for, per pipeline rank
 };

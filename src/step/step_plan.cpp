@@ -173,7 +173,7 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, int w
   const Strategy& s = job.strategy;
   plan.micro_batches = job.micro_batches();
   const int period = order_period(s), shortest = shortest_order(s, windows);
-  const bool shortens = windows > 0 && period > 0 && plan.micro_batches >= shortest + 2 * period;
+  const bool shortens = windows > 0 && period > 0 && plan.micro_batches >= 2 * shortest;
   plan.skipped_micro_batches = shortens ? (plan.micro_batches - shortest) / period * period : 0;
   plan.micro_batches -= plan.skipped_micro_batches;
   plan.stage_map = placement(s).map;

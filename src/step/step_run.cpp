@@ -45,7 +45,7 @@ class RunSink final : public TaskSink {
   void at_tail() override { window_ = steady_ ? steady_->after() : 0; }
 
   RunEnd end(const SkippedWindows& skipped) const { return {{path_.makespan_s(), path_.last()}, last_, skipped}; }
-  std::size_t tasks() const noexcept { return kinds_.size(); }
+  double tasks() const noexcept { return static_cast<double>(kinds_.size()); }
 
  private:
   // Streams run in order: the task before on each is a dependency where it sets the start; a collective beside it as well.
@@ -79,7 +79,7 @@ class RunSink final : public TaskSink {
 
 }  // namespace
 
-std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s) {
+std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, double& tasks) {
   std::optional<SteadyState> steady;
   if (plan.skipped_micro_batches > 0) {
     steady.emplace(windows_of(plan.order, period / plan.placement().copies()));
@@ -87,6 +87,7 @@ std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_
   }
   RunSink sink(plan, steady);
   const std::vector<TaskInfo> classes = emit_step(plan, sink);
+  tasks += sink.tasks();
   SkippedWindows skipped;
   if (steady) {
     skipped = {static_cast<double>(plan.skipped_micro_batches / period), steady->window_s()};
@@ -101,7 +102,6 @@ std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_
   run.period_s = sink.period.finish(run.end.end, skipped);
   run.stages = sink.breakdown.finish(sink.counts, {&classes}, run.end, run.period_s, fixed_s);
   run.communication = sink.exposure.finish(sink.counts, {&classes}, skipped);
-  run.tasks = sink.tasks();
   return run;
 }
 

@@ -20,11 +20,10 @@ struct StepRun {
   double period_s = 0;
   std::vector<Breakdown> stages;
   std::vector<StageTraffic> communication;
-  std::size_t tasks = 0;  // executed
 };
 
-// `period`: of the order (order_period), where the plan leaves out micro-batches. Nothing where its windows do not repeat:
+// Adds the tasks that were executed to `tasks`. `period`: of the order (order_period), where the plan leaves out micro-batches. Nothing where its windows do not repeat:
 // the whole order has to run.
-std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s);
+std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, double& tasks);
 
 }  // namespace dts

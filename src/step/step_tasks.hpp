@@ -46,8 +46,8 @@ class TaskSink {
  public:
   virtual ~TaskSink() = default;
   virtual TaskId add(const IssuedTask& task) = 0;
-  // The passes of a rank are issued in their order; what is added next belongs to this one. Gives a mark of the pass, by
-  // which a task that is issued later may be counted to it.
+  // The passes of a rank are issued in their order; what is added next belongs to this one. Gives a mark that grows along
+  // the order; a transfer for which two ranks meet belongs to the later mark of both.
   virtual int at_pass(int rank, std::size_t index) = 0;
   virtual void at_mark(int mark) = 0;
   virtual void at_tail() = 0;  // after the last pass
