@@ -1413,6 +1413,14 @@ class RowStatus(IntEnum):
     DOES_NOT_FIT = 1
     ILLEGAL = 2
 
+def perfetto_trace(
+    events: dict[str, npt.NDArray[Any]],
+    kinds: Sequence[str],
+    categories: Sequence[str],
+    streams: Sequence[str],
+    rank: str,
+    counters: Sequence[tuple[int, str, str, Sequence[float], Sequence[float]]],
+) -> bytes: ...
 def strategy_fields() -> list[str]: ...
 def evaluation_columns() -> list[str]: ...
 def evaluate(

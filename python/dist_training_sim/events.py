@@ -100,6 +100,14 @@ class EventList(Sequence[Event]):
     def __repr__(self) -> str:
         return f"<{len(self)} events on {len(np.unique(self.columns['rank']))} devices>"
 
+    @property
+    def kind_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Name and category of each kind of task, by its number in the column `kind`."""
+        categories = list(_KINDS)
+        if not self._sharded:
+            categories[_GRAD_REDUCE] = "all_reduce"
+        return _NAMES, tuple(categories)
+
     def _event(self, i: int) -> Event:
         c = self.columns
         kind, micro_batch, piece = int(c["kind"][i]), int(c["micro_batch"][i]), int(c["piece"][i])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _core
@@ -324,6 +326,25 @@ class Result:
     def events(self) -> EventList:
         """Events of the step; devices are pipeline stages, or ranks when simulated with `expand=True`."""
         return EventList(self._core_result.event_columns(), sharded=self.strategy.zero > 0)
+
+    def save_trace(self, path: str | os.PathLike[str], memory: Sequence[Any] = ()) -> Path:
+        """Write the timeline for Perfetto (https://ui.perfetto.dev), a `.pftrace` file.
+
+        Parameters
+        ----------
+        path
+            A file that ends in `.pftrace`; it appears whole or not at all.
+        memory
+            Stages of `dts.memory_timeline` of the same job: allocated bytes as counters.
+
+        Raises
+        ------
+        ConfigError
+            If the result has no events, or the path has another suffix or no folder.
+        """
+        from .trace import save_trace
+
+        return save_trace(self.events, path, memory)
 
     def _memory_use(self, report: _core.MemoryReport, capacity_bytes: float) -> MemoryUse:
         allocated = report.allocated

@@ -103,7 +103,8 @@ def test_every_stage_sums_to_the_step(job: tuple[Model, Strategy], framework: st
     result = run(*job, framework=framework)
     assert len(result.stage_breakdowns) == job[1].pp
     for stage in (*result.stage_breakdowns, result.breakdown):
-        assert sum(stage.values()) == pytest.approx(result.step_time_s, rel=1e-9)
+        # parts lie on a grid of 2^-40 s
+        assert sum(stage.values()) == pytest.approx(result.step_time_s, rel=1e-9, abs=1e-9)
         assert min(stage.values()) >= 0
 
 

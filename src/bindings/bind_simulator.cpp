@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "bindings/events.hpp"
 #include "bindings/pickle.hpp"
 #include "training_simulator.hpp"
 
@@ -35,20 +36,6 @@ py::dict event_columns(const EventTable& e) {
   columns["start_s"] = column<double>(e, [&](std::size_t i) { return e.start_s[i]; });
   columns["end_s"] = column<double>(e, [&](std::size_t i) { return e.end_s[i]; });
   return columns;
-}
-
-// The inverse of event_columns.
-EventTable events_of(const py::dict& columns) {
-  const auto get = [&](const char* name) { return columns[name].cast<py::array_t<double>>(); };
-  const auto kind = get("kind"), stream = get("stream"), rank = get("rank"), stage = get("stage"),
-             micro_batch = get("micro_batch"), piece = get("piece");
-  EventTable e{{}, columns["start_s"].cast<std::vector<double>>(), columns["end_s"].cast<std::vector<double>>()};
-  for (py::ssize_t i = 0; i < kind.size(); ++i) {
-    e.tasks.push_back({static_cast<TaskKind>(kind.at(i)), static_cast<StreamKind>(stream.at(i)),
-                       static_cast<std::int32_t>(rank.at(i)), static_cast<std::int32_t>(stage.at(i)),
-                       static_cast<std::int32_t>(micro_batch.at(i)), static_cast<std::int32_t>(piece.at(i))});
-  }
-  return e;
 }
 
 py::array_t<double> traffic_matrix(const StepResult& r) {

@@ -18,6 +18,7 @@ void bind_flow_step(py::module_& m);
 void bind_simulator(py::module_& m);
 void bind_memory_timeline(py::module_& m);
 void bind_search(py::module_& m);
+void bind_trace(py::module_& m);
 
 // No py::mod_gil_not_used(): descriptions and models are mutable objects without locks of their own, so a free-threaded
 // interpreter has to keep its GIL. Work that runs long releases it; what it reads must not be changed meanwhile.
@@ -36,4 +37,5 @@ PYBIND11_MODULE(_core, m) {
   bind_simulator(m);
   bind_memory_timeline(m);
   bind_search(m);
+  bind_trace(m);
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -36,7 +36,7 @@ from ..result import Result
 from ..simulator.distribution import step_distribution
 from ..simulator.job import checked_seq_len
 from ..simulator.simulate import simulate as run
-from ..verbs import cluster_of, gather, model_of
+from ..verbs import StageMemory, cluster_of, gather, memory_timeline, model_of
 from .deliver import Json, Out, deliver
 from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode, complain, warn
@@ -148,6 +148,7 @@ def simulate(
     cable_changes: Annotated[str, _option(f"{_FLOW}during the step, as 'nic 3.0=0.5@2ms'; 0 = dead.", "none")] = "",
     background: Annotated[str, _option(f"{_FLOW}other jobs, as '0>40=20GB/s' from device to device.", "none")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
+    trace: Annotated[Path | None, _option("Write the timeline for Perfetto: .pftrace.", metavar="FILE")] = None,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
@@ -163,11 +164,13 @@ def simulate(
     for node, share in slow.items() if fabric is None else ():
         hardware = hardware.with_slow_links(node, nic=share)
     job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn, "network": fabric}
-    result = run(described, hardware, strategy, keep_events=timeline is not None, **job)
+    result = run(described, hardware, strategy, keep_events=timeline is not None or trace is not None, **job)
     spread = step_distribution(described, hardware, strategy, steps=steps, **job) if steps > 1 else None
     _warn_about(hardware)
     if timeline is not None:
         _draw(result, timeline)
+    if trace is not None:
+        result.save_trace(trace, _memory(described, hardware, strategy, seq_len, profile) if drawn is None else ())
     data = result.to_dict() | ({} if spread is None else {"spread": spread.to_dict()})
     deliver(data, step_tables(result, spread), as_json=as_json, out=out)
     return _verdict(result)
@@ -278,6 +281,14 @@ def _warn_about(cluster: Cluster) -> None:
             warn(f"{device.name} is announced, not sold: its figures are the announced ones")
         if not device.measured_kernels:
             warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
+
+
+def _memory(
+    model: Model, cluster: Cluster, strategy: Strategy, seq_len: int | None, profile: FrameworkProfile
+) -> Sequence[StageMemory]:
+    if len(cluster.node_kinds) > 1:  # ranks of one stage differ
+        return ()
+    return memory_timeline(model, cluster, strategy, seq_len=seq_len, framework=profile)
 
 
 def _draw(result: Result, file: Path) -> None:
