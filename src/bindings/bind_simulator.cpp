@@ -50,7 +50,7 @@ StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconn
                const std::vector<double>& slowdown, const std::optional<StragglerSpec>& stragglers,
                const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
                const std::optional<FlowStepOptions>& flow, int intervals, bool traffic) {
-  SimulateOptions options{expand, keep_events, keep_traffic, slowdown, stragglers, 0, flow};
+  SimulateOptions options{expand, keep_events, keep_traffic, slowdown, stragglers, 0, true, flow};
   if (options.flow) options.flow->intervals = intervals, options.flow->traffic = traffic;
   return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
                   options);
