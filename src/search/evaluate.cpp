@@ -18,7 +18,7 @@ constexpr const char* kNames[kEvaluationColumns] = {
     "step_time_s", "tokens_per_s", "mfu", "mfu_full_attention", "hfu", "micro_batches", "tasks",
     "allocated_bytes", "reserved_bytes", "oom_probability", "host_bytes",
     "forward_s", "backward_s", "recompute_s", "optimizer_s", "exposed_tp_s", "exposed_cp_s", "exposed_ep_s", "exposed_dp_s",
-    "offload_s", "pipeline_s", "interference_s", "straggler_s", "host_s", "fixed_s",
+    "offload_s", "pipeline_s", "interference_s", "contention_s", "straggler_s", "host_s", "fixed_s",
     "communication_tp_s", "communication_cp_s", "communication_ep_s", "communication_dp_s", "communication_pp_s",
     "communication_tp_exposed_s", "communication_cp_exposed_s", "communication_ep_exposed_s", "communication_dp_exposed_s",
     "communication_pp_exposed_s"};
@@ -50,7 +50,7 @@ Row row_of(const StepResult& r, const Memory& memory, double reserved_factor) {
   Row row = {r.step_time_s, r.tokens_per_step / r.step_time_s, r.mfu(), r.mfu_full(), r.hfu(), static_cast<double>(r.micro_batches), r.tasks,
              memory.allocated, memory.allocated * reserved_factor, memory.oom, memory.host,
              b.forward_s, b.backward_s, b.recompute_s, b.optimizer_s, b.exposed_tp_s, b.exposed_cp_s, b.exposed_ep_s,
-             b.exposed_dp_s, b.offload_s, b.pipeline_s, b.interference_s, b.straggler_s, b.host_s, b.fixed_s};
+             b.exposed_dp_s, b.offload_s, b.pipeline_s, b.interference_s, b.contention_s, b.straggler_s, b.host_s, b.fixed_s};
   for (std::size_t axis = 0; axis < kCommAxes; ++axis) {
     row[kEvaluationColumns - 2 * kCommAxes + axis] = r.mean_communication[axis].total_s;
     row[kEvaluationColumns - kCommAxes + axis] = r.mean_communication[axis].exposed_s;

@@ -24,7 +24,7 @@ enum class RowStatus : std::uint8_t {
   Illegal,      // refused, with the reason
 };
 
-inline constexpr std::size_t kEvaluationColumns = 35;
+inline constexpr std::size_t kEvaluationColumns = 36;
 const char* const* evaluation_columns() noexcept;  // names, units in them
 
 struct Evaluations {
