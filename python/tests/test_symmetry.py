@@ -99,7 +99,7 @@ class TestNodes:
             a, b = core_result(DENSE, cluster, strategy), core_result(DENSE, renamed, strategy)
             assert a.step_time_s == b.step_time_s
             for even, twin in zip(a.stages, b.stages, strict=True):  # means over other numbers of classes
-                assert fields(even) == pytest.approx(fields(twin), rel=1e-12)
+                assert fields(even) == pytest.approx(fields(twin), rel=1e-12, abs=1e-10)  # each share on the grid
 
     @SOME
     @given(layouts(), st.data())
