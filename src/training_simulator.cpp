@@ -288,6 +288,17 @@ MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& 
   return details;
 }
 
+std::vector<AllocatorReplay> allocator_replays(const Job& asked, const CachingAllocator::Options& allocator) {
+  PriceBook book;
+  const JobAsRun run(asked, book);
+  book.check(run.job);
+  const Prepared ready(run.job, false, book);
+  const StepTapes tapes = tapes_of_step(run.job, ready.variants.planned.front(), ready.grid);
+  std::vector<AllocatorReplay> replays;
+  for (const RankTape& tape : tapes.ranks) replays.push_back(replay(tape, allocator));
+  return replays;
+}
+
 std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers, std::int64_t first, int count,
                                const std::optional<FlowStepOptions>& flow) {
   Checker check;

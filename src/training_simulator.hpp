@@ -10,6 +10,7 @@
 #include "step/exposure.hpp"
 #include "step/flow_step.hpp"
 #include "step/job.hpp"
+#include "step/allocator_replay.hpp"
 #include "step/memory_timeline.hpp"
 #include "step/price_book.hpp"
 #include "step/step_events.hpp"
@@ -69,6 +70,8 @@ struct MemoryDetails {  // per pipeline rank
   std::vector<MemoryTimeline> timelines;
   std::vector<AllocatorReplay> replays;
 };
+// The replays alone, without running the step.
+std::vector<AllocatorReplay> allocator_replays(const Job& job, const CachingAllocator::Options& allocator = {});
 MemoryDetails memory_details(const Job& job, const CachingAllocator::Options& allocator = {});
 
 // Step times of `count` draws of the stragglers from `first` on. The job is planned once.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "memory/loss_tensors.hpp"
 #include "memory_blocks.hpp"
 #include "schedule/pipeline.hpp"
 #include "schedule/rank_tape.hpp"
@@ -101,25 +102,79 @@ TEST(BlockTape, OffloadKeepsNothingOnTheDevice) {
   EXPECT_EQ(bytes_of(tape, live), 0);
 }
 
-// Forward, logits in 16 bits, loss: six bytes per logit at the loss, four from there to backward.
+struct LossCase {
+  LossKernel kernel;
+  double peak, kept;  // bytes per logit: at most, and from forward to backward
+};
+
+// By hand from the losses' sources (memory/loss_tensors.cpp).
 TEST(BlockTape, LogitsByLossKernel) {
   const std::vector<Op> head = {make_op(OpKind::Matmul, "lm_head", 64, 1000, Sharding::Column),
                                 make_op(OpKind::CrossEntropy, "loss", 1000, 1, Sharding::Heads)};
-  for (double peak : {2.0, 6.0, 14.0}) {
+  for (const LossCase& loss : {LossCase{LossKernel::InPlace, 2, 2}, LossCase{LossKernel::Megatron, 6, 4}, LossCase{LossKernel::MegatronJit, 10, 4},
+                               LossCase{LossKernel::MegatronJitAmpere, 15, 4}, LossCase{LossKernel::TorchEager, 12, 4},
+                               LossCase{LossKernel::TorchCompiled, 4, 2}, LossCase{LossKernel::Nanotron, 8, 4}}) {
+    EXPECT_EQ(loss_peak_bytes(loss_tensors(loss.kernel, 2)), loss.peak);
     TapeRules rules;
-    rules.tokens = kTokens, rules.logits_peak_bytes = peak, rules.weight_gradients = false;
+    rules.tokens = kTokens, rules.loss_kernel = loss.kernel, rules.weight_gradients = false;
     const BlockTape tape = block_tape(head, {}, rules);
     std::map<int, int> live;
     run(tape.forward, live);
     const double input = 2 * 64 * kTokens;
-    EXPECT_DOUBLE_EQ(bytes_of(tape, live) - input, 1000 * kTokens * std::max(2.0, peak - 2));
+    EXPECT_DOUBLE_EQ(bytes_of(tape, live) - input, 1000 * kTokens * loss.kept);
     run(tape.backward, live);
     EXPECT_EQ(bytes_of(tape, live), 0);
     RankTape rank;
     rank.chunks = {{&tape}};
     rank.passes = one_f_one_b(1, 2)[0];
     const double matmul = input + 1000 * kTokens * 2 + input;  // gradients of logits and input, and the input
-    EXPECT_DOUBLE_EQ(peak_of(rank).total(), std::max(1000 * kTokens * peak + input, matmul));
+    EXPECT_DOUBLE_EQ(peak_of(rank).total(), std::max(1000 * kTokens * loss.peak + input, matmul));
+  }
+}
+
+// A linear loss in chunks: logits of one chunk at a time; gradients of the head's input and weights wait for backward.
+TEST(BlockTape, ChunkedLossNeverHoldsAllLogits) {
+  const std::vector<Op> head = {make_op(OpKind::Matmul, "lm_head", 64, 1000, Sharding::Column),
+                                make_op(OpKind::CrossEntropy, "loss", 1000, 1, Sharding::Heads)};
+  TapeRules rules;
+  rules.tokens = kTokens, rules.loss_chunks = 4;
+  const BlockTape tape = block_tape(head, {}, rules);
+  std::map<int, int> live;
+  run(tape.forward, live);
+  const double input = 2 * 64 * kTokens, weights = 2 * 64 * 1000;
+  EXPECT_DOUBLE_EQ(bytes_of(tape, live), input + input + weights);  // the input, its gradient, that of the weights
+  run(tape.backward, live);
+  EXPECT_EQ(bytes_of(tape, live), 0);
+  RankTape rank;
+  rank.chunks = {{&tape}};
+  rank.passes = one_f_one_b(1, 2)[0];
+  EXPECT_DOUBLE_EQ(peak_of(rank).total(), 2 * input + weights + 1000 * kTokens / 4 * 6);
+}
+
+// 16-bit gradients that are accumulated after the whole backward stand together at its end.
+TEST(BlockTape, GradientsUntilTheEndOfTheBackward) {
+  TapeRules rules = all_rules(11)[0];
+  rules.gradients_until_end = true;
+  const BlockTape tape = block_tape(llama_layer(256, 8, 2, 32, 512), {}, rules);
+  double gradients = 0;
+  for (int tensor : tape.after_backward) gradients += tape.tensors[static_cast<std::size_t>(tensor)].bytes;
+  EXPECT_EQ(gradients, 2.0 * (256 * (8 + 4) * 32 + 8 * 32 * 256 + 3 * 256 * 512));
+  for (const std::vector<Pass>& passes : {one_f_one_b(4, 3)[1], zero_bubble(4, 8, 1)[2]}) {
+    RankTape rank;
+    rank.chunks = {{&tape, &tape, &tape}};
+    rank.passes = passes;
+    CategoryBytes last{};
+    for_each_moment(rank, [&](const TapeMoment&, const CategoryBytes& bytes) { last = bytes; });
+    EXPECT_EQ(total(last), 0);
+    std::map<std::int64_t, double> live;
+    for_each_allocation(rank, [&](const TapeAllocation& a) {
+      if (a.frees) { EXPECT_EQ(live.erase(a.id), 1U); } else { live[a.id] = a.bytes; }
+    });
+    EXPECT_TRUE(live.empty());
+    const TapePeak peak = peak_of(rank);
+    double sum = 0;
+    for (const LiveTensor& t : live_tensors(rank, peak.moment)) sum += t.bytes();
+    EXPECT_EQ(sum, peak.total());
   }
 }
 

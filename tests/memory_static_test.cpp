@@ -10,17 +10,15 @@ using namespace dts;
 
 TEST(StateRecipe, BytesPerParameterOfKnownRecipes) {
   const auto total = [](const StateRecipe& r) { return r.weight_bytes + r.gradient_bytes + r.optimizer_bytes; };
-  StateFacts fp32_gradients, both, shards, deepspeed;
+  StateFacts fp32_gradients, both, shards;
   fp32_gradients.gradients = GradientStorage::Fp32;
   both.gradients = GradientStorage::Both;
   shards.fp32_shards = true;
-  deepspeed.fp32_gradient_shard = true;
   EXPECT_EQ(total(state_recipe(DType::BF16, Optimizer::Adam)), 16);                  // 2 + 2 + 12
   EXPECT_EQ(total(state_recipe(DType::BF16, Optimizer::Adam, fp32_gradients)), 18);  // Megatron
   EXPECT_EQ(total(state_recipe(DType::BF16, Optimizer::Adam, both)), 20);            // DeepSpeed's BF16 optimizer
   EXPECT_EQ(total(state_recipe(DType::BF16, Optimizer::Adam, shards)), 16);          // FSDP2: fp32 shards, no master
   EXPECT_EQ(state_recipe(DType::BF16, Optimizer::Adam, shards).weight_bytes, 4);
-  EXPECT_EQ(state_recipe(DType::FP16, Optimizer::Adam, deepspeed).optimizer_bytes, 16);
   EXPECT_EQ(total(state_recipe(DType::FP32, Optimizer::Adam)), 16);  // 4 + 4 + 8
   EXPECT_EQ(total(state_recipe(DType::FP32, Optimizer::Momentum)), 12);
   EXPECT_EQ(total(state_recipe(DType::FP32, Optimizer::SGD)), 8);

@@ -494,6 +494,15 @@ class Strategy(metaclass=_CoreType):
     custom_order: list[str]
     def __init__(self) -> None: ...
 
+class LossKernel(Enum):
+    IN_PLACE = 0
+    MEGATRON = 1
+    MEGATRON_JIT = 2
+    MEGATRON_JIT_AMPERE = 3
+    TORCH_EAGER = 4
+    TORCH_COMPILED = 5
+    NANOTRON = 6
+
 class SelectiveRule(Enum):
     CORE_ATTENTION = 0
     ALTERNATE_MATMULS = 1
@@ -517,7 +526,8 @@ class FrameworkProfile(metaclass=_CoreType):
     attention_dropout: float
     memory_pass_factor: float
     cross_entropy_bytes: float
-    logits_peak_bytes: float
+    loss_kernel: LossKernel
+    loss_chunks: int
     grouped_single_launch: bool
     tp_overlap: TpOverlap
     kv_heads_below_tp: KvHeads
@@ -564,6 +574,9 @@ class FrameworkProfile(metaclass=_CoreType):
     gather_buffers: int
     layers_gather_anew: bool
     gradient_buckets: bool
+    accumulates_after_backward: bool
+    flat_reduce_bucket: bool
+    casts_gradient_slice: bool
     flat_weight_gather: bool
     batch_first_attention: bool
     narrow_parameters: bool
@@ -1063,6 +1076,9 @@ def transformer_layer_bytes(
     sequence_parallel: bool,
     recompute: Recompute,
 ) -> float: ...
+def saved_tensors(
+    block: Block, seq_len: float, flash_attention: bool, eager_norm: bool, eager_gate: bool
+) -> list[tuple[str, str, float]]: ...
 def transformer_block_shares(
     layers: float, seq_len: float, hidden: float, heads: float, flash_attention: bool
 ) -> BlockShares: ...
@@ -1404,6 +1420,18 @@ def memory_details(
     expandable_segments: bool = ...,
     capacity_bytes: float = ...,
 ) -> MemoryDetails: ...
+def allocator_replays(
+    model: ModelSpec,
+    device: DeviceSpec,
+    network: Interconnect,
+    strategy: Strategy,
+    profile: FrameworkProfile,
+    seq_len: float,
+    other_devices: Sequence[DeviceSpec] = ...,
+    host_Bps: float = ...,
+    host_memory_Bps: float = ...,
+    expandable_segments: bool = ...,
+) -> list[AllocatorReplay]: ...
 def library_workspace_bytes(hopper_or_later: bool, transformer_engine: bool, grouped_matmul: bool) -> float: ...
 def out_of_memory_probability(needed_bytes: float, room_bytes: float) -> float: ...
 def fit_verdict(out_of_memory_probability: float) -> str: ...

@@ -23,6 +23,7 @@ PROFILES = {name: frameworks.load(name) for name in frameworks.names()}
 NO_EFFECT = {"name", "label", "sources", "unvalidated", "defaults"}  # texts; `defaults` has its own test
 FACTS = [f.name for f in dataclasses.fields(FrameworkProfile) if f.name not in NO_EFFECT]
 OTHER = {
+    "loss_kernel": "torch_eager",
     "selective": "alternate_matmuls",
     "attention_kernel": "fa2",
     "workspace": "torch",

@@ -58,6 +58,7 @@ def _outcome(profile: FrameworkProfile) -> list[Any]:
 
 
 OTHER_VALUES: dict[str, dict[Any, Any]] = {
+    "loss_kernel": {"megatron": "torch_eager", "torch_eager": "megatron"},
     "selective": {"core_attention": "alternate_matmuls", "alternate_matmuls": "core_attention"},
     "attention_kernel": {"": "fa2"},
     "workspace": {"": "torch"},

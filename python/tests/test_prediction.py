@@ -58,7 +58,7 @@ def test_one_stage_holds_one_table() -> None:
 
 def test_its_logits_wait_beside_the_heads() -> None:
     plain, deep = run(BASE), run(with_prediction(BASE))
-    logits = SEQ * VOCABULARY * (IDEAL.logits_peak_bytes - 2)  # the 16-bit ones are gone once the loss is known
+    logits = SEQ * VOCABULARY * 4  # fp32 softmax: the 16-bit ones are gone once the loss is known
     more = deep.peak_memory.categories["temporaries"] - plain.peak_memory.categories["temporaries"]
     assert more == pytest.approx(logits)
 

@@ -3,9 +3,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <tuple>
+
+#include "memory/saved_bytes.hpp"
 #include "memory/strategy_table.hpp"
 #include "memory/transformer_layer.hpp"
 #include "memory_model.hpp"
+#include "workload/model.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
@@ -125,6 +129,17 @@ void bind_memory(py::module_& m) {
         return transformer_layer_bytes({seq_len, micro_batch, hidden, heads, tp, sequence_parallel}, recompute);
       },
       "seq_len"_a, "micro_batch"_a, "hidden"_a, "heads"_a, "tp"_a, "sequence_parallel"_a, "recompute"_a, Release());
+  m.def(
+      "saved_tensors",
+      [](const Block& block, double seq_len, bool flash_attention, bool eager_norm, bool eager_gate) {
+        SavedContext context;
+        context.seq_len = seq_len;
+        context.flash_attention = flash_attention, context.eager_norm = eager_norm, context.eager_gate = eager_gate;
+        std::vector<std::tuple<std::string, std::string, double>> list;  // op, tensor, bytes per token
+        for (const SavedTensor& t : saved_tensors(block.ops, context)) list.emplace_back(t.op, t.tensor, t.bytes_per_token);
+        return list;
+      },
+      "block"_a, "seq_len"_a, "flash_attention"_a, "eager_norm"_a, "eager_gate"_a, Release());
   m.def("transformer_block_shares", &transformer_block_shares, "layers"_a, "seq_len"_a, "hidden"_a, "heads"_a,
         "flash_attention"_a, Release());
 }

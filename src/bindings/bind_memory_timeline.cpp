@@ -37,6 +37,14 @@ py::list live(const MemoryTimeline& t) {  // (op, what, category, count, bytes)
   return out;
 }
 
+std::vector<AllocatorReplay> replays(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
+                                     const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
+                                     const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
+                                     bool expandable_segments) {
+  return allocator_replays({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+                           {expandable_segments, 0});
+}
+
 MemoryDetails run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                   const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
                   double host_Bps, double host_memory_Bps, bool expandable_segments, double capacity_bytes) {
@@ -67,6 +75,9 @@ void bind_memory_timeline(py::module_& m) {
   m.def("memory_details", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
         "expandable_segments"_a = false, "capacity_bytes"_a = 0.0, py::call_guard<py::gil_scoped_release>());
+  m.def("allocator_replays", &replays, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
+        "expandable_segments"_a = false, py::call_guard<py::gil_scoped_release>());
   m.def("library_workspace_bytes", [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
     return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));
   }, "hopper_or_later"_a, "transformer_engine"_a, "grouped_matmul"_a);

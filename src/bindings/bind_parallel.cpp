@@ -152,6 +152,15 @@ void bind_strategy(py::module_& m) {
 }
 
 void bind_profile(py::module_& m) {
+  py::native_enum<LossKernel>(m, "LossKernel", "enum.Enum")
+      .value("IN_PLACE", LossKernel::InPlace)
+      .value("MEGATRON", LossKernel::Megatron)
+      .value("MEGATRON_JIT", LossKernel::MegatronJit)
+      .value("MEGATRON_JIT_AMPERE", LossKernel::MegatronJitAmpere)
+      .value("TORCH_EAGER", LossKernel::TorchEager)
+      .value("TORCH_COMPILED", LossKernel::TorchCompiled)
+      .value("NANOTRON", LossKernel::Nanotron)
+      .finalize();
   py::native_enum<SelectiveRule>(m, "SelectiveRule", "enum.Enum")
       .value("CORE_ATTENTION", SelectiveRule::CoreAttention)
       .value("ALTERNATE_MATMULS", SelectiveRule::AlternateMatmuls)
@@ -181,7 +190,8 @@ void bind_profile(py::module_& m) {
       .def_readwrite("attention_dropout", &FrameworkProfile::attention_dropout)
       .def_readwrite("memory_pass_factor", &FrameworkProfile::memory_pass_factor)
       .def_readwrite("cross_entropy_bytes", &FrameworkProfile::cross_entropy_bytes)
-      .def_readwrite("logits_peak_bytes", &FrameworkProfile::logits_peak_bytes)
+      .def_readwrite("loss_kernel", &FrameworkProfile::loss_kernel)
+      .def_readwrite("loss_chunks", &FrameworkProfile::loss_chunks)
       .def_readwrite("grouped_single_launch", &FrameworkProfile::grouped_single_launch)
       .def_readwrite("tp_overlap", &FrameworkProfile::tp_overlap)
       .def_readwrite("kv_heads_below_tp", &FrameworkProfile::kv_heads_below_tp)
@@ -228,6 +238,9 @@ void bind_profile(py::module_& m) {
       .def_readwrite("gather_buffers", &FrameworkProfile::gather_buffers)
       .def_readwrite("layers_gather_anew", &FrameworkProfile::layers_gather_anew)
       .def_readwrite("gradient_buckets", &FrameworkProfile::gradient_buckets)
+      .def_readwrite("accumulates_after_backward", &FrameworkProfile::accumulates_after_backward)
+      .def_readwrite("flat_reduce_bucket", &FrameworkProfile::flat_reduce_bucket)
+      .def_readwrite("casts_gradient_slice", &FrameworkProfile::casts_gradient_slice)
       .def_readwrite("flat_weight_gather", &FrameworkProfile::flat_weight_gather)
       .def_readwrite("batch_first_attention", &FrameworkProfile::batch_first_attention)
       .def_readwrite("narrow_parameters", &FrameworkProfile::narrow_parameters)

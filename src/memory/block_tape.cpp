@@ -5,20 +5,17 @@
 #include <utility>
 
 #include "memory/activation_layout.hpp"
+#include "memory/loss_tensors.hpp"
+#include "memory/tape_writer.hpp"
 
 namespace dts {
 
 namespace {
 
-constexpr int kNone = -1;
-
-bool is_matmul(const Op& op) { return op.kind == OpKind::Matmul || op.kind == OpKind::GroupedMatmul; }
-
-class TapeBuilder {
+class TapeBuilder : TapeWriter {
  public:
   TapeBuilder(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
-      : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)), saved_(saved_tensors(ops, context)),
-        last_reader_(ops.size(), kNone), storage_(ops.size(), kNone), logits_(ops.size(), kNone), copies_(ops.size(), kNone) {
+      : TapeWriter(ops, context, rules), saved_(saved_tensors(ops, context)), last_reader_(ops.size(), kNone), storage_(ops.size(), kNone), loss_(loss_tensors(rules.loss_kernel, context.activation_bytes)) {
     for (std::size_t i = 0; i < ops.size(); ++i) {
       if (layouts_[i].producer >= 0) last_reader_[at(layouts_[i].producer)] = static_cast<int>(i);
     }
@@ -30,27 +27,11 @@ class TapeBuilder {
     forward(false, tape_.forward);
     backward(false, tape_.backward);
     backward(true, tape_.input_grad);
-    for (std::size_t k = delayed_.size(); k-- > 0;) weight_gradient(k);
+    for (std::size_t k = delayed_.size(); k-- > 0;) delayed_weight_gradient(k);
     return std::move(tape_);
   }
 
  private:
-  using Events = std::vector<TapeEvent>;
-  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
-
-  int declare(const std::string& op, const std::string& what, double bytes, MemoryCategory category) {
-    tape_.tensors.push_back({op, what, std::round(bytes), category});  // whole bytes: sums are exact
-    return static_cast<int>(tape_.tensors.size()) - 1;
-  }
-  int temporary(std::size_t i, const std::string& what, double elements) {
-    return declare(ops_[i].name, what, elements * r_.tokens * c_.activation_bytes, MemoryCategory::Temporaries);
-  }
-  void emit(Events& events, int tensor, bool frees) const {
-    if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, frees});
-  }
-  void take(Events& events, int tensor) const { emit(events, tensor, false); }
-  void give(Events& events, int tensor) const { emit(events, tensor, true); }
-
   bool by_output() const { return !r_.dropped_outputs.empty(); }
   bool rebuilds() const { return r_.recompute == Recompute::Full || by_output(); }
 
@@ -93,9 +74,8 @@ class TapeBuilder {
     return bytes;
   }
 
-  // What attention reads is what it saves: q, k and v, after rotation.
-  bool feeds_attention(std::size_t i) const {
-    return i + 1 < ops_.size() && ops_[i + 1].kind == OpKind::Attention && layouts_[i + 1].producer == static_cast<int>(i);
+  bool makes_logits(std::size_t i) const {
+    return last_reader_[i] >= 0 && ops_[at(last_reader_[i])].kind == OpKind::CrossEntropy;
   }
 
   void take_saved(Events& events, std::size_t k, bool again) const {
@@ -110,8 +90,8 @@ class TapeBuilder {
       take(events, inside);
       if (storage_[i] >= 0) {
         take_saved(events, at(storage_[i]), again);
-      } else if (!feeds_attention(i) && last_reader_[i] >= 0) {
-        output[i] = temporary(i, "output", layouts_[i].output_elements);
+      } else if (last_reader_[i] >= 0) {
+        output[i] = temporary(i, "output", layouts_[i].output_elements / (makes_logits(i) ? r_.loss_chunks : 1));
         take(events, output[i]);
       }
       for (std::size_t k = 0; k < saved_.size(); ++k) {
@@ -145,19 +125,38 @@ class TapeBuilder {
     if (ops_[i].kind == OpKind::Matmul && ops_[i].sharding == Sharding::Row && c_.sequence_parallel && c_.tp > 1) {
       return temporary(i, "partial sums", l.output_elements * c_.tp);
     }
+    if (ops_[i].kind == OpKind::Attention && !c_.flash_attention) {
+      return temporary(i, "scores", ops_[i].heads * attended_keys(ops_[i], c_.seq_len) * l.row_share);
+    }
     if (ops_[i].kind == OpKind::Dispatch) return temporary(i, "permuted rows", l.output_elements);
     if (ops_[i].kind == OpKind::Combine) return temporary(i, "permuted rows", l.input_elements);
     return kNone;
   }
 
-  double logit_elements(std::size_t i) const { return ops_[i].in_features / c_.tp; }
-
-  // The loss: its copies beside the logits; all but the logits, or they alone where nothing else lives, stay.
+  // The loss makes tensors beside the logits; those that its forward leaves stay. In chunks, forward and backward of head and
+  // loss run here for each part of the tokens, and what stays is the gradients of the head's input and weights.
   void loss_forward(std::size_t i, std::vector<int>& output, Events& events) {
-    const double extra = std::max(0.0, r_.logits_peak_bytes - c_.activation_bytes);
-    copies_[i] = declare(ops_[i].name, "loss", logit_elements(i) * r_.tokens * extra, MemoryCategory::Temporaries);
-    take(events, copies_[i]);
-    if (extra == 0 && layouts_[i].producer >= 0) std::swap(logits_[i], output[at(layouts_[i].producer)]);
+    const int head = layouts_[i].producer;
+    made_by_loss_.clear();
+    for (const LossTensor& t : loss_.tensors) {
+      const double bytes = ops_[i].in_features / c_.tp * r_.tokens * t.bytes / r_.loss_chunks;
+      const bool logits = made_by_loss_.empty();
+      made_by_loss_.push_back(logits && head >= 0 ? output[at(head)] : declare(ops_[i].name, t.what, logits ? 0 : bytes));
+    }
+    run_loss(loss_.forward, events);
+    if (head >= 0) output[at(head)] = kNone;  // the loss gives it back
+    if (!chunked(head)) return;
+    input_gradient_ = temporary(at(head), "input gradient", layouts_[at(head)].input_elements);
+    weight_gradient_ = weight_gradient(at(head));
+    take(events, input_gradient_), take(events, weight_gradient_);
+    run_loss(loss_.backward, events);
+    give(events, made_by_loss_[at(loss_.gradient)]);
+  }
+
+  bool chunked(int head) const { return r_.loss_chunks > 1 && head >= 0; }
+
+  void run_loss(const std::vector<LossTensors::Event>& made, Events& events) const {
+    for (const LossTensors::Event& e : made) emit(events, made_by_loss_[at(e.tensor)], e.frees);
   }
 
   void backward(bool input_only, Events& events) {
@@ -170,7 +169,7 @@ class TapeBuilder {
     take(events, residual);
     for (std::size_t i = ops_.size(); i-- > 0;) {
       if (ops_[i].kind == OpKind::CrossEntropy) {
-        loss_backward(i, gradient, events);
+        i = loss_backward(i, gradient, events);
         continue;
       }
       backward_of(i, input_only, gradient, events);
@@ -184,15 +183,20 @@ class TapeBuilder {
     }
   }
 
-  void loss_backward(std::size_t i, std::vector<int>& gradient, Events& events) {
-    int made = logits_[i];  // written over the logits
-    if (made == kNone) {
-      made = declare(ops_[i].name, "logits gradient", logit_elements(i) * r_.tokens * c_.activation_bytes, MemoryCategory::Temporaries);
-      take(events, made);
-      give(events, copies_[i]);
+  // Returns the op whose backward comes next.
+  std::size_t loss_backward(std::size_t i, std::vector<int>& gradient, Events& events) {
+    const int head = layouts_[i].producer;
+    if (chunked(head)) {
+      if (layouts_[at(head)].producer >= 0) gradient[at(layouts_[at(head)].producer)] = input_gradient_;
+      else give(events, input_gradient_);
+      if (!stays(weight_gradient_, tape_.after_backward)) give(events, weight_gradient_);
+      give_saved(at(head), events);
+      return at(head);
     }
-    if (layouts_[i].producer < 0) return give(events, made);
-    gradient[at(layouts_[i].producer)] = made;
+    run_loss(loss_.backward, events);
+    if (head < 0) give(events, made_by_loss_[at(loss_.gradient)]);
+    else gradient[at(head)] = made_by_loss_[at(loss_.gradient)];
+    return i;
   }
 
   void backward_of(std::size_t i, bool input_only, std::vector<int>& gradient, Events& events) {
@@ -204,6 +208,10 @@ class TapeBuilder {
     const bool first_branch = producer >= 0 && gradient[at(producer)] == kNone;
     std::vector<int> inside = backward_temporaries(i, input_only);
     for (int t : inside) take(events, t);
+    if (const int made = input_only && is_matmul(op) ? kNone : weight_gradient(i); made != kNone) {
+      take(events, made);
+      if (input_only || !stays(made, tape_.after_backward)) inside.push_back(made);
+    }
     if (in_place && first_branch && gradient[i] != kNone) {
       std::swap(gradient[at(producer)], gradient[i]);
     } else if (!in_place && op.kind != OpKind::Embedding) {
@@ -213,11 +221,15 @@ class TapeBuilder {
     }
     for (int t : inside) give(events, t);
     give(events, gradient[i]);
+    give_saved(i, events);
+    if (by_output()) give(events, outputs_[i]);
+    if (input_only) delay(i, events);
+  }
+
+  void give_saved(std::size_t i, Events& events) const {
     for (std::size_t k = 0; k < saved_.size(); ++k) {
       if (at(saved_[k].op_index) == i) give(events, kept_[k]), give(events, again_[k]);
     }
-    if (by_output()) give(events, outputs_[i]);
-    if (input_only) delay(i, events);
   }
 
   void rebuild_scores(std::size_t i, Events& events) const {
@@ -236,21 +248,12 @@ class TapeBuilder {
       if (gathers) made.push_back(temporary(i, "gathered input", l.gather * l.input_elements));
     }
     if (op.kind == OpKind::Attention && !c_.flash_attention) {
-      made.push_back(temporary(i, "score gradients", 2 * op.heads * attended_keys(op, c_.seq_len) * l.row_share));
+      const double scores = op.heads * attended_keys(op, c_.seq_len) * l.row_share;
+      made.push_back(temporary(i, "softmax gradient", scores));
+      made.push_back(temporary(i, "score gradient", scores));
     }
     if (op.kind == OpKind::Dispatch) made.push_back(temporary(i, "permuted gradients", l.output_elements));
-    const bool weights = is_matmul(op) ? !input_only : op.kind == OpKind::Embedding;
-    if (weights && op.trainable && r_.weight_gradients) made.push_back(weight_gradient_of(i));
     return made;
-  }
-
-  int weight_gradient_of(std::size_t i) {
-    const Op& op = ops_[i];
-    const bool split = op.sharding == Sharding::Column || op.sharding == Sharding::Row || op.sharding == Sharding::Vocab;
-    const bool experts = op.kind == OpKind::GroupedMatmul;
-    const double parts = experts ? op.experts / (r_.ep * static_cast<double>(c_.etp)) : 1.0 / (split ? c_.tp : 1);
-    return declare(op.name, "weight gradient", op.in_features * op.out_features * parts * c_.activation_bytes,
-                   MemoryCategory::Temporaries);
   }
 
   // What a weight gradient that runs later needs: the matmul's input, once per storage, and its output's gradient.
@@ -269,25 +272,22 @@ class TapeBuilder {
     delayed_.push_back({i, held});
   }
 
-  void weight_gradient(std::size_t k) {
-    const int made = r_.weight_gradients ? weight_gradient_of(delayed_[k].first) : kNone;
+  void delayed_weight_gradient(std::size_t k) {
+    const int made = weight_gradient(delayed_[k].first);
     take(tape_.weight_grad, made);
-    give(tape_.weight_grad, made);
+    if (!stays(made, tape_.after_weight_grad)) give(tape_.weight_grad, made);
     give(tape_.weight_grad, delayed_[k].second);
   }
 
-  const std::vector<Op>& ops_;
-  const SavedContext& c_;
-  const TapeRules& r_;
-  std::vector<OpLayout> layouts_;
   std::vector<SavedTensor> saved_;
   std::vector<int> last_reader_;          // per op
   std::vector<int> storage_;              // per op: the saved tensor that is its output
   std::vector<int> kept_, again_;         // tensors per saved one
   std::vector<int> outputs_;              // tensors per op, where outputs are kept
   std::vector<std::pair<std::size_t, int>> delayed_;
-  std::vector<int> logits_, copies_;      // per loss: what of it stays from forward to backward
-  BlockTape tape_;
+  LossTensors loss_;
+  std::vector<int> made_by_loss_;         // its tensors
+  int input_gradient_ = kNone, weight_gradient_ = kNone;  // of a head that runs in chunks
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "memory/recompute_bytes.hpp"
+#include "parallel/profile.hpp"
 
 namespace dts {
 
@@ -38,6 +39,8 @@ struct BlockTape {
   std::vector<TapeTensor> tensors;
   // The two halves of backward apart leave what the weight gradients need between them.
   std::vector<TapeEvent> forward, backward, input_grad, weight_grad;
+  // Weight gradients that stay until the pass of all blocks ends.
+  std::vector<std::int32_t> after_backward, after_weight_grad;
 };
 
 struct TapeRules {
@@ -47,9 +50,11 @@ struct TapeRules {
   bool partition_block_input = false;
   std::vector<double> dropped_outputs;    // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
   double on_host = 0;                     // share of what is kept that waits for backward in the host's memory
-  double logits_peak_bytes = 6;           // per logit, logits included (memory/temporaries.hpp)
+  LossKernel loss_kernel = LossKernel::Megatron;
+  int loss_chunks = 1;
   bool gather_buffers = false;            // gathered inputs of column matmuls lie in a persistent buffer
   bool weight_gradients = true;           // a matmul's backward makes a working-type gradient before it is accumulated
+  bool gradients_until_end = false;       // it is accumulated when all blocks have run backward
 };
 
 BlockTape block_tape(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules);

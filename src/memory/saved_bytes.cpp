@@ -67,7 +67,8 @@ class Ledger {
 
   void keep_input() {
     if (op().kind == OpKind::Norm && c_.eager_norm) {
-      add("fp32 copies", 2 * kFp32 * layout().input_elements);
+      add("fp32 input", kFp32 * layout().input_elements);
+      add("fp32 normalised input", kFp32 * layout().input_elements);
       return;
     }
     if (op().kind == OpKind::Combine) {  // the routing weights are applied after the rows came back from the experts
@@ -83,14 +84,18 @@ class Ledger {
 
   void keep_attention() {
     const double a = c_.activation_bytes;
-    const double q = op().heads * op().qk_head_dim;
-    const double kv = op().kv_heads * (op().qk_head_dim + op().v_head_dim);
-    add("q, k, v", (q + kv) * a * layout().row_share);
+    const double a_row = a * layout().row_share;
+    add("q", op().heads * op().qk_head_dim * a_row);
+    add("k", op().kv_heads * op().qk_head_dim * a_row);
+    add("v", op().kv_heads * op().v_head_dim * a_row);
     if (c_.attention_output_copy) add("output copy", layout().output_elements * a);
     if (!c_.flash_attention) {
       const double scores = op().heads * attended_keys(op(), c_.seq_len) * layout().row_share;
       add("softmax", scores * a, true);
-      if (c_.attention_dropout || op().score_dropout) add("dropout mask and dropped scores", scores * (1 + a), true);
+      if (c_.attention_dropout || op().score_dropout) {
+        add("dropout mask", scores, true);
+        add("dropped scores", scores * a, true);
+      }
       return;
     }
     add_storage(static_cast<int>(at_), Stored, layout().output_elements, a);

@@ -36,7 +36,7 @@ StateRecipe state_recipe(DType precision, Optimizer optimizer, const StateFacts&
   if (mixed && facts.gradients == GradientStorage::Both) recipe.gradient_bytes = working + full;
   const bool master = mixed && !facts.fp32_shards;
   const double moments = moment_bytes(optimizer) * (optimizer == Optimizer::Adam8bit ? 1 : full / 4);
-  recipe.optimizer_bytes = moments + full * ((master ? 1 : 0) + (facts.fp32_gradient_shard ? 1 : 0));
+  recipe.optimizer_bytes = moments + full * (master ? 1 : 0);
   recipe.bucket_bytes = facts.dp_buckets ? working : 0;
   return recipe;
 }

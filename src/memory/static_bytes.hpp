@@ -23,7 +23,6 @@ struct StateFacts {
   GradientStorage gradients = GradientStorage::Working;
   bool fp32_shards = false;           // stored weights are fp32 and cast when used (FSDP mixed precision)
   bool dp_buckets = false;            // working-type buckets beside the gradients when dp > 1 (nanotron's DDP)
-  bool fp32_gradient_shard = false;   // the optimizer's shard carries fp32 gradients too (DeepSpeed's fp16 ZeRO)
 };
 
 struct StateRecipe {  // bytes per local parameter

@@ -7,10 +7,6 @@
 
 namespace dts {
 
-double logits_bytes(double tokens, double vocab, int tp, double bytes_per_logit) {
-  return tokens * vocab / tp * bytes_per_logit;
-}
-
 double head_backward_bytes(double tokens, double hidden, double vocab, int tp, bool sequence_parallel,
                            double activation_bytes) {
   const double input = tokens * hidden * activation_bytes;

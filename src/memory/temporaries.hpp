@@ -10,17 +10,6 @@
 
 namespace dts {
 
-// Bytes live per local logit at the loss, logits included, by loss kernel.
-inline constexpr double kLogitBytesMegatron = 6;        // bf16 logits + fp32 softmax that becomes the gradient
-inline constexpr double kLogitBytesTransformerEngine = 2;   // gradient written over the bf16 logits
-inline constexpr double kLogitBytesMegatronFusedHopper = 10;  // jit-fused loss; read off CI peaks
-inline constexpr double kLogitBytesMegatronFusedAmpere = 15;  // the same on the A100 CI stack; read off CI peaks
-inline constexpr double kLogitBytesTorchEager = 14;     // cross_entropy(x.float()): three fp32 blocks and one bf16
-inline constexpr double kLogitBytesTorchCompiled = 4;   // read off torchao peaks, +-5 %
-inline constexpr double kLogitBytesNanotron = 8;        // fp32 softmax + fp32 gradient
-
-double logits_bytes(double tokens, double vocab, int tp, double bytes_per_logit);
-
 // LM-head backward besides the logits: 16-bit weight gradient 2 V h / tp, input gradient, and under sequence
 // parallelism the gathered input and the reduce-scatter output (Megatron `core/tensor_parallel/layers.py`).
 double head_backward_bytes(double tokens, double hidden, double vocab, int tp, bool sequence_parallel,

@@ -12,7 +12,7 @@ void check_profile(const FrameworkProfile& p) {
   field("attention_dropout", p.attention_dropout);
   field("memory_pass_factor", p.memory_pass_factor);
   field("cross_entropy_bytes", p.cross_entropy_bytes);
-  field("logits_peak_bytes", p.logits_peak_bytes);
+  check.require(p.loss_chunks >= 1, "framework " + p.name + ".loss_chunks", number_text(p.loss_chunks), "at least 1");
   field("permute_passes", p.permute_passes);
   field("expert_bias_forward_bytes", p.expert_bias_forward_bytes);
   field("expert_bias_backward_bytes", p.expert_bias_backward_bytes);

@@ -10,6 +10,10 @@ namespace dts {
 
 // What "selective" recomputation runs again: core attention (Megatron), or every second matmul and all elementwise
 // ops but not attention (torchtitan).
+// Loss kernels by the tensors they make (memory/loss_tensors.hpp). The two compiled Megatron losses differ in what CI peaks
+// show beside logits and softmax: 4 bytes per logit on Hopper and later, 9 on its A100 stack.
+enum class LossKernel { InPlace, Megatron, MegatronJit, MegatronJitAmpere, TorchEager, TorchCompiled, Nanotron };
+
 enum class SelectiveRule { CoreAttention, AlternateMatmuls };
 
 // What runs beside the collectives of tensor parallelism. The splitting modes need sequence parallelism and a group
@@ -43,7 +47,8 @@ struct FrameworkProfile {
   double attention_dropout = 0;        // > 0 keeps masks and adds passes when unfused
   double memory_pass_factor = 1;       // bytes of norms, activations and residuals over those of fused kernels
   double cross_entropy_bytes = 20;     // forward + backward bytes moved per logit
-  double logits_peak_bytes = 6;        // live per logit at the loss, logits included
+  LossKernel loss_kernel = LossKernel::Megatron;  // which tensors the loss makes (memory/loss_tensors.hpp)
+  int loss_chunks = 1;                 // LM head and loss, forward and backward, run for so many parts of the tokens in turn
   bool grouped_single_launch = true;   // experts in one kernel; false: one library call per expert on several streams
 
   // Tensor and expert parallel
@@ -107,6 +112,9 @@ struct FrameworkProfile {
   int gather_buffers = 1;               // persistent all-gather buffers of sequence parallelism
   bool layers_gather_anew = true;       // layers do not use those buffers, the LM head alone does
   bool gradient_buckets = false;        // working-type gradients stay in buckets beside the accumulated ones, dp > 1
+  bool accumulates_after_backward = false;  // working-type gradients are added to the main ones when all blocks are done
+  bool flat_reduce_bucket = false;      // a bucket is flattened into a copy to be reduced, after the last backward
+  bool casts_gradient_slice = false;    // ZeRO's update flattens its slice of the gradients and casts it to fp32
   bool flat_weight_gather = false;      // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
   bool batch_first_attention = false;   // its output is transposed into a copy where a micro-batch holds several samples
   bool narrow_parameters = false;       // weights of 8-bit matmuls are kept in that type alone, not beside 16-bit ones

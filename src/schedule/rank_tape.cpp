@@ -21,6 +21,16 @@ const std::vector<TapeEvent>& events_of(const BlockTape& tape, PassKind kind) {
   }
 }
 
+// What the end of a pass frees of one of its blocks.
+const std::vector<std::int32_t>& freed_at_end(const BlockTape& tape, PassKind kind) {
+  static const std::vector<std::int32_t> nothing;
+  switch (kind) {
+    case PassKind::Backward: return tape.after_backward;
+    case PassKind::BackwardWeight: return tape.after_weight_grad;
+    default: return nothing;
+  }
+}
+
 struct Moments {  // of one block's pass, over what is held before it
   CategoryBytes peak{}, after{};
   double highest = 0;
@@ -53,8 +63,14 @@ CategoryBytes sum_of(const std::vector<TapeTensor>& tensors) {
   return bytes;
 }
 
+// The fuller of what follows the passes.
+const std::vector<TapeTensor>& after_passes(const RankTape& tape) {
+  return total(sum_of(tape.reduction)) > total(sum_of(tape.update)) ? tape.reduction : tape.update;
+}
+
 struct Place {  // one block of one pass
   std::size_t pass = 0, block = 0;
+  bool ends = false;  // the pass
 };
 
 // Host order. A forward that runs as one with the backward after it alternates with it block by block.
@@ -65,8 +81,8 @@ std::vector<Place> places(const RankTape& tape) {
     const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
     const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
     for (std::size_t b = 0; b < std::max(own, other); ++b) {
-      if (b < own) order.push_back({p, b});
-      if (b < other) order.push_back({p + 1, b});
+      if (b < own) order.push_back({p, b, b + 1 == own});
+      if (b < other) order.push_back({p + 1, b, b + 1 == other});
     }
     if (paired) ++p;
   }
@@ -88,7 +104,11 @@ class Walker {
     return tape_.chunks[static_cast<std::size_t>(tape_.passes[place.pass].chunk)][layer_of(place)];
   }
 
-  // visit(place, held before it, moments)
+  const std::vector<const BlockTape*>& blocks_of(const Place& place) const {
+    return tape_.chunks[static_cast<std::size_t>(tape_.passes[place.pass].chunk)];
+  }
+
+  // visit(place, held before it, moments, held after it)
   template <class Visit>
   void walk(Visit visit) {
     CategoryBytes held = sum_of(tape_.resident);
@@ -101,8 +121,11 @@ class Walker {
       const PassKind kind = tape_.passes[place.pass].kind;
       if (block != last || kind != last_kind) moments = &moments_of_block(block, kind);  // layers repeat
       last = block, last_kind = kind;
-      visit(place, held, *moments);
-      add(held, moments->after);
+      CategoryBytes after = held;
+      add(after, moments->after);
+      if (place.ends) add(after, freed(place));
+      visit(place, held, *moments, after);
+      held = after;
     }
   }
 
@@ -113,9 +136,23 @@ class Walker {
     return known->second;
   }
 
+  const CategoryBytes& freed(const Place& place) {
+    const Pass& pass = tape_.passes[place.pass];
+    auto [known, is_new] = freed_.try_emplace({pass.chunk, static_cast<int>(pass.kind)});
+    if (!is_new) return known->second;
+    for (const BlockTape* block : blocks_of(place)) {
+      for (std::int32_t tensor : freed_at_end(*block, pass.kind)) {
+        const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
+        known->second[static_cast<std::size_t>(t.category)] -= t.bytes;
+      }
+    }
+    return known->second;
+  }
+
   const RankTape& tape_;
   std::vector<Place> order_;
   std::map<std::pair<const BlockTape*, int>, Moments> known_;
+  std::map<std::pair<int, int>, CategoryBytes> freed_;  // by chunk and kind of pass
 };
 
 }  // namespace
@@ -132,7 +169,7 @@ CategoryBytes resident_bytes(const RankTape& tape) { return sum_of(tape.resident
 
 CategoryBytes update_bytes(const RankTape& tape) {
   CategoryBytes bytes = resident_bytes(tape);
-  add(bytes, sum_of(tape.update));
+  add(bytes, sum_of(after_passes(tape)));
   return bytes;
 }
 
@@ -140,7 +177,7 @@ TapePeak peak_of(const RankTape& tape) {
   TapePeak peak;
   peak.bytes = resident_bytes(tape);
   double most = peak.total();
-  Walker(tape).walk([&](const Place& place, const CategoryBytes& held, const Moments& m) {
+  Walker(tape).walk([&](const Place& place, const CategoryBytes& held, const Moments& m, const CategoryBytes&) {
     const double now = total(held) + m.highest;
     if (now <= most) return;
     most = now;
@@ -154,13 +191,11 @@ TapePeak peak_of(const RankTape& tape) {
 }
 
 void for_each_moment(const RankTape& tape, const std::function<void(const TapeMoment&, const CategoryBytes&)>& visit) {
-  Walker(tape).walk([&](const Place& place, const CategoryBytes& held, const Moments& m) {
+  Walker(tape).walk([&](const Place& place, const CategoryBytes& held, const Moments& m, const CategoryBytes& after) {
     CategoryBytes now = held;
     add(now, m.peak);
     visit({place.pass, place.block, m.event}, now);
-    now = held;
-    add(now, m.after);
-    visit({place.pass, place.block, kAfterBlock}, now);
+    visit({place.pass, place.block, kAfterBlock}, after);
   });
   visit({tape.passes.size(), 0, 0}, update_bytes(tape));
   visit({tape.passes.size(), 0, kAfterBlock}, resident_bytes(tape));
@@ -177,10 +212,14 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
       counts[{block, events[e].tensor}] += events[e].frees ? -1 : 1;
     }
     if (here) break;
+    if (!place.ends) continue;
+    for (const BlockTape* other : walker.blocks_of(place)) {
+      for (std::int32_t tensor : freed_at_end(*other, tape.passes[place.pass].kind)) counts[{other, tensor}] -= 1;
+    }
   }
   std::vector<LiveTensor> live;
   for (const TapeTensor& t : tape.resident) live.push_back({t, 1});
-  for (const TapeTensor& t : moment.pass >= tape.passes.size() ? tape.update : tape.in_passes) live.push_back({t, 1});
+  for (const TapeTensor& t : moment.pass >= tape.passes.size() ? after_passes(tape) : tape.in_passes) live.push_back({t, 1});
   for (const auto& [key, count] : counts) {
     if (count > 0) live.push_back({key.first->tensors[static_cast<std::size_t>(key.second)], count});
   }
@@ -198,22 +237,28 @@ void for_each_allocation(const RankTape& tape, const std::function<void(const Ta
   };
   all_of(tape.in_passes, 0, false);
   const Walker walker(tape);
+  const auto event = [&](const Pass& pass, std::size_t layer, const BlockTape& block, const TapeEvent& e) {
+    const auto key = std::make_tuple(pass.micro_batch, pass.chunk, layer, e.tensor);
+    if (!e.frees) ids[key] = next++;
+    const auto found = ids.find(key);
+    const TapeTensor& t = block.tensors[static_cast<std::size_t>(e.tensor)];
+    if (found == ids.end()) throw std::logic_error("the order of passes frees " + t.op + " " + t.what + " before it is allocated");
+    visit({found->second, t.bytes, e.frees});
+    if (e.frees) ids.erase(found);
+  };
   for (const Place& place : walker.order()) {
     const Pass& pass = tape.passes[place.pass];
-    const BlockTape* block = walker.block_at(place);
-    for (const TapeEvent& e : events_of(*block, pass.kind)) {
-      const auto key = std::make_tuple(pass.micro_batch, pass.chunk, walker.layer_of(place), e.tensor);
-      if (!e.frees) ids[key] = next++;
-      const auto found = ids.find(key);
-      if (found == ids.end()) {
-        const TapeTensor& t = block->tensors[static_cast<std::size_t>(e.tensor)];
-        throw std::logic_error("the order of passes frees " + t.op + " " + t.what + " before it is allocated");
-      }
-      visit({found->second, block->tensors[static_cast<std::size_t>(e.tensor)].bytes, e.frees});
-      if (e.frees) ids.erase(found);
+    const BlockTape& block = *walker.block_at(place);
+    for (const TapeEvent& e : events_of(block, pass.kind)) event(pass, walker.layer_of(place), block, e);
+    if (!place.ends) continue;
+    const std::vector<const BlockTape*>& blocks = walker.blocks_of(place);
+    for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
+      for (std::int32_t tensor : freed_at_end(*blocks[layer], pass.kind)) event(pass, layer, *blocks[layer], {tensor, true});
     }
   }
   all_of(tape.in_passes, 0, true);
+  all_of(tape.reduction, next, false);
+  all_of(tape.reduction, next, true);
   all_of(tape.update, next, false);
   all_of(tape.update, next, true);
 }

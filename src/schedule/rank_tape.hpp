@@ -14,6 +14,7 @@ namespace dts {
 struct RankTape {
   std::vector<TapeTensor> resident;               // from the first step on
   std::vector<TapeTensor> in_passes;              // from the first pass to the last: buffers of transfers
+  std::vector<TapeTensor> reduction;              // after the last pass: what gradients are reduced in
   std::vector<TapeTensor> update;                 // during the optimizer's step alone
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order
   std::vector<Pass> passes;
@@ -34,7 +35,7 @@ struct TapePeak {
 
 double total(const CategoryBytes& bytes) noexcept;
 CategoryBytes resident_bytes(const RankTape& tape);
-CategoryBytes update_bytes(const RankTape& tape);  // residents included
+CategoryBytes update_bytes(const RankTape& tape);  // residents included; of the reduction where it needs more
 
 // The fullest moment of a step; the first of equal ones.
 TapePeak peak_of(const RankTape& tape);

@@ -73,25 +73,4 @@ std::vector<MemoryTimeline> memory_timelines(const PassSpans& spans, const StepT
   return made;
 }
 
-AllocatorReplay replay(const RankTape& tape, const CachingAllocator::Options& options, int steps) {
-  CachingAllocator allocator(options);
-  AllocatorReplay result;
-  std::int64_t id = -1;
-  for (const TapeTensor& t : tape.resident) result.fits = result.fits && allocator.allocate(id--, t.bytes);
-  for (int s = 0; s < steps && result.fits; ++s) {
-    for_each_allocation(tape, [&](const TapeAllocation& a) {
-      if (!result.fits) return;
-      if (a.frees) {
-        allocator.free(a.id);
-      } else {
-        result.fits = allocator.allocate(a.id, a.bytes);
-      }
-    });
-  }
-  result.peak_allocated_bytes = allocator.peak_allocated_bytes();
-  result.peak_reserved_bytes = allocator.peak_reserved_bytes();
-  result.retries = allocator.retries();
-  return result;
-}
-
 }  // namespace dts

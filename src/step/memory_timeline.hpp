@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "engine/spread.hpp"
-#include "memory/caching_allocator.hpp"
 #include "step/step_memory.hpp"
 
 namespace dts {
@@ -46,14 +45,5 @@ class PassSpans {
 };
 
 std::vector<MemoryTimeline> memory_timelines(const PassSpans& spans, const StepTapes& tapes);
-
-struct AllocatorReplay {
-  double peak_allocated_bytes = 0, peak_reserved_bytes = 0;
-  int retries = 0;
-  bool fits = true;
-};
-
-// A rank's allocations through the caching allocator, over `steps` steps; the update's come last in each.
-AllocatorReplay replay(const RankTape& tape, const CachingAllocator::Options& options, int steps = 2);
 
 }  // namespace dts

@@ -82,7 +82,8 @@ const BlockTape* ModelTapes::add(const Job& job, const Block& block, const Saved
   rules.tokens = tokens;
   rules.ep = job.strategy.ep;
   rules.on_host = on_host;
-  rules.logits_peak_bytes = p.logits_peak_bytes;
+  rules.loss_kernel = p.loss_kernel, rules.loss_chunks = p.loss_chunks;
+  rules.gradients_until_end = p.accumulates_after_backward;
   rules.gather_buffers = p.gather_buffers > 0 && !(p.layers_gather_anew && is_layer);
   rules.weight_gradients = !is_layer || !p.dummy_weight_gradients;
   if (is_layer) {

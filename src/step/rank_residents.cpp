@@ -86,6 +86,15 @@ double hold_residents(const Job& job, const PlannedStep& step, const RankGrid& g
   }
   const double boundary = sizes.tokens / sizes.token_share() * hidden * width;
   add(tape.in_passes, "pipeline transfers", p2p_buffer_bytes(boundary, s.pp, s.vpp), MemoryCategory::CommunicationBuffers);
+  if (p.flat_reduce_bucket && s.dp * s.cp > 1) {
+    const double bucket = std::min(own.trained, p.bucket_parameters) * p.grad_reduce_bytes;
+    add(tape.reduction, "flattened bucket", bucket, MemoryCategory::CommunicationBuffers);
+  }
+  if (p.casts_gradient_slice && s.zero > 0 && s.zero < 3) {
+    const double slice = own.trained / (s.dp * s.cp);
+    add(tape.update, "flattened gradients", slice * p.main_grad_bytes, MemoryCategory::Gradients);
+    if (p.main_grad_bytes < 4) add(tape.update, "fp32 gradients", slice * 4, MemoryCategory::Gradients);
+  }
   if (p.flat_weight_gather && s.zero > 0 && s.zero < 3) {
     add(tape.update, "gathered weights", optimizer_gather_bytes(own.trained, s.dp * s.cp, width), MemoryCategory::GatheredParameters);
   }

@@ -14,6 +14,9 @@ __all__ = ["FrameworkProfile"]
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "selective": ("core_attention", "alternate_matmuls"),
+    "loss_kernel": (
+        *("in_place", "megatron", "megatron_jit", "megatron_jit_ampere", "torch_eager", "torch_compiled", "nanotron"),
+    ),
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
     "attention_kernel": ("", "fa2", "fa3", "cudnn", "cudnn_fp8", "triton"),
     "workspace": ("", "torch", "transformer_engine"),
@@ -44,8 +47,12 @@ class FrameworkProfile:
         Bytes of norms, activations and residuals over those of fused kernels.
     cross_entropy_bytes
         Bytes moved per logit, forward and backward together.
-    logits_peak_bytes
-        Bytes per logit live at the loss, logits included.
+    loss_kernel
+        Which tensors of the vocabulary's size the loss makes; bytes per logit at its fullest moment: `"in_place"` 2,
+        `"torch_compiled"` 4, `"megatron"` 6, `"nanotron"` 8, `"megatron_jit"` 10, `"torch_eager"` 12,
+        `"megatron_jit_ampere"` 15.
+    loss_chunks
+        LM head and loss, forward and backward, run for so many parts of the tokens in turn (Liger's linear loss).
     grouped_single_launch
         Experts in one kernel; otherwise one library call per expert.
     tp_overlap
@@ -119,6 +126,9 @@ class FrameworkProfile:
         ones; ZeRO's update gathers flattened weights; flash attention's output is copied where a micro-batch holds
         several samples; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the
         scores' size.
+    accumulates_after_backward, flat_reduce_bucket, casts_gradient_slice
+        Memory facts: working-type gradients of all weights stand until the backward of all blocks is done; a bucket is
+        flattened into a copy to be reduced; ZeRO's update flattens its slice of the gradients and casts it to fp32.
     workspace
         `"torch"`, `"transformer_engine"`: library workspaces follow from the device's generation; `""`: they are
         `workspace_bytes`.
@@ -151,7 +161,8 @@ class FrameworkProfile:
     attention_dropout: float = 0.0
     memory_pass_factor: float = 1.0
     cross_entropy_bytes: float = 20.0
-    logits_peak_bytes: float = 6.0
+    loss_kernel: str = "megatron"
+    loss_chunks: int = 1
     grouped_single_launch: bool = True
     tp_overlap: str = "bulk"
     kv_heads_below_tp: str = "replicate"
@@ -198,6 +209,9 @@ class FrameworkProfile:
     gather_buffers: int = 1
     layers_gather_anew: bool = True
     gradient_buckets: bool = False
+    accumulates_after_backward: bool = False
+    flat_reduce_bucket: bool = False
+    casts_gradient_slice: bool = False
     flat_weight_gather: bool = False
     batch_first_attention: bool = False
     narrow_parameters: bool = False

@@ -52,9 +52,10 @@ def _memory_facts(row: Row, features: tuple[str, ...]) -> dict[str, object]:
     if "no_gradient_accumulation_fusion" in features:  # 16-bit gradients are made and added to the main ones
         changes["dummy_weight_gradients"] = False
     if "ce_fusion" in features or "cross_entropy_fusion_impl=te" in features:
-        changes["logits_peak_bytes"] = 2.0
+        changes["loss_kernel"] = "in_place"
     elif "cross_entropy_loss_fusion" in features:
-        changes["logits_peak_bytes"] = 15.0 if row.text("accelerator").startswith("A100") else 10.0
+        ampere = row.text("accelerator").startswith("A100")
+        changes["loss_kernel"] = "megatron_jit_ampere" if ampere else "megatron_jit"
     before_hopper = row.text("accelerator").startswith("A100")
     engine = "transformer_impl=local" not in features
     if not engine:
@@ -95,7 +96,7 @@ def framework_of(row: Row) -> str:
     if name == "megatron-bridge":
         return _bridge(row)
     if name == "megatron-deepspeed":
-        return "deepspeed" if "deepspeed_zero3" in features else "megatron-deepspeed"
+        return _megatron_deepspeed(row, features)
     unnamed = not name and "MLPerf" in software and "deepspeed_pipeline" not in features
     if name == "nemo" or "NeMo" in software or unnamed:
         return "nemo-25" if _mlperf_round(software) >= 5 or _release(software) >= (25, 1) else "nemo-24"
@@ -104,6 +105,12 @@ def framework_of(row: Row) -> str:
     if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
         return "llm-foundry-2023-06"
     return _BY_NAME.get(name, "megatron-core")
+
+
+def _megatron_deepspeed(row: Row, features: tuple[str, ...]) -> str:
+    if "deepspeed_zero3" in features:
+        return "deepspeed"
+    return "megatron-deepspeed-bf16" if row.text("precision_family") == "bf16" else "megatron-deepspeed"
 
 
 def _bridge(row: Row) -> str:

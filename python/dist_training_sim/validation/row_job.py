@@ -27,6 +27,8 @@ _PRECISIONS = {
     "mxfp8": "fp8",
     "nvfp4": "fp4",
 }
+# decoder-first- and decoder-last-pipeline-num-layers of Megatron-LM's functional tests of that name
+_UNEVEN_ENDS = 2
 _CORES_PER_DEVICE = {"TPU-v7": 2}  # its rows count axes in TensorCores; a device is the chip
 
 
@@ -106,6 +108,9 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
 
 
 def _layers(row: Row, model: Model, pp: int, vpp: int, defaults: FrameworkDefaults) -> tuple[int, ...]:
+    if pp > 2 and "uneven_pipeline" in row.text("model.name"):
+        inner, spare = divmod(model.layer_count - 2 * _UNEVEN_ENDS, pp - 2)
+        return () if spare or inner < 0 else (_UNEVEN_ENDS, *[inner] * (pp - 2), _UNEVEN_ENDS)
     if model.prediction and pp > 1:
         return layers_before_prediction(model.layer_count, pp * vpp)
     if vpp > 1 or defaults.stages != "by_cost" or pp == 1:
@@ -117,6 +122,8 @@ def _zero(row: Row, defaults: FrameworkDefaults) -> int:
     stated = row.text("parallel.zero")
     if stated in ("fsdp", "hsdp"):
         return 3
+    if not stated and row.text("source.url_or_repo_path").startswith("bigscience-workshop/"):
+        return 1  # ZERO_STAGE=1 in every training script of that repository, among them those its tables link to
     return int(stated) if stated in ("0", "1", "2", "3") else defaults.zero
 
 

@@ -8,6 +8,7 @@ from ..errors import DtsError
 from ..intervals import Situation, interval_of, memory_situation, situation_of_step
 from ..result import Result
 from ..simulator import simulate
+from ..verbs.memory_timeline import reserved_bytes
 from .corpus import Row
 from .results import RowResult, skipped
 from .row_gaps import filled
@@ -22,6 +23,9 @@ _APART = {
 }
 GIB = 2**30
 _LAST_RANK = ("megatron-core-ci",)  # the golden values of Megatron's tests are those of the last rank, which logs
+_FIRST_RANK = ("nanotron",)  # logs on the first one: its sweep's allocated bytes are those of the first stage
+# sail-sg/zero-bubble-pipeline-parallelism, megatron/core/pipeline_parallel: max_memory_allocated() // 1000000
+_DECIMAL = ("sail-sg",)
 
 
 def run_uses(row: Row) -> tuple[str, ...]:
@@ -54,7 +58,7 @@ def _compared(row: Row, use: str, job: Job, result: Result, measured: float, lab
     apart = next((_APART[flag] for flag in row.words("flags") if flag in _APART), "")
     breakdown: Mapping[str, float] = {}
     if use == "memory":
-        predicted = reported_memory(result, row.text("measured.peak_mem_kind"))
+        predicted = reported_memory(job, result, row.text("measured.peak_mem_kind"))
         apart = apart if apart != _APART["degraded_fabric"] else ""  # the network has no part in what a rank holds
     else:
         predicted, breakdown = result.step_time_s, result.breakdown
@@ -83,33 +87,45 @@ def _situation(row: Row, use: str, job: Job) -> Situation:
     return memory_situation(kind=row.text("model.kind"), framework=job.profile.name, **axes)
 
 
-def reported_memory(result: Result, kind: str) -> float:
-    """Bytes that a framework reports as its peak: of the stage that needs most, or of the last one where that logs.
+def reported_memory(job: Job, result: Result, kind: str) -> float:
+    """Bytes that a framework reports as its peak: of the stage that needs most, or of the one that logs.
 
     Parameters
     ----------
     kind
-        `allocated`; `device`: everything on the device; anything else: reserved by the allocator.
+        `allocated`; `device`: everything on the device; anything else: reserved by the allocator, which is replayed.
     """
-    stages = result.memory[-1:] if result.framework in _LAST_RANK else result.memory
+    first, last = result.framework in _FIRST_RANK, result.framework in _LAST_RANK
+    logs = slice(None, 1) if first else slice(-1, None) if last else slice(None)
+    stages = result.memory[logs]
     if kind == "allocated":
         return max(use.allocated_bytes for use in stages)
-    return max(use.reserved_bytes + (use.context_bytes if kind == "device" else 0.0) for use in stages)
+    reserved = [use.reserved_bytes for use in stages]
+    if job.profile.reserved_factor > 1:  # PyTorch's allocator; a compiler that plans memory reserves what it needs
+        replayed = reserved_bytes(job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
+        reserved = replayed[logs]
+    return max(reserved) + (stages[0].context_bytes if kind == "device" else 0.0)
 
 
 def _measured_bytes(row: Row) -> float | None:
-    """Bytes as stated; a figure in "GB" of unknown unit is read as GiB, which PyTorch's own reports print."""
+    """Bytes as stated; a figure in "GB" of unknown unit is read as GiB, which PyTorch's own reports print.
+
+    Frameworks whose code prints 10^6 bytes are the exception.
+    """
     exact = row.number("measured.peak_mem_bytes")
     if exact is not None:
         return exact
     printed = row.number("measured.peak_mem_gb")
-    return printed * GIB if printed is not None else None
+    unit = 1e9 if any(name in row.text("software") for name in _DECIMAL) else GIB
+    return printed * unit if printed is not None else None
 
 
 def _unusable(row: Row, use: str, measured: float | None) -> str:
     """Why a row is not predicted at all; empty where it is."""
     if row.problem:
         return row.problem
+    if use == "memory" and any(word.startswith("rl_") for word in row.words("features")):
+        return "reinforcement learning: an inference engine runs in the same process"
     grade = row.text(f"use.{use}")
     if grade not in ("A", "B"):
         return f"{use.replace('_', ' ')} of grade {grade or 'none'}: layout, batch or shape not fully known"

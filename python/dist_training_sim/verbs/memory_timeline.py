@@ -13,11 +13,11 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
-from ..simulator.job import described_job
+from ..simulator.job import Job, described_job
 from ..units import format_bytes, format_seconds
 from .inputs import cluster_of, model_of
 
-__all__ = ["CATEGORIES", "HeldTensor", "StageMemory", "memory_timeline"]
+__all__ = ["CATEGORIES", "HeldTensor", "StageMemory", "memory_timeline", "reserved_bytes"]
 
 CATEGORIES = (
     *("weights", "gradients", "optimizer", "activations", "temporaries", "gathered_parameters"),
@@ -114,12 +114,37 @@ def memory_timeline(
     ConfigError
         Listing every rule that the job violates.
     """
-    described = model_of(model) if isinstance(model, str) else model
-    hardware = cluster_of(cluster) if isinstance(cluster, str) else cluster
-    job = described_job(described, hardware, strategy, seq_len, framework, None, None)
+    job = _job(model, cluster, strategy, seq_len, framework)
     core = _core.memory_details(**job.core_arguments(), expandable_segments=expandable_segments)
     pairs = zip(core.timelines, core.replays, strict=True)
     return [_stage(stage, timeline, replay) for stage, (timeline, replay) in enumerate(pairs)]
+
+
+def reserved_bytes(
+    model: Model | str,
+    cluster: Cluster | str,
+    strategy: Strategy | None = None,
+    *,
+    seq_len: int | None = None,
+    framework: FrameworkProfile | str = "megatron-core",
+    expandable_segments: bool = False,
+) -> list[float]:
+    """Bytes that PyTorch's caching allocator takes per pipeline stage: those of `StageMemory`, without a timeline."""
+    job = _job(model, cluster, strategy, seq_len, framework)
+    replays = _core.allocator_replays(**job.core_arguments(), expandable_segments=expandable_segments)
+    return [replay.peak_reserved_bytes for replay in replays]
+
+
+def _job(
+    model: Model | str,
+    cluster: Cluster | str,
+    strategy: Strategy | None,
+    seq_len: int | None,
+    framework: FrameworkProfile | str,
+) -> Job:
+    described = model_of(model) if isinstance(model, str) else model
+    hardware = cluster_of(cluster) if isinstance(cluster, str) else cluster
+    return described_job(described, hardware, strategy, seq_len, framework, None, None)
 
 
 def _stage(stage: int, timeline: _core.MemoryTimeline, replay: _core.AllocatorReplay) -> StageMemory:

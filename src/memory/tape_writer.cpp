@@ -1,0 +1,36 @@
+#include "memory/tape_writer.hpp"
+
+#include <cmath>
+
+namespace dts {
+
+bool is_matmul(const Op& op) { return op.kind == OpKind::Matmul || op.kind == OpKind::GroupedMatmul; }
+
+TapeWriter::TapeWriter(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
+    : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)) {}
+
+int TapeWriter::declare(const std::string& op, const std::string& what, double bytes, MemoryCategory category) {
+  tape_.tensors.push_back({op, what, std::round(bytes), category});  // whole bytes: sums are exact
+  return static_cast<int>(tape_.tensors.size()) - 1;
+}
+
+int TapeWriter::temporary(std::size_t op, const std::string& what, double elements) {
+  return declare(ops_[op].name, what, elements * r_.tokens * c_.activation_bytes);
+}
+
+int TapeWriter::weight_gradient(std::size_t i) {
+  const Op& op = ops_[i];
+  if ((!is_matmul(op) && op.kind != OpKind::Embedding) || !op.trainable || !r_.weight_gradients) return kNone;
+  const bool split = op.sharding == Sharding::Column || op.sharding == Sharding::Row || op.sharding == Sharding::Vocab;
+  const bool experts = op.kind == OpKind::GroupedMatmul;
+  const double parts = experts ? op.experts / (r_.ep * static_cast<double>(c_.etp)) : 1.0 / (split ? c_.tp : 1);
+  return declare(op.name, "weight gradient", op.in_features * op.out_features * parts * c_.activation_bytes);
+}
+
+bool TapeWriter::stays(int gradient, std::vector<std::int32_t>& until) const {
+  const bool later = r_.gradients_until_end && gradient != kNone && tape_.tensors[at(gradient)].bytes > 0;
+  if (later) until.push_back(gradient);
+  return later;
+}
+
+}  // namespace dts
