@@ -67,8 +67,9 @@ class Ledger {
 
   void keep_input() {
     if (op().kind == OpKind::Norm && c_.eager_norm) {
-      add("fp32 input", kFp32 * layout().input_elements);
-      add("fp32 normalised input", kFp32 * layout().input_elements);
+      const double own = std::min(layout().input_elements, op().in_features * layout().row_share);  // it may read a part
+      add("fp32 input", kFp32 * own);
+      add("fp32 normalised input", kFp32 * own);
       return;
     }
     if (op().kind == OpKind::Combine) {  // the routing weights are applied after the rows came back from the experts
