@@ -83,7 +83,7 @@ def _generic(kind: DeviceType) -> _core.DeviceSpec:
     from .catalog.constants import device_constants
 
     generic = _core.DeviceSpec()
-    facts = {name: getattr(generic, name) for name in ("hbm_bytes", "hbm_Bps", "sm_count", "l2_bytes", "power_w")}
+    facts = {name: getattr(generic, name) for name in ("hbm_bytes", "hbm_Bps", "sm_count")}
     constants = device_constants("", "generic")
     del constants["shares"]  # every rate keeps the generic share, which is the core's
     return device_spec(Device("custom", {}, kind="accelerator", **facts, **constants))

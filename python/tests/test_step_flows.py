@@ -33,6 +33,8 @@ def run(
     model, cluster, strategy = LAYOUTS[layout] if isinstance(layout, str) else layout
     return dts.simulate(model, cluster, strategy, seq_len=SEQ, network=fabric, keep_events=False, **options)
 
+ROUNDING = 1e-9
+
 
 def links_of(result: dts.Result) -> StepLinks:
     assert result.links is not None
@@ -41,13 +43,13 @@ def links_of(result: dts.Result) -> StepLinks:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_without_contention_a_step_is_the_analytic_one(layout: str) -> None:
-    """Both ways through the engine: the same durations up to rounding."""
+    """Both ways through the engine: the same durations up to rounding, which is to 2^-40 s a task on fixed times."""
     fixed, shared = run(layout, None), run(layout)
     assert shared.uncontended_step_time_s == fixed.step_time_s
-    assert shared.step_time_s >= fixed.step_time_s * (1 - 1e-12)
+    assert shared.step_time_s >= fixed.step_time_s * (1 - ROUNDING)
     if layout in ("fsdp", "data"):  # one kind of traffic at a time
-        assert shared.step_time_s == pytest.approx(fixed.step_time_s, rel=1e-12)
-        assert shared.breakdown == pytest.approx(fixed.breakdown, rel=1e-9, abs=1e-15)
+        assert shared.step_time_s == pytest.approx(fixed.step_time_s, rel=ROUNDING)
+        assert shared.breakdown == pytest.approx(fixed.breakdown, rel=1e-9, abs=1e-9)
     assert sum(shared.breakdown.values()) == pytest.approx(shared.step_time_s, rel=1e-9)
 
 
@@ -63,7 +65,7 @@ def test_wide_links_are_as_good_as_none() -> None:
         for shape in ("fat_tree", "rail_optimized")
         for spines, routing, seed in ((0, "shortest", 0), (4, "ecmp", 3), (4, "adaptive", 0))
     }
-    assert all(time_s == pytest.approx(run("fsdp", None).step_time_s, rel=1e-12) for time_s in times)
+    assert all(time_s == pytest.approx(run("fsdp", None).step_time_s, rel=ROUNDING) for time_s in times)
 
 
 def test_groups_that_share_an_uplink_slow_each_other() -> None:
