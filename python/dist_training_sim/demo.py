@@ -125,21 +125,30 @@ def draw(run: PublishedRun, result: Result, folder: Path) -> Path:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Print every run and write its timeline into a folder."""
-    from .cli.deliver import show
-    from .cli.render import sentence
-    from .cli.step import step_tables
+    from .cli.outcome import close_pipe
 
     parser = argparse.ArgumentParser(prog="python -m dist_training_sim.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the figures (out)")
     folder = parser.parse_args(args).out
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _show_runs(folder)
+    except BrokenPipeError:
+        return close_pipe()
+    return 0
+
+
+def _show_runs(folder: Path) -> None:
+    from .cli.deliver import show
+    from .cli.render import sentence
+    from .cli.step import step_tables
+
     for run in RUNS:
         result = run.predict()
         picture = draw(run, result, folder)
         head, *tables = step_tables(result)
         show([sentence(f"== {run.name}", "bold"), head, compare(run, result), *tables])
         show([sentence(f"\nTimeline of the step: {picture}\n")])
-    return 0
 
 
 if __name__ == "__main__":

@@ -347,7 +347,7 @@ def test_report_names_tiers_and_busiest_links() -> None:
 
 def test_steps_too_large_are_refused_with_what_helps() -> None:
     layout = (DENSE, "2048xdgx-h100", Strategy(tp=8, pp=16, vpp=2, zero=1, global_batch=128 * 1024))
-    with pytest.raises(InfeasibleError, match="task instances.*fewer micro-batches"):
+    with pytest.raises(InfeasibleError, match=r"task instances.*fewer micro-batches"):
         run(layout)
 
 

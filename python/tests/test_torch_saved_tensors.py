@@ -1,8 +1,8 @@
 """What ops keep for backward against real PyTorch: saved-tensor hooks on tiny layers, tensor by tensor.
 
 Storages are counted once, parameters and rotary tables left out. The kernels are those that the ledger describes: flash
-attention of `scaled_dot_product_attention`, byte masks of `native_dropout`, norms as `torch.nn.functional` has them (RMSNorm
-on the CPU is the eager form that keeps two fp32 copies).
+attention of `scaled_dot_product_attention`, byte masks of `native_dropout`, norms as `torch.nn.functional` has them
+(RMSNorm on the CPU is the eager form that keeps two fp32 copies).
 """
 
 from __future__ import annotations

@@ -53,14 +53,18 @@ def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str,
         complain(str(error))
         return _code_of(error)
     except BrokenPipeError:
-        # Python flushes stdout once more at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.PIPE_CLOSED
+        return close_pipe()
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
         complain(f"internal: {type(error).__name__} in {where}: {error}; please report it with the command line")
         return ExitCode.INTERNAL
+
+
+def close_pipe() -> int:
+    """Give up stdout, whose reader has gone; Python flushes it once more at its end, which must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.PIPE_CLOSED
 
 
 def _code_of(error: DtsError) -> ExitCode:
