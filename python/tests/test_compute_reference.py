@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 from dist_training_sim import _core
 from dist_training_sim.device_types import device_spec
 from hypothesis import given
 from hypothesis import strategies as st
+from reference_module import load_reference
 
-
-def _load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference" / "compute_reference.py"
-    module_spec = importlib.util.spec_from_file_location("compute_reference", path)
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_spec.name] = module
-    module_spec.loader.exec_module(module)
-    return module
-
-
-ref = _load_reference()
+ref = load_reference("compute_reference")
 BF16, FORWARD = _core.DType.BF16, _core.GemmPass.FORWARD
 extents = st.integers(min_value=1, max_value=40_000)
 share = st.floats(min_value=0.3, max_value=1.0)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,20 +9,9 @@ from dist_training_sim import _core
 from dist_training_sim.device_types import device_spec
 from hypothesis import given
 from hypothesis import strategies as st
+from reference_module import load_reference
 
-
-def _load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference" / "op_reference.py"
-    module_spec = importlib.util.spec_from_file_location("op_reference", path)
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_spec.name] = module
-    module_spec.loader.exec_module(module)
-    return module
-
-
-ref = _load_reference()
+ref = load_reference("op_reference")
 BF16, FP8, FP4 = _core.DType.BF16, _core.DType.FP8, _core.DType.FP4
 PASSES = (_core.GemmPass.FORWARD, _core.GemmPass.DATA_GRAD, _core.GemmPass.WEIGHT_GRAD)
 WGRAD_RATE = 0.97

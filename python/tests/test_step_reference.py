@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,20 +9,9 @@ from dist_training_sim import Cluster, FrameworkProfile, Model, Strategy, simula
 from dist_training_sim.models import transformer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_module import load_reference
 
-
-def _load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference" / "step_reference.py"
-    spec = importlib.util.spec_from_file_location("step_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-ref = _load_reference()
+ref = load_reference("step_reference")
 NODE = Cluster.from_catalog("dgx-h100").node
 PROFILE = FrameworkProfile.from_catalog("ideal").replace(bucket_parameters=1.5e6)
 KINDS = ("forward", "backward", "gather", "reduce", "send", "tied", "sync", "update")

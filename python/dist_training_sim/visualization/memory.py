@@ -12,6 +12,7 @@ from ..result import MemoryUse
 from ..units import format_bytes
 from .canvas import add_legend, add_title, dress, new_figure, plain
 from .inputs import Floats, named_amounts
+from .margin import limit_line
 from .style import MEMORY, Theme, memory_colours, words
 from .ticks import byte_unit
 
@@ -76,21 +77,6 @@ def _draw_totals(axes: Axes, theme: Theme, totals: Floats, capacity: float | Non
         )
 
 
-def _draw_capacity(axes: Axes, theme: Theme, capacity: float, scale: float) -> None:
-    axes.axhline(capacity / scale, color=theme.text, linestyle="--", linewidth=1.2)
-    axes.annotate(
-        f"capacity {format_bytes(capacity)}",
-        (1, capacity / scale),
-        ha="left",
-        va="center",
-        fontsize=8,
-        xycoords=("axes fraction", "data"),
-        xytext=(3, 0),
-        textcoords="offset points",
-        color=theme.text,
-    )
-
-
 def _name_bars(axes: Axes, names: list[str], width_in: float) -> None:
     """Stage names below the bars: slanted where they would touch, thinned where even that is too tight."""
     slot_in = (width_in - 2.0) / max(len(names), _FEWEST_SLOTS)
@@ -137,7 +123,7 @@ def memory_use(
         )
         base = base + amount
     if capacity is not None:
-        _draw_capacity(axes, theme, capacity, scale)
+        limit_line(axes, theme, capacity / scale, f"capacity {format_bytes(capacity)}")
     if len(names) <= _LABELLED:
         _draw_totals(axes, theme, totals, capacity, scale)
     _name_bars(axes, names, width_in)

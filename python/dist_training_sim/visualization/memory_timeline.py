@@ -10,6 +10,7 @@ from ..errors import ConfigError, Problems
 from ..units import format_bytes, format_seconds
 from .canvas import add_legend, add_title, dress, new_figure
 from .inputs import Floats
+from .margin import limit_line
 from .style import MEMORY, Theme, memory_colours
 from .ticks import byte_unit
 
@@ -69,21 +70,6 @@ def _mark_peak(axes: Axes, theme: Theme, memory: Any, scale: float, time_scale: 
     )
 
 
-def _draw_limit(axes: Axes, theme: Theme, limit: float, scale: float) -> None:
-    axes.axhline(limit / scale, color=theme.text, linestyle="--", linewidth=1.2)
-    axes.annotate(
-        f"device {format_bytes(limit)}",
-        (1, limit / scale),
-        ha="left",
-        va="center",
-        fontsize=8,
-        xycoords=("axes fraction", "data"),
-        xytext=(3, 0),
-        textcoords="offset points",
-        color=theme.text,
-    )
-
-
 def memory_timeline(theme: Theme, memory: Any, limit_bytes: float | None = None, *, title: str | None = None) -> Figure:
     """Draw stacked memory over time; see `Visualizer.plot_memory_timeline`."""
     from matplotlib.patches import Patch
@@ -115,7 +101,7 @@ def memory_timeline(theme: Theme, memory: Any, limit_bytes: float | None = None,
         color=theme.muted,
     )
     if limit_bytes is not None:
-        _draw_limit(axes, theme, float(limit_bytes), scale)
+        limit_line(axes, theme, limit_bytes / scale, f"device {format_bytes(limit_bytes)}")
     axes.set_xlim(times[0] / time_scale, times[-1] / time_scale)
     axes.set_ylim(0, 1.1 * top / scale)
     _mark_peak(axes, theme, memory, scale, time_scale)

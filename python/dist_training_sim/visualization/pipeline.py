@@ -11,6 +11,7 @@ from .boxes import draw_boxes, draw_numbers
 from .canvas import add_legend, add_title, dress, new_figure
 from .events import EventColumns, read_events
 from .lanes import Layout, lay_out
+from .margin import label_margin, margin_heading
 from .selection import Selection, select_devices
 from .style import KINDS, Theme, colour_of_kind
 from .ticks import seconds_text, time_unit
@@ -64,25 +65,8 @@ def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, c
     for lane in rows:
         on = table.device == lane.device
         idle = 1 - busy_share(table.start_s[on], table.end_s[on], last - first)
-        axes.text(
-            1.008,
-            lane.middle,
-            f"{idle:.0%}",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=7.5,
-            color=theme.muted,
-        )
-    axes.annotate(
-        "waits",
-        (1.008, 1),
-        xycoords="axes fraction",
-        xytext=(0, 5),
-        textcoords="offset points",
-        fontsize=7.5,
-        color=theme.muted,
-        va="bottom",
-    )
+        label_margin(axes, theme, lane.middle, f"{idle:.0%}")
+    margin_heading(axes, theme, "waits")
 
 
 def _legend(figure: Figure, theme: Theme, colours: dict[tuple[str, int], str], table: EventColumns) -> None:

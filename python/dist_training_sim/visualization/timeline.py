@@ -12,6 +12,7 @@ from .canvas import add_legend, add_title, dress, new_figure
 from .events import EventColumns, read_events, window_of
 from .inputs import Floats
 from .lanes import Layout, lay_out
+from .margin import label_margin, margin_heading
 from .selection import Selection, select_devices
 from .style import KINDS, Theme, words
 from .ticks import seconds_text, time_unit
@@ -57,26 +58,9 @@ def _label_busy(axes: Axes, theme: Theme, table: EventColumns, layout: Layout) -
         if lane.stream == "compute":
             on = (table.device == lane.device) & (table.stream == table.streams.index("compute"))
             share = busy_share(table.start_s[on], table.end_s[on], last - first)
-            axes.text(
-                1.008,
-                lane.middle,
-                f"{share:.0%}",
-                transform=axes.get_yaxis_transform(),
-                va="center",
-                fontsize=7.5,
-                color=theme.muted,
-            )
+            label_margin(axes, theme, lane.middle, f"{share:.0%}")
     if "compute" in {lane.stream for lane in layout.lanes}:
-        axes.annotate(
-            "compute\nbusy",
-            (1.008, 1),
-            xycoords="axes fraction",
-            xytext=(0, 5),
-            textcoords="offset points",
-            fontsize=7.5,
-            color=theme.muted,
-            va="bottom",
-        )
+        margin_heading(axes, theme, "compute\nbusy")
 
 
 def legend_of_kinds(figure: Figure, theme: Theme, table: EventColumns) -> None:
