@@ -82,7 +82,7 @@ def meaning(s: dts.Strategy, model: dts.Model, profile: dts.FrameworkProfile) ->
     drop |= {"cp_comm"} if s.cp == 1 else set()
     drop |= {"moe_dispatcher", "capacity_factor"} if not routed else set()
     drop |= {"fp8_recipe"} if s.precision.value != "fp8" else set()  # type: ignore[union-attr]
-    drop |= {"muon_tp"} if s.optimizer.value != "muon" else set()  # type: ignore[union-attr]
+    drop |= {"muon_tp"} if s.optimizer.value != "muon" or s.tp == 1 else set()  # type: ignore[union-attr]
     drop |= {"overlap_param_gather", "dp_replicas"} if s.zero == 0 else set()
     drop |= {"reshard_after_forward"} if s.zero != 3 or s.reshard_after_forward is True else set()
     return {name: value for name, value in fields.items() if name not in drop}
@@ -126,6 +126,14 @@ def test_what_is_written_reads_back(format: str, routed: bool, layout: dict[str,
     assert {n: found[n] for n in shared} == {n: expected[n] for n in shared}
     again = dts.write_job(format, model, CLUSTER, job.strategy.replace(recompute=strategy.recompute), seq_len=4096)
     assert again.text == written.text
+
+
+def test_deepspeed_has_no_option_for_muon_on_split_matrices() -> None:
+    usual = USUAL["deepspeed"] | {"tp": 2, "global_batch": 64, "sequence_parallel": False}
+    strategy = dts.Strategy(**usual, optimizer="muon", muon_tp="duplicated")
+    model = dts.Model.from_catalog(DENSE)
+    assert "strategy.muon_tp" in str(write_or_reason("deepspeed", model, strategy))
+    assert not isinstance(write_or_reason("deepspeed", model, strategy.replace(muon_tp="blockwise")), str)
 
 
 @pytest.mark.parametrize("format", WRITE_FORMATS)

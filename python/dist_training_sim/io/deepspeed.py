@@ -17,6 +17,7 @@ from ..parallel import Strategy
 from ..parallel.strategy import (
     ContextComm,
     GradDtype,
+    MuonTp,
     Optimizer,
     OptimizerKernels,
     PipelineTransfers,
@@ -214,6 +215,8 @@ def _check_values(s: Strategy, problems: Problems) -> None:
     }
     if s.cp > 1:
         known["cp_comm"] = (ContextComm.A2A,)
+    if s.tp > 1 and s.optimizer is Optimizer.MUON:
+        known["muon_tp"] = (MuonTp.BLOCKWISE,)
     refuse_values(s, "DeepSpeed", problems, known)
     if s.zero and s.overlap_param_gather != (s.zero == 3):
         when = "true: stage 3 gathers ahead" if s.zero == 3 else "false: stages 1 and 2 gather after the update"
