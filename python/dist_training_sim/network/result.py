@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError, suggest
 from ..topology import TopologyLink
 from ..units import format_seconds
+from .pairs import matrix_of_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,13 +101,7 @@ class FlowResult:
         ConfigError
             Beyond 8,192 ranks, where the matrix would take more than 512 MiB.
         """
-        import numpy as np
-
-        if self.num_devices > 8192:
-            raise ConfigError(f"num_devices: got {self.num_devices}, expected at most 8192 in a traffic matrix")
-        matrix = np.zeros((self.num_devices, self.num_devices))
-        matrix[self.pair_bytes[:, 0].astype(int), self.pair_bytes[:, 1].astype(int)] = self.pair_bytes[:, 2]
-        return matrix
+        return matrix_of_pairs(self.pair_bytes, self.num_devices)
 
     def link_utilization(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """How busy each link was over time: mean share of its bandwidth, background traffic left out.

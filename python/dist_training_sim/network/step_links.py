@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, suggest
+from .pairs import matrix_of_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,13 +129,7 @@ class StepLinks:
         ConfigError
             Beyond 8,192 devices, where the matrix would take more than 512 MiB.
         """
-        import numpy as np
-
-        if self.num_devices > 8192:
-            raise ConfigError(f"num_devices: got {self.num_devices}, expected at most 8192 in a traffic matrix")
-        matrix = np.zeros((self.num_devices, self.num_devices))
-        matrix[self.pair_bytes[:, 0].astype(int), self.pair_bytes[:, 1].astype(int)] = self.pair_bytes[:, 2]
-        return matrix
+        return matrix_of_pairs(self.pair_bytes, self.num_devices)
 
     def __repr__(self) -> str:
         return f"<{len(self.names):,} links over {self.shares.shape[1]} intervals, {len(self.pair_bytes):,} pairs>"
