@@ -50,6 +50,10 @@ class Problems:
         """Record that `where` got a value other than expected, and how to mend it."""
         self._lines.append(f"{where}: got {_shown(got)}, expected {expected}" + (f"; {fix}" if fix else ""))
 
+    def missing(self, where: str, expected: str) -> None:
+        """Record that nothing was given for `where`."""
+        self._lines.append(f"{where}: got nothing, expected {expected}")
+
     def positive(self, where: str, value: object) -> bool:
         """Record a problem unless `value` is a finite number above zero; return whether it is."""
         return self._number(where, value, "a finite number > 0", 0.0, strict=True)

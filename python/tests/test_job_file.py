@@ -16,6 +16,7 @@ from dist_training_sim.cli.app import app
 from dist_training_sim.cli.job_options import FROM_FILE, VERBS
 from dist_training_sim.cli.schema import made_schema
 from dist_training_sim.io.job_file import JOB_KEYS, job_schema
+from dist_training_sim.units import format_seconds
 
 Run = Callable[..., tuple[int, str, str]]
 LAYOUT = {f.name for f in fields(dts.Strategy)}
@@ -57,7 +58,7 @@ def options_of(verb: str) -> set[str]:
     from typer.main import get_command
 
     parameters = get_command(app).commands[verb.replace("_", "-")].params  # type: ignore[attr-defined]
-    names = {p.name for p in parameters} - set(FROM_FILE) - {"help"}
+    names = {p.name for p in parameters if p.param_type_name == "option"} - set(FROM_FILE) - {"help"}
     return {"json" if name == "as_json" else str(name) for name in names}
 
 
@@ -66,8 +67,10 @@ def test_every_option_has_its_key(verb: str) -> None:
     schema = job_schema()["properties"]
     keys = set(JOB_KEYS) - {"strategy"}
     for option in options_of(verb):
-        in_strategy = option in schema["strategy"]["properties"]
-        assert (option in keys) + in_strategy + (option in schema[verb]["properties"]) == 1, option
+        own = option in schema[verb]["properties"]
+        if own and "array" in schema[verb]["properties"][option]["type"]:  # several values: of the search, not the job
+            continue
+        assert (option in keys) + (option in schema["strategy"]["properties"]) + own == 1, option
 
 
 def test_every_verb_of_a_job_takes_a_file() -> None:
@@ -78,7 +81,7 @@ def test_every_verb_of_a_job_takes_a_file() -> None:
     taking = {name for name, given in options.items() if given >= set(FROM_FILE)}
     layouts = {name for name, given in options.items() if given >= LAYOUT}
     assert taking == set(VERBS) >= {"simulate", "fit", "cost", "export"}
-    assert taking <= layouts
+    assert taking - {"plan", "sweep"} <= layouts  # these two search layouts
     assert set(VERBS) <= set(job_schema()["properties"])
 
 
@@ -119,6 +122,83 @@ def test_settings_reach_each_verb(dts_cli: Run, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(job.replace("seed: 7", "seed: 7, json: true, out: r.json"), encoding="utf-8")
     code, out, _ = dts_cli("simulate job.yaml")
     assert json.loads(out) == json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+
+
+SEARCHED = """
+model: llama-3.1-8b
+cluster: 2xdgx-h100
+seq_len: 4096
+strategy: {tp: 8, zero: 1, global_batch: 32, precision: fp8}
+plan: {tp: [2, 4], cp: 1, pp: "1,2", top: 2}
+scale: {weak: true}
+sweep: {cluster: [1xdgx-h100, 2xdgx-h100], global_batch: 32, csv: points.csv}
+"""
+
+
+@pytest.fixture
+def searched(dts_cli: Run, tmp_path: Path) -> Run:
+    """The same, with a job whose file constrains searches."""
+    (tmp_path / "job.yaml").write_text(SEARCHED, encoding="utf-8")
+    return dts_cli
+
+
+def test_a_plan_is_set_beside_the_layout_of_the_file(searched: Run) -> None:
+    found = json.loads(searched("plan job.yaml --json")[1])
+    best, given = found["top"][0], found["given"]
+    line = "plan --model llama-3.1-8b --cluster 2xdgx-h100 --seq-len 4096 --global-batch 32 --precision fp8"
+    alone = json.loads(searched(f"{line} --tp 2,4 --cp 1 --pp 1,2 --top 2 --json")[1])
+    assert (alone["top"], alone["given"]) == (found["top"], None)
+    assert (given["strategy"]["tp"], given["strategy"]["precision"], len(found["top"])) == (8, "fp8", 2)
+    step = json.loads(searched("simulate job.yaml --json")[1])
+    assert given["step_time_s"] == step["step_time_s"] > best["step_time_s"]
+    more = given["step_time_s"] / best["step_time_s"] - 1
+    assert f"The layout given takes {format_seconds(given['step_time_s'])}, {more:.1%} more." in found["sentence"]
+    shown = searched("plan job.yaml --tp 8 --zero 1 --micro-batch 1")[1]
+    assert "As given" in shown
+    other = json.loads(searched("plan job.yaml --cluster 3xdgx-h100 --global-batch 48 --tp 4 --json")[1])
+    assert other["given"] is None or other["given"]["devices"] == 24
+    odd = json.loads(searched("plan job.yaml --cluster 3xdgx-h100 --tp 8 --pp 3 --json")[1])
+    assert odd["feasible"]
+    assert "The layout given cannot run: strategy.global_batch: got 32" in odd["sentence"]
+
+
+def test_a_scaled_job_searches_or_keeps_the_layout_of_the_file(searched: Run) -> None:
+    best = json.loads(searched("scale 16..32 job.yaml --json")[1])
+    kept = json.loads(searched("scale 16..32 job.yaml --fixed --tp 4 --json")[1])
+    assert (best["mode"], best["fixed"], kept["fixed"]) == ("weak", False, True)
+    assert {p["strategy"]["tp"] for p in kept["points"]} == {4}
+    assert {p["strategy"]["precision"] for p in best["points"] + kept["points"]} == {"fp8"}
+    held = json.loads(searched("scale 16..32 job.yaml --tp 2 --json")[1])
+    assert {p["strategy"]["tp"] for p in held["points"]} == {2} != {p["strategy"]["tp"] for p in best["points"]}
+    code, _, err = searched("scale 16..32 job.yaml --layers-per-stage 16,16")
+    assert (code, err) == (2, "error: --layers-per-stage: got '16,16', expected it beside --fixed only\n")
+
+
+def test_a_sweep_goes_over_the_lists_of_the_file(searched: Run, tmp_path: Path) -> None:
+    rows = json.loads(searched("sweep best.sqlite job.yaml --json")[1])["points"]
+    assert [row["cluster"] for row in rows] == ["1xdgx-h100", "2xdgx-h100"]
+    assert (tmp_path / "points.csv").read_text(encoding="utf-8").count("\n") == 3
+    assert {row["strategy"]["precision"] for row in rows} == {"fp8"}
+    kept = json.loads(searched("sweep kept.sqlite job.yaml --fixed --cluster 2xdgx-h100 --json")[1])["points"]
+    assert [row["strategy"]["tp"] for row in kept] == [8]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("plan", "--model: got nothing"),
+        ("plan --model llama-3.1-8b --cluster 1xdgx-h100", "--global-batch: got nothing"),
+        ("sweep s.sqlite", "--cluster: got nothing"),
+        ("sweep s.sqlite --model a --cluster b --global-batch 1 --fixed", "--fixed: got no job file"),
+        ("scale 8..16 --model llama-3.1-8b --cluster dgx-h100", "--global-batch: got nothing"),
+        ("plan job.yaml --tp 2,x", "--tp: got '2,x', expected whole numbers"),
+    ],
+)
+def test_searches_say_what_lacks(searched: Run, line: str, message: str) -> None:
+    code, out, err = searched(line)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "internal" not in err
 
 
 EVERY: dict[str, Any] = {

@@ -85,11 +85,11 @@ def dts(
 
 
 app.command(epilog=simulate.EXAMPLES)(guarded(with_job_file(simulate.simulate)))
-app.command(epilog=plan.EXAMPLES)(guarded(plan.plan))
+app.command(epilog=plan.EXAMPLES)(guarded(with_job_file(plan.plan)))
 app.command(epilog=explain.EXAMPLES)(guarded(with_job_file(explain.explain)))
 app.command("what-if", epilog=what_if.EXAMPLES)(guarded(with_job_file(what_if.what_if)))
-app.command(epilog=scale.EXAMPLES)(guarded(scale.scale))
-app.command(epilog=sweep.EXAMPLES)(guarded(sweep.sweep))
+app.command(epilog=scale.EXAMPLES)(guarded(with_job_file(scale.scale)))
+app.command(epilog=sweep.EXAMPLES)(guarded(with_job_file(sweep.sweep)))
 app.command(epilog=fit.EXAMPLES)(guarded(with_job_file(fit.fit)))
 app.command(epilog=report.EXAMPLES)(guarded(with_job_file(report.report)))
 app.command(epilog=cost.EXAMPLES)(guarded(with_job_file(cost.cost)))

@@ -7,9 +7,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo
 
 from ..errors import ConfigError, Problems
 from ..parallel.strategy import Strategy
@@ -19,7 +20,17 @@ from .outcome import ExitCode, warn
 if TYPE_CHECKING:
     from ..io.training_job import TrainingJob
 
-__all__ = ["FROM_FILE", "VERBS", "job_of_file", "option_names", "read_variables", "report", "with_job_file"]
+__all__ = [
+    "FROM_FILE",
+    "VALUES",
+    "VERBS",
+    "job_of_file",
+    "option_names",
+    "read_variables",
+    "report",
+    "values_of",
+    "with_job_file",
+]
 
 _JOB = Annotated[
     Path | None,
@@ -32,7 +43,10 @@ _SET = Annotated[
 ]
 FROM_FILE = ("job", "run", "set_variables")
 VERBS: dict[str, Callable[..., ExitCode]] = {}  # those that take a job file: each has its section there
+VALUES = "VALUES"  # metavar of options that hold one value or several; in a file a list
 _NAMES = {"as_json": "json"}  # parameters whose option is called otherwise
+_LAYOUT = "layout"  # parameter of a verb that takes the file's strategy whole, and searches around it
+_GIVEN = "given"  # parameter of a verb that asks which options the command line gives
 
 
 def with_job_file(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
@@ -40,8 +54,11 @@ def with_job_file(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     VERBS[verb.__name__] = verb
     hints = get_type_hints(verb, include_extras=True)
     own = [
-        p.replace(annotation=hints.get(name, p.annotation)) for name, p in inspect.signature(verb).parameters.items()
+        p.replace(annotation=hints.get(name, p.annotation))
+        for name, p in inspect.signature(verb).parameters.items()
+        if name not in (_LAYOUT, _GIVEN)
     ]
+    searches, asks = (name in inspect.signature(verb).parameters for name in (_LAYOUT, _GIVEN))
     kinds = {"job": (_JOB, None), "run": (_RUN, None), "set_variables": (_SET, None)}
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -55,21 +72,29 @@ def with_job_file(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     def command(
         *, context: typer.Context, job: Path | None, run: str | None, set_variables: list[str] | None, **options: Any
     ) -> ExitCode:
+        given = frozenset(name for name in options if _is_given(context, name))
+        options |= {_GIVEN: given} if asks else {}
         if job is None:
             _refuse_alone(run, set_variables)
             return verb(**options)
-        given = {name for name in options if _is_given(context, name)}
         found = job_of_file(job, options.get("cluster"), run, set_variables)
         report(found)
-        of_file = _values(found, verb.__name__)
+        of_file = _values(found, verb.__name__, {p.name for p in own if _is_path(p.annotation)}, searches=searches)
         chosen = {n: v for n, v in of_file.items() if n in options and n not in given}
-        return verb(**options | chosen)
+        return verb(**options | chosen | ({_LAYOUT: found.strategy} if searches else {}))
 
+    first = [p for p in own if _is_argument(p.annotation)]
+    rest = [p for p in own if p not in first]
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [context, added[0], *own, *added[1:]], return_annotation=ExitCode
+        [context, *first, added[0], *rest, *added[1:]], return_annotation=ExitCode
     )
     command.__annotations__ = {p.name: p.annotation for p in (context, *added, *own)} | {"return": ExitCode}
     return command
+
+
+def _is_argument(annotation: Any) -> bool:
+    """Whether a parameter stands without a name on the command line."""
+    return any(isinstance(part, ArgumentInfo) for part in getattr(annotation, "__metadata__", ()))
 
 
 def _refuse_alone(run: str | None, variables: list[str] | None) -> None:
@@ -117,24 +142,41 @@ def report(job: TrainingJob) -> None:
         warn(text)
 
 
-def _values(job: TrainingJob, verb: str) -> dict[str, Any]:
-    """Values of a verb's parameters by name; what the file does not say is left out."""
-    layout = {f.name: getattr(job.strategy, f.name) for f in fields(Strategy)}
+def _values(job: TrainingJob, verb: str, paths: set[str], *, searches: bool) -> dict[str, Any]:
+    """Values of a verb's parameters by name; what the file does not say is left out.
+
+    A verb that searches layouts keeps what the strategy trains, its batch and precision, and not how.
+    """
+    kept = ("global_batch", "precision") if searches else tuple(f.name for f in fields(Strategy))
+    layout = {name: getattr(job.strategy, name) for name in kept}
     stated = {"model": job.model, "cluster": job.cluster, "seq_len": job.seq_len, "framework": job.framework}
     settings = job.settings.get(verb) or {}
     renamed = {option: name for name, option in _NAMES.items()}
-    own = {renamed.get(key, key): _path(key, value) for key, value in settings.items()}
+    own = {renamed.get(key, key): value for key, value in settings.items()}
+    own |= {name: Path(own[name]) for name in paths & own.keys() if isinstance(own[name], str)}
     tokens = {"tokens": job.train_tokens} if verb == "cost" and "loss" not in own else {}
     return {n: v for n, v in {**layout, **stated, **tokens, **own}.items() if v is not None}
 
 
-def _path(key: str, value: object) -> object:
-    return Path(value) if key in ("out", "plot", "timeline", "out_file") and isinstance(value, str) else value
+def _is_path(annotation: Any) -> bool:
+    """Whether an option names a file."""
+    kind = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+    return kind is Path or Path in get_args(kind)
+
+
+def values_of(value: object) -> list[Any]:
+    """Values of an option that holds one or several: `"1,2,4"` of a command line, numbers or a list of a file."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def option_names(verb: Callable[..., ExitCode]) -> Mapping[str, Any]:
     """Annotations of a verb's own parameters, by the name that a job file uses."""
     hints = get_type_hints(verb, include_extras=True)
-    return {
-        _NAMES.get(name, name): hints.get(name, p.annotation) for name, p in inspect.signature(verb).parameters.items()
+    options = {
+        _NAMES.get(name, name): hints.get(name, p.annotation)
+        for name, p in inspect.signature(verb).parameters.items()
+        if name not in (_LAYOUT, _GIVEN)
     }
+    return {name: annotation for name, annotation in options.items() if not _is_argument(annotation)}

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError, Problems
+from ..parallel import Strategy
 from ..units import format_seconds, parse_bytes, parse_seconds
 from ..verbs.neighbours import KnobStep
 from ..verbs.plan import PlanObjective
 from ..verbs.plan import plan as answer
 from ..verbs.plan_report import PlannedLayout, PlanReport, layout_words
+from . import simulate as _simulate
 from .deliver import Json, Out, deliver
+from .job_options import VALUES, values_of
 from .outcome import ExitCode, complain, warn, write_file
 from .render import headed, new_table, sentence
 
@@ -32,7 +35,9 @@ Examples:
       --precision bf16,fp8
   dts plan --model llama-3.1-8b --cluster 8xdgx-h100 --seq-len 8192 --global-batch 256 \\
       --objective cost --framework torchtitan --launch train.sh
+  dts plan train.sh --cluster 8xdgx-h100
 
+A job file, or the script of a framework, gives the job, and its layout is set beside the best one.
 Axes that are left out are free, within what the framework's launchers can express; precision is bf16
 unless given. Exit code 3: no layout meets the constraints; the nearest changes that help are listed.
 """
@@ -42,20 +47,24 @@ _VALUES = "one value or several, as 1,2,4"
 
 
 def _axis(help: str) -> Any:
-    return typer.Option(help=help, show_default="free", metavar="VALUES")
+    return typer.Option(help=help, show_default="free", metavar=VALUES)
 
 
 def plan(
-    model: Annotated[str, typer.Option(help="Catalogue name (dts models), or path of a Hugging Face config.json.")],
-    cluster: Annotated[str, typer.Option(help="Catalogue node with a count, 64xdgx-h100, or a YAML file.")],
-    global_batch: Annotated[int, typer.Option(help="Samples per step.")],
+    model: Annotated[
+        str | None, typer.Option(help="Catalogue name (dts models), or path of a Hugging Face config.json.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Catalogue node with a count, 64xdgx-h100, or a YAML file.")
+    ] = None,
+    global_batch: Annotated[int | None, typer.Option(help="Samples per step.")] = None,
     seq_len: Annotated[int | None, typer.Option(help="Tokens per sample; needed unless the model fixes it.")] = None,
     objective: Annotated[
         str, typer.Option(help="What to make small, per step.", metavar="|".join(o.value for o in PlanObjective))
     ] = "time",
     framework: Annotated[str, typer.Option(help="Framework profile.")] = "megatron-core",
     max_gpus: Annotated[int | None, typer.Option(help="Use at most so many devices.", show_default="all")] = None,
-    gpus: Annotated[str | None, typer.Option(help=f"Devices to consider, {_VALUES}.", metavar="COUNTS")] = None,
+    gpus: Annotated[str | None, typer.Option(help=f"Devices to consider, {_VALUES}.", metavar=VALUES)] = None,
     max_step_time: Annotated[str | None, typer.Option(help="Longest step, as 12s.", metavar="TIME")] = None,
     max_memory: Annotated[str | None, typer.Option(help="Most memory of a device, as 70GiB.", metavar="SIZE")] = None,
     max_oom: Annotated[float, typer.Option(help="Largest chance of running out of memory, up to 0.5.")] = 0.25,
@@ -74,21 +83,23 @@ def plan(
     recompute: Annotated[str | None, _axis("none, selective, full.")] = None,
     schedule: Annotated[str | None, _axis("Order of pipeline passes (dts simulate --help).")] = None,
     offload: Annotated[str | None, _axis("none, optimizer, parameters, activations, all.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Matmul types.", metavar="VALUES", show_default="bf16")] = None,
+    precision: Annotated[str | None, typer.Option(help="Matmul types.", metavar=VALUES, show_default="bf16")] = None,
     top: Annotated[int, typer.Option(help="Layouts to rank.")] = 5,
     launch: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the winner's launch file.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of the search; 0 = one per core.")] = 0,
     as_json: Json = False,
     out: Out = None,
+    layout: Strategy | None = None,
 ) -> ExitCode:
     """Find the best layout of a training job: every axis searched, losers explained, a launch command."""
     texts = {"recompute": recompute, "schedule": schedule, "offload": offload, "precision": precision}
     counts = {"tp": tp, "pp": pp, "vpp": vpp, "cp": cp, "ep": ep, "etp": etp, "zero": zero, "micro_batch": micro_batch}
     numbers = _numbers(counts | {"gpus": gpus})
+    described, hardware, batch = _simulate.stated(model=model, cluster=cluster, global_batch=global_batch)
     report = answer(
-        model,
-        cluster,
-        global_batch=global_batch,
+        described,
+        hardware,
+        global_batch=batch,
         seq_len=seq_len,
         objective=objective,
         framework=framework,
@@ -101,8 +112,9 @@ def plan(
         max_usd_per_h=max_price_per_hour,
         top=top,
         threads=threads,
+        compare=layout,
         **numbers,
-        **{name: None if text is None else _parts(text) for name, text in texts.items()},
+        **{name: None if text is None else values_of(text) for name, text in texts.items()},
     )
     _write(report, launch)
     deliver(report.to_dict(), _tables(report, launch), as_json=as_json, out=out)
@@ -112,17 +124,13 @@ def plan(
     return ExitCode.DOES_NOT_FIT
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _numbers(texts: dict[str, str | None]) -> dict[str, Any]:
+def _numbers(texts: dict[str, Any]) -> dict[str, Any]:
     """Lists of whole numbers, all problems at once."""
     problems = Problems()
     numbers: dict[str, Any] = {}
     for name, text in texts.items():
-        parts = None if text is None else _parts(text)
-        if parts is not None and not (parts and all(part.isdecimal() for part in parts)):
+        parts = None if text is None else values_of(text)
+        if parts is not None and not (parts and all(str(part).isdecimal() for part in parts)):
             problems.add(f"--{name.replace('_', '-')}", text, "whole numbers such as 4 or 1,2,4")
             continue
         numbers[name] = None if parts is None else [int(part) for part in parts]
@@ -144,7 +152,9 @@ def _tables(report: PlanReport, file: Path | None) -> list[RenderableType]:
     if not report.feasible:
         tables: list[RenderableType] = [sentence(report.sentence, "bold")]
         return [*tables, _changes(report)] if report.changes else tables
-    tables = [sentence(report.sentence, "bold"), headed(_searched(report), _layouts(report.top), _SURE)]
+    tables = [sentence(report.sentence, "bold")]
+    tables += [] if report.given is None else [headed("As given", _layouts([report.given]))]
+    tables.append(headed(_searched(report), _layouts(report.top), _SURE))
     if len(report.front) > 1:
         shown = report.front[:_SHOWN_FRONT]
         rest = f"{len(report.front) - len(shown)} more: --json" if len(report.front) > len(shown) else ""

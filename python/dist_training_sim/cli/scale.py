@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import Problems
 from ..units import format_count, format_seconds
+from ..verbs.plan import PLAN_AXES
 from ..verbs.plan_report import layout_words
 from ..verbs.scale import ScaleMode, ScaleReport
 from ..verbs.scale import scale as answer
@@ -27,41 +29,45 @@ Examples:
   dts scale 64..16384 --model llama-3.1-70b --cluster dgx-h100 --global-batch 2048 --seq-len 8192
   dts scale 8..512 --weak --model llama-3.1-8b --cluster dgx-h100 --global-batch 64 --seq-len 8192 \\
       --plot scaling.png
+  dts scale 64..1024 job.yaml --fixed
   dts scale 64..1024 --fixed --tp 8 --pp 4 --zero 1 --model llama-3.1-70b --cluster dgx-h100 \\
       --global-batch 1024 --seq-len 8192
 
-The cluster gives the kind of node. Each size gets its best layout (as dts plan finds it), or with
---fixed the layout options of `dts simulate`, whose data parallelism grows. Exit code 3: no size runs.
+The cluster gives the kind of node. Each size gets its best layout (as dts plan finds it), of those with
+the degrees that are given; or with --fixed the layout given, whose data parallelism grows. Exit code 3:
+no size runs.
 """
+_COUNTS = Annotated[str, typer.Argument(metavar="DEVICES", help="Ends, doubled between: 64..16384; or 8,24,64.")]
 _EXTRA: dict[str, tuple[Any, Any]] = {
+    "devices": (_COUNTS, inspect.Parameter.empty),
     "weak": (Annotated[bool, typer.Option("--weak/--strong", help="The global batch grows with the devices.")], False),
     "fixed": (Annotated[bool, typer.Option("--fixed", help="Keep the layout options given, let dp grow.")], False),
     "plot": (Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: PNG, SVG or PDF.")], None),
     "threads": (Annotated[int, typer.Option(help="Threads of the searches; 0 = one per core.")], 0),
+    "given": (frozenset, frozenset()),
 }
-_COUNTS = Annotated[str, typer.Argument(metavar="DEVICES", help="Ends, doubled between: 64..16384; or 8,24,64.")]
 
 
-def scale(devices: _COUNTS, **options: Any) -> ExitCode:
+def scale(**options: Any) -> ExitCode:
     """Predict strong or weak scaling: throughput, efficiency, where it bends and why."""
     extra = {name: options.pop(name) for name in _EXTRA}
     as_json, out = options.pop("as_json"), options.pop("out")
     seq_len, framework = options.pop("seq_len"), options.pop("framework")
     model, cluster = options.pop("model"), options.pop("cluster")
-    global_batch = options["global_batch"]
-    if global_batch is None:
-        raise ConfigError("--global-batch: got nothing, expected samples per step")
+    (global_batch,) = _simulate.stated(global_batch=options["global_batch"])
+    constraints = {} if extra["fixed"] else _constraints(options, extra["given"])
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
     report = answer(
         described,
         hardware,
-        devices,
+        extra["devices"],
         global_batch=global_batch,
         seq_len=seq_len,
         mode=ScaleMode.WEAK if extra["weak"] else ScaleMode.STRONG,
         strategy=strategy if extra["fixed"] else None,
         framework=profile,
         threads=extra["threads"],
+        **constraints,
     )
     runs = any(point.step_time_s is not None for point in report.points)
     if extra["plot"] is not None and runs:
@@ -76,16 +82,14 @@ def scale(devices: _COUNTS, **options: Any) -> ExitCode:
 _simulate.give_layout_options(scale, _EXTRA)
 
 
-def _first_the_counts() -> None:
-    import inspect
-
-    signature = inspect.signature(scale)
-    counts = inspect.Parameter("devices", inspect.Parameter.KEYWORD_ONLY, annotation=_COUNTS)
-    scale.__signature__ = signature.replace(parameters=[counts, *signature.parameters.values()])  # type: ignore[attr-defined]
-    scale.__annotations__ = {"devices": _COUNTS, **scale.__annotations__}
-
-
-_first_the_counts()
+def _constraints(options: dict[str, Any], given: frozenset[str]) -> dict[str, Any]:
+    """Axes of the search that options fix; the layout of a job file fixes none, but its precision is kept."""
+    problems = Problems()
+    for name in options:
+        if name in given and name not in PLAN_AXES and name != "global_batch":
+            problems.add(f"--{name.replace('_', '-')}", options[name], "it beside --fixed only")
+    problems.raise_if_any()
+    return {name: options[name] for name in PLAN_AXES if name in given or name == "precision"}
 
 
 def _tables(report: ScaleReport) -> list[RenderableType]:

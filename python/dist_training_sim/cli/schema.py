@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from ..parallel import Strategy
 from .deliver import Out, deliver
-from .job_options import option_names
+from .job_options import VALUES, option_names
 from .outcome import ExitCode
 
 __all__ = ["EXAMPLES", "made_schema", "schema"]
@@ -37,6 +37,10 @@ _NATIVE: dict[str, dict[str, Any]] = {  # fields that a file holds as data, and 
 _OWN: dict[str, dict[str, Any]] = {  # a file may hold the number itself
     name: {"type": ["number", "string", "null"]}
     for name in ("tokens", "checkpoint_interval", "checkpoint_time", "restart_time")
+}
+_SEVERAL: dict[str, Any] = {
+    "type": ["array", "string", "number", "null"],
+    "items": {"type": ["string", "number"]},
 }
 
 
@@ -114,15 +118,24 @@ def _section(options: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a verb: its options beside those of the job and the layout."""
     from ..io.job_file import JOB_KEYS
 
-    own = {n: o for n, o in options.items() if n not in JOB_KEYS and n not in LAYOUT}
+    own = {n: o for n, o in options.items() if _holds_values(o) or (n not in JOB_KEYS and n not in LAYOUT)}
     return {
         "description": "Settings of the verb.",
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            name: {"description": _help(option), **_kind(option), **_OWN.get(name, {})} for name, option in own.items()
+            name: {
+                "description": _help(option),
+                **(_SEVERAL if _holds_values(option) else _kind(option) | _OWN.get(name, {})),
+            }
+            for name, option in own.items()
         },
     }
+
+
+def _holds_values(option: Any) -> bool:
+    """Whether an option holds one value or several."""
+    return any(getattr(part, "metavar", None) == VALUES for part in getattr(option, "__metadata__", ()))
 
 
 def _help(option: Any) -> str:

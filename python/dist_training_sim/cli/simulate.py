@@ -43,7 +43,7 @@ from .outcome import ExitCode, complain, warn
 from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
-__all__ = ["EXAMPLES", "LAYOUT", "give_layout_options", "read_job", "simulate"]
+__all__ = ["EXAMPLES", "LAYOUT", "give_layout_options", "read_job", "simulate", "stated"]
 
 EXAMPLES = """\b
 Examples:
@@ -225,8 +225,8 @@ def read_job(
     texts = order.split(";") if isinstance(order, str) else order
     layout["custom_order"] = tuple(part.strip() for part in texts if part)
     described, hardware, even, profile, layers, group = gather(
-        lambda: model_of(_stated("model", model)) if not isinstance(model, Model) else model,
-        lambda: cluster_of(_stated("cluster", cluster)) if not isinstance(cluster, Cluster) else cluster,
+        lambda: model_of(*stated(model=model)) if not isinstance(model, Model) else model,
+        lambda: cluster_of(*stated(cluster=cluster)) if not isinstance(cluster, Cluster) else cluster,
         lambda: Strategy(**layout),
         lambda: FrameworkProfile.from_catalog(framework),
         lambda: _stages(stages),
@@ -238,10 +238,20 @@ def read_job(
     return described, hardware, strategy, profile
 
 
-def _stated(name: str, value: str | None) -> str:
-    if value is None:
-        raise ConfigError(f"--{name}: got nothing, expected it on the command line or in the job file")
-    return value
+def stated(**options: Any) -> list[Any]:
+    """Values of options that a verb needs.
+
+    Raises
+    ------
+    ConfigError
+        Listing those that neither the command line nor the job file gives.
+    """
+    problems = Problems()
+    for name, value in options.items():
+        if value is None:
+            problems.missing(f"--{name.replace('_', '-')}", "it on the command line or in the job file")
+    problems.raise_if_any()
+    return list(options.values())
 
 
 def _stages(text: str | tuple[int, ...]) -> tuple[int, ...]:

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
+from ..parallel import Strategy
 from ..units import format_seconds
 from ..verbs.sweep import sweep as run
 from ..verbs.sweep_file import SweepResult
 from ..verbs.sweep_space import SweepSpace
+from . import simulate as _simulate
 from .deliver import Json, Out, deliver
+from .job_options import VALUES, values_of
 from .outcome import ExitCode
 from .render import new_table, sentence
 
@@ -35,37 +38,48 @@ Examples:
   dts sweep prices.sqlite --model llama-3.1-8b --cluster 4xdgx-h100 --global-batch 256 --seq-len 8192 \\
       --price 1.5,2.5,4 --objective cost --workers 4
 
-Every combination of the values is planned as by `dts plan`. The file grows point by point; the same
+A job file gives what is not given here; its section `sweep` holds lists. Every combination of the values is
+planned as by `dts plan`, or simulated with --fixed. The file grows point by point; the same
 command goes on where it was stopped. On many machines: dts.sweep(space, file, executor=...).
 """
 _SHOWN = 40
 
 
+def _axis(help: str, **settings: Any) -> Any:
+    return typer.Option(help=help, metavar=VALUES, **settings)
+
+
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="SQLite file of the results; made or continued.")],
-    model: Annotated[str, typer.Option(help="Models, with commas between.")],
-    cluster: Annotated[str, typer.Option(help="Clusters.")],
-    global_batch: Annotated[str, typer.Option(help="Samples per step.")],
-    seq_len: Annotated[str | None, typer.Option(help="Tokens per sample.")] = None,
-    framework: Annotated[str, typer.Option(help="Framework profiles.")] = "megatron-core",
-    price: Annotated[str | None, typer.Option(help="Dollars per device-hour.", show_default="catalogue")] = None,
-    objective: Annotated[str, typer.Option(help="time, cost, memory, energy.")] = "time",
+    model: Annotated[str | None, _axis("Models, with commas between.")] = None,
+    cluster: Annotated[str | None, _axis("Clusters.")] = None,
+    global_batch: Annotated[str | None, _axis("Samples per step.")] = None,
+    seq_len: Annotated[str | None, _axis("Tokens per sample.")] = None,
+    framework: Annotated[str, _axis("Framework profiles.")] = "megatron-core",
+    price: Annotated[str | None, _axis("Dollars per device-hour.", show_default="catalogue")] = None,
+    objective: Annotated[str, _axis("time, cost, memory, energy.")] = "time",
+    fixed: Annotated[bool, typer.Option("--fixed", help="Keep the layout of the job file, let dp grow.")] = False,
     workers: Annotated[int, typer.Option(help="Processes; 1 = here, each search on all cores.")] = 1,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all points as CSV.")] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write them as Parquet.")] = None,
     as_json: Json = False,
     out: Out = None,
+    layout: Strategy | None = None,
 ) -> ExitCode:
     """Plan every combination of models, clusters, batches and prices; resumable, streamed to a SQLite file."""
+    models, clusters, batches = _simulate.stated(model=model, cluster=cluster, global_batch=global_batch)
     axes: dict[str, Any] = {
-        "model": _parts(model),
-        "cluster": _parts(cluster),
-        "global_batch": _numbers("global-batch", global_batch, int),
-        "framework": _parts(framework),
-        "objective": _parts(objective),
+        "model": _names(models),
+        "cluster": _names(clusters),
+        "global_batch": _numbers("global-batch", batches, int),
+        "framework": values_of(framework),
+        "objective": values_of(objective),
     }
     axes |= {} if seq_len is None else {"seq_len": _numbers("seq-len", seq_len, int)}
     axes |= {} if price is None else {"usd_per_device_h": _numbers("price", price, float)}
+    if fixed and layout is None:
+        raise ConfigError("--fixed: got no job file, expected one: its layout is kept")
+    axes |= {"strategy": layout} if fixed else {"precision": (layout or Strategy()).precision}
     if workers < 1:
         raise ConfigError(f"--workers: got {workers}, expected at least 1")
     space = SweepSpace(axes)
@@ -80,15 +94,16 @@ def sweep(
     return ExitCode.OK
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _names(value: object) -> list[Any]:
+    """Names of a sweep's models or clusters; what a job file describes has to be one of the catalogue's."""
+    return [getattr(item, "name", item) for item in values_of(value)]
 
 
-def _numbers(name: str, text: str, kind: Any) -> list[Any]:
+def _numbers(name: str, value: object, kind: Any) -> list[Any]:
     try:
-        return [kind(part) for part in _parts(text)]
+        return [kind(part) for part in values_of(value)]
     except ValueError:
-        raise ConfigError(f"--{name}: got {text!r}, expected numbers with commas between") from None
+        raise ConfigError(f"--{name}: got {value!r}, expected numbers with commas between") from None
 
 
 @contextmanager

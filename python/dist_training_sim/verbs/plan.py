@@ -10,7 +10,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..named_enum import NamedEnum
-from ..parallel import Recompute, Schedule
+from ..parallel import Recompute, Schedule, Strategy
 from ..parallel.strategy import Precision
 from ..simulator.job import checked_seq_len
 from .inputs import cluster_of, gather, model_of
@@ -67,6 +67,7 @@ def plan(
     max_usd_per_h: float | None = None,
     top: int = 5,
     threads: int = 0,
+    compare: Strategy | None = None,
     **axes: Any,
 ) -> PlanReport:
     """Find the best layout of a training job.
@@ -95,6 +96,8 @@ def plan(
         How many layouts to rank, each simulated in full.
     threads
         At most so many; 0 takes one per core.
+    compare
+        A layout of yours, simulated on the whole cluster beside the best one; its `global_batch` is that of the plan.
     **axes
         Fix an axis to a value or to several: `tp`, `pp`, `vpp`, `cp`, `ep`, `etp`, `zero`, `micro_batch`, `recompute`,
         `schedule`, `offload` (`"none"`, `"optimizer"`, `"parameters"`, `"activations"`, `"all"`), `precision`.
@@ -139,6 +142,7 @@ def plan(
         axes=axis_values(axes),
         top=top,
         threads=threads,
+        compare=compare,
     )
     return ask.report(_counts(hardware, max_gpus, gpus, kind))
 

@@ -22,6 +22,7 @@ from ..units import format_bytes, format_count, format_seconds
 from .framework_axes import axes_of, base_of, completed, format_of
 from .inputs import capacity_bytes
 from .neighbours import KnobStep, knob_steps
+from .plan_given import compared_words, given_layout
 from .plan_objective import Terms, objective_of
 from .plan_report import PlannedLayout, PlanReport, SearchCounts, layout_words
 
@@ -52,6 +53,7 @@ class Ask:
     axes: Mapping[str, tuple[Any, ...]]
     top: int
     threads: int
+    compare: Strategy | None = None
 
     def space(self) -> StrategySpace:
         """The layouts that the framework can be told and the constraints allow."""
@@ -79,13 +81,14 @@ class Ask:
     def report(self, counts: list[int]) -> PlanReport:
         """The answer for some numbers of devices, most first."""
         found = [self.search(devices, keep=self.top) for devices in counts]
+        given, illegal = given_layout(self)
         layouts = [layout for job, part in found for layout in self.layouts(job, part)]
         layouts.sort(key=lambda layout: layout.value)
         searched = SearchCounts(
             *(sum(n) for n in zip(*((f.combinations, f.bounded, len(f.evaluation)) for _, f in found), strict=True))
         )
         if not layouts:
-            return self.infeasible(counts, found, searched)
+            return replace(self.infeasible(counts, found, searched), given=given, given_problem=illegal)
         best = _compared([self.in_detail(layout) for layout in layouts[: self.top]])
         launch, problem = self.launch(best[0])
         return PlanReport(
@@ -93,7 +96,9 @@ class Ask:
             top=tuple(best),
             front=tuple(front_of(layouts)[:MOST_FRONT]),
             losers=tuple(self.losers(best[0])),
-            sentence=self.sentence(best[0]),
+            given=given,
+            given_problem=illegal,
+            sentence=" ".join([self.sentence(best[0]), *compared_words(self, best[0], given, illegal)]),
             launch=launch,
             launch_problem=problem,
             changes=(),

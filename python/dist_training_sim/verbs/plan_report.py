@@ -116,6 +116,8 @@ class PlanReport:
         Size of the search.
     notes
         What was assumed.
+    given, given_problem
+        The layout to compare with, simulated in full; None where there is none, or why it cannot run.
     """
 
     model: str
@@ -133,6 +135,8 @@ class PlanReport:
     changes: tuple[PlanChange, ...]
     searched: SearchCounts
     notes: tuple[str, ...] = ()
+    given: PlannedLayout | None = None
+    given_problem: str = ""
 
     @property
     def feasible(self) -> bool:
@@ -159,6 +163,8 @@ class PlanReport:
         names = ("model", "cluster", "framework", "objective", "seq_len", "global_batch", "feasible", "sentence")
         return {
             **{name: getattr(self, name) for name in names},
+            "given": None if self.given is None else self.given.to_dict(),
+            "given_problem": self.given_problem,
             "top": [layout.to_dict() for layout in self.top],
             "front": [layout.to_dict() for layout in self.front],
             "losers": [loser.to_dict() for loser in self.losers],

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from ..errors import ConfigError, Problems, suggest
+from ..named_enum import NamedEnum
 from ..parallel import Strategy
 from .plan import PLAN_AXES, PlanObjective
 
@@ -23,6 +24,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "strategy": None,
 }
 MOST_POINTS = 1_000_000
+_SINGLE = (str, int, float, Mapping, NamedEnum, Strategy)
 _FIELDS = frozenset(f.name for f in fields(Strategy))
 
 
@@ -56,7 +58,7 @@ class SweepSpace(Sequence[Mapping[str, Any]]):
                 problems.add("space", name, "an axis", suggest(name, [*SWEEP_AXES, *PLAN_AXES]))
         for name in ("model", "cluster", "global_batch"):
             if name not in axes:
-                problems.add(f"space.{name}", "nothing", "at least one value")
+                problems.missing(f"space.{name}", "at least one value")
         self.axes = {name: _values(name, value, problems) for name, value in axes.items()}
         for name, value in _DEFAULTS.items():
             self.axes.setdefault(name, (value,))
@@ -96,7 +98,7 @@ class SweepSpace(Sequence[Mapping[str, Any]]):
 
 
 def _values(name: str, value: Any, problems: Problems) -> tuple[Any, ...]:
-    several = (value,) if isinstance(value, (str, int, float, Mapping)) or value is None else tuple(value)
+    several = (value,) if isinstance(value, _SINGLE) or value is None else tuple(value)
     if not several:
         problems.add(f"space.{name}", "no value", "at least one")
     made = []

@@ -135,7 +135,7 @@ def _named(changes: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]
     named = dict(changes) if isinstance(changes, Mapping) else {_words(change): change for change in changes}
     problems = Problems()
     if not named:
-        problems.add("changes", "nothing", "at least one change")
+        problems.missing("changes", "at least one change")
     for change in named.values():
         for name, value in change.items():
             if name not in LAYOUT and name not in SETTINGS:
