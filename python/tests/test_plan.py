@@ -119,7 +119,7 @@ def test_nothing_fits_and_the_nearest_changes_help() -> None:
     none = dts.plan("llama-3.1-70b", "1xdgx-h100", seq_len=4096, global_batch=8, zero=1, tp=8, offload="none")
     assert not none.feasible
     assert none.launch is None
-    assert "each needs at least" in none.sentence
+    assert "a device has 79.65 GiB, and each layout needs at least" in none.sentence
     words = [change.words for change in none.changes]
     assert "16 devices" in words or "32 devices" in words
     times = next(change for change in none.changes if change.words.endswith("devices")).best.devices // 8
@@ -223,3 +223,10 @@ def test_exit_code_3_with_the_result() -> None:
     assert json.loads(done.stdout)["feasible"] is False
     assert "error: No layout" in done.stderr
     assert CliRunner().invoke(app, [*ARGUMENTS, "--tp", "two"]).exit_code == 2
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(dts.ConfigError) as caught:
+        dts.plan("llama-9", "1xdgx", global_batch=0, objective="speed", recompute="partly", seq_len=8192)
+    starts = ("objective:", "model:", "node:", "global_batch:", "recompute:")
+    assert all(line.startswith(start) for line, start in zip(str(caught.value).splitlines(), starts, strict=True))

@@ -9,7 +9,7 @@ from ..errors import ConfigError, Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
-from ..named_enum import NamedEnum
+from ..named_enum import NamedEnum, member
 from ..parallel import Recompute, Schedule, Strategy
 from ..parallel.strategy import Precision
 from ..simulator.job import checked_seq_len
@@ -119,14 +119,15 @@ def plan(
     >>> report.feasible, report.best.strategy.global_batch
     (True, 64)
     """
-    kind = PlanObjective(objective)
-    described, hardware = gather(
+    limits = {"step_time_s": max_step_time_s, "memory_bytes": max_memory_bytes}
+    kind, described, hardware, profile, _, values = gather(
+        lambda: member(PlanObjective, objective, "objective"),
         lambda: model_of(model) if isinstance(model, str) else model,
         lambda: cluster_of(cluster) if isinstance(cluster, str) else cluster,
+        lambda: FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework,
+        lambda: _check(global_batch, max_gpus, max_usd_per_h, limits, max_oom_probability, top, threads),
+        lambda: axis_values(axes),
     )
-    profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
-    limits = {"step_time_s": max_step_time_s, "memory_bytes": max_memory_bytes}
-    _check(global_batch, max_gpus, max_usd_per_h, limits, max_oom_probability, top, threads)
     length = checked_seq_len(described, seq_len)
     terms = terms_of(hardware, usd_per_device_h, limits, max_oom_probability)
     if max_usd_per_h is not None:
@@ -139,7 +140,7 @@ def plan(
         global_batch=global_batch,
         objective=kind.value,
         terms=terms,
-        axes=axis_values(axes),
+        axes=values,
         top=top,
         threads=threads,
         compare=compare,
@@ -219,4 +220,4 @@ def _several(name: str, value: Any) -> tuple[Any, ...]:
     """One value or several, enums by name as their members."""
     values = (value,) if isinstance(value, (str, int, NamedEnum)) else tuple(value)
     kind = _ENUMS.get(name)
-    return values if kind is None else tuple(kind(item) for item in values)
+    return values if kind is None else tuple(member(kind, item, name) for item in values)

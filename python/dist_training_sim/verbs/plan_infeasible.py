@@ -35,7 +35,7 @@ def why_none(ask: Ask, found: Sequence[Found]) -> str:
         return f"none keeps to {' and '.join(asked)}"
     least = min(part.least_bytes for part in found)
     capacity = capacity_bytes(ask.cluster)
-    return f"each needs at least {format_bytes(least)} of the {format_bytes(capacity)} of a device, all of them more"
+    return f"a device has {format_bytes(capacity)}, and each layout needs at least {format_bytes(least)}"
 
 
 def _illegal(ask: Ask) -> str:

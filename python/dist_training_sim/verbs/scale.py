@@ -10,12 +10,12 @@ from ..errors import ConfigError, DtsError, Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
-from ..named_enum import NamedEnum
+from ..named_enum import NamedEnum, member
 from ..parallel import Strategy
 from ..result import BREAKDOWN_LABELS, Result, strategy_dict
 from ..simulator import simulate
 from ..simulator.job import checked_seq_len
-from .inputs import cluster_of, model_of
+from .inputs import cluster_of, gather, model_of
 from .plan_ask import Ask, sized
 from .plan_objective import terms_of
 from .plan_report import layout_words
@@ -154,28 +154,30 @@ def scale(
     >>> [point.devices for point in report.points], report.points[0].efficiency
     ([8, 16, 32], 1.0)
     """
-    kind = ScaleMode(mode)
-    model = model_of(model) if isinstance(model, str) else model
-    cluster = cluster_of(cluster) if isinstance(cluster, str) else cluster
-    profile = FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework
-    length = checked_seq_len(model, seq_len)
-    counts = _counts(parse_counts(devices) if isinstance(devices, str) else list(devices), cluster.node.devices)
-    job = _Scaled(model, cluster, profile, length, strategy, _axes(axes, strategy), threads)
-    _check(global_batch, threads)
+    kind, described, hardware, profile, _ = gather(
+        lambda: member(ScaleMode, mode, "mode"),
+        lambda: model_of(model) if isinstance(model, str) else model,
+        lambda: cluster_of(cluster) if isinstance(cluster, str) else cluster,
+        lambda: FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework,
+        lambda: _check(global_batch, threads),
+    )
+    length = checked_seq_len(described, seq_len)
+    counts = _counts(parse_counts(devices) if isinstance(devices, str) else list(devices), hardware.node.devices)
+    job = _Scaled(described, hardware, profile, length, strategy, _axes(axes, strategy), threads)
     batches = [global_batch * count // counts[0] if kind is ScaleMode.WEAK else global_batch for count in counts]
     points = [job.point(count, batch) for count, batch in zip(counts, batches, strict=True)]
     compared = _compared(points)
     bend = next((p for p in compared if p.efficiency is not None and p.efficiency < BENT), None)
     return ScaleReport(
-        model=model.name,
-        cluster=cluster.node.name,
+        model=described.name,
+        cluster=hardware.node.name,
         framework=profile.name,
         mode=kind.value,
         seq_len=length,
         fixed=strategy is not None,
         points=tuple(compared),
         bend=bend,
-        sentence=_sentence(model, cluster, kind, compared, bend),
+        sentence=_sentence(described, hardware, kind, compared, bend),
     )
 
 

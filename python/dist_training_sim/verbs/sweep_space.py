@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from ..errors import ConfigError, Problems, suggest
-from ..named_enum import NamedEnum
+from ..named_enum import NamedEnum, member
 from ..parallel import Strategy
 from .plan import PLAN_AXES, PlanObjective
 
@@ -113,7 +113,7 @@ def _values(name: str, value: Any, problems: Problems) -> tuple[Any, ...]:
         elif name == "usd_per_device_h" and plain is not None:
             problems.positive(f"space.{name}", plain)
         elif name == "objective":
-            plain = PlanObjective(plain).value
+            plain = member(PlanObjective, plain, "space.objective").value
         elif name == "strategy" and plain is not None:
             plain = _layout(plain, problems)
         made.append(plain)
