@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from dist_training_sim.cli import main
-from dist_training_sim.cli import validate as verb
 from dist_training_sim.validation import FIELDS, USES, validate
 
 SAMPLE = Path(__file__).parent / "fixtures" / "runs_sample.jsonl"
@@ -160,17 +157,5 @@ def test_help_names_uses_and_fields(dts_cli: Run) -> None:
     assert words >= {*USES, *FIELDS}
 
 
-class _Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_only_on_a_terminal(dts_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_progress_in_a_pipe(dts_cli: Run) -> None:
     assert dts_cli(f"{RUNS} --use step_time --json")[2] == ""
-    screen = _Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    with verb._progress_bar() as progress:
-        assert progress
-        progress(7, 7)
-    assert "7/7" in screen.getvalue()

@@ -14,6 +14,7 @@ from ..verbs.check import check as answer
 from .deliver import Json, Out, deliver
 from .job_options import read_variables
 from .outcome import ExitCode, complain, warn
+from .progress import busy
 from .render import headed, new_table, sentence
 from .step import interval_text, layout_text, memory_of_limit, memory_table, throughput
 
@@ -52,16 +53,17 @@ def check(
     out: Out = None,
 ) -> ExitCode:
     """Say whether the job of a launch script fits, and how fast it is, before anyone queues it."""
-    report = answer(
-        file,
-        cluster,
-        model=model,
-        seq_len=seq_len,
-        framework=framework,
-        format=format,
-        variables=read_variables(set_variables or []),
-        run=run,
-    )
+    with busy("simulating"):
+        report = answer(
+            file,
+            cluster,
+            model=model,
+            seq_len=seq_len,
+            framework=framework,
+            format=format,
+            variables=read_variables(set_variables or []),
+            run=run,
+        )
     for text in report.warnings:
         warn(text)
     deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)

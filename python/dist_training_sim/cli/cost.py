@@ -13,6 +13,7 @@ from ..verbs.cost_report import CostReport
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain
+from .progress import busy
 from .render import figure, headed, new_table, sentence
 
 if TYPE_CHECKING:
@@ -74,25 +75,26 @@ def cost(**options: Any) -> ExitCode:
     seq_len, framework = options.pop("seq_len"), options.pop("framework")
     model, cluster = options.pop("model"), options.pop("cluster")
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    report = answer(
-        described,
-        hardware,
-        strategy,
-        seq_len=seq_len,
-        framework=profile,
-        tokens=parse_count(extra["tokens"], "tokens"),
-        loss=extra["loss"],
-        law=extra["law"],
-        days=extra["days"],
-        usd_per_device_h=extra["price"],
-        pue=extra["pue"],
-        carbon_kg_per_kwh=extra["carbon"],
-        async_checkpoint=extra["async_checkpoint"],
-        checkpoint_interval_s=_seconds(extra["checkpoint_interval"], "checkpoint-interval"),
-        checkpoint_s=_seconds(extra["checkpoint_time"], "checkpoint-time"),
-        restart_s=_seconds(extra["restart_time"], "restart-time"),
-        device_hours_per_failure=extra["device_hours_per_failure"],
-    )
+    with busy("simulating"):
+        report = answer(
+            described,
+            hardware,
+            strategy,
+            seq_len=seq_len,
+            framework=profile,
+            tokens=parse_count(extra["tokens"], "tokens"),
+            loss=extra["loss"],
+            law=extra["law"],
+            days=extra["days"],
+            usd_per_device_h=extra["price"],
+            pue=extra["pue"],
+            carbon_kg_per_kwh=extra["carbon"],
+            async_checkpoint=extra["async_checkpoint"],
+            checkpoint_interval_s=_seconds(extra["checkpoint_interval"], "checkpoint-interval"),
+            checkpoint_s=_seconds(extra["checkpoint_time"], "checkpoint-time"),
+            restart_s=_seconds(extra["restart_time"], "restart-time"),
+            device_hours_per_failure=extra["device_hours_per_failure"],
+        )
     deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
     if report.fits:
         return ExitCode.OK

@@ -11,6 +11,7 @@ from ..verbs.explain import explain as answer
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain
+from .progress import busy
 from .render import headed, new_table, sentence
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def explain(**options: Any) -> ExitCode:
     seq_len, framework = options.pop("seq_len"), options.pop("framework")
     model, cluster = options.pop("model"), options.pop("cluster")
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    why = answer(described, hardware, strategy, seq_len=seq_len, framework=profile)
+    with busy("simulating, with more of each resource and each knob turned"):
+        why = answer(described, hardware, strategy, seq_len=seq_len, framework=profile)
     deliver(why.to_dict(), _tables(why), as_json=as_json, out=out)
     if why.result.fits:
         return ExitCode.OK

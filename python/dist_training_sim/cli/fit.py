@@ -14,6 +14,7 @@ from ..verbs.fit import fit as answer
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain
+from .progress import busy
 from .render import gib, headed, new_table, sentence
 
 if TYPE_CHECKING:
@@ -50,15 +51,16 @@ def fit(**options: Any) -> ExitCode:
     seq_len, framework = options.pop("seq_len"), options.pop("framework")
     model, cluster = options.pop("model"), options.pop("cluster")
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    report = answer(
-        described,
-        hardware,
-        strategy,
-        seq_len=seq_len,
-        framework=profile,
-        strategies=extra["strategies"],
-        expandable_segments=extra["expandable_segments"],
-    )
+    with busy("simulating, with each change that may help"):
+        report = answer(
+            described,
+            hardware,
+            strategy,
+            seq_len=seq_len,
+            framework=profile,
+            strategies=extra["strategies"],
+            expandable_segments=extra["expandable_segments"],
+        )
     if extra["plot"] is not None:
         _draw(report, extra["plot"])
     deliver(_plain(report), _tables(report), as_json=as_json, out=out)

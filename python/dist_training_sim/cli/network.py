@@ -15,6 +15,7 @@ from . import simulate as _simulate
 from .deliver import deliver
 from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode
+from .progress import busy
 from .render import figure, headed, new_table, sentence
 from .stragglers import read_slow_links
 
@@ -53,16 +54,17 @@ def network(**options: Any) -> ExitCode:
     slow = read_slow_links(options.pop("slow_links"))
     links = {name: options.pop(name) for name in FABRIC}
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    report = answer(
-        described,
-        hardware,
-        strategy,
-        seq_len=seq_len,
-        framework=profile,
-        fabric=read_fabric(links, slow, hardware),
-        intervals=extra["intervals"],
-        top=extra["top"],
-    )
+    with busy("following every message"):
+        report = answer(
+            described,
+            hardware,
+            strategy,
+            seq_len=seq_len,
+            framework=profile,
+            fabric=read_fabric(links, slow, hardware),
+            intervals=extra["intervals"],
+            top=extra["top"],
+        )
     if extra["plot"] is not None:
         _draw(report, extra["plot"])
     deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)

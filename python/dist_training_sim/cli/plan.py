@@ -19,6 +19,7 @@ from . import simulate as _simulate
 from .deliver import Json, Out, deliver
 from .job_options import VALUES, values_of
 from .outcome import ExitCode, complain, warn, write_file
+from .progress import busy
 from .render import headed, new_table, sentence
 
 if TYPE_CHECKING:
@@ -96,26 +97,27 @@ def plan(
     counts = {"tp": tp, "pp": pp, "vpp": vpp, "cp": cp, "ep": ep, "etp": etp, "zero": zero, "micro_batch": micro_batch}
     numbers = _numbers(counts | {"gpus": gpus})
     described, hardware, batch = _simulate.stated(model=model, cluster=cluster, global_batch=global_batch)
-    report = answer(
-        described,
-        hardware,
-        global_batch=batch,
-        seq_len=seq_len,
-        objective=objective,
-        framework=framework,
-        max_gpus=max_gpus,
-        gpus=numbers.pop("gpus"),
-        max_step_time_s=None if max_step_time is None else parse_seconds(max_step_time, "--max-step-time"),
-        max_memory_bytes=None if max_memory is None else parse_bytes(max_memory, "--max-memory"),
-        max_oom_probability=max_oom,
-        usd_per_device_h=price,
-        max_usd_per_h=max_price_per_hour,
-        top=top,
-        threads=threads,
-        compare=layout,
-        **numbers,
-        **{name: None if text is None else values_of(text) for name, text in texts.items()},
-    )
+    with busy("searching layouts"):
+        report = answer(
+            described,
+            hardware,
+            global_batch=batch,
+            seq_len=seq_len,
+            objective=objective,
+            framework=framework,
+            max_gpus=max_gpus,
+            gpus=numbers.pop("gpus"),
+            max_step_time_s=None if max_step_time is None else parse_seconds(max_step_time, "--max-step-time"),
+            max_memory_bytes=None if max_memory is None else parse_bytes(max_memory, "--max-memory"),
+            max_oom_probability=max_oom,
+            usd_per_device_h=price,
+            max_usd_per_h=max_price_per_hour,
+            top=top,
+            threads=threads,
+            compare=layout,
+            **numbers,
+            **{name: None if text is None else values_of(text) for name, text in texts.items()},
+        )
     _write(report, launch)
     deliver(report.to_dict(), _tables(report, launch), as_json=as_json, out=out)
     if report.feasible:

@@ -12,6 +12,7 @@ from ..validation.corpus import packaged_corpus
 from ..validation.step_fit import StepFit, errors_by_source, fit_steps
 from .deliver import deliver
 from .outcome import ExitCode
+from .progress import busy
 from .render import headed, new_table
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ __all__ = ["refit"]
 
 def refit(corpus: Path | None, *, as_json: bool, out: Path | None) -> ExitCode:
     """Fit, and print or write constants and errors; the file of the package is `catalog/fitted.yaml`."""
-    fit = fit_steps(corpus or packaged_corpus(["step_time"])[0], progress=_say)
+    with busy("fitting, with each source left out once"):
+        fit = fit_steps(corpus or packaged_corpus(["step_time"])[0], progress=_say)
     deliver(_plain(fit), _tables(fit), as_json=as_json, out=out)
     return ExitCode.OK
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from ..reporting.sections import summary
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain, write_file
+from .progress import busy
 from .render import sentence
 
 __all__ = ["EXAMPLES", "report"]
@@ -49,10 +49,10 @@ def report(**options: Any) -> ExitCode:
     if page is not None and page.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"--page: got {str(page)!r}, expected a file that ends in {' or '.join(_SUFFIXES)}")
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    with _busy("simulating the job, its knobs and its memory"):
+    with busy("simulating the job, its knobs and its memory"):
         made = make(described, hardware, strategy, seq_len=seq_len, framework=profile)
     if page is not None:
-        with _busy("drawing"):
+        with busy("drawing"):
             text = made.to_markdown() if page.suffix.lower() == ".md" else made.to_html(theme=theme)
         write_file(page, text)
     deliver(made.to_dict(), [sentence(summary(made), "bold")], as_json=as_json, out=out)
@@ -60,14 +60,6 @@ def report(**options: Any) -> ExitCode:
         return ExitCode.OK
     complain(f"does not fit: {made.fit.oom_probability:.0%} chance of running out of memory")
     return ExitCode.DOES_NOT_FIT
-
-
-def _busy(what: str) -> AbstractContextManager[object]:
-    """A spinner on a terminal's stderr; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return console.status(what) if console.is_terminal else nullcontext()
 
 
 _simulate.give_layout_options(report, _EXTRA)

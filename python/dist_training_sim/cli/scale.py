@@ -17,6 +17,7 @@ from ..verbs.scale import scale as answer
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain
+from .progress import busy
 from .render import new_table, sentence
 
 if TYPE_CHECKING:
@@ -57,18 +58,19 @@ def scale(**options: Any) -> ExitCode:
     (global_batch,) = _simulate.stated(global_batch=options["global_batch"])
     constraints = {} if extra["fixed"] else _constraints(options, extra["given"])
     described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    report = answer(
-        described,
-        hardware,
-        extra["devices"],
-        global_batch=global_batch,
-        seq_len=seq_len,
-        mode=ScaleMode.WEAK if extra["weak"] else ScaleMode.STRONG,
-        strategy=strategy if extra["fixed"] else None,
-        framework=profile,
-        threads=extra["threads"],
-        **constraints,
-    )
+    with busy("simulating each size" if extra["fixed"] else "searching layouts for each size"):
+        report = answer(
+            described,
+            hardware,
+            extra["devices"],
+            global_batch=global_batch,
+            seq_len=seq_len,
+            mode=ScaleMode.WEAK if extra["weak"] else ScaleMode.STRONG,
+            strategy=strategy if extra["fixed"] else None,
+            framework=profile,
+            threads=extra["threads"],
+            **constraints,
+        )
     runs = any(point.step_time_s is not None for point in report.points)
     if extra["plot"] is not None and runs:
         _draw(report, extra["plot"])

@@ -40,6 +40,7 @@ from ..verbs import StageMemory, cluster_of, gather, memory_timeline, model_of
 from .deliver import Json, Out, deliver
 from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode, complain, warn
+from .progress import busy
 from .step import host_of_limit, memory_of_limit, step_tables
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
@@ -164,8 +165,9 @@ def simulate(
     for node, share in slow.items() if fabric is None else ():
         hardware = hardware.with_slow_links(node, nic=share)
     job: dict[str, Any] = {"seq_len": seq_len, "framework": profile, "stragglers": drawn, "network": fabric}
-    result = run(described, hardware, strategy, keep_events=timeline is not None or trace is not None, **job)
-    spread = step_distribution(described, hardware, strategy, steps=steps, **job) if steps > 1 else None
+    with busy("simulating"):
+        result = run(described, hardware, strategy, keep_events=timeline is not None or trace is not None, **job)
+        spread = step_distribution(described, hardware, strategy, steps=steps, **job) if steps > 1 else None
     _warn_about(hardware)
     if timeline is not None:
         _draw(result, timeline)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,12 +20,12 @@ from . import simulate as _simulate
 from .deliver import Json, Out, deliver
 from .job_options import VALUES, values_of
 from .outcome import ExitCode
+from .progress import progress_bar
 from .render import new_table, sentence
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..validation.pool import Progress
 
 __all__ = ["EXAMPLES", "sweep"]
 
@@ -84,7 +82,7 @@ def sweep(
         raise ConfigError(f"--workers: got {workers}, expected at least 1")
     space = SweepSpace(axes)
     pool: Any = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext()
-    with _progress_bar() as progress, pool as executor:
+    with progress_bar("points") as progress, pool as executor:
         found = run(space, file, executor=executor, progress=progress)
     if csv is not None:
         found.to_csv(csv)
@@ -104,21 +102,6 @@ def _numbers(name: str, value: object, kind: Any) -> list[Any]:
         return [kind(part) for part in values_of(value)]
     except ValueError:
         raise ConfigError(f"--{name}: got {value!r}, expected numbers with commas between") from None
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress | None]:
-    """A bar on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("points", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _tables(found: SweepResult) -> list[RenderableType]:

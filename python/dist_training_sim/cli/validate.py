@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,12 +14,12 @@ from ..validation import FIELDS, USES, Group, RowResult, ValidationReport
 from ..validation import validate as run
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode
+from .progress import progress_bar
 from .render import headed, new_table, sentence
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..validation.pool import Progress
 
 __all__ = ["EXAMPLES", "validate"]
 
@@ -75,10 +73,10 @@ def validate(
         _refuse_with_ranking(where, by)
         from .ranking import ranking
 
-        with _progress_bar() as progress:
+        with progress_bar("rows") as progress:
             return ranking(corpus, workers=workers, progress=progress, as_json=as_json, out=out)
     uses: Any = "all" if use == "all" else _listed(use)
-    with _progress_bar() as progress:
+    with progress_bar("rows") as progress:
         report = run(corpus, use=uses, where=_chosen(where or []), by=_listed(by), workers=workers, progress=progress)
     deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
     return ExitCode.OK
@@ -104,21 +102,6 @@ def _chosen(pairs: list[str]) -> dict[str, str]:
             raise ConfigError(f"--where: got {pair!r}, expected FIELD=VALUE such as accelerator=H100-SXM-80GB")
         chosen[name.strip()] = value.strip()
     return chosen
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress | None]:
-    """A bar on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rows", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _tables(report: ValidationReport) -> Iterator[RenderableType]:

@@ -16,6 +16,7 @@ from ..verbs.what_if import what_if as answer
 from . import simulate as _simulate
 from .deliver import deliver
 from .outcome import ExitCode, complain
+from .progress import busy
 from .render import new_table, sentence
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def what_if(**options: Any) -> ExitCode:
     if not texts:
         raise ConfigError("--change: got nothing, expected at least one such as network_bandwidth=2x")
     changes = {text: parse_change(text) for text in texts}
-    report = answer(described, hardware, strategy, changes=changes, seq_len=seq_len, framework=profile)
+    with busy("simulating each change"):
+        report = answer(described, hardware, strategy, changes=changes, seq_len=seq_len, framework=profile)
     if plot is not None:
         _draw(report, plot)
     deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
