@@ -16,15 +16,19 @@ TOOLS := $(VENV)/.tools
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 LINTABLE := $(VENV)/.lintable
+BENCHABLE := $(VENV)/.benchable
+# quick: the main rows of `make bench` alone.
+BENCH ?= full
 DOCUMENTABLE := $(VENV)/.documentable
 
-.PHONY: help run test test-cpp test-python test-sanitize lint notebooks docs clean
+.PHONY: help run test test-cpp test-python test-sanitize lint bench notebooks docs clean
 
 help:
 	@echo "make run            install into $(VENV) and run the main job"
 	@echo "make test           all C++ and Python tests (test-cpp, test-python: one of them)"
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
 	@echo "make lint           ruff, mypy --strict and stubtest"
+	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
 	@echo "make docs           these pages as a site, in build/docs"
 	@echo "make clean          remove $(VENV) and build"
@@ -52,6 +56,11 @@ lint: $(LINTABLE)
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt
 
+bench: $(BENCHABLE)
+	cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=OFF -DDTS_BUILD_BENCHMARKS=ON
+	cmake --build build/bench
+	$(BIN)/python benchmarks/run.py $(if $(filter quick,$(BENCH)),--quick)
+
 notebooks: $(TESTABLE)
 	$(BIN)/python examples/run_notebooks.py
 
@@ -78,6 +87,10 @@ $(TESTABLE): $(TOOLS) $(SOURCES)
 
 $(DOCUMENTABLE): $(TOOLS) $(SOURCES)
 	$(PIP) --no-build-isolation '.[docs]'
+	touch $(INSTALLED) $@
+
+$(BENCHABLE): $(TOOLS) $(SOURCES)
+	$(PIP) --no-build-isolation '.[bench]'
 	touch $(INSTALLED) $@
 
 $(LINTABLE): $(TOOLS) $(SOURCES)

@@ -1,13 +1,8 @@
-// Speed of the flow network beside published figures of ASTRA-sim (analytical backend, measured on two cores: time of a
-// ring all-reduce event by event; time of one transformer iteration with TP and DP traffic). Prints one line per case:
-// messages, seconds, messages per second, peak memory, simulated time, and the ratio to the anchor where there is one.
-#include <sys/resource.h>
+// The flow network on work that other simulators were measured on, and on work of its own. CPU seconds are compared with
+// ASTRA-sim 2 (analytical backend): a ring all-reduce message by message, one transformer iteration with TP and DP traffic.
+#include <benchmark/benchmark.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <functional>
-#include <numeric>
-#include <string>
+#include <cstdint>
 #include <vector>
 
 #include "network/flow_network.hpp"
@@ -18,20 +13,6 @@ using dts::Algorithm;
 using dts::CollectiveKind;
 
 constexpr double kMiB = 1024.0 * 1024, kGiB = 1024 * kMiB;
-
-// User and system seconds of this process: a shared machine stretches the wall clock.
-double cpu_s() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-double peak_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
 
 // 8 devices per node on NVLink, one NIC per device on its rail: the two switched dimensions of the anchors.
 dts::FlowNetwork rails(int ranks) {
@@ -70,21 +51,6 @@ std::vector<int> ranks_from(int first, int count, int stride) {
 std::uint32_t pattern(dts::FlowProgram& program, CollectiveKind kind, Algorithm algorithm, double bytes, int n,
                       bool fused) {
   return program.add_pattern(dts::make_pattern(dts::classic_schedule(kind, algorithm, bytes, n), n, {fused, 1}));
-}
-
-void report(const std::string& wanted, const std::string& name, const dts::FlowNetwork& network,
-            const std::function<dts::FlowProgram()>& build, double anchor_s = 0) {
-  if (name.find(wanted) == std::string::npos) return;
-  const double start_s = cpu_s();
-  const dts::FlowProgram program = build();
-  const dts::FlowResult result = network.run(program);
-  const double used_s = cpu_s() - start_s;
-  std::printf("%-56s %10.0f msg %8.3f s %7.2f M msg/s %7.0f MB  sim %10.3f ms  %5.1f rates/msg", name.c_str(),
-              static_cast<double>(result.flows), used_s, static_cast<double>(result.flows) / used_s / 1e6, peak_mb(),
-              result.end_s * 1e3, static_cast<double>(result.flows_solved) / static_cast<double>(result.flows));
-  if (anchor_s > 0) std::printf("  %7.1f x", anchor_s / used_s);
-  std::printf("\n");
-  std::fflush(stdout);
 }
 
 dts::FlowProgram ring(int ranks, bool fused) {
@@ -188,28 +154,49 @@ dts::FlowProgram transformer(int ranks) {
   return program;
 }
 
-}  // namespace
-
-// Optional argument: run only the cases whose name contains it.
-int main(int argc, char** argv) {
-  const std::string wanted = argc > 1 ? argv[1] : "";
-  std::printf("ratio: ASTRA-sim 2.x CPU seconds / ours, where it was measured; seconds are CPU seconds of this process\n");
-  report(wanted, "transformer iteration, 64 ranks", rails(64), [] { return transformer(64); }, 0.48);
-  report(wanted, "transformer iteration, 256 ranks", rails(256), [] { return transformer(256); }, 4.03);
-  report(wanted, "transformer iteration, 1,024 ranks", rails(1024), [] { return transformer(1024); }, 50.2);
-  report(wanted, "transformer iteration, 4,096 ranks (anchor: killed)", rails(4096), [] { return transformer(4096); }, 308);
-  report(wanted, "hierarchical all-reduce, 4,096 ranks, 16 chunks, fused", rails(4096),
-         [] { return hierarchical(4096, 16, Algorithm::Ring, true); });
-  report(wanted, "hierarchical all-reduce, 4,096, 4 chunks, every message", rails(4096),
-         [] { return hierarchical(4096, 4, Algorithm::Rabenseifner, false); });
-  report(wanted, "ring all-reduce, 512 ranks, every message", one_switch(512), [] { return ring(512, false); }, 0.689);
-  report(wanted, "ring all-reduce, 1,024 ranks, every message", one_switch(1024), [] { return ring(1024, false); }, 3.96);
-  report(wanted, "ring all-reduce, 4,096 ranks, fused", one_switch(4096), [] { return ring(4096, true); }, 139);
-  report(wanted, "all-to-all, 256 ranks, all pairs at once", one_switch(256), [] { return all_to_all(256); }, 0.24);
-  report(wanted, "random pairs, 1,024 nodes, fat tree 1:1", thin_tree(1024, 1), [] { return shuffled(1024, 100); });
-  report(wanted, "random pairs, 1,024 nodes, fat tree 4:1", thin_tree(1024, 4), [] { return shuffled(1024, 5); });
-  report(wanted, "ring all-reduce, 4,096 ranks, every message", one_switch(4096), [] { return ring(4096, false); }, 139);
-  report(wanted, "hierarchical all-reduce, 4,096, 1 chunk, every ring message", rails(4096),
-           [] { return hierarchical(4096, 1, Algorithm::Ring, false); });
-  return 0;
+// Building the program and running it, as a caller would.
+template <class Build>
+void run(benchmark::State& state, const dts::FlowNetwork& network, Build build) {
+  dts::FlowResult result;
+  for (auto _ : state) result = network.run(build());
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(result.flows));
+  state.counters["simulated_ms"] = result.end_s * 1e3;
+  state.counters["messages"] = static_cast<double>(result.flows);
 }
+
+void flow_transformer(benchmark::State& state) {
+  const int ranks = static_cast<int>(state.range(0));
+  run(state, rails(ranks), [&] { return transformer(ranks); });
+}
+BENCHMARK(flow_transformer)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->Unit(benchmark::kMillisecond);
+
+void flow_ring_messages(benchmark::State& state) {
+  const int ranks = static_cast<int>(state.range(0));
+  run(state, one_switch(ranks), [&] { return ring(ranks, false); });
+}
+BENCHMARK(flow_ring_messages)->Arg(512)->Arg(1024)->Arg(4096)->Unit(benchmark::kMillisecond);
+
+void flow_ring_fused(benchmark::State& state) {
+  const int ranks = static_cast<int>(state.range(0));
+  run(state, one_switch(ranks), [&] { return ring(ranks, true); });
+}
+BENCHMARK(flow_ring_fused)->Arg(512)->Arg(1024)->Arg(4096)->Unit(benchmark::kMillisecond);
+
+void flow_all_to_all(benchmark::State& state) {
+  const int ranks = static_cast<int>(state.range(0));
+  run(state, one_switch(ranks), [&] { return all_to_all(ranks); });
+}
+BENCHMARK(flow_all_to_all)->Arg(64)->Arg(256)->Unit(benchmark::kMillisecond);
+
+void flow_hierarchical(benchmark::State& state) {
+  const int ranks = static_cast<int>(state.range(0));
+  run(state, rails(ranks), [&] { return hierarchical(ranks, 16, Algorithm::Ring, true); });
+}
+BENCHMARK(flow_hierarchical)->Arg(4096)->Unit(benchmark::kMillisecond);
+
+void flow_random_pairs(benchmark::State& state) {
+  run(state, thin_tree(1024, static_cast<double>(state.range(0))), [] { return shuffled(1024, 5); });
+}
+BENCHMARK(flow_random_pairs)->ArgName("oversubscription")->Arg(1)->Arg(4)->Unit(benchmark::kMillisecond);
+
+}  // namespace
