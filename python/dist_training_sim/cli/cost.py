@@ -11,6 +11,7 @@ from ..units import format_bytes, format_count, format_seconds, parse_seconds
 from ..verbs.cost import cost as answer
 from ..verbs.cost_report import CostReport
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
@@ -71,17 +72,14 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def cost(**options: Any) -> ExitCode:
     """Say what a whole run takes: days, device-hours, dollars, energy; or how many nodes meet a deadline."""
     extra = {name: options.pop(name) for name in _EXTRA}
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     with busy("simulating"):
         report = answer(
-            described,
-            hardware,
-            strategy,
-            seq_len=seq_len,
-            framework=profile,
+            job.model,
+            job.cluster,
+            job.strategy,
+            seq_len=job.seq_len,
+            framework=job.profile,
             tokens=parse_count(extra["tokens"], "tokens"),
             loss=extra["loss"],
             law=extra["law"],
@@ -95,7 +93,7 @@ def cost(**options: Any) -> ExitCode:
             restart_s=_seconds(extra["restart_time"], "restart-time"),
             device_hours_per_failure=extra["device_hours_per_failure"],
         )
-    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    deliver(report.to_dict(), _tables(report), as_json=job.as_json, out=job.out)
     if report.fits:
         return ExitCode.OK
     complain(f"does not fit: {report.oom_probability:.0%} chance of running out of memory; dts fit says what helps")

@@ -9,6 +9,7 @@ from ..units import format_seconds
 from ..verbs.explain import Explanation
 from ..verbs.explain import explain as answer
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
@@ -32,13 +33,10 @@ _SHOWN_KNOBS, _SHOWN_PATH = 16, 8
 
 def explain(**options: Any) -> ExitCode:
     """Take a step apart: time by cause and what bounds it, critical path, formulas, and what would help."""
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     with busy("simulating, with more of each resource and each knob turned"):
-        why = answer(described, hardware, strategy, seq_len=seq_len, framework=profile)
-    deliver(why.to_dict(), _tables(why), as_json=as_json, out=out)
+        why = answer(job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
+    deliver(why.to_dict(), _tables(why), as_json=job.as_json, out=job.out)
     if why.result.fits:
         return ExitCode.OK
     complain(f"does not fit: {why.result.fullest_stage.oom_probability:.0%} chance of running out of memory")

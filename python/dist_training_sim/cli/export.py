@@ -11,6 +11,7 @@ import typer
 from ..errors import ConfigError
 from ..io.training_job import WRITE_FORMATS
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, warn, write_file
 
@@ -34,21 +35,18 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def export(**options: Any) -> ExitCode:
     """Write a job as a launch script or configuration of a training framework."""
     target, file = options.pop("to"), options.pop("file")
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
     if target is None:
         raise ConfigError(f"--to: got nothing, expected one of {', '.join(WRITE_FORMATS)}")
     from ..io.jobs import write_job
 
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
-    written = write_job(target, described, hardware, strategy, seq_len=seq_len, framework=profile)
+    job = take_job(options)
+    written = write_job(target, job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
     for text in written.notes:
         warn(text)
     if file is not None:
         write_file(file, written.text)
-    deliver(written.to_dict(), (), as_json=as_json, out=out)
-    if file is None and not as_json:
+    deliver(written.to_dict(), (), as_json=job.as_json, out=job.out)
+    if file is None and not job.as_json:
         sys.stdout.write(written.text)
     return ExitCode.OK
 

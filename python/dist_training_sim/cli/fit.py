@@ -12,6 +12,7 @@ from ..units import format_seconds
 from ..verbs.fit import FitReport, Option, StageFit
 from ..verbs.fit import fit as answer
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
@@ -47,23 +48,20 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def fit(**options: Any) -> ExitCode:
     """Say whether a job fits into device memory, what fills it, and the cheapest changes that make it fit."""
     extra = {name: options.pop(name) for name in _EXTRA}
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     with busy("simulating, with each change that may help"):
         report = answer(
-            described,
-            hardware,
-            strategy,
-            seq_len=seq_len,
-            framework=profile,
+            job.model,
+            job.cluster,
+            job.strategy,
+            seq_len=job.seq_len,
+            framework=job.profile,
             strategies=extra["strategies"],
             expandable_segments=extra["expandable_segments"],
         )
     if extra["plot"] is not None:
         _draw(report, extra["plot"])
-    deliver(_plain(report), _tables(report), as_json=as_json, out=out)
+    deliver(_plain(report), _tables(report), as_json=job.as_json, out=job.out)
     if report.fits:
         return ExitCode.OK
     complain(f"does not fit: {_percent(report.oom_probability)} chance of running out of memory")

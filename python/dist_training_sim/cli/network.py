@@ -12,6 +12,7 @@ from ..units import format_bytes, format_seconds
 from ..verbs.network import NetworkReport
 from ..verbs.network import network as answer
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode
@@ -48,26 +49,23 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def network(**options: Any) -> ExitCode:
     """Run one step on shared links; show what every tier and the busiest links carried."""
     extra = {name: options.pop(name) for name in _EXTRA}
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
     slow = read_slow_links(options.pop("slow_links"))
     links = {name: options.pop(name) for name in FABRIC}
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     with busy("following every message"):
         report = answer(
-            described,
-            hardware,
-            strategy,
-            seq_len=seq_len,
-            framework=profile,
-            fabric=read_fabric(links, slow, hardware),
+            job.model,
+            job.cluster,
+            job.strategy,
+            seq_len=job.seq_len,
+            framework=job.profile,
+            fabric=read_fabric(links, slow, job.cluster),
             intervals=extra["intervals"],
             top=extra["top"],
         )
     if extra["plot"] is not None:
         _draw(report, extra["plot"])
-    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    deliver(report.to_dict(), _tables(report), as_json=job.as_json, out=job.out)
     return ExitCode.OK
 
 

@@ -15,7 +15,7 @@ from ..verbs.neighbours import KnobStep
 from ..verbs.plan import PlanObjective
 from ..verbs.plan import plan as answer
 from ..verbs.plan_report import PlannedLayout, PlanReport, layout_words
-from . import simulate as _simulate
+from .asked_job import stated
 from .deliver import Json, Out, deliver
 from .job_options import VALUES, values_of
 from .outcome import ExitCode, complain, warn, write_file
@@ -96,7 +96,7 @@ def plan(
     texts = {"recompute": recompute, "schedule": schedule, "offload": offload, "precision": precision}
     counts = {"tp": tp, "pp": pp, "vpp": vpp, "cp": cp, "ep": ep, "etp": etp, "zero": zero, "micro_batch": micro_batch}
     numbers = _numbers(counts | {"gpus": gpus})
-    described, hardware, batch = _simulate.stated(model=model, cluster=cluster, global_batch=global_batch)
+    described, hardware, batch = stated(model=model, cluster=cluster, global_batch=global_batch)
     with busy("searching layouts"):
         report = answer(
             described,

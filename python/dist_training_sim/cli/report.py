@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from ..reporting import report as make
 from ..reporting.sections import summary
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain, write_file
 from .progress import busy
@@ -43,19 +44,16 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def report(**options: Any) -> ExitCode:
     """Write a prediction as one page: where the step goes, whether it fits, what would help, how sure, who says so."""
     page, theme = options.pop("page"), options.pop("theme")
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
     if page is not None and page.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"--page: got {str(page)!r}, expected a file that ends in {' or '.join(_SUFFIXES)}")
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     with busy("simulating the job, its knobs and its memory"):
-        made = make(described, hardware, strategy, seq_len=seq_len, framework=profile)
+        made = make(job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
     if page is not None:
         with busy("drawing"):
             text = made.to_markdown() if page.suffix.lower() == ".md" else made.to_html(theme=theme)
         write_file(page, text)
-    deliver(made.to_dict(), [sentence(summary(made), "bold")], as_json=as_json, out=out)
+    deliver(made.to_dict(), [sentence(summary(made), "bold")], as_json=job.as_json, out=job.out)
     if made.fit.fits:
         return ExitCode.OK
     complain(f"does not fit: {made.fit.oom_probability:.0%} chance of running out of memory")

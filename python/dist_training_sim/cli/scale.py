@@ -15,6 +15,7 @@ from ..verbs.plan_report import layout_words
 from ..verbs.scale import ScaleMode, ScaleReport
 from ..verbs.scale import scale as answer
 from . import simulate as _simulate
+from .asked_job import stated, take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
@@ -52,29 +53,26 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def scale(**options: Any) -> ExitCode:
     """Predict strong or weak scaling: throughput, efficiency, where it bends and why."""
     extra = {name: options.pop(name) for name in _EXTRA}
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
-    (global_batch,) = _simulate.stated(global_batch=options["global_batch"])
+    (global_batch,) = stated(global_batch=options["global_batch"])
     constraints = {} if extra["fixed"] else _constraints(options, extra["given"])
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     with busy("simulating each size" if extra["fixed"] else "searching layouts for each size"):
         report = answer(
-            described,
-            hardware,
+            job.model,
+            job.cluster,
             extra["devices"],
             global_batch=global_batch,
-            seq_len=seq_len,
+            seq_len=job.seq_len,
             mode=ScaleMode.WEAK if extra["weak"] else ScaleMode.STRONG,
-            strategy=strategy if extra["fixed"] else None,
-            framework=profile,
+            strategy=job.strategy if extra["fixed"] else None,
+            framework=job.profile,
             threads=extra["threads"],
             **constraints,
         )
     runs = any(point.step_time_s is not None for point in report.points)
     if extra["plot"] is not None and runs:
         _draw(report, extra["plot"])
-    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    deliver(report.to_dict(), _tables(report), as_json=job.as_json, out=job.out)
     if runs:
         return ExitCode.OK
     complain(report.sentence)
@@ -88,7 +86,7 @@ def _constraints(options: dict[str, Any], given: frozenset[str]) -> dict[str, An
     """Axes of the search that options fix; the layout of a job file fixes none, but its precision is kept."""
     problems = Problems()
     for name in options:
-        if name in given and name not in PLAN_AXES and name != "global_batch":
+        if name in given and name in _simulate.LAYOUT and name not in (*PLAN_AXES, "global_batch"):
             problems.add(f"--{name.replace('_', '-')}", options[name], "it beside --fixed only")
     problems.raise_if_any()
     return {name: options[name] for name in PLAN_AXES if name in given or name == "precision"}

@@ -16,7 +16,7 @@ from ..units import format_seconds
 from ..verbs.sweep import sweep as run
 from ..verbs.sweep_file import SweepResult
 from ..verbs.sweep_space import SweepSpace
-from . import simulate as _simulate
+from .asked_job import stated
 from .deliver import Json, Out, deliver
 from .job_options import VALUES, values_of
 from .outcome import ExitCode
@@ -65,7 +65,7 @@ def sweep(
     layout: Strategy | None = None,
 ) -> ExitCode:
     """Plan every combination of models, clusters, batches and prices; resumable, streamed to a SQLite file."""
-    models, clusters, batches = _simulate.stated(model=model, cluster=cluster, global_batch=global_batch)
+    models, clusters, batches = stated(model=model, cluster=cluster, global_batch=global_batch)
     axes: dict[str, Any] = {
         "model": _names(models),
         "cluster": _names(clusters),

@@ -14,6 +14,7 @@ from ..units import format_seconds
 from ..verbs.what_if import LAYOUT, SETTINGS, WhatIfReport, WhatIfRow
 from ..verbs.what_if import what_if as answer
 from . import simulate as _simulate
+from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
@@ -45,18 +46,17 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def what_if(**options: Any) -> ExitCode:
     """Show what a change of hardware, network, batch, sequence, precision, size or layout does to a step."""
     texts, plot = options.pop("change"), options.pop("plot")
-    as_json, out = options.pop("as_json"), options.pop("out")
-    seq_len, framework = options.pop("seq_len"), options.pop("framework")
-    model, cluster = options.pop("model"), options.pop("cluster")
-    described, hardware, strategy, profile = _simulate.read_job(model, cluster, options, framework, seq_len)
+    job = take_job(options)
     if not texts:
         raise ConfigError("--change: got nothing, expected at least one such as network_bandwidth=2x")
     changes = {text: parse_change(text) for text in texts}
     with busy("simulating each change"):
-        report = answer(described, hardware, strategy, changes=changes, seq_len=seq_len, framework=profile)
+        report = answer(
+            job.model, job.cluster, job.strategy, changes=changes, seq_len=job.seq_len, framework=job.profile
+        )
     if plot is not None:
         _draw(report, plot)
-    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    deliver(report.to_dict(), _tables(report), as_json=job.as_json, out=job.out)
     if report.base.fits:
         return ExitCode.OK
     complain("the job as it is does not fit into memory; dts fit says what helps")
