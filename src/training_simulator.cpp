@@ -193,7 +193,7 @@ StepResult simulate_classes(const Job& job, const SimulateOptions& options, cons
   BreakdownRecorder breakdown(plans, prices, classes);
   ExposureRecorder exposure(plans, prices);
   PeriodRecorder period(ready.plan());
-  EventRecorder events(step, classes, view, options.expand ? EventRanks::All : EventRanks::First);
+  EventRecorder events(step, ready.plan(), ready.grid, classes, view, options.expand ? EventRanks::All : EventRanks::First);
   const std::vector<TaskKind> kinds = kinds_of(step);
   const SpreadEnd end = ready.run(prices, classes, [&](TaskId task, const Instances& instances) {
     const TaskInfo& info = step.tasks[task];

@@ -1449,6 +1449,20 @@ def perfetto_trace(
     rank: str,
     counters: Sequence[tuple[int, str, str, Sequence[float], Sequence[float]]],
 ) -> bytes: ...
+def kineto_trace(
+    events: dict[str, npt.NDArray[Any]],
+    ops: Sequence[str],
+    kernels: Sequence[str],
+    collectives: Sequence[str],
+    titles: Sequence[str],
+    streams: Sequence[str],
+    device: str,
+    device_bytes: float,
+    step_time_s: float,
+    devices: int,
+    one_rank: bool,
+    counters: Sequence[tuple[int, str, str, Sequence[float], Sequence[float]]],
+) -> bytes: ...
 def strategy_fields() -> list[str]: ...
 def evaluation_columns() -> list[str]: ...
 def evaluate(

@@ -43,6 +43,9 @@ class Event:
         Seconds from the start of the step.
     stage, micro_batch
         Virtual pipeline stage and micro-batch.
+    bytes, group_size
+        Of a collective or transfer: the whole buffer (of a gather or scatter the gathered size), and its ranks; 0 of
+        all else. Collectives inside a pass are part of the pass.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Event:
     duration_s: float
     stage: int = 0
     micro_batch: int = 0
+    bytes: float = 0.0
+    group_size: int = 0
 
     @property
     def end_s(self) -> float:
@@ -73,7 +78,8 @@ class Event:
 class EventList(Sequence[Event]):
     """Read-only list of events over the simulator's columns.
 
-    `columns` holds the arrays `kind`, `stream`, `rank`, `stage`, `micro_batch`, `piece`, `start_s`, `end_s`.
+    `columns` holds the arrays `kind`, `stream`, `rank`, `stage`, `micro_batch`, `piece`, `start_s`, `end_s`, `bytes`,
+    `ranks` (the group's).
     """
 
     def __init__(self, columns: Mapping[str, npt.NDArray[Any]], *, sharded: bool) -> None:
@@ -100,6 +106,10 @@ class EventList(Sequence[Event]):
     def __repr__(self) -> str:
         return f"<{len(self)} events on {len(np.unique(self.columns['rank']))} devices>"
 
+    def rows(self, places: npt.NDArray[Any]) -> EventList:
+        """The events at these places."""
+        return EventList({name: values[places] for name, values in self.columns.items()}, sharded=self._sharded)
+
     @property
     def kind_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Name and category of each kind of task, by its number in the column `kind`."""
@@ -125,4 +135,6 @@ class EventList(Sequence[Event]):
             duration_s=float(c["end_s"][i]) - start,
             stage=int(c["stage"][i]),
             micro_batch=micro_batch,
+            bytes=float(c["bytes"][i]),
+            group_size=int(c["ranks"][i]),
         )

@@ -328,23 +328,30 @@ class Result:
         return EventList(self._core_result.event_columns(), sharded=self.strategy.zero > 0)
 
     def save_trace(self, path: str | os.PathLike[str], memory: Sequence[Any] = ()) -> Path:
-        """Write the timeline for Perfetto (https://ui.perfetto.dev), a `.pftrace` file.
+        """Write the timeline for trace viewers.
 
         Parameters
         ----------
         path
-            A file that ends in `.pftrace`; it appears whole or not at all.
+            `.pftrace`: for Perfetto (https://ui.perfetto.dev). `.json.gz` or `.json`: for Chrome, as PyTorch's profiler
+            writes. Without suffix: a new folder with such a file per rank, for Holistic Trace Analysis and TensorBoard.
+            It appears whole or not at all.
         memory
             Stages of `dts.memory_timeline` of the same job: allocated bytes as counters.
 
         Raises
         ------
         ConfigError
-            If the result has no events, or the path has another suffix or no folder.
+            If the result has no events, the path has another suffix or no parent, or the folder holds something.
         """
-        from .trace import save_trace
+        from .trace import TracedJob, save_trace
 
-        return save_trace(self.events, path, memory)
+        job = TracedJob(self.step_time_s, self.devices, self._device_name, self.capacity_bytes)
+        return save_trace(self.events, path, memory, job)
+
+    @property
+    def _device_name(self) -> str:
+        return "device" if self._described is None else self._described[1].node.device.name
 
     def _memory_use(self, report: _core.MemoryReport, capacity_bytes: float) -> MemoryUse:
         allocated = report.allocated

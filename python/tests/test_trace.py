@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,19 @@ def test_a_million_events_take_less_than_50_megabytes(tmp_path: Path, result: dt
     events = EventList(columns, sharded=True)
     assert len(events) >= 1_000_000
     assert save_trace(events, tmp_path / "many.pftrace").stat().st_size <= 50 * len(events)
+
+
+def test_a_query_gives_the_step_time(tmp_path: Path, result: dts.Result) -> None:
+    """Perfetto's own reader, where its binary is installed."""
+    binary = shutil.which("trace_processor_shell") or shutil.which("trace_processor")
+    if binary is None:
+        pytest.skip("no trace processor on the path")
+    processor = pytest.importorskip("perfetto.trace_processor", reason="the perfetto package is not installed")
+    config = processor.TraceProcessorConfig(bin_path=binary)
+    with processor.TraceProcessor(trace=str(result.save_trace(tmp_path / "step.pftrace")), config=config) as reader:
+        (row,) = reader.query("select count(*) as slices, max(ts + dur) - min(ts) as step_ns from slice")
+    assert row.slices == len(result.events)
+    assert row.step_ns == round(1e9 * result.events.columns["end_s"].max())
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ py::tuple run(const ModelSpec& model, const DeviceSpec& device, const Interconne
               double failure_factor, double host_capacity_bytes, int threads, const std::vector<DeviceSpec>& other_devices,
               double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  const Job job{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
   const EvaluateOptions options{failure_factor, host_capacity_bytes, threads};
   Evaluations found;
   {
@@ -60,7 +60,7 @@ py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const
                          double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
                          int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  const Job job{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
   std::vector<std::uint8_t> legal;
   {
     const py::gil_scoped_release release;
@@ -73,7 +73,7 @@ py::tuple bound(const ModelSpec& model, const DeviceSpec& device, const Intercon
                 double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
                 bool memory, int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job{model, device, network, {}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  const Job job{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
   StrategyBounds bounds;
   {
     const py::gil_scoped_release release;

@@ -35,6 +35,8 @@ py::dict event_columns(const EventTable& e) {
   columns["piece"] = column<std::int32_t>(e, [&](std::size_t i) { return e.tasks[i].piece; });
   columns["start_s"] = column<double>(e, [&](std::size_t i) { return e.start_s[i]; });
   columns["end_s"] = column<double>(e, [&](std::size_t i) { return e.end_s[i]; });
+  columns["bytes"] = column<double>(e, [&](std::size_t i) { return e.messages[i].bytes; });
+  columns["ranks"] = column<std::int32_t>(e, [&](std::size_t i) { return e.messages[i].ranks; });
   return columns;
 }
 

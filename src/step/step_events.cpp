@@ -17,8 +17,9 @@ Places places_of(const std::vector<std::uint32_t>& first_members, const Places& 
 
 }  // namespace
 
-EventRecorder::EventRecorder(const StepProgram& step, const RankClasses& classes, const RankView* view, EventRanks ranks)
-    : step_(step), view_(view) {
+EventRecorder::EventRecorder(const StepProgram& step, const StepPlan& plan, const RankGrid& grid, const RankClasses& classes,
+                             const RankView* view, EventRanks ranks)
+    : step_(step), plan_(plan), grid_(grid), view_(view) {
   if (!view) return;
   units_ = places_of(classes.first_unit, view->units, ranks);
   lanes_ = places_of(classes.first_lane, view->lanes, ranks);
@@ -27,6 +28,7 @@ EventRecorder::EventRecorder(const StepProgram& step, const RankClasses& classes
 void EventRecorder::visit(TaskId task, const Instances& instances) {
   const Space space = space_of(step_.tasks[task].kind);
   if (space == Space::World) return;
+  const Message message = message_of(plan_, grid_, step_.tasks[task]);
   for (std::uint32_t i = 0; i < instances.count; ++i) {
     if (instances.end_s[i] <= instances.start_s[i]) continue;
     step_.program.for_streams(task, [&](StreamId stream) {
@@ -37,6 +39,7 @@ void EventRecorder::visit(TaskId task, const Instances& instances) {
         events_.tasks.push_back(info);
         events_.start_s.push_back(instances.start_s[i]);
         events_.end_s.push_back(instances.end_s[i]);
+        events_.messages.push_back(message);
       };
       if (!view_) return add(stage);
       for (std::uint32_t place : (space == Space::Unit ? units_ : lanes_)[i]) add(view_->rank(place, stage));

@@ -5,6 +5,7 @@
 
 #include "engine/spread.hpp"
 #include "step/rank_classes.hpp"
+#include "step/step_messages.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
@@ -12,6 +13,7 @@ namespace dts {
 struct EventTable {
   std::vector<TaskInfo> tasks;  // `rank`: of the cluster; the pipeline rank where one stands for all
   std::vector<double> start_s, end_s;
+  std::vector<Message> messages;
 };
 
 // Which places of a stage an instance's events name; without a view, the pipeline rank stands for its ranks.
@@ -19,13 +21,16 @@ enum class EventRanks { First, All };
 
 class EventRecorder {
  public:
-  EventRecorder(const StepProgram& step, const RankClasses& classes, const RankView* view, EventRanks ranks);
+  EventRecorder(const StepProgram& step, const StepPlan& plan, const RankGrid& grid, const RankClasses& classes,
+                const RankView* view, EventRanks ranks);
 
   void visit(TaskId task, const Instances& instances);
   EventTable finish() { return std::move(events_); }
 
  private:
   const StepProgram& step_;
+  const StepPlan& plan_;
+  const RankGrid& grid_;
   const RankView* view_;
   std::vector<std::vector<std::uint32_t>> units_, lanes_;  // places per class
   EventTable events_;

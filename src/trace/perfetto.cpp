@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "trace/flows.hpp"
+#include "trace/titles.hpp"
 #include "trace/wire.hpp"
 
 namespace dts {
@@ -108,11 +109,9 @@ class PerfettoWriter {
                      static_cast<std::uint32_t>(t.micro_batch);
     const auto [known, is_new] = texts_.try_emplace(key, texts_.size() + 1);
     if (!is_new) return known->second;
-    std::string text = names_.kinds[static_cast<std::size_t>(t.kind)] + " mb" + std::to_string(t.micro_batch);
-    if (t.piece >= 0) text += "." + std::to_string(t.piece);
     Wire entry, all;
     entry.number(interned::kIid, known->second);
-    entry.text(interned::kText, text);
+    entry.text(interned::kText, title_of(names_.kinds, t));
     all.message(interned::kNames, entry.bytes());
     packet_with(packet::kInterned, all);
     return known->second;

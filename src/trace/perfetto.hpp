@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "step/step_events.hpp"
+#include "trace/counters.hpp"
 
 namespace dts {
 
@@ -16,12 +17,6 @@ struct TraceNames {
   std::vector<std::string> kinds, categories;  // per TaskKind
   std::vector<std::string> streams;            // per StreamKind
   std::string rank = "rank";
-};
-
-struct TraceCounter {  // of one rank, over time
-  std::int32_t rank = 0;
-  std::string name, unit;
-  std::vector<double> time_s, value;
 };
 
 std::string perfetto_trace(const EventTable& events, const TraceNames& names, const std::vector<TraceCounter>& counters = {});

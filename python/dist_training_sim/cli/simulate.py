@@ -147,7 +147,7 @@ def simulate(
     cable_changes: Annotated[str, _option(f"{_FLOW}during the step, as 'nic 3.0=0.5@2ms'; 0 = dead.", "none")] = "",
     background: Annotated[str, _option(f"{_FLOW}other jobs, as '0>40=20GB/s' from device to device.", "none")] = "",
     timeline: Annotated[Path | None, _option("Draw the timeline: PNG, SVG or PDF.", metavar="FILE")] = None,
-    trace: Annotated[Path | None, _option("Write the timeline for Perfetto: .pftrace.", metavar="FILE")] = None,
+    trace: Annotated[Path | None, _option("Write the timeline: .pftrace, .json.gz, a folder.", metavar="PATH")] = None,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .perfetto import save_trace
+from .kineto import TracedJob
+from .save import save_trace
 
-__all__ = ["save_trace"]
+__all__ = ["TracedJob", "save_trace"]
