@@ -8,6 +8,7 @@
 #include "error.hpp"
 #include "schedule/windows.hpp"
 #include "step/step_run.hpp"
+#include "step/step_size.hpp"
 #include "step/step_totals.hpp"
 #include "step/step_traffic.hpp"
 #include "step/variants.hpp"
@@ -236,6 +237,7 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   book.check(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
   const bool alike = slowdown.empty() && !options.expand && !options.flow && job.network.node_kinds() == 1;
+  check_step_size(step_size(job, options.expand, options.keep_events));
   StepResult r = alike && !options.keep_events && !options.keep_traffic ? simulate_alike(job, options, book)
                                                                         : simulate_classes(job, options, slowdown, book);
   fill_rates(r, asked);

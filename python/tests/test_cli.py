@@ -296,13 +296,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_output(
 ) -> None:
     file = tmp_path / "result.json"
     file.write_text("old", encoding="utf-8")
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def full_disk(path: Path, text: str, **settings: Any) -> int:
-        write(path, text[:10], **settings)
+    def full_disk(path: Path, data: bytes) -> int:
+        write(path, data[:10])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(outcome.Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     code, out, err = dts_cli(JOB, "--json", "--out", str(file))
     assert (code, out) == (2, "")
     assert "No space left on device" in err

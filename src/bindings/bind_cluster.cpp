@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/long_call.hpp"
 #include "comm/fabric.hpp"
 #include "comm/pair_streams.hpp"
 #include "comm/span.hpp"
@@ -10,7 +11,7 @@
 
 namespace py = pybind11;
 using namespace pybind11::literals;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/long_call.hpp"
 #include "communication_model.hpp"
 
 namespace py = pybind11;
@@ -18,7 +19,7 @@ using dts::Algorithm;
 using dts::CollectiveKind;
 using dts::CommunicationModel;
 using dts::TopologyKind;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 
@@ -53,7 +54,7 @@ py::tuple traffic(const CommunicationModel& model, CollectiveKind kind, double b
                   Algorithm algorithm, int root) {
   dts::CollectiveTraffic t;
   {
-    py::gil_scoped_release release;
+    const LongCall guard;
     t = model.traffic(kind, bytes, ranks, {algorithm, root, 0});
   }
   const auto links = static_cast<py::ssize_t>(t.link_bytes.size());

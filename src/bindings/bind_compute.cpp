@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/long_call.hpp"
 #include "compute/attention.hpp"
 #include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
@@ -20,7 +21,7 @@ using dts::Clock;
 using dts::ComputeModel;
 using dts::ConvShape;
 using dts::GemmShape;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 

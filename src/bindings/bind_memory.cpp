@@ -5,6 +5,7 @@
 
 #include <tuple>
 
+#include "bindings/long_call.hpp"
 #include "memory/saved_bytes.hpp"
 #include "memory/strategy_table.hpp"
 #include "memory/transformer_layer.hpp"
@@ -14,7 +15,7 @@
 namespace py = pybind11;
 using namespace pybind11::literals;
 using namespace dts;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 

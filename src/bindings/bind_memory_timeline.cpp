@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "bindings/long_call.hpp"
 #include "memory/temporaries.hpp"
 #include "training_simulator.hpp"
 
@@ -74,10 +75,10 @@ void bind_memory_timeline(py::module_& m) {
       .def_readonly("replays", &MemoryDetails::replays);
   m.def("memory_details", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
-        "expandable_segments"_a = false, "capacity_bytes"_a = 0.0, py::call_guard<py::gil_scoped_release>());
+        "expandable_segments"_a = false, "capacity_bytes"_a = 0.0, py::call_guard<LongCall>());
   m.def("allocator_replays", &replays, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
-        "expandable_segments"_a = false, py::call_guard<py::gil_scoped_release>());
+        "expandable_segments"_a = false, py::call_guard<LongCall>());
   m.def("library_workspace_bytes", [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
     return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));
   }, "hopper_or_later"_a, "transformer_engine"_a, "grouped_matmul"_a);

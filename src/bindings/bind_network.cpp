@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/long_call.hpp"
 #include "communication_model.hpp"
 #include "network/astra_compat.hpp"
 #include "network/flow_network.hpp"
@@ -19,7 +20,7 @@ using namespace pybind11::literals;
 using dts::FlowNetwork;
 using dts::FlowProgram;
 using dts::FlowResult;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 using Streams = std::vector<std::uint32_t>;
 
 namespace {

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/long_call.hpp"
 #include "parallel/layout_check.hpp"
 #include "parallel/placed_model.hpp"
 #include "parallel/profile.hpp"
@@ -12,7 +13,7 @@
 namespace py = pybind11;
 using namespace pybind11::literals;
 using namespace dts;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 

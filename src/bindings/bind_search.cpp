@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/long_call.hpp"
 #include "search/bounds.hpp"
 #include "search/evaluate.hpp"
 #include "search/legal.hpp"
@@ -41,18 +42,19 @@ py::dict columns_of(const Evaluations& found) {
   return columns;
 }
 
+Job job_of(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile, double seq_len,
+           const std::vector<DeviceSpec>& other_devices, HostShare host) {
+  return {model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, host};
+}
+
 py::tuple run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
               double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
               double failure_factor, double host_capacity_bytes, int threads, const std::vector<DeviceSpec>& other_devices,
               double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
+  const Job job = job_of(model, device, network, profile, seq_len, other_devices, {host_Bps, host_memory_Bps});
   const EvaluateOptions options{failure_factor, host_capacity_bytes, threads};
-  Evaluations found;
-  {
-    const py::gil_scoped_release release;
-    found = evaluate(job, table, options);
-  }
+  const Evaluations found = long_call([&] { return evaluate(job, table, options); });
   return py::make_tuple(columns_of(found), found.reasons);
 }
 
@@ -60,25 +62,16 @@ py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const
                          double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
                          int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
-  std::vector<std::uint8_t> legal;
-  {
-    const py::gil_scoped_release release;
-    legal = legal_rows(job, table, threads);
-  }
-  return array_of<bool>(legal);
+  const Job job = job_of(model, device, network, profile, seq_len, other_devices, {host_Bps, host_memory_Bps});
+  return array_of<bool>(long_call([&] { return legal_rows(job, table, threads); }));
 }
 
 py::tuple bound(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
                 double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
                 bool memory, int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}};
-  StrategyBounds bounds;
-  {
-    const py::gil_scoped_release release;
-    bounds = strategy_bounds(job, table, memory, threads);
-  }
+  const Job job = job_of(model, device, network, profile, seq_len, other_devices, {host_Bps, host_memory_Bps});
+  const StrategyBounds bounds = long_call([&] { return strategy_bounds(job, table, memory, threads); });
   return py::make_tuple(array_of<double>(bounds.step_time_s), array_of<double>(bounds.allocated_bytes));
 }
 

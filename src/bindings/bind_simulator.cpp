@@ -7,13 +7,14 @@
 #include <algorithm>
 
 #include "bindings/events.hpp"
+#include "bindings/long_call.hpp"
 #include "bindings/pickle.hpp"
 #include "training_simulator.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
 using namespace dts;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 

@@ -1,5 +1,6 @@
 // Timelines as bytes of trace formats; Python writes the files.
 #include "bindings/events.hpp"
+#include "bindings/long_call.hpp"
 #include "trace/kineto.hpp"
 #include "trace/perfetto.hpp"
 
@@ -17,22 +18,11 @@ std::vector<TraceCounter> list_of(const std::vector<Counter>& counters) {
   return list;
 }
 
-// `write` without the lock of the interpreter.
-template <class Write>
-py::bytes bytes_of(Write write) {
-  std::string bytes;
-  {
-    const py::gil_scoped_release release;
-    bytes = write();
-  }
-  return py::bytes(bytes);
-}
-
 py::bytes perfetto(const py::dict& events, std::vector<std::string> kinds, std::vector<std::string> categories,
                    std::vector<std::string> streams, std::string rank, const std::vector<Counter>& counters) {
   const EventTable table = events_of(events);
   const TraceNames names{std::move(kinds), std::move(categories), std::move(streams), std::move(rank)};
-  return bytes_of([&] { return perfetto_trace(table, names, list_of(counters)); });
+  return py::bytes(long_call([&] { return perfetto_trace(table, names, list_of(counters)); }));
 }
 
 py::bytes kineto(const py::dict& events, std::vector<std::string> ops, std::vector<std::string> kernels, std::vector<std::string> collectives,
@@ -41,7 +31,7 @@ py::bytes kineto(const py::dict& events, std::vector<std::string> ops, std::vect
   const EventTable table = events_of(events);
   const KinetoNames names{std::move(ops), std::move(kernels), std::move(collectives), std::move(titles), std::move(streams)};
   const KinetoJob job{std::move(device), device_bytes, step_time_s, devices, one_rank};
-  return bytes_of([&] { return kineto_trace(table, names, job, list_of(counters)); });
+  return py::bytes(long_call([&] { return kineto_trace(table, names, job, list_of(counters)); }));
 }
 
 }  // namespace

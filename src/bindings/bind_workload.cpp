@@ -3,13 +3,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/long_call.hpp"
 #include "workload/flops.hpp"
 #include "workload/model.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
 using namespace dts;
-using Release = py::call_guard<py::gil_scoped_release>;
+using Release = py::call_guard<LongCall>;
 
 namespace {
 

@@ -6,6 +6,7 @@
 #include "engine/held_units.hpp"
 #include "engine/interference.hpp"
 #include "engine/successors.hpp"
+#include "interrupt.hpp"
 
 namespace dts {
 
@@ -42,6 +43,7 @@ class SharedRun {
         ++out_.events;
         if (runners_[event.runner].version == event.version) next_phase(event.runner);
       }
+      poll_interrupt(64);
       settle();
     }
     out_.solved = share_.solved();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/interference.hpp"
+#include "interrupt.hpp"
 
 namespace dts {
 
@@ -25,6 +26,7 @@ class Sweep {
     on_stream_.assign(program_.streams(), kNoTask);
     for (TaskId task = 0; task < program_.size(); ++task) {
       const std::uint32_t count = spread_.size(space_of_[task]);
+      poll_interrupt(8 + count);
       std::fill_n(start_s_.begin(), count, 0.0);
       std::fill_n(cause_.begin(), count, kNoTask);
       for_waits(task, [&](TaskId earlier) { wait(task, earlier); });

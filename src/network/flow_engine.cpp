@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "interrupt.hpp"
 #include "network/fused_ring.hpp"
 
 namespace dts {
@@ -57,6 +58,7 @@ FlowResult FlowEngine::run() {
   settle();
   std::vector<FlowEvent> events;
   while (!queue_.empty()) {
+    poll_interrupt(64);
     now_s_ = std::max(now_s_, queue_.next_time_s());
     while (!queue_.empty() && queue_.next_time_s() <= now_s_ * (1 + kSameTime)) {
       events.clear();
@@ -77,6 +79,7 @@ FlowResult FlowEngine::run() {
 
 void FlowEngine::handle(const FlowEvent& event) {
   ++result_.events;
+  poll_interrupt(16);
   switch (event.kind) {
     case FlowEvent::SendEnds:
       active_[event.id].version == event.version ? send_ends(event.id) : void(--void_events_);

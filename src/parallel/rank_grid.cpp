@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "interrupt.hpp"
+
 namespace dts {
 
 namespace {
@@ -175,6 +177,7 @@ std::vector<std::vector<int>> RankGrid::groups(Axis axis) const {
     return all;
   }
   for (int rank = 0; rank < world_; ++rank) {
+    poll_interrupt(4);
     const bool first = axis == Axis::DP_CP ? coordinate(rank, Axis::DP) == 0 && coordinate(rank, Axis::CP) == 0
                                            : coordinate(rank, axis) == 0;
     if (first) all.push_back(group(rank, axis));

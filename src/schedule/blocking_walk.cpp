@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "error.hpp"
+#include "interrupt.hpp"
 
 namespace dts {
 
@@ -48,6 +49,7 @@ std::vector<BlockingWalk::Step> BlockingWalk::steps_of(std::size_t rank) const {
     group.clear();
   };
   for (std::size_t begin = 0; begin < passes.size();) {
+    poll_interrupt(16);
     const std::size_t end = item_end(passes, begin, steady);
     std::vector<Transfer> receives, next_sends;
     for (std::size_t i = begin; i < end; ++i) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "interrupt.hpp"
 #include "schedule/pipeline.hpp"
 
 namespace dts {
@@ -28,6 +29,7 @@ PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pa
   for (int rank = 0; rank < pp; ++rank) {
     const int warm_up = (vpp == 1 ? pp - 1 - rank : 2 * (pp - 1 - rank) + (vpp - 1) * width) + (pairs ? 1 : 0);
     const int first = std::min(warm_up, slots);
+    poll_interrupt(2 * slots);
     auto& passes = order[static_cast<std::size_t>(rank)];
     passes.reserve(static_cast<std::size_t>(2 * slots));
     for (int k = 0; k < first; ++k) passes.push_back(pass(PassKind::Forward, k));

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "interrupt.hpp"
+
 namespace dts {
 
 namespace {
@@ -78,6 +80,7 @@ std::vector<Place> places(const RankTape& tape) {
   std::vector<Place> order;
   const auto blocks = [&](std::size_t p) { return tape.chunks[static_cast<std::size_t>(tape.passes[p].chunk)].size(); };
   for (std::size_t p = 0; p < tape.passes.size(); ++p) {
+    poll_interrupt(8);
     const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
     const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
     for (std::size_t b = 0; b < std::max(own, other); ++b) {
@@ -117,6 +120,7 @@ class Walker {
     PassKind last_kind = PassKind::Forward;
     const Moments* moments = nullptr;
     for (const Place& place : order_) {
+      poll_interrupt(8);
       const BlockTape* block = block_at(place);
       const PassKind kind = tape_.passes[place.pass].kind;
       if (block != last || kind != last_kind) moments = &moments_of_block(block, kind);  // layers repeat

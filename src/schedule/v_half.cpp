@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <tuple>
 
+#include "interrupt.hpp"
 #include "schedule/pipeline.hpp"
 
 namespace dts {
@@ -24,6 +26,7 @@ struct Place {
 };
 
 std::vector<Place> in_slot_order(const std::vector<Slots>& ranks, std::size_t only = static_cast<std::size_t>(-1)) {
+  poll_interrupt(static_cast<std::int64_t>(ranks.front().front().size()));
   std::vector<Place> places;
   for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
     if (only != static_cast<std::size_t>(-1) && rank != only) continue;
@@ -123,6 +126,7 @@ class Squeeze {
 
   int input_gradient_slot(int rank, int index) const {  // of the index-th input gradient of either chunk
     const Slots& slots = ranks_[static_cast<std::size_t>(rank)];
+    poll_interrupt(static_cast<std::int64_t>(slots[2].size()));
     std::vector<int> all(slots[2]);
     all.insert(all.end(), slots[3].begin(), slots[3].end());
     std::nth_element(all.begin(), all.begin() + index, all.end());

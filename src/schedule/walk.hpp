@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "interrupt.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pass.hpp"
 
@@ -28,6 +29,7 @@ class OrderWalk {
         const std::vector<Pass>& passes = order_[rank];
         std::size_t& at = next_[rank];
         for (; at < passes.size() && can_start(rank, at); progress = true) {
+          poll_interrupt(4);
           const std::size_t end = passes[at].with_next && at + 1 < passes.size() ? at + 2 : at + 1;
           for (std::size_t i = at; i < end; ++i) visit(static_cast<int>(rank), stage(rank, passes[i]), passes[i]);
           for (; at < end; ++at) finish(rank, passes[at]);

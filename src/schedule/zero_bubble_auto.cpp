@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "error.hpp"
+#include "interrupt.hpp"
 
 namespace dts {
 
@@ -70,6 +71,7 @@ class AutoSchedule {
   }
 
   void place(Rank& rank, Pass pass, double arrival_s, double seconds, double held) {
+    poll_interrupt(4);
     const double start = std::max(rank.now_s, arrival_s);
     if (rank.forwards == 0) {
       rank.start_s = start;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "interrupt.hpp"
+
 namespace dts {
 
 namespace {
@@ -39,6 +41,7 @@ AllocatorReplay replay(const RankTape& whole, const CachingAllocator::Options& o
   for (const TapeTensor& t : tape.resident) result.fits = result.fits && allocator.allocate(id--, t.bytes);
   for (int s = 0; s < steps && result.fits; ++s) {
     for_each_allocation(tape, [&](const TapeAllocation& a) {
+      poll_interrupt(16);
       if (!result.fits) return;
       if (a.frees) {
         allocator.free(a.id);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "interrupt.hpp"
 #include "parallel/placed_model.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
@@ -27,6 +28,7 @@ BookKey block_key(const Job& job) {
 }  // namespace
 
 void PriceBook::check(const Job& job) {
+  poll_interrupt();
   bool& checked = checked_[job.strategy.tp];
   if (!checked) check_descriptions(job);
   checked = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "error.hpp"
+#include "interrupt.hpp"
 
 namespace dts {
 
@@ -112,6 +113,7 @@ std::vector<PairStream> StepFlows::streams(const FlowSource& source, std::uint32
 StepFootprint StepFlows::footprint(const FlowSource& source, std::uint32_t instance) const {
   StepFootprint result;
   if (source.transfer_s <= 0) return result;
+  poll_interrupt(1024);
   std::vector<LinkPart> path;
   std::vector<std::uint32_t> touched;
   for (const PairStream& stream : streams(source, instance)) {

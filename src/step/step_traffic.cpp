@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "error.hpp"
+#include "interrupt.hpp"
 
 namespace dts {
 
@@ -108,6 +109,7 @@ std::vector<double> traffic_of_step(const StepPlan& plan, const StepProgram& fol
   for (const TaskInfo& info : folded.tasks) counts.add_task(info);
   counts.for_each([&](int pipeline_rank, const CollectiveCall& call, double times) {
     for (std::vector<int>& ranks : grid.groups(call.axis)) {
+      poll_interrupt(static_cast<std::int64_t>(ranks.size()));
       if (ranks.size() < 2 || grid.coordinate(ranks.front(), Axis::PP) != pipeline_rank) continue;
       if (call.kind == CollectiveKind::SendRecv) {  // a ring step: every member sends to the next
         for (std::size_t i = 0; i < ranks.size(); ++i) {

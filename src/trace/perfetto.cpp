@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "interrupt.hpp"
 #include "trace/flows.hpp"
 #include "trace/titles.hpp"
 #include "trace/wire.hpp"
@@ -118,6 +119,7 @@ class PerfettoWriter {
   }
 
   void slice(std::size_t i) {
+    poll_interrupt(16);
     const TaskInfo& t = events_.tasks[i];
     const std::uint64_t on = thread_of(t), name = name_of(t);
     event_.clear();

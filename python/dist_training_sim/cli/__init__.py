@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -19,12 +20,15 @@ def main(args: Sequence[str] | None = None) -> int:
     -------
     int
         0 ok; 1 internal error; 2 usage, illegal layout or unknown name; 3 legal, but does not fit; 4 a needed constant
-        or file is missing.
+        or file is missing; 130 stopped by Ctrl-C.
     """
-    from .app import app
-
     try:
+        from .app import app
+
         app(args=args, prog_name="dts")
+    except KeyboardInterrupt:  # before a verb has begun
+        sys.stderr.write("stopped\n")
+        return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return 0

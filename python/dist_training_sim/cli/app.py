@@ -50,7 +50,7 @@ Examples:
 
 \b
 Exit codes: 0 ok; 1 internal error; 2 usage, illegal layout or unknown name; 3 legal, but does not
-fit; 4 a needed constant or file is missing.
+fit; 4 a needed constant or file is missing; 130 stopped by Ctrl-C.
 """
 
 # Markup off: help is plain text, the same on a terminal and in a pipe.

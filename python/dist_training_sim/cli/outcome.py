@@ -13,7 +13,8 @@ from typing import Any
 
 import typer
 
-from ..errors import ConfigError, DtsError, InfeasibleError, MissingDataError
+from .._files import write_whole
+from ..errors import DtsError, InfeasibleError, MissingDataError
 
 __all__ = ["ExitCode", "complain", "guarded", "warn", "write_file"]
 
@@ -29,6 +30,8 @@ class ExitCode(IntEnum):
     """Legal, but does not fit; the result is printed all the same."""
     MISSING = 4
     """A needed constant or file is missing."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C; what was being written is whole or not there."""
     PIPE_CLOSED = 141
     """The reader of the output has gone, as a shell reports SIGPIPE."""
 
@@ -52,8 +55,15 @@ def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str,
     except DtsError as error:
         complain(str(error))
         return _code_of(error)
+    except KeyboardInterrupt:
+        return stopped()
     except BrokenPipeError:
         return close_pipe()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        complain(f"{'output' if error.filename is None else error.filename}: {reason}")
+        close_pipe()
+        return ExitCode.USAGE
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
@@ -61,8 +71,14 @@ def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str,
         return ExitCode.INTERNAL
 
 
+def stopped() -> int:
+    """Say that Ctrl-C ended the run."""
+    typer.echo("stopped", err=True)
+    return ExitCode.INTERRUPTED
+
+
 def close_pipe() -> int:
-    """Give up stdout, whose reader has gone; Python flushes it once more at its end, which must not fail again."""
+    """Give up stdout, which cannot be written; Python flushes it once more at its end, which must not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.PIPE_CLOSED
 
@@ -92,20 +108,4 @@ def write_file(path: Path, text: str) -> None:
     ConfigError
         If the folder does not exist or the file cannot be written.
     """
-    try:
-        if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced
-            path.write_text(text, encoding="utf-8")
-        else:
-            _replace(path.resolve(), text)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"--out: got {str(path)!r}, expected a file that can be written ({reason})") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, text, "--out")

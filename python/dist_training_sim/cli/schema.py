@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from ..parallel import Strategy
 from .deliver import Out, deliver
 from .job_options import VALUES, option_names
-from .outcome import ExitCode
+from .outcome import ExitCode, write_file
 
 __all__ = ["EXAMPLES", "made_schema", "schema"]
 
@@ -161,4 +161,4 @@ def write_schema(path: Path) -> None:
     """Write the packaged file anew."""
     import json
 
-    path.write_text(json.dumps(made_schema(), indent=1) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(made_schema(), indent=1) + "\n")

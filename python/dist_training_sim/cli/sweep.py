@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +11,7 @@ import typer
 from ..errors import ConfigError
 from ..parallel import Strategy
 from ..units import format_seconds
+from ..validation.pool import processes
 from ..verbs.sweep import sweep as run
 from ..verbs.sweep_file import SweepResult
 from ..verbs.sweep_space import SweepSpace
@@ -81,7 +80,7 @@ def sweep(
     if workers < 1:
         raise ConfigError(f"--workers: got {workers}, expected at least 1")
     space = SweepSpace(axes)
-    pool: Any = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext()
+    pool: Any = processes(workers) if workers > 1 else nullcontext()
     with progress_bar("points") as progress, pool as executor:
         found = run(space, file, executor=executor, progress=progress)
     if csv is not None:

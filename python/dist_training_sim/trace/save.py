@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from .._files import write_folder, write_whole
 from ..errors import Problems
 from ..events import EventList
 from .counters import MemoryOverTime, memory_counters
-from .files import write_file, write_folder
 from .kineto import TracedJob, compressed, kineto_bytes, kineto_files
 from .perfetto import perfetto_bytes
 
@@ -51,11 +51,11 @@ def save_trace(
     target = _checked(events, Path(path))
     counters, job = memory_counters(memory), job or TracedJob()
     if target.name.endswith(".pftrace"):
-        write_file(target, perfetto_bytes(events, counters))
+        write_whole(target, perfetto_bytes(events, counters))
     elif target.name.endswith(".json"):
-        write_file(target, kineto_bytes(events, job, counters))
+        write_whole(target, kineto_bytes(events, job, counters))
     elif target.name.endswith(".gz"):
-        write_file(target, compressed(kineto_bytes(events, job, counters)))
+        write_whole(target, compressed(kineto_bytes(events, job, counters)))
     else:
         write_folder(target, dict(kineto_files(events, job, counters)))
     return target

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
 from typing import TypeVar
 
-__all__ = ["Progress", "available_cores", "over_cores"]
+__all__ = ["Progress", "available_cores", "over_cores", "processes"]
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -25,6 +28,35 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes. Ctrl-C reaches only this one, which ends them at once, as any other error does."""
+    before = set(active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        with _ctrl_c_ignored():  # as the workers inherit it
+            pool.submit(int)  # starts them all
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False)
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # has no say over signals
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def over_cores(
     work: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item], workers: int, progress: Progress | None = None
 ) -> list[Made]:
@@ -36,7 +68,7 @@ def over_cores(
     workers = min(workers, len(chunks))
     if workers <= 1:
         return _gathered(map(work, chunks), chunks, progress)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         return _gathered(pool.map(work, chunks), chunks, progress)
 
 

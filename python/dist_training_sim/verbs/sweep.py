@@ -79,7 +79,7 @@ def sweep(
 
         def finish(row: dict[str, Any]) -> None:
             nonlocal done
-            save(connection, [row])
+            save(connection, [row], path)
             done += 1
             if progress is not None:
                 progress(done, len(points))
@@ -127,9 +127,10 @@ def _spread(
                 following = next(waiting, None)
                 if following is not None:
                     submit(following, 1)
-    finally:
+    except Exception:  # on Ctrl-C workers end with their pool
         for future in running:
             future.cancel()
+        raise
 
 
 def run_point(place: int, point: Mapping[str, Any], threads: int = 1) -> dict[str, Any]:

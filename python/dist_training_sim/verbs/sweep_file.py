@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._files import write_whole
 from ..errors import ConfigError, FormatError, MissingDataError
 from .sweep_space import SweepSpace
 
@@ -54,11 +56,18 @@ def open_file(path: Path, space: SweepSpace) -> sqlite3.Connection:
     FormatError
         If it is no file of a sweep.
     """
-    try:
+    with _readable_errors(path):
         connection = sqlite3.connect(path, timeout=60)
-    except sqlite3.Error as error:
-        raise ConfigError(f"file: got {str(path)!r}, expected a file that can be written ({error})") from None
     try:
+        _begin(connection, path, space)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin(connection: sqlite3.Connection, path: Path, space: SweepSpace) -> None:
+    with _readable_errors(path):
         connection.execute("PRAGMA synchronous = NORMAL")
         with connection:
             connection.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT)")
@@ -68,13 +77,20 @@ def open_file(path: Path, space: SweepSpace) -> sqlite3.Connection:
             if not begun:
                 values = [("version", _VERSION), ("space", space.key)]
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise FormatError(f"file: {path} is no file of a sweep ({error})") from None
+    if begun and begun.get("version") != _VERSION:
+        raise FormatError(f"file: {path} is of version {begun.get('version')} of sweeps, expected {_VERSION}")
     if begun and begun.get("space") != space.key:
-        connection.close()
         raise ConfigError(f"file: {path} holds the sweep of another space; give another file, or remove it")
-    return connection
+
+
+@contextmanager
+def _readable_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:  # no folder, no right, no room, or locked
+        raise ConfigError(f"file: got {str(path)!r}, expected a file that can be written ({error})") from None
+    except sqlite3.DatabaseError as error:
+        raise FormatError(f"file: {path} is no file of a sweep ({error})") from None
 
 
 def pending(connection: sqlite3.Connection, space: SweepSpace) -> list[int]:
@@ -83,11 +99,11 @@ def pending(connection: sqlite3.Connection, space: SweepSpace) -> list[int]:
     return [place for place in range(len(space)) if place not in done]
 
 
-def save(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]]) -> None:
+def save(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Write rows at once; one that is there already stays as it is."""
     marks = ", ".join("?" * len(COLUMNS))
     values = [[row.get(name) for name in COLUMNS] for row in rows]
-    with connection:
+    with _readable_errors(path), connection:
         connection.executemany(f"INSERT OR IGNORE INTO points VALUES ({marks})", values)
 
 
@@ -123,11 +139,8 @@ class SweepResult:
         return (self._row(row) for row in rows)
 
     def _query(self, text: str) -> list[tuple[Any, ...]]:
-        try:
-            with closing(sqlite3.connect(self.path, timeout=60)) as connection:
-                return connection.execute(text).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise FormatError(f"file: {self.path} is no file of a sweep ({error})") from None
+        with _readable_errors(self.path), closing(sqlite3.connect(self.path, timeout=60)) as connection:
+            return connection.execute(text).fetchall()
 
     @staticmethod
     def _row(values: tuple[Any, ...]) -> dict[str, Any]:
@@ -140,13 +153,12 @@ class SweepResult:
         return {"file": str(self.path), "points": list(self)}
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write a table of commas; the strategy as JSON."""
-        rows = [row | {"strategy": json.dumps(row["strategy"])} for row in self]
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(COLUMNS))
-            writer.writeheader()
-            writer.writerows(rows)
-        return Path(path)
+        """Write a table of commas, whole or not at all; the strategy as JSON."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(COLUMNS))
+        writer.writeheader()
+        writer.writerows(row | {"strategy": json.dumps(row["strategy"])} for row in self)
+        return write_whole(path, text.getvalue())
 
     def to_pandas(self) -> pandas.DataFrame:
         """A data frame; needs pandas.
@@ -167,7 +179,7 @@ class SweepResult:
         )
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write a Parquet file; needs pandas and pyarrow.
+        """Write a Parquet file, whole or not at all; needs pandas and pyarrow.
 
         Raises
         ------
@@ -176,12 +188,12 @@ class SweepResult:
         """
         frame = self.to_pandas()
         try:
-            frame.to_parquet(path)
+            content: bytes = frame.to_parquet()
         except ImportError:
             raise MissingDataError(
                 "pyarrow is not installed; pip install 'dist_training_sim[scale]' brings it"
             ) from None
-        return Path(path)
+        return write_whole(path, content)
 
     def __repr__(self) -> str:
         return f"<{len(self):,} points in {self.path.name}>"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._files import write_whole
 from ..errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -87,12 +87,4 @@ def _content(figure: Any, suffix: str) -> bytes:
 def save_figure(fig: Figure, path: str | os.PathLike[str]) -> Path:
     """Write `fig` to `path`; see `Visualizer.save_figure`."""
     target = _checked(fig, path)
-    content = _content(fig, target.suffix.lower())
-    whole = target.resolve()
-    draft = whole.with_name(f".{whole.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(whole)
-    finally:
-        draft.unlink(missing_ok=True)
-    return target
+    return write_whole(target, _content(fig, target.suffix.lower()))

@@ -54,6 +54,6 @@ class Visualizer(StepFigures, NetworkFigures, ChoiceFigures):
         Raises
         ------
         ConfigError
-            If the suffix is unknown, the folder does not exist or `fig` is no figure.
+            If the suffix is unknown, the file cannot be written or `fig` is no figure.
         """
         return files.save_figure(fig, path)

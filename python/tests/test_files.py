@@ -1,0 +1,149 @@
+"""Everything that writes a file: whole or not there, clear errors where it cannot be written, safe from threads."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dist_training_sim as dts
+import pytest
+from dist_training_sim._files import write_whole
+from dist_training_sim.visualization import Visualizer
+
+AXES = {"model": "llama-3.1-8b", "cluster": "1xdgx-h100", "global_batch": 32, "seq_len": 4096,
+        "strategy": {"zero": 3, "recompute": "full"}}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result() -> dts.Result:
+    return dts.simulate("llama-3.1-8b", "1xdgx-h100", dts.Strategy(dp=8, zero=3, global_batch=16), seq_len=4096)
+
+
+@pytest.fixture
+def writers(result: dts.Result, tmp_path: Path) -> dict[str, Callable[[Path], Any]]:
+    vis = Visualizer()
+    figure = vis.plot_scaling_efficiency(num_devices=[1, 2], throughput=[100, 195])
+    sweep = dts.sweep(AXES, tmp_path / "kept.sqlite")
+    return {
+        "figure.png": lambda path: vis.save_figure(figure, path),
+        "figure.svg": lambda path: vis.save_figure(figure, path),
+        "step.pftrace": result.save_trace,
+        "step.json.gz": result.save_trace,
+        "points.csv": sweep.to_csv,
+    }
+
+
+NAMES = ["figure.png", "figure.svg", "step.pftrace", "step.json.gz", "points.csv"]
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def some(path: Path, data: Any) -> int:
+        write(path, bytes(data)[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", some)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_disk_leaves_what_was_there(
+    name: str, writers: dict[str, Callable[[Path], Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / name).write_bytes(b"old")
+    full_disk(monkeypatch)
+    with pytest.raises(dts.ConfigError, match="No space left on device"):
+        writers[name](folder / name)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: b"old"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_that_takes_no_files_is_named(
+    name: str, writers: dict[str, Callable[[Path], Any]], tmp_path: Path
+) -> None:
+    no_folder = tmp_path / "file"
+    no_folder.write_bytes(b"")
+    with pytest.raises(dts.ConfigError, match=name):
+        writers[name](no_folder / name)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_a_device_without_room_is_no_crash() -> None:
+    with pytest.raises(dts.ConfigError, match=r"'/dev/full'.*No space left"):
+        write_whole("/dev/full", "text")
+    command = [sys.executable, "-m", "dist_training_sim", "models", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: output: No space left on device\n")
+
+
+def test_many_threads_write_one_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    contents = [f"{i}" * 200_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: write_whole(target, text), contents * 4))
+    assert target.read_text() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_new_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert write_whole(tmp_path / "file", b"").stat().st_mode == usual.stat().st_mode
+
+
+# ---- sweeps ----------------------------------------------------------------------------------------------------------
+
+
+def test_sweep_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database, and longer than the header of one: " + "x" * 4096)
+    with pytest.raises(dts.FormatError, match=r"notes\.txt is no file of a sweep"):
+        dts.sweep(AXES, other)
+    assert other.read_text().startswith("not a database")
+    with pytest.raises(dts.ConfigError, match=r"expected a file that can be written \(unable to open"):
+        dts.sweep(AXES, tmp_path / "none" / "sweep.sqlite")
+
+
+def test_a_truncated_sweep_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.sqlite"
+    dts.sweep(AXES, file)
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(dts.DtsError, match=r"sweep\.sqlite"):
+        list(dts.SweepResult(file))
+
+
+def test_a_sweep_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.sqlite"
+    dts.sweep(AXES, file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE meta SET value = '2' WHERE name = 'version'")
+    with pytest.raises(dts.FormatError, match="of version 2 of sweeps, expected 1"):
+        dts.sweep(AXES, file)
+
+
+def test_columns_that_a_later_version_adds_are_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.sqlite"
+    before = list(dts.sweep(AXES, file))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("ALTER TABLE points ADD COLUMN later TEXT")
+    assert list(dts.sweep(AXES, file)) == before
+
+
+def test_two_sweeps_fill_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.sqlite"
+    axes = AXES | {"cluster": ["1xdgx-h100", "2xdgx-h100", "1xdgx-b200", "2xdgx-b200"]}
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(dts.sweep, axes, file) for _ in range(2)]
+        rows = [list(found.result()) for found in both]
+    assert rows[0] == rows[1]
+    assert [row["devices"] for row in rows[0]] == [8, 16, 8, 16]
