@@ -24,7 +24,7 @@ std::map<std::string, double> shares(const std::vector<Op>& ops, Recompute what,
 const std::vector<Op> kLlama = test::llama_layer(4096, 32, 8, 128, 14336);
 
 TEST(Recompute, NoneAndFull) {
-  for (SelectiveRule rule : {SelectiveRule::CoreAttention, SelectiveRule::AlternateMatmuls}) {
+  for (SelectiveRule rule : {SelectiveRule::CoreAttention, SelectiveRule::AlternateMatmuls, SelectiveRule::AllButAttention}) {
     for (const auto& [name, share] : shares(kLlama, Recompute::None, rule)) EXPECT_EQ(share, 0) << name;
     for (const auto& [name, share] : shares(kLlama, Recompute::Full, rule)) EXPECT_EQ(share, 1) << name;
   }
@@ -60,6 +60,12 @@ TEST(Recompute, TorchtitanRunsEverySecondMatmulAgain) {
   EXPECT_EQ(share.at("fc2"), 0);
   EXPECT_EQ(share.at("attention"), 0);
   for (const char* name : {"norm1", "norm2", "rope", "swiglu", "add1", "add2"}) EXPECT_EQ(share.at(name), 1) << name;
+}
+
+TEST(Recompute, MaxTextKeepsAttentionAndWhatItReads) {
+  for (const auto& [name, share] : shares(kLlama, Recompute::Selective, SelectiveRule::AllButAttention)) {
+    EXPECT_EQ(share, name == "attention" || name == "qkv" ? 0 : 1) << name;
+  }
 }
 
 TEST(Recompute, CollectivesAndExpertsAreKeptByTheListRule) {

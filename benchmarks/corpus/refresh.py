@@ -26,7 +26,7 @@ import ablation
 import cost_anchors
 import page
 from budget import budget_of, fit_coverage, rounded
-from dist_training_sim.catalog.fitted import Fitted
+from dist_training_sim.catalog.fitted import GROUPS, Fitted
 from dist_training_sim.intervals.errors import FILE, Table, packaged_table
 from dist_training_sim.validation import packaged_corpus, validate
 from dist_training_sim.validation.interval_table import write_tables
@@ -69,7 +69,7 @@ def _report(moved: list[str]) -> int:
 def _moved_constants(runs: Path) -> Iterator[str]:
     """Fitted factors that a fresh fit does not confirm."""
     fresh, held = fit_steps(runs).fitted, Fitted.packaged()
-    for group in ("sustained", "host", "step"):
+    for group in GROUPS:
         now, then = getattr(fresh, group), getattr(held, group)
         for name in sorted({*now, *then}):
             a, b = now.get(name, (1.0, 0))[0], then.get(name, (1.0, 0))[0]

@@ -309,6 +309,7 @@ class Op(metaclass=_CoreType):
     saves_input: bool
     saved_bytes_per_row: float
     score_dropout: bool
+    alibi: bool
     norm_groups: float
     norm_has_bias: bool
     output_positions: float
@@ -506,6 +507,7 @@ class LossKernel(Enum):
 class SelectiveRule(Enum):
     CORE_ATTENTION = 0
     ALTERNATE_MATMULS = 1
+    ALL_BUT_ATTENTION = 2
 
 class TpOverlap(Enum):
     NONE = 0

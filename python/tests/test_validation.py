@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
 from dist_training_sim.frameworks import FrameworkDefaults
 from dist_training_sim.models import Model
-from dist_training_sim.validation import Row, corpus, job_of, read_rows, validate
+from dist_training_sim.validation import Row, corpus, job_of, pool, read_rows, validate
 from dist_training_sim.validation.adapters import low_rank
 from dist_training_sim.validation.row_cluster import Network, cluster_of, network_of
 from dist_training_sim.validation.row_framework import framework_of, profile_of
@@ -647,3 +648,55 @@ def validate_one(path: Path, measured: float) -> float:
 
 def test_nearest_rank_percentile() -> None:
     assert [percentile([4, 1, 3, 2], share) for share in (0.1, 0.25, 0.5, 0.9, 1.0)] == [1, 1, 2, 4, 4]
+
+
+def test_a_users_fit_row_is_a_job_of_its_framework(tmp_path: Path) -> None:
+    """Lines of the nanotron sweep count micro-batches and name no framework; others are read as any run."""
+    path = tmp_path / "fits.jsonl"
+    path.write_text(json.dumps({**DATA, "source": {}, "fits": True}), encoding="utf-8")
+    row = validate(path, use="fit", workers=1).rows[0]
+    assert row.included
+    assert row.predicted is True
+    assert (row.labels["framework"], row.labels["source"]) == ("megatron-lm", "")
+    counted = {key: value for key, value in DATA.items() if key not in ("framework", "source")}
+    sweep = Row("s", {**counted, "fits": True, "grad_accumulation": 8})
+    assert sweep.of_sweep
+    assert sweep.source == "nanotron scaling sweep"
+
+
+def test_processes_that_die_name_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise BrokenProcessPool
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Broken)
+    with pytest.raises(ConfigError, match="__main__"):
+        pool.over_cores(list, list(range(100)), 2)
+
+
+def test_fine_tuning_with_nemo_packs_short_documents() -> None:
+    """SQuAD's paragraphs see only themselves in a packed row (NeMo's table of fine-tuning runs)."""
+    packed = model_of(Row("r", {**DATA, "framework": "nemo", "features": ["sft"]}), PLAIN)
+    attention = next(op for op in packed.layers[0].block.ops if op.name == "attention")
+    assert attention.chunk == 200
+    whole = model_of(Row("r", {**DATA, "framework": "nemo"}), PLAIN)
+    assert next(op for op in whole.layers[0].block.ops if op.name == "attention").chunk == 0
+
+
+def test_eras_of_nemo() -> None:
+    def era(software: str) -> str:
+        return framework_of(Row("r", {**DATA, "framework": "nemo", "software": software}))
+
+    assert era("MLPerf Training v3.0; NVIDIA NeMo Framework") == "nemo-23"
+    assert era("NVIDIA NeMo Megatron Release 23.04") == "nemo-23"
+    assert era("MLPerf Training v3.1; PyTorch NVIDIA Release 23.09") == "nemo-24"
+    assert era("NeMo 24.07 container (2024-09-09)") == "nemo-24"
+    assert era("MLPerf Training v5.1") == "nemo-25"
+
+
+def test_custom_policies_of_maxtext_keep_attention_where_they_say_so() -> None:
+    run = {**DATA, "framework": "maxtext", "accelerator": "TPU-v7", "parallel": {"zero": "fsdp"}}
+    run |= {"recompute_kind": "custom"}
+    kept = job_of(Row("r", {**run, "features": ["context=device", "query_proj=device"]}))
+    again = job_of(Row("r", {**run, "features": ["decoder_layer_input=offload"]}))
+    assert (kept.strategy.recompute.value, again.strategy.recompute.value) == ("selective", "full")

@@ -165,6 +165,7 @@ void bind_profile(py::module_& m) {
   py::native_enum<SelectiveRule>(m, "SelectiveRule", "enum.Enum")
       .value("CORE_ATTENTION", SelectiveRule::CoreAttention)
       .value("ALTERNATE_MATMULS", SelectiveRule::AlternateMatmuls)
+      .value("ALL_BUT_ATTENTION", SelectiveRule::AllButAttention)
       .finalize();
   py::native_enum<TpOverlap>(m, "TpOverlap", "enum.Enum")
       .value("NONE", TpOverlap::None)

@@ -75,6 +75,7 @@ void bind_op(py::module_& m) {
       .def_readwrite("saves_input", &Op::saves_input)
       .def_readwrite("saved_bytes_per_row", &Op::saved_bytes_per_row)
       .def_readwrite("score_dropout", &Op::score_dropout)
+      .def_readwrite("alibi", &Op::alibi)
       .def_readwrite("norm_groups", &Op::norm_groups)
       .def_readwrite("norm_has_bias", &Op::norm_has_bias)
       .def_readwrite("output_positions", &Op::output_positions)

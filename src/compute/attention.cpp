@@ -1,5 +1,8 @@
 #include "compute/attention.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "compute/numeric.hpp"
 
 namespace dts {
@@ -9,6 +12,8 @@ constexpr double kBackwardFlops = 2.5;           // five products where forward 
 constexpr double kTailPower = 4;                 // joins the mean load of a multiprocessor with the longest block
 constexpr double kUnfusedMatmulShare = 0.55;     // of peak, batched products of the scores (assumed)
 constexpr double kUnfusedBandwidthShare = 0.75;  // passes over the scores
+constexpr double kAlignedDims = 8;               // rows of 16 bytes, as 16-bit tensor-core kernels load them
+constexpr double kScalarShare = 0.9;             // of the fp32 peak, products of other rows (BLOOM with 108 per head)
 constexpr double kUnfusedKernels[] = {4, 6};     // product, softmax, dropout, product; their gradients
 
 bool has_work(const AttentionShape& s) noexcept {
@@ -80,16 +85,27 @@ double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, doubl
   return saturate(kScanKernels * again * device.memory.kernel_floor_s + std::max(compute_s, memory_s));
 }
 
+namespace {
+
+// Batched products of the scores; rows that are not whole 16 bytes keep them off tensor cores (NVIDIA, Matrix
+// Multiplication Background: multiples of 8 elements).
+double unfused_product_flops(const DeviceSpec& device, DType type, const AttentionShape& s) noexcept {
+  const double fast = kUnfusedMatmulShare * device.rate(type).peak_flops, scalar = device.rate(DType::FP32).peak_flops;
+  const bool aligned = std::fmod(s.qk_dim, kAlignedDims) == 0 && std::fmod(s.v_dim, kAlignedDims) == 0;
+  return aligned || bytes_of(type) > 2 || scalar <= 0 ? fast : std::min(fast, kScalarShare * scalar);
+}
+
+}  // namespace
+
 double unfused_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& s, bool backward,
                                 const UnfusedAttentionBytes& bytes) noexcept {
   if (!has_work(s)) return 0;
   const double scores = s.batch * s.heads * s.q_len * s.kv_len;
   const double per_score = backward ? bytes.backward_bytes_per_score : bytes.forward_bytes_per_score;
   const double products = 2 * scores * (s.qk_dim + s.v_dim) * (backward ? 2 : 1);
-  const double peak = device.rate(attention_dtype(device, dtype)).peak_flops;
   return saturate(kUnfusedKernels[backward] * device.memory.kernel_floor_s +
                   scores * per_score / (kUnfusedBandwidthShare * device.hbm_Bps) +
-                  products / (kUnfusedMatmulShare * peak));
+                  products / unfused_product_flops(device, attention_dtype(device, dtype), s));
 }
 
 }  // namespace dts

@@ -8,13 +8,13 @@
 
 namespace dts {
 
-// What "selective" recomputation runs again: core attention (Megatron), or every second matmul and all elementwise
-// ops but not attention (torchtitan).
 // Loss kernels by the tensors they make (memory/loss_tensors.hpp). The two compiled Megatron losses differ in what CI peaks
 // show beside logits and softmax: 4 bytes per logit on Hopper and later, 9 on its A100 stack.
 enum class LossKernel { InPlace, Megatron, MegatronJit, MegatronJitAmpere, TorchEager, TorchCompiled, Nanotron };
 
-enum class SelectiveRule { CoreAttention, AlternateMatmuls };
+// What "selective" recomputation runs again: core attention (Megatron); every second matmul and all elementwise ops but not
+// attention (torchtitan); all but attention and the projections it reads (MaxText).
+enum class SelectiveRule { CoreAttention, AlternateMatmuls, AllButAttention };
 
 // What runs beside the collectives of tensor parallelism. The splitting modes need sequence parallelism and a group
 // within one scale-up domain; what they do not split runs as the mode before them says.

@@ -1,6 +1,7 @@
 // Attention of one rank: whole, or its part of a sequence that context-parallel ranks share. Causal work is balanced by
 // giving rank r of c the chunks r and 2c - 1 - r of 2c (zigzag); sources in parallel/local_op.hpp.
 #include <algorithm>
+#include <cmath>
 
 #include "compute/memory_bound.hpp"
 #include "pricing/op_cost.hpp"
@@ -17,8 +18,26 @@ AttentionShape shape_of(const LocalOp& op, const LocalSizes& s, double queries, 
   return {s.samples, op.heads, op.kv_heads, queries, keys, o.qk_head_dim, o.v_head_dim, causal, o.window};
 }
 
-// Bytes moved per element of the score matrix (docs/guide/compute.md): dropout adds a mask and two passes.
-UnfusedAttentionBytes score_bytes(bool dropout) { return dropout ? UnfusedAttentionBytes{} : UnfusedAttentionBytes{8, 14}; }
+// Megatron's softmax kernel scales and masks as well, where four rows of heads fill a block (fused_softmax.py
+// is_kernel_available); the causal one reads nothing that is masked (scaled_upper_triang_masked_softmax.h).
+bool fuses_softmax(const AttentionShape& s) {
+  return s.kv_len > 16 && s.kv_len <= 4096 && std::fmod(s.q_len, 4) == 0 && std::fmod(s.batch * s.heads, 4) == 0;
+}
+
+// Bytes per element of the score matrix, forward and backward. Without the kernel fp16 scores are cast to fp32, scaled,
+// masked and cast back; those of bf16, which need no scaling by layer, are masked and summed in 16 bits.
+UnfusedAttentionBytes softmax_bytes(const AttentionShape& s, DType type) {
+  if (fuses_softmax(s)) return s.causal ? UnfusedAttentionBytes{3, 4} : UnfusedAttentionBytes{4, 6};
+  return type == DType::FP16 ? UnfusedAttentionBytes{36, 40} : UnfusedAttentionBytes{8, 10};
+}
+
+// Products write scores and read probabilities, and in backward both gradients and probabilities; dropout reads, writes and
+// keeps a mask; ALiBi is copied into the scores, to which their product is then added (torch.baddbmm).
+UnfusedAttentionBytes score_bytes(const AttentionShape& s, DType type, bool dropout, bool alibi) {
+  const UnfusedAttentionBytes softmax = softmax_bytes(s, type);
+  const double dropped = dropout ? 5 : 0;
+  return {4 + softmax.forward_bytes_per_score + dropped + (alibi ? 4 : 0), 8 + softmax.backward_bytes_per_score + dropped};
+}
 
 }  // namespace
 
@@ -27,7 +46,7 @@ double OpTimer::attention_kernel_s(const LocalOp& op, const AttentionShape& shap
   const DType type = bytes_of(precision) < 2 ? DType::BF16 : precision;
   if (profile.flash_attention) return flash_attention_time_s(device, type, shape, backward, profile.causal_skip);
   const bool dropout = op.op->score_dropout || profile.attention_dropout > 0;
-  return unfused_attention_time_s(device, type, shape, backward, score_bytes(dropout));
+  return unfused_attention_time_s(device, type, shape, backward, score_bytes(shape, type, dropout, op.op->alibi));
 }
 
 // Exchanged tensors are packed by peer and put back in sequence order: two reads and two writes.

@@ -6,22 +6,23 @@ namespace dts {
 
 namespace {
 
-const Op* next_of_kind(const Block& block, std::size_t from, OpKind kind) {
-  const auto it = std::find_if(block.ops.begin() + static_cast<std::ptrdiff_t>(from), block.ops.end(),
-                               [&](const Op& op) { return op.kind == kind; });
-  return it == block.ops.end() ? nullptr : &*it;
+// The op of that kind that a matmul feeds: no other matmul lies between.
+const Op* fed(const Block& block, std::size_t matmul, OpKind kind) {
+  const auto it = std::find_if(block.ops.begin() + static_cast<std::ptrdiff_t>(matmul) + 1, block.ops.end(),
+                               [&](const Op& op) { return op.kind == kind || op.kind == OpKind::Matmul; });
+  return it == block.ops.end() || it->kind != kind ? nullptr : &*it;
 }
 
 // Output widths of the separate matmuls that a fused projection stands for: q, k, v before attention; gate and up
 // before a gated activation (one that halves its input).
 std::vector<double> fused_parts(const Block& block, std::size_t i) {
   const Op& op = block.ops[i];
-  if (const Op* attention = next_of_kind(block, i, OpKind::Attention)) {
+  if (const Op* attention = fed(block, i, OpKind::Attention)) {
     const double q = attention->heads * attention->qk_head_dim, k = attention->kv_heads * attention->qk_head_dim;
     const double v = attention->kv_heads * attention->v_head_dim;
     if (op.out_features == q + k + v) return {q, k, v};
   }
-  if (const Op* activation = next_of_kind(block, i, OpKind::Activation)) {
+  if (const Op* activation = fed(block, i, OpKind::Activation)) {
     if (op.out_features == activation->in_features && activation->in_features == 2 * activation->out_features) {
       return {activation->out_features, activation->out_features};
     }
@@ -58,6 +59,22 @@ void stop_early(const Block& block, std::vector<double>& shares) {
   }
 }
 
+// MaxText policies that keep `query_proj`, `key_proj`, `value_proj` and `context` (layers/attentions.py checkpoint names): the
+// norm before them runs again for their weight gradients, then all that follows attention.
+std::vector<double> all_but_attention(const Block& block, bool stops_early) {
+  std::vector<double> shares(block.ops.size(), 1);
+  if (stops_early) stop_early(block, shares);
+  std::size_t projected = 0;  // from here to the attention its projections lie, with norms and rotations that run again
+  for (std::size_t i = 0; i < block.ops.size(); ++i) {
+    if (block.ops[i].kind != OpKind::Attention) continue;
+    for (; projected < i; ++projected) {
+      if (block.ops[projected].kind == OpKind::Matmul) shares[projected] = 0;
+    }
+    shares[i] = 0;
+  }
+  return shares;
+}
+
 }  // namespace
 
 std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const FrameworkProfile& profile) {
@@ -65,6 +82,7 @@ std::vector<double> recomputed_shares(const Block& block, Recompute recompute, c
   if (recompute == Recompute::Full && profile.recompute_stops_early) stop_early(block, shares);
   if (recompute != Recompute::Selective) return shares;
   if (profile.selective == SelectiveRule::AlternateMatmuls) return alternate_matmuls(block);
+  if (profile.selective == SelectiveRule::AllButAttention) return all_but_attention(block, profile.recompute_stops_early);
   for (std::size_t i = 0; i < block.ops.size(); ++i) {  // Korthikanti et al.: core attention
     if (block.ops[i].kind == OpKind::Attention) shares[i] = 1;
   }

@@ -88,7 +88,7 @@ const BlockTape* ModelTapes::add(const Job& job, const Block& block, const Saved
   rules.weight_gradients = !is_layer || !p.dummy_weight_gradients;
   if (is_layer) {
     rules.recompute = job.strategy.recompute;
-    const bool by_output = job.strategy.recompute == Recompute::Selective && p.selective == SelectiveRule::AlternateMatmuls;
+    const bool by_output = job.strategy.recompute == Recompute::Selective && p.selective != SelectiveRule::CoreAttention;
     if (by_output) rules.dropped_outputs = dropped_shares(job, block);
   }
   tapes_.push_back(std::make_unique<BlockTape>(block_tape(block.ops, context, rules)));

@@ -64,6 +64,7 @@ struct Op {
   double window = 0;  // sliding window in tokens, 0 = full
   double chunk = 0;   // tokens attend within chunks of this many (Llama 4, windows and images of vision encoders), 0 = all
   bool score_dropout = false;  // unfused attention also keeps the dropout mask and the dropped scores
+  bool alibi = false;          // unfused attention adds a bias to the scores, copied into them before their product
 
   // Experts (GroupedMatmul, Router, Dispatch, Combine)
   double experts = 0, top_k = 0;

@@ -79,8 +79,12 @@ def _shares(layers: list[Mapping[str, Any]]) -> dict[str, tuple[float | None, fl
 
 
 def _attention(kernel: str, like: str) -> dict[str, AttentionConstants]:
-    sets = packaged_entry(FILE, "attention_kernels")[kernel][like]
-    return {f"attention_{way}": AttentionConstants(**sets[way]) for way in ("forward", "backward")}
+    sets, factor = packaged_entry(FILE, "attention_kernels")[kernel][like], Fitted.packaged().attention_of(kernel, like)
+
+    def scaled(values: dict[str, float]) -> AttentionConstants:
+        return AttentionConstants(**{k: v * (factor if k.startswith("rate_") else 1) for k, v in values.items()})
+
+    return {f"attention_{way}": scaled(sets[way]) for way in ("forward", "backward")}
 
 
 def attention_constants(device: str, generation: str, kernel: str) -> dict[str, AttentionConstants]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ._yaml import packaged_entry
 
-__all__ = ["Fitted"]
+__all__ = ["GROUPS", "Fitted"]
 
+GROUPS = ("sustained", "host", "step", "attention")
 _Factors = Mapping[str, tuple[float, int]]
 
 
@@ -26,24 +27,27 @@ class Fitted:
         On that of one device besides, by catalogue name.
     host, step
         On host seconds per kernel, and on the fixed seconds per step, by framework profile.
+    attention
+        On the rate of an attention kernel that nobody measured alone, by its name and the generation: `triton-hopper`.
     """
 
     every_device: tuple[float, int] = (1.0, 0)
     sustained: _Factors = field(default_factory=dict)
     host: _Factors = field(default_factory=dict)
     step: _Factors = field(default_factory=dict)
+    attention: _Factors = field(default_factory=dict)
 
     @staticmethod
     @cache
     def packaged() -> Fitted:
         """What the package ships."""
-        groups = {name: packaged_entry("fitted.yaml", name) for name in ("every_device", "sustained", "host", "step")}
 
         def pairs(group: str) -> _Factors:
-            return {name: (entry["factor"], entry["rows"]) for name, entry in (groups[group] or {}).items()}
+            entries = packaged_entry("fitted.yaml", group) or {}
+            return {name: (entry["factor"], entry["rows"]) for name, entry in entries.items()}
 
-        every = groups["every_device"]
-        return Fitted((every["factor"], every["rows"]), pairs("sustained"), pairs("host"), pairs("step"))
+        every = packaged_entry("fitted.yaml", "every_device")
+        return Fitted((every["factor"], every["rows"]), *map(pairs, GROUPS))
 
     def sustained_of(self, device: str, systolic: bool) -> float:
         """Factor on the sustained clock of a device."""
@@ -57,10 +61,14 @@ class Fitted:
         """Factor on the fixed cost of a step."""
         return self.step.get(profile, (1.0, 0))[0]
 
+    def attention_of(self, kernel: str, generation: str) -> float:
+        """Factor on the rate of an attention kernel on devices of a generation."""
+        return self.attention.get(f"{kernel}-{generation}", (1.0, 0))[0]
+
     def to_yaml(self) -> str:
         """Text of the file."""
         lines = [_HEAD, f"every_device: {_entry(self.every_device)}"]
-        for name in ("sustained", "host", "step"):
+        for name in GROUPS:
             group: _Factors = getattr(self, name)
             lines.append(f"{name}:" if group else f"{name}: {{}}")
             lines += [f"  {key}: {_entry(value)}" for key, value in sorted(group.items())]
@@ -70,7 +78,8 @@ class Fitted:
 _HEAD = """\
 # Factors on the catalogue's constants, fitted to whole training steps by `dts validate --refit`; do not edit by hand.
 # sustained: on the clock of a device in a long step (compute_constants.yaml holds what kernels show); host, step: on a
-# framework profile's host seconds per kernel and fixed seconds per step. rows: measured runs behind each."""
+# framework profile's host seconds per kernel and fixed seconds per step; attention: on the rate of a kernel that nobody
+# measured alone. rows: measured runs behind each."""
 
 
 def _entry(value: tuple[float, int] | Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.fitted import Fitted
+from ..catalog.fitted import GROUPS, Fitted
 from ..validation.corpus import packaged_corpus
 from ..validation.step_fit import StepFit, errors_by_source, fit_steps
 from .deliver import deliver
@@ -35,7 +35,7 @@ def _say(line: str) -> None:
 
 
 def _plain(fit: StepFit) -> dict[str, Any]:
-    groups = {name: _constants(fit.fitted, name) for name in ("sustained", "host", "step")}
+    groups = {name: _constants(fit.fitted, name) for name in GROUPS}
     errors = [vars(line) for line in errors_by_source(fit)]
     return {"every_device": {"factor": fit.fitted.every_device[0], "rows": fit.fitted.every_device[1]}, **groups,
             "errors": errors, "yaml": fit.fitted.to_yaml()}  # fmt: skip
@@ -49,7 +49,7 @@ def _tables(fit: StepFit) -> Iterator[RenderableType]:
     table = new_table(("constant", "of", "factor", "now", "rows"), left=("constant", "of"))
     present = Fitted.packaged()
     table.add_row("sustained", "every device", *_row(fit.fitted.every_device, present.every_device))
-    for group in ("sustained", "host", "step"):
+    for group in GROUPS:
         for name, value in getattr(fit.fitted, group).items():
             table.add_row(group, name, *_row(value, getattr(present, group).get(name, (1.0, 0))))
     yield headed("Constants fitted to whole steps", table, "factor: fitted now; now: in catalog/fitted.yaml")

@@ -13,12 +13,12 @@ from .defaults import FrameworkDefaults
 __all__ = ["FrameworkProfile"]
 
 _CHOICES: dict[str, tuple[object, ...]] = {
-    "selective": ("core_attention", "alternate_matmuls"),
+    "selective": ("core_attention", "alternate_matmuls", "all_but_attention"),
     "loss_kernel": (
         *("in_place", "megatron", "megatron_jit", "megatron_jit_ampere", "torch_eager", "torch_compiled", "nanotron"),
     ),
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
-    "attention_kernel": ("", "fa2", "fa3", "cudnn", "cudnn_fp8", "triton"),
+    "attention_kernel": ("", "fa1", "fa2", "fa3", "cudnn", "cudnn_fp8", "triton"),
     "workspace": ("", "torch", "transformer_engine"),
     "kv_heads_below_tp": ("refuse", "replicate", "gather"),
     "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
@@ -35,12 +35,13 @@ class FrameworkProfile:
     Attributes
     ----------
     selective
-        What `recompute="selective"` runs again: `"core_attention"` or `"alternate_matmuls"`.
+        What `recompute="selective"` runs again: `"core_attention"`, `"alternate_matmuls"`, or `"all_but_attention"`
+        (and the projections it reads).
     recompute_stops_early
         `recompute="full"` leaves out a block's last matmul and the sums after it, on which no saved tensor depends.
     attention_kernel
-        `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"`, `"cudnn_fp8"`: the flash kernel, on devices where it was measured;
-        `""` = the device's best.
+        `"fa1"`, `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"`, `"cudnn_fp8"`: the flash kernel, on devices where it was
+        measured; `""` = the device's best.
     flash_attention, causal_skip, attention_dropout
         Flash or unfused; whether masked blocks are skipped; dropout probability of unfused attention.
     memory_pass_factor

@@ -172,7 +172,7 @@ class Device:
         return self.replace(rates={**self.rates, dtype: rate})
 
     def with_attention_kernel(self, kernel: str) -> Device:
-        """Copy whose attention runs on another library: `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"`, `"cudnn_fp8"`.
+        """Copy whose attention runs on another library: `"fa1"`, `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"` ...
 
         Raises
         ------

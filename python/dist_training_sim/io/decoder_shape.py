@@ -198,6 +198,7 @@ def _attention(block: dict[str, Op]) -> Attention:
         qk_norm=qkv is not None and "q_norm" in block,
         rope="rope" in block,
         score_dropout=core.score_dropout,
+        alibi=core.alibi,
     )
 
 

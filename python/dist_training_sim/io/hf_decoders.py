@@ -158,7 +158,7 @@ def bloom(f: Fields, name: str) -> Model:
     hidden = f.count("hidden_size", "n_embed")
     layers, vocabulary = f.layers("n_layer", "num_hidden_layers"), f.vocabulary()
     mixer = Attention.multi_head(hidden, f.heads(hidden, "n_head", "num_attention_heads"), rope=False)
-    mixer = replace(mixer, score_dropout=f.probability("attention_dropout"))
+    mixer = replace(mixer, score_dropout=f.probability("attention_dropout"), alibi=True)
     dropout, tied = f.probability("hidden_dropout"), f.flag("tie_word_embeddings", True)
     f.check()
     block = pre_norm_block("layer", hidden, mixer, Mlp(4 * hidden, "gelu", bias=True), norm=LAYER, dropout=dropout)
@@ -169,10 +169,11 @@ def mpt(f: Fields, name: str) -> Model:
     """MPT: ALiBi in place of learned positions, no biases unless `no_bias` is false."""
     hidden, layers, vocabulary = f.count("d_model"), f.layers("n_layers"), f.vocabulary()
     inner = f.section("attn_config")
-    bias, learned = not f.flag("no_bias", True), f.flag("learned_pos_emb", True) and not inner.flag("alibi", False)
+    bias, alibi = not f.flag("no_bias", True), inner.flag("alibi", False)
+    learned = f.flag("learned_pos_emb", True) and not alibi
     heads = f.heads(hidden, "n_heads")
     mixer = Attention.multi_head(hidden, heads, rope=False, bias=bias)
-    mixer = replace(mixer, score_dropout=inner.probability("attn_pdrop"))
+    mixer = replace(mixer, score_dropout=inner.probability("attn_pdrop"), alibi=alibi)
     feed = Mlp(f.count("expansion_ratio", default=4, maximum=64) * hidden, "gelu", bias=bias)
     positions = f.count("max_seq_len", default=2048, maximum=2**24) if learned else 0
     dropout, tied = f.probability("resid_pdrop"), f.flag("tie_word_embeddings", True)

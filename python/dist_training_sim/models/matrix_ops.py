@@ -73,6 +73,7 @@ def attention(
     window: float = 0,
     chunk: float = 0,
     score_dropout: bool = False,
+    alibi: bool = False,
     sinks: bool = False,
 ) -> Op:
     """Scaled dot-product attention over packed q, k, v; `sinks` adds one learned logit per head.
@@ -95,6 +96,7 @@ def attention(
         window=window,
         chunk=chunk,
         score_dropout=score_dropout,
+        alibi=alibi,
         saved_bytes_per_row=4 * heads,
     )
 

@@ -105,6 +105,8 @@ class Op(ShortRepr):
         Computes with the weights of an op elsewhere in the model, which holds and counts them.
     window, chunk
         Sliding attention window in tokens, and chunks outside of which a token sees nothing; 0 = all.
+    score_dropout, alibi
+        Dropout on the attention scores, and a bias by distance added to them: passes of unfused attention.
     flops_per_row
         Custom and scan ops: forward FLOP per row.
     gathers_output
@@ -137,6 +139,7 @@ class Op(ShortRepr):
     window: float = 0
     chunk: float = 0
     score_dropout: bool = False
+    alibi: bool = False
     experts: float = 0
     top_k: float = 0
     forward_bytes_per_element: float = 0

@@ -51,6 +51,8 @@ class Attention:
         A sigmoid gate on the output, projected beside q (Qwen3-Next).
     sinks
         One learned logit per head in the softmax (GPT-OSS).
+    alibi
+        A bias by distance on the scores in place of positions (BLOOM, MPT).
     """
 
     heads: int
@@ -66,6 +68,7 @@ class Attention:
     sinks: bool = False
     chunk: int = 0
     output_gate: bool = False
+    alibi: bool = False
 
     @classmethod
     def multi_head(
@@ -114,6 +117,7 @@ class Attention:
             window=self.window,
             chunk=self.chunk,
             score_dropout=self.score_dropout,
+            alibi=self.alibi,
             sinks=self.sinks,
         )
 

@@ -98,11 +98,17 @@ class Row:
         """
         if isinstance(self.data.get("source"), str):
             return self.text("source").split(" ")[0].split(":")[0]
-        if self.flag("fits") is not None and not self.text("source.title"):
+        if self.of_sweep:
             return "nanotron scaling sweep"
         title = self.text("source.title").split(" results,")[0]
         table = self.text("source.url_or_repo_path").split(" ")[-1]
         return f"{title} {Path(table).stem}" if table.endswith(".csv") else title
+
+    @property
+    def of_sweep(self) -> bool:
+        """Whether it is a job of the nanotron sweep, whose lines count micro-batches and state no framework."""
+        counted = self.number("grad_accumulation") is not None
+        return self.flag("fits") is not None and counted and not self.text("framework")
 
     @property
     def grade(self) -> str:

@@ -1,8 +1,9 @@
-"""Jobs of the nanotron sweep that did or did not fit on 80 GB devices, beside what the memory model says.
+"""Jobs that did or did not fit into device memory, beside what the memory model says.
 
-A log of a job that ran out of memory states other metadata than one of a job that lived: no MLP width, another
-vocabulary, untied embeddings, the batch in tokens. These would leak the answer, so the shape follows from the model's
-name and the batch from the number of micro-batches, for every row alike.
+The packaged ones are of the nanotron sweep on 80 GB devices. A log of one of its jobs that ran out of memory states
+other metadata than one of a job that lived: no MLP width, another vocabulary, untied embeddings, the batch in tokens.
+These would leak the answer, so the shape follows from the model's name and the batch from the number of micro-batches,
+for every row alike.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def predict_fit(row: Row, labels: Mapping[str, str]) -> RowResult:
     if row.problem:
         return skipped(row.id, "fit", measured, row.problem, labels)
     try:
-        job = job_of(Row(row.id, _run(row)))
+        job = job_of(Row(row.id, _run(row)) if row.of_sweep else row)
         result = simulate(
             job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile, keep_events=False
         )
@@ -63,7 +64,7 @@ def _need(use: MemoryUse) -> tuple[float, float]:
 
 
 def _run(row: Row) -> dict[str, Any]:
-    """The job in the schema of a run."""
+    """A job of the sweep in the schema of a run."""
     batch, steps = row.count("micro_batch"), row.count("grad_accumulation")
     replicas = row.count("parallel.dp") or 1
     return {

@@ -23,7 +23,7 @@ _KNOWN = "gemm, linear, bmm, simumax sdp_fwd, FlashAttention-2, cuDNN, cross_ent
 _CONTROLLER_S = 5e-3  # calls longer than this run at the sustained clock (docs/guide/compute.md, burst and sustained)
 _SIMUMAX_LAYOUT = {"TN": Pass.FORWARD, "NN": Pass.DATA_GRAD, "NT": Pass.WEIGHT_GRAD}
 _SIMUMAX_STAGE = {"fwd": Pass.FORWARD, "bwd_grad_act": Pass.DATA_GRAD, "bwd_grad_w": Pass.WEIGHT_GRAD}
-_FLASH = {"FlashAttention-2": "fa2", "FlashAttention-3": "fa3", "cuDNN": "cudnn"}
+_FLASH = {"FlashAttention-1": "fa1", "FlashAttention-2": "fa2", "FlashAttention-3": "fa3", "cuDNN": "cudnn"}
 _DTYPES = {"fp32": DType.FP32, "fp16": DType.FP16, "bf16": DType.BF16, "fp8": DType.FP8, "mxfp8": DType.FP8}
 
 
@@ -268,7 +268,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Row], Kernel]], ...] = (
     (r"^simumax group_matmul$", "grouped matmul", _training_grouped),
     (r"^simumax sdp_", "attention", _training_attention),
     (r"^context attention", "attention", lambda row: _flash(row, "cudnn", PREFILL)),
-    (r"^(FlashAttention-[23]|cuDNN)$", "attention", _flash),
+    (r"^(FlashAttention-[123]|cuDNN)$", "attention", _flash),
     (r"^pytorch_unfused$", "unfused attention", _unfused),
     (r"^cross_entropy \(", "memory-bound", _cross_entropy),
     (r"^(rms_norm|layer_norm|softmax) \(liger\)$", "memory-bound", _fused_rows(2.0)),

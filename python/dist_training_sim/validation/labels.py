@@ -21,9 +21,7 @@ def labels_of(row: Row) -> dict[str, str]:
         "id": row.id,
         "source": row.source,
         "accelerator": row.text("accelerator") or device_label(row.text("gpu")),
-        "framework": row.text("framework")
-        or row.text("library")
-        or ("nanotron" if row.flag("fits") is not None else ""),
+        "framework": row.text("framework") or row.text("library") or ("nanotron" if row.of_sweep else ""),
         "kind": row.text("model.kind") or row.text("collective") or (family_of(kernel) if kernel else ""),
         "model": row.text("model.name") or kernel or row.text("system"),
         "grade": row.grade,

@@ -7,9 +7,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from typing import TypeVar
+
+from ..errors import ConfigError
 
 __all__ = ["Progress", "available_cores", "over_cores", "processes"]
 
@@ -19,6 +22,10 @@ Progress = Callable[[int, int], None]
 """Called with the number of rows done and the number of all."""
 
 CHUNK = 24
+_DIED = (
+    "workers: the processes that predict rows died. Each of them runs the calling script first: put what it does below "
+    '`if __name__ == "__main__":`, or pass workers=1; otherwise memory may have run out'
+)
 
 
 def available_cores() -> int:
@@ -63,13 +70,21 @@ def over_cores(
     """Results of `work` on slices of the items, in their order; processes where there is more than one worker.
 
     Most of a prediction is Python (descriptions are built and checked), which threads would run one after another.
+
+    Raises
+    ------
+    ConfigError
+        If the processes die, as those of a script do that starts them outside of `if __name__ == "__main__":`.
     """
     chunks = [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
     workers = min(workers, len(chunks))
     if workers <= 1:
         return _gathered(map(work, chunks), chunks, progress)
-    with processes(workers) as pool:
-        return _gathered(pool.map(work, chunks), chunks, progress)
+    try:
+        with processes(workers) as pool:
+            return _gathered(pool.map(work, chunks), chunks, progress)
+    except BrokenProcessPool:
+        raise ConfigError(_DIED) from None
 
 
 def _gathered(parts: Iterator[list[Made]], chunks: Sequence[Sequence[Item]], progress: Progress | None) -> list[Made]:

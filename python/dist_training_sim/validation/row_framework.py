@@ -35,7 +35,7 @@ def profile_of(row: Row) -> FrameworkProfile:
     if any(word in features for word in _UNFUSED):
         changes |= {"flash_attention": False, "attention_dropout": 0.0 if row.flag("model.gated") else 0.1}
     changes |= _memory_facts(row, features)
-    if overlap := _tp_overlap(features):
+    if overlap := _tp_overlap(features) or _silent(row, profile):
         changes["tp_overlap"] = overlap
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
@@ -83,6 +83,12 @@ def _tp_overlap(features: tuple[str, ...]) -> str:
     return ""
 
 
+def _silent(row: Row, profile: FrameworkProfile) -> str:
+    """What a row means that does not name user buffers: NeMo has them off unless a configuration turns them on."""
+    listed = profile.name.startswith("nemo") and "MLPerf" in row.text("software")
+    return "bulk" if listed and profile.tp_overlap == "userbuffers" else ""
+
+
 def framework_of(row: Row) -> str:
     """Name of the catalogue profile."""
     name, software, features = row.text("framework"), row.text("software"), row.words("features")
@@ -99,12 +105,19 @@ def framework_of(row: Row) -> str:
         return _megatron_deepspeed(row, features)
     unnamed = not name and "MLPerf" in software and "deepspeed_pipeline" not in features
     if name == "nemo" or "NeMo" in software or unnamed:
-        return "nemo-25" if _mlperf_round(software) >= 5 or _release(software) >= (25, 1) else "nemo-24"
+        return _nemo(software)
     if name == "megatron-lm":
         return _megatron(software)
     if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
         return "llm-foundry-2023-06"
     return _BY_NAME.get(name, "megatron-core")
+
+
+def _nemo(software: str) -> str:
+    if _mlperf_round(software) >= 5 or _release(software) >= (25, 1):
+        return "nemo-25"
+    early = "MLPerf Training v3.0" in software or (0, 0) < _release(software) < (23, 7)
+    return "nemo-23" if early else "nemo-24"
 
 
 def _megatron_deepspeed(row: Row, features: tuple[str, ...]) -> str:

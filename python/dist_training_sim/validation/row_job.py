@@ -159,7 +159,9 @@ def _recompute(row: Row, defaults: FrameworkDefaults) -> str:
     stated = row.text("recompute_kind").lower()
     if not stated:
         return defaults.recompute
-    if stated in ("full", "custom"):  # MaxText's custom policies keep the layer input and little else
+    if stated == "custom":  # MaxText: a policy keeps the layer input, and attention where it keeps its output `context`
+        return "selective" if {"context=device", "context=offload"} & set(row.words("features")) else "full"
+    if stated == "full":
         return "full"
     if stated == "selective" or "core_attn" in stated or "per-op" in stated or "toml default" in stated:
         return "selective"

@@ -43,6 +43,9 @@ _NOT_EXPRESSIBLE = {
     "mimo": "a vision tower in front of a decoder",
     "wan": "a diffusion transformer",
 }
+# Tokens of a paragraph of SQuAD with its question and answer (assumed). NeMo's fine-tuning runs pack them to the length
+# of a row and mask between them (NVIDIA/NeMo docs/source/performance/performance_summary.md, Finetuning).
+_PACKED_DOCUMENT = 200
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ def _mixers(row: Row, s: _Shape, *, bias: bool, rope: bool, score_dropout: bool)
         return [latent] * s.layers
     key = s.name.lower()
     oss = "gpt-oss" in key
+    packed = row.text("framework") == "nemo" and {"sft", "lora"} & set(row.words("features"))
     mixer = Attention(
         s.heads,
         s.kv_heads,
@@ -178,7 +182,9 @@ def _mixers(row: Row, s: _Shape, *, bias: bool, rope: bool, score_dropout: bool)
         qk_norm="qwen3" in key,
         rope=rope,
         score_dropout=score_dropout,
+        alibi=key.startswith("bloom"),
         sinks=oss,
+        chunk=_PACKED_DOCUMENT if packed else 0,
     )
     return [replace(mixer, window=128) if oss and layer % 2 == 0 else mixer for layer in range(s.layers)]
 

@@ -2,8 +2,8 @@
 
 Kernel efficiencies come from kernel measurements (catalog/compute_constants.yaml). What a training step adds is
 fitted here with priors, pooled over all runs of an accelerator or a framework, never per run: one factor on the
-sustained clock of all devices and one for each device, and for each framework profile a factor on its host cost and its
-step cost.
+sustained clock of all devices and one for each device, for each framework profile a factor on its host cost and its
+step cost, and one on the rate of an attention kernel that nobody measured alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..catalog.fitted import Fitted
+from ..catalog.fitted import GROUPS, Fitted
 from ..errors import DtsError
 from .corpus import Row, read_rows
 from .row_job import Job, job_of
@@ -28,14 +28,15 @@ LEAST_ROWS = 10
 """Rows that a device or a profile needs for a constant of its own."""
 _APART = {"layout_inconsistent", "degraded_fabric", "defect"}
 _ALL = "all devices"
+_UNMEASURED = ("triton",)  # attention kernels whose rates in the catalogue are a ratio to another's
 
 
 @dataclass(frozen=True)
 class _Knob:
     """One fitted constant: a factor, by its natural logarithm."""
 
-    group: str  # "sustained", "host" or "step"
-    name: str  # device, or framework profile
+    group: str  # of `Fitted`
+    name: str  # device, framework profile, or attention kernel and generation
     spread: float  # of the prior
     touches: Callable[[Job], bool]
 
@@ -160,7 +161,14 @@ def _knobs(jobs: Sequence[Job]) -> list[_Knob]:
     knobs += [_Knob("sustained", d, 0.06, lambda job, d=d: job.cluster.node.device.name == d) for d in devices]  # type: ignore[misc]
     knobs += [_Knob("host", p, 0.5, lambda job, p=p: job.profile.name == p) for p in hosts]  # type: ignore[misc]
     knobs += [_Knob("step", p, 0.5, lambda job, p=p: job.profile.name == p) for p in profiles]  # type: ignore[misc]
+    kernels = enough([name for job in jobs if (name := _unmeasured(job))])
+    knobs += [_Knob("attention", k, 0.3, lambda job, k=k: _unmeasured(job) == k) for k in kernels]  # type: ignore[misc]
     return knobs
+
+
+def _unmeasured(job: Job) -> str:
+    kernel = job.profile.attention_kernel
+    return f"{kernel}-{job.cluster.node.device.generation}" if kernel in _UNMEASURED else ""
 
 
 def _weights(sources: Sequence[str]) -> Array:
@@ -169,7 +177,7 @@ def _weights(sources: Sequence[str]) -> Array:
 
 
 def _factors(job: Job, knobs: Sequence[_Knob], x: Array) -> dict[str, float]:
-    factors = {"sustained": 1.0, "host": 1.0, "step": 1.0}
+    factors = dict.fromkeys(GROUPS, 1.0)
     for knob, value in zip(knobs, x, strict=True):
         if knob.touches(job):
             factors[knob.group] *= math.exp(value)
@@ -190,11 +198,11 @@ def _leave_out(
 
 
 def _as_fitted(knobs: Sequence[_Knob], x: Array, counts: Array) -> Fitted:
-    groups: dict[str, dict[str, tuple[float, int]]] = {"sustained": {}, "host": {}, "step": {}}
+    groups: dict[str, dict[str, tuple[float, int]]] = {name: {} for name in GROUPS}
     for knob, value, count in zip(knobs, x, counts, strict=True):
         groups[knob.group][knob.name] = (round(math.exp(value), 4), int(count))
     every = groups["sustained"].pop(_ALL)
-    return Fitted(every, groups["sustained"], groups["host"], groups["step"])
+    return Fitted(every, **groups)
 
 
 @dataclass(frozen=True)

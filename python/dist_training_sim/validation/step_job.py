@@ -26,14 +26,24 @@ class StepJob:
         host, step = present.host_of(profile.name), present.step_of(profile.name)
         self._host = profile.host_forward_s_per_op / host, profile.host_backward_s_per_op / host
         self._step = profile.step_cost_s / step
+        self._attention = present.attention_of(profile.attention_kernel, device.generation)
 
-    def step_time_s(self, sustained: float = 1.0, host: float = 1.0, step: float = 1.0) -> float:
-        """Step time with factors on the catalogue's own clock, host costs and cost of a step."""
+    def step_time_s(
+        self, sustained: float = 1.0, host: float = 1.0, step: float = 1.0, attention: float = 1.0
+    ) -> float:
+        """Step time with factors on the catalogue's own clock, host costs, cost of a step and attention rate."""
+        self._scale_attention(attention / self._attention)
+        self._attention = attention
         self._device.rates = [_rate(peak, burst, min(1.0, share * sustained)) for peak, burst, share in self._rates]
         self._profile.host_forward_s_per_op, self._profile.host_backward_s_per_op = (c * host for c in self._host)
         self._profile.step_cost_s = self._step * step
         result = _core.simulate(**self._arguments, expand=False, keep_events=False, stragglers=None)
         return float(result.step_time_s)
+
+    def _scale_attention(self, factor: float) -> None:
+        for constants in (self._device.attention_forward, self._device.attention_backward):
+            for name in ("rate_d64", "rate_d128", "rate_d256", "rate_mla"):
+                setattr(constants, name, getattr(constants, name) * factor)
 
 
 def _rate(peak: float, burst: float, share: float) -> _core.DTypeRate:

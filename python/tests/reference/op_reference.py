@@ -72,3 +72,36 @@ def systolic_time(c: Chip, m: int, n: int, k: int, moved: float) -> float:
     """A matrix unit that pads m to 8, n and k to 128 and has no waves."""
     padded = 2.0 * 8 * math.ceil(m / 8) * 128 * math.ceil(n / 128) * 128 * math.ceil(k / 128)
     return float(c.t0 + ((padded / c.flops) ** c.p + (moved / (c.e * c.bandwidth)) ** c.p) ** (1 / c.p))
+
+
+def scan_time(
+    floor: float, flops: float, moved: float, rate: float, bandwidth: float, efficiency: float, backward: bool
+) -> float:
+    """Five kernels of a recurrence in chunks; backward runs it again and does 1.5 times as much besides."""
+    times = 2.5 if backward else 1.0
+    return times * (5 * floor) + max(times * flops / rate, times * moved / (efficiency * bandwidth))
+
+
+def recomputed_shares(ops: list[tuple[str, str, float, int]], rule: str, stops_early: bool) -> list[float]:
+    """Share of each op that runs again before backward; an op is its name, kind, width and fused matmuls."""
+    kinds = [kind for _, kind, _, _ in ops]
+    if rule == "core_attention":
+        return [float(kind == "attention") for kind in kinds]
+    if rule == "alternate_matmuls":
+        shares, seen = [], 0
+        for _, kind, _, parts in ops:
+            matmuls = [(seen + part) % 2 for part in range(parts)] if kind == "matmul" else []
+            seen += len(matmuls)
+            shares.append(sum(matmuls) / parts if matmuls else float(kind != "attention"))
+        return shares
+    shares = [1.0] * len(ops)
+    if stops_early:  # the sums at the end and the matmul before them, which no saved tensor needs
+        last = max(i for i, kind in enumerate(kinds) if kind == "matmul")
+        shares[last:] = [0.0] * (len(ops) - last)
+    if rule == "all_but_attention":
+        core = kinds.index("attention")
+        shares = [
+            0.0 if i == core or (i < core and kind == "matmul") else s
+            for i, (s, kind) in enumerate(zip(shares, kinds, strict=True))
+        ]
+    return shares
