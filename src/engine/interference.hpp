@@ -7,7 +7,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 namespace dts {
@@ -23,10 +25,28 @@ inline constexpr double kSlowestPace = 0.1;  // a device never gives all of itse
 // Pace of a task of which `work` slows while `share` of the multiprocessors is held.
 inline double compute_pace(double work, double share) noexcept { return std::max(kSlowestPace, 1 - work * share); }
 
-// End of a task of `seconds` that starts at `start_s`, with `work` (0 to 1) of it slowed by what is held meanwhile.
-double slowed_end_s(double start_s, double seconds, double work, const std::vector<Held>& held);
+// What is held on one device, by start. A backlog of collectives may be long: only what has begun is looked at.
+class HeldList {
+ public:
+  HeldList() = default;
+  HeldList(std::initializer_list<Held> held) {
+    for (const Held& h : held) add(h);
+  }
 
-// Drops what ended before `time_s`.
-void forget_before(std::vector<Held>& held, double time_s);
+  void add(const Held& held);
+  void forget_before(double time_s);  // what ended by then, as far as nothing that began before it lasts longer
+  void clear() noexcept { list_.clear(), first_ = 0; }
+
+  const Held* begin() const noexcept { return list_.data() + first_; }
+  const Held* end() const noexcept { return list_.data() + list_.size(); }
+  bool empty() const noexcept { return first_ == list_.size(); }
+
+ private:
+  std::vector<Held> list_;
+  std::size_t first_ = 0;
+};
+
+// End of a task of `seconds` that starts at `start_s`, with `work` (0 to 1) of it slowed by what is held meanwhile.
+double slowed_end_s(double start_s, double seconds, double work, const HeldList& held);
 
 }  // namespace dts

@@ -90,7 +90,7 @@ class Sweep {
           held.start_s = std::min(held.start_s, h.start_s[*k]), held.end_s = std::max(held.end_s, h.end_s[*k]);
         }
       }
-      around_.push_back(held);
+      around_.add(held);
     }
   }
 
@@ -159,7 +159,7 @@ class Sweep {
   std::vector<TaskId> last_use_, on_stream_, cause_;
   std::vector<double> start_s_, seconds_;
   std::vector<std::vector<HeldTask>> held_;  // per device
-  std::vector<Held> around_;
+  HeldList around_;
 };
 
 }  // namespace

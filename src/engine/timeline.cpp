@@ -20,7 +20,7 @@ TaskId LongestPath::add(double seconds, const StreamId* streams, std::size_t str
   }
   const auto task = static_cast<TaskId>(end_s_.size());
   if (use.held > 0 && end > start) {
-    for (std::size_t i = 0; i < stream_count; ++i) held_[streams[i] / device_streams_].push_back({start, end, use.held, task});
+    for (std::size_t i = 0; i < stream_count; ++i) held_[streams[i] / device_streams_].add({start, end, use.held, task});
   }
   end_s_.push_back(end);
   for (std::size_t i = 0; i < stream_count; ++i) on_stream_[streams[i]] = task;
@@ -29,8 +29,8 @@ TaskId LongestPath::add(double seconds, const StreamId* streams, std::size_t str
 }
 
 void LongestPath::share_device(StreamId stream, double seconds, DeviceUse use, double& end_s) {
-  std::vector<Held>& beside = held_[stream / device_streams_];
-  forget_before(beside, start_s_);
+  HeldList& beside = held_[stream / device_streams_];
+  beside.forget_before(start_s_);
   if (!beside.empty()) end_s = std::max(end_s, slowed_end_s(start_s_, seconds, use.work, beside));
 }
 

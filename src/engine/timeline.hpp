@@ -30,7 +30,7 @@ class LongestPath {
   double makespan_s() const noexcept { return makespan_s_; }
   TaskId last() const noexcept { return last_; }  // the first task that ends then
   // What is held on a stream's device, and may slow the task added last.
-  const std::vector<Held>& held_beside(StreamId stream) const { return held_[stream / device_streams_]; }
+  const HeldList& held_beside(StreamId stream) const { return held_[stream / device_streams_]; }
   void reserve(std::size_t tasks) { end_s_.reserve(tasks); }
 
  private:
@@ -38,7 +38,7 @@ class LongestPath {
 
   std::vector<double> end_s_;
   std::vector<TaskId> on_stream_;
-  std::vector<std::vector<Held>> held_;  // per device
+  std::vector<HeldList> held_;  // per device
   StreamId device_streams_;
   double start_s_ = 0, makespan_s_ = 0;
   TaskId cause_ = kNoTask, last_ = kNoTask;
