@@ -22,7 +22,8 @@ std::string number_text(double value) {
 }
 
 void Checker::fail(std::string where, std::string got, std::string expected, std::string fix) {
-  violations_.push_back({std::move(where), std::move(got), std::move(expected), std::move(fix)});
+  ok_ = false;
+  if (keeps_) violations_.push_back({std::move(where), std::move(got), std::move(expected), std::move(fix)});
 }
 
 bool Checker::require(bool ok, const std::string& where, const std::string& got, const std::string& expected,
@@ -32,19 +33,21 @@ bool Checker::require(bool ok, const std::string& where, const std::string& got,
 }
 
 bool Checker::positive(const std::string& where, double value) {
-  return require(std::isfinite(value) && value > 0, where, number_text(value), "a finite number > 0");
+  return require(std::isfinite(value) && value > 0, [&] { return Violation{where, number_text(value), "a finite number > 0", ""}; });
 }
 
 bool Checker::non_negative(const std::string& where, double value) {
-  return require(std::isfinite(value) && value >= 0, where, number_text(value), "a finite number >= 0");
+  return require(std::isfinite(value) && value >= 0, [&] { return Violation{where, number_text(value), "a finite number >= 0", ""}; });
 }
 
 bool Checker::at_least(const std::string& where, long long value, long long minimum) {
-  return require(value >= minimum, where, std::to_string(value), "an integer >= " + std::to_string(minimum));
+  return require(value >= minimum, [&] {
+    return Violation{where, std::to_string(value), "an integer >= " + std::to_string(minimum), ""};
+  });
 }
 
 void Checker::throw_if_any() const {
-  if (!violations_.empty()) throw ConfigError(violations_);
+  if (!ok_) throw ConfigError(violations_);
 }
 
 }  // namespace dts

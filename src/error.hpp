@@ -34,9 +34,13 @@ class InfeasibleError : public DtsError { using DtsError::DtsError; };   // lega
 class MissingDataError : public DtsError { using DtsError::DtsError; };  // a constant that is needed is not known
 class FormatError : public DtsError { using DtsError::DtsError; };       // a file that cannot be read
 
-// Collects violations; `throw_if_any` reports all of them at once.
+// Collects violations; `throw_if_any` reports all of them at once. Without texts it only finds out whether there are any:
+// for searches, which ask that of millions of layouts.
 class Checker {
  public:
+  enum class Texts { Keep, None };
+  explicit Checker(Texts texts = Texts::Keep) : keeps_(texts == Texts::Keep) {}
+
   void fail(std::string where, std::string got, std::string expected, std::string fix = "");
   // Each returns whether the check held, so that dependent checks can be skipped.
   bool positive(const std::string& where, double value);      // finite and > 0
@@ -44,11 +48,21 @@ class Checker {
   bool at_least(const std::string& where, long long value, long long minimum);
   bool require(bool ok, const std::string& where, const std::string& got, const std::string& expected,
                const std::string& fix = "");
-  bool ok() const noexcept { return violations_.empty(); }
+  // `describe()` gives the Violation; it is asked only where the check fails.
+  template <class Describe>
+  bool require(bool ok, Describe describe) {
+    if (ok) return true;
+    ok_ = false;
+    if (keeps_) violations_.push_back(describe());
+    return false;
+  }
+  bool ok() const noexcept { return ok_; }
+  bool keeps_texts() const noexcept { return keeps_; }
   const std::vector<Violation>& violations() const noexcept { return violations_; }
   void throw_if_any() const;  // throws ConfigError
 
  private:
+  bool keeps_, ok_ = true;
   std::vector<Violation> violations_;
 };
 

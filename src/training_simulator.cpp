@@ -175,7 +175,7 @@ StepResult simulate_alike(const Job& job, const SimulateOptions& options, PriceB
   double tasks = 0;
   std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s, tasks);
   if (!run) {
-    order_passes(job, step, grid, 0);
+    order_passes(job, step, grid, book, 0);
     run = run_alike(step.plan, period, job.profile.step_cost_s, tasks);
   }
   return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication), tasks});

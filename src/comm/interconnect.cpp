@@ -1,6 +1,7 @@
 #include "comm/interconnect.hpp"
 
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "comm/fabric.hpp"
@@ -26,6 +27,9 @@ class FabricInterconnect final : public Interconnect {
   int device_count() const override { return static_cast<int>(dts::device_count(cluster_)); }
 
   bool uniform() const override { return true; }
+
+  // Spans count scale-up domains, and NICs by node.
+  int period() const override { return std::lcm(domain_devices(cluster_), cluster_.node.devices); }
 
   const ClusterSpec* cluster() const override { return &cluster_; }
 

@@ -35,12 +35,20 @@ struct TapeEvent {
   bool frees = false;
 };
 
+// A list of events as one: over what is held before it, the fullest moment (after `event` events) and the end.
+struct TapeSum {
+  CategoryBytes peak{}, after{};
+  double highest = 0;
+  std::size_t event = 0;
+};
+
 struct BlockTape {
   std::vector<TapeTensor> tensors;
   // The two halves of backward apart leave what the weight gradients need between them.
   std::vector<TapeEvent> forward, backward, input_grad, weight_grad;
   // Weight gradients that stay until the pass of all blocks ends.
   std::vector<std::int32_t> after_backward, after_weight_grad;
+  TapeSum forward_sum, backward_sum, input_grad_sum, weight_grad_sum;
 };
 
 struct TapeRules {

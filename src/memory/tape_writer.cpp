@@ -27,6 +27,19 @@ int TapeWriter::weight_gradient(std::size_t i) {
   return declare(op.name, "weight gradient", op.in_features * op.out_features * parts * c_.activation_bytes);
 }
 
+TapeSum TapeWriter::sum_of(const Events& events) const {
+  TapeSum sum;
+  double held = 0;
+  for (std::size_t e = 0; e < events.size(); ++e) {
+    const TapeTensor& t = tape_.tensors[at(events[e].tensor)];
+    const double change = events[e].frees ? -t.bytes : t.bytes;
+    sum.after[static_cast<std::size_t>(t.category)] += change;
+    held += change;
+    if (held > sum.highest) sum.highest = held, sum.peak = sum.after, sum.event = e + 1;
+  }
+  return sum;
+}
+
 bool TapeWriter::stays(int gradient, std::vector<std::int32_t>& until) const {
   const bool later = r_.gradients_until_end && gradient != kNone && tape_.tensors[at(gradient)].bytes > 0;
   if (later) until.push_back(gradient);

@@ -27,6 +27,8 @@ class TapeWriter {
   void take(Events& events, int tensor) const { emit(events, tensor, false); }
   void give(Events& events, int tensor) const { emit(events, tensor, true); }
 
+  TapeSum sum_of(const Events& events) const;
+
   // The gradient that an op's backward makes of its weights; kNone where it makes none.
   int weight_gradient(std::size_t op);
   // Whether it is accumulated only when all blocks have run; `until` then lists it.

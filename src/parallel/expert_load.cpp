@@ -103,28 +103,38 @@ void check_routing(Checker& check, const Strategy& s, double experts) {
   check.non_negative("strategy.capacity_factor", s.capacity_factor);
   check.non_negative("strategy.expert_load.exponent", load.exponent);
   check.at_least("strategy.moe_max_nodes", s.moe_max_nodes, 0);
-  check.require(!s.pad_to_capacity || s.capacity_factor > 0, "strategy.pad_to_capacity", "true",
-                "a capacity_factor above 0", "use capacity_factor=1.0, say");
-  check.require(!(s.overlap_shared_experts && s.overlap_moe_1f1b), "strategy.overlap_shared_experts", "true",
-                "false when overlap_moe_1f1b already hides the exchange");
+  check.require(!s.pad_to_capacity || s.capacity_factor > 0, [&] {
+    return Violation{"strategy.pad_to_capacity", "true", "a capacity_factor above 0", "use capacity_factor=1.0, say"};
+  });
+  check.require(!(s.overlap_shared_experts && s.overlap_moe_1f1b), [&] {
+    return Violation{"strategy.overlap_shared_experts", "true", "false when overlap_moe_1f1b already hides the exchange", ""};
+  });
   const bool recomputes = s.recompute == Recompute::Full;
   const bool plain = s.moe_dispatcher == Dispatcher::Framework && load.kind == LoadKind::Balanced &&
                      s.capacity_factor == 0 && s.moe_max_nodes == 0 && !s.overlap_shared_experts && !s.overlap_moe_1f1b;
-  check.require(experts > 0 || plain, "strategy", "options for experts", "none for a model without experts",
-                "leave out moe_dispatcher, expert_load, capacity_factor, moe_max_nodes and the expert overlaps");
-  check.require(s.ep > 1 || !s.overlap_shared_experts, "strategy.overlap_shared_experts", "true",
-                "false without expert parallelism, which exchanges nothing");
+  check.require(experts > 0 || plain, [&] {
+    return Violation{"strategy", "options for experts", "none for a model without experts",
+                     "leave out moe_dispatcher, expert_load, capacity_factor, moe_max_nodes and the expert overlaps"};
+  });
+  check.require(s.ep > 1 || !s.overlap_shared_experts, [&] {
+    return Violation{"strategy.overlap_shared_experts", "true", "false without expert parallelism, which exchanges nothing", ""};
+  });
   const bool pairs = s.schedule == PipelineSchedule::OneFOneB && s.custom_order.empty() && (s.pp == 1 || s.vpp > 1);
-  check.require(!s.overlap_moe_1f1b || (s.ep > 1 && !recomputes && pairs), "strategy.overlap_moe_1f1b", "true",
-                "false unless ep > 1, schedule 1f1b, vpp > 1 where pp > 1, and recompute is not full");
+  check.require(!s.overlap_moe_1f1b || (s.ep > 1 && !recomputes && pairs), [&] {
+    return Violation{"strategy.overlap_moe_1f1b", "true",
+                     "false unless ep > 1, schedule 1f1b, vpp > 1 where pp > 1, and recompute is not full", ""};
+  });
   if (load.kind != LoadKind::Histogram) return;
   double sum = 0;
   bool counts = true;
   for (double rows : load.histogram) counts &= std::isfinite(rows) && rows >= 0, sum += rows;
-  check.require(counts && sum > 0 && std::isfinite(sum), "strategy.expert_load.histogram", number_text(sum) + " rows",
-                "non-negative rows per expert, not all 0");
-  check.require(experts == 0 || static_cast<double>(load.histogram.size()) == experts, "strategy.expert_load.histogram",
-                std::to_string(load.histogram.size()) + " experts", "the model's " + number_text(experts));
+  check.require(counts && sum > 0 && std::isfinite(sum), [&] {
+    return Violation{"strategy.expert_load.histogram", number_text(sum) + " rows", "non-negative rows per expert, not all 0", ""};
+  });
+  check.require(experts == 0 || static_cast<double>(load.histogram.size()) == experts, [&] {
+    return Violation{"strategy.expert_load.histogram", std::to_string(load.histogram.size()) + " experts",
+                     "the model's " + number_text(experts), ""};
+  });
 }
 
 }  // namespace dts

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <map>
+#include <string_view>
 
 #include "interrupt.hpp"
 
@@ -26,18 +29,19 @@ bool is_expert(Axis axis) { return axis == Axis::EP || axis == Axis::ETP || axis
 const char* name_of(Axis axis) noexcept { return kAxisNames[static_cast<std::size_t>(axis)]; }
 
 std::vector<Axis> parse_rank_order(const std::string& order) {
-  const std::vector<Axis> known = {Axis::TP, Axis::CP, Axis::EP, Axis::DP, Axis::PP};
+  static constexpr Axis kKnown[] = {Axis::TP, Axis::CP, Axis::EP, Axis::DP, Axis::PP};
   std::vector<Axis> axes;
+  axes.reserve(std::size(kKnown));
   std::size_t begin = 0;
   while (begin <= order.size()) {
     const std::size_t end = std::min(order.find('-', begin), order.size());
-    const std::string word = order.substr(begin, end - begin);
-    const auto match = std::find_if(known.begin(), known.end(), [&](Axis a) { return word == name_of(a); });
-    if (match == known.end() || std::find(axes.begin(), axes.end(), *match) != axes.end()) return {};
+    const std::string_view word = std::string_view(order).substr(begin, end - begin);
+    const auto match = std::find_if(std::begin(kKnown), std::end(kKnown), [&](Axis a) { return word == name_of(a); });
+    if (match == std::end(kKnown) || std::find(axes.begin(), axes.end(), *match) != axes.end()) return {};
     axes.push_back(*match);
     begin = end + 1;
   }
-  return axes.size() == known.size() ? axes : std::vector<Axis>{};
+  return axes.size() == std::size(kKnown) ? axes : std::vector<Axis>{};
 }
 
 namespace {
@@ -46,44 +50,62 @@ namespace {
 void check_shards(Checker& check, const Strategy& s, long long expert_copies) {
   const long long copies = static_cast<long long>(s.dp) * s.cp, replicas = s.dp_replicas;
   if (!check.at_least("strategy.dp_replicas", s.dp_replicas, 1)) return;
-  check.require(replicas == 1 || s.zero > 0, "strategy.dp_replicas", std::to_string(replicas),
-                "1 without sharded states: every rank is a replica", "use zero=1, 2 or 3");
-  if (!check.require(copies % replicas == 0, "strategy.dp_replicas", std::to_string(replicas),
-                     "a divisor of dp * cp = " + std::to_string(copies))) return;
-  if (!check.require(s.ep == 1 || expert_copies % replicas == 0, "strategy.dp_replicas", std::to_string(replicas),
-                     "a divisor of the " + std::to_string(expert_copies) + " copies of an expert")) return;
+  check.require(replicas == 1 || s.zero > 0, [&] {
+    return Violation{"strategy.dp_replicas", std::to_string(replicas), "1 without sharded states: every rank is a replica",
+                     "use zero=1, 2 or 3"};
+  });
+  if (!check.require(copies % replicas == 0, [&] {
+    return Violation{"strategy.dp_replicas", std::to_string(replicas), "a divisor of dp * cp = " + std::to_string(copies), ""};
+  })) return;
+  if (!check.require(s.ep == 1 || expert_copies % replicas == 0, [&] {
+    return Violation{"strategy.dp_replicas", std::to_string(replicas),
+                     "a divisor of the " + std::to_string(expert_copies) + " copies of an expert", ""};
+  })) return;
   const long long group = s.reshard_after_forward;
-  check.require(group >= -1, "strategy.reshard_after_forward", std::to_string(group), "-1 (the framework's), 0, 1 or a group size");
-  check.require(group < 0 || s.zero == 3, "strategy.reshard_after_forward", std::to_string(group),
-                "nothing unless parameters are sharded", "use zero=3");
-  check.require(group <= 1 || copies / replicas % group == 0, "strategy.reshard_after_forward", std::to_string(group),
-                "a divisor of the " + std::to_string(copies / replicas) + " ranks that shard parameters");
+  check.require(group >= -1, [&] {
+    return Violation{"strategy.reshard_after_forward", std::to_string(group), "-1 (the framework's), 0, 1 or a group size", ""};
+  });
+  check.require(group < 0 || s.zero == 3, [&] {
+    return Violation{"strategy.reshard_after_forward", std::to_string(group), "nothing unless parameters are sharded", "use zero=3"};
+  });
+  check.require(group <= 1 || copies / replicas % group == 0, [&] {
+    return Violation{"strategy.reshard_after_forward", std::to_string(group),
+                     "a divisor of the " + std::to_string(copies / replicas) + " ranks that shard parameters", ""};
+  });
   const long long expert_shards = expert_copies / replicas;
-  check.require(group <= 1 || s.ep == 1 || expert_shards % group == 0 || group % expert_shards == 0,
-                "strategy.reshard_after_forward", std::to_string(group),
-                "a divisor or a multiple of the " + std::to_string(expert_shards) + " ranks that shard an expert");
+  check.require(group <= 1 || s.ep == 1 || expert_shards % group == 0 || group % expert_shards == 0, [&] {
+    return Violation{"strategy.reshard_after_forward", std::to_string(group),
+                     "a divisor or a multiple of the " + std::to_string(expert_shards) + " ranks that shard an expert", ""};
+  });
 }
 
 }  // namespace
 
 void check_grid(Checker& check, const Strategy& s) {
   bool counts = true;
-  const auto one = [&](const char* name, int value) { counts &= check.at_least(std::string("strategy.") + name, value, 1); };
+  const auto one = [&](const char* name, int value) {
+    counts &= value >= 1 || check.at_least(std::string("strategy.") + name, value, 1);
+  };
   one("cp_a2a", s.cp_a2a);
   one("dp", s.dp), one("tp", s.tp), one("pp", s.pp), one("cp", s.cp), one("ep", s.ep), one("etp", s.etp);
-  check.require(!parse_rank_order(s.rank_order).empty(), "strategy.rank_order", s.rank_order,
-                "a permutation of tp, cp, ep, dp and pp joined by '-'", "use tp-cp-ep-dp-pp");
+  check.require(!parse_rank_order(s.rank_order).empty(), [&] {
+    return Violation{"strategy.rank_order", s.rank_order, "a permutation of tp, cp, ep, dp and pp joined by '-'", "use tp-cp-ep-dp-pp"};
+  });
   if (!counts) return;
-  check.require(s.cp_comm == ContextComm::A2AP2P ? s.cp % s.cp_a2a == 0 : s.cp_a2a == 1, "strategy.cp_a2a",
-                std::to_string(s.cp_a2a), "a divisor of cp=" + std::to_string(s.cp) + " with cp_comm a2a+p2p, else 1");
+  check.require(s.cp_comm == ContextComm::A2AP2P ? s.cp % s.cp_a2a == 0 : s.cp_a2a == 1, [&] {
+    return Violation{"strategy.cp_a2a", std::to_string(s.cp_a2a),
+                     "a divisor of cp=" + std::to_string(s.cp) + " with cp_comm a2a+p2p, else 1", ""};
+  });
   const double world = static_cast<double>(s.dp) * s.tp * s.pp * s.cp;
-  if (!check.require(world <= kMaxRanks, "strategy.dp * tp * pp * cp", number_text(world),
-                     "at most " + std::to_string(kMaxRanks) + " ranks")) {
+  if (!check.require(world <= kMaxRanks, [&] {
+    return Violation{"strategy.dp * tp * pp * cp", number_text(world), "at most " + std::to_string(kMaxRanks) + " ranks", ""};
+  })) {
     return;
   }
   const long long ranks = static_cast<long long>(s.tp) * s.cp * s.dp, expert = static_cast<long long>(s.ep) * s.etp;
-  if (check.require(ranks % expert == 0, "strategy.ep * etp", std::to_string(expert),
-                    "a divisor of tp * cp * dp = " + std::to_string(ranks))) {
+  if (check.require(ranks % expert == 0, [&] {
+    return Violation{"strategy.ep * etp", std::to_string(expert), "a divisor of tp * cp * dp = " + std::to_string(ranks), ""};
+  })) {
     check_shards(check, s, ranks / expert);
   }
 }
@@ -183,6 +205,50 @@ std::vector<std::vector<int>> RankGrid::groups(Axis axis) const {
     if (first) all.push_back(group(rank, axis));
   }
   return all;
+}
+
+// Expert groups repeat only where stages are whole blocks of ranks.
+std::vector<std::vector<int>> RankGrid::groups_apart(Axis axis, int period) const {
+  const bool stages_last = size(Axis::PP) * stride_[at(Axis::PP)] == world_;
+  const Axis whole = is_part(axis) ? whole_of(axis) : axis;
+  if (period <= 0 || (is_expert(whole) && !stages_last)) return groups(axis);
+  std::map<int, int> firsts{{0, 0}};  // of the whole groups: the smallest first rank of each remainder
+  for (Axis other : beside(whole)) {
+    std::map<int, int> more;
+    for (const auto& known : firsts) {
+      for (int i = 0; i < std::min(size(other), period); ++i) {
+        const int first = known.second + i * stride_[at(other)];
+        const auto [found, is_new] = more.try_emplace(first % period, first);
+        if (!is_new) found->second = std::min(found->second, first);
+      }
+    }
+    firsts = std::move(more);
+  }
+  std::vector<std::vector<int>> all;
+  for (const auto& known : firsts) {
+    const std::vector<int> ranks = group(known.second, whole);
+    const int parts = is_part(axis) ? static_cast<int>(ranks.size()) / size(axis) : 1;
+    const bool across = axis == Axis::DP_REPLICA || axis == Axis::EDP_REPLICA;
+    for (int i = 0; i < parts; ++i) all.push_back(is_part(axis) ? part(ranks, across ? i : i * size(axis), axis) : ranks);
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+// Axes that tell the groups of an axis apart.
+std::vector<Axis> RankGrid::beside(Axis axis) const {
+  switch (axis) {
+    case Axis::TP: return {Axis::CP, Axis::DP, Axis::PP};
+    case Axis::CP: return {Axis::TP, Axis::DP, Axis::PP};
+    case Axis::DP: return {Axis::TP, Axis::CP, Axis::PP};
+    case Axis::PP: return {Axis::TP, Axis::CP, Axis::DP};
+    case Axis::CP_HEADS: return {Axis::TP, Axis::DP, Axis::PP, Axis::CP_SEQUENCE};
+    case Axis::CP_SEQUENCE: return {Axis::TP, Axis::DP, Axis::PP, Axis::CP_HEADS};
+    case Axis::EP: return {Axis::ETP, Axis::EDP, Axis::PP};
+    case Axis::ETP: return {Axis::EP, Axis::EDP, Axis::PP};
+    case Axis::EDP: return {Axis::ETP, Axis::EP, Axis::PP};
+    default: return {Axis::TP, Axis::PP};  // DP_CP
+  }
 }
 
 std::vector<int> RankGrid::part(const std::vector<int>& whole, int index, Axis axis) const {

@@ -39,8 +39,11 @@ class RankGrid {
   std::vector<int> group(int rank, Axis axis) const;
   // Every group of the axis, ordered by its first rank.
   std::vector<std::vector<int>> groups(Axis axis) const;
+  // The same without groups that are an earlier one shifted by a multiple of `period` ranks; period 0: all.
+  std::vector<std::vector<int>> groups_apart(Axis axis, int period) const;
 
  private:
+  std::vector<Axis> beside(Axis axis) const;
   std::vector<int> gradient_group(int rank) const;
   // The part of a gradient group that holds its member at `index`.
   std::vector<int> part(const std::vector<int>& whole, int index, Axis axis) const;

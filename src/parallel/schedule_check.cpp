@@ -40,16 +40,22 @@ class ScheduleChecker {
       if (counted_) micro_batches();
     } else {
       const auto lists = static_cast<long long>(s_.custom_order.size());
-      check_.require(lists == s_.pp, "strategy.custom_order", std::to_string(lists) + " lists",
-                     "one per pipeline rank, pp = " + std::to_string(s_.pp));
+      check_.require(lists == s_.pp, [&] {
+        return Violation{"strategy.custom_order", std::to_string(lists) + " lists",
+                         "one per pipeline rank, pp = " + std::to_string(s_.pp), ""};
+      });
     }
     const bool whole = s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe ||
                        s_.schedule == PipelineSchedule::LoopedBfs || s_.schedule == PipelineSchedule::Hanayo;
-    check_.require(!s_.delay_weight_grad || (whole && s_.custom_order.empty()), "strategy.delay_weight_grad", "true",
-                   "false with " + std::string(s_.custom_order.empty() ? name_ : "custom_order") + ", which places weight gradients itself");
+    check_.require(!s_.delay_weight_grad || (whole && s_.custom_order.empty()), [&] {
+      return Violation{"strategy.delay_weight_grad", "true",
+                       "false with " + std::string(s_.custom_order.empty() ? name_ : "custom_order") + ", which places weight gradients itself",
+                       ""};
+    });
     const bool grouped = s_.schedule == PipelineSchedule::OneFOneB && s_.vpp > 1 && s_.custom_order.empty();
-    check_.require(s_.micro_batch_group == 0 || grouped, "strategy.micro_batch_group", std::to_string(s_.micro_batch_group),
-                   "0 unless 1f1b is interleaved (vpp > 1)");
+    check_.require(s_.micro_batch_group == 0 || grouped, [&] {
+      return Violation{"strategy.micro_batch_group", std::to_string(s_.micro_batch_group), "0 unless 1f1b is interleaved (vpp > 1)", ""};
+    });
   }
 
  private:
@@ -59,22 +65,29 @@ class ScheduleChecker {
       case PipelineSchedule::OneFOneB:
       case PipelineSchedule::LoopedBfs: break;
       case PipelineSchedule::Hanayo:
-        check_.require(s_.vpp % 2 == 0, "strategy.vpp", vpp, "an even number with hanayo: each wave is two chunks",
-                       "use vpp=" + std::to_string(s_.vpp + 1));
+        check_.require(s_.vpp % 2 == 0, [&] {
+          return Violation{"strategy.vpp", vpp, "an even number with hanayo: each wave is two chunks",
+                           "use vpp=" + std::to_string(s_.vpp + 1)};
+        });
         break;
       case PipelineSchedule::DualPipe:
-        check_.require(s_.vpp == 1, "strategy.vpp", vpp, "1 with dualpipe: its two stages a rank are copies");
-        check_.require(s_.pp % 2 == 0, "strategy.pp", std::to_string(s_.pp), "an even number with dualpipe",
-                       "use pp=" + std::to_string(s_.pp + 1));
+        check_.require(s_.vpp == 1, [&] {
+          return Violation{"strategy.vpp", vpp, "1 with dualpipe: its two stages a rank are copies", ""};
+        });
+        check_.require(s_.pp % 2 == 0, [&] {
+          return Violation{"strategy.pp", std::to_string(s_.pp), "an even number with dualpipe", "use pp=" + std::to_string(s_.pp + 1)};
+        });
         break;
       default: {
         const int needed = stage_map(s_.schedule) == StageMap::Wave ? 2 : 1;
-        check_.require(s_.vpp == needed, "strategy.vpp", vpp, std::to_string(needed) + " with " + name_,
-                       "use vpp=" + std::to_string(needed));
+        check_.require(s_.vpp == needed, [&] {
+          return Violation{"strategy.vpp", vpp, std::to_string(needed) + " with " + name_, "use vpp=" + std::to_string(needed)};
+        });
       }
     }
-    check_.require(s_.vpp == 1 || s_.pp > 1, "strategy.vpp", std::to_string(s_.vpp), "1 without pipeline parallelism",
-                   "use vpp=1 or pp>1");
+    check_.require(s_.vpp == 1 || s_.pp > 1, [&] {
+      return Violation{"strategy.vpp", std::to_string(s_.vpp), "1 without pipeline parallelism", "use vpp=1 or pp>1"};
+    });
   }
 
   void micro_batches() {
@@ -97,22 +110,29 @@ class ScheduleChecker {
   // Megatron-Core: a group shorter than pp would leave a rank without work in the middle of a step.
   void groups() {
     const long long pp = s_.pp, width = s_.micro_batch_group == 0 ? pp : s_.micro_batch_group;
-    if (!check_.require(width >= pp, "strategy.micro_batch_group", std::to_string(width), "at least pp=" + std::to_string(pp))) return;
+    if (!check_.require(width >= pp, [&] {
+      return Violation{"strategy.micro_batch_group", std::to_string(width), "at least pp=" + std::to_string(pp), ""};
+    })) return;
     if (width == pp) return multiple_of(pp, "pp=" + std::to_string(pp) + " when vpp > 1");
     const long long rest = micro_batches_ % width;
-    check_.require(micro_batches_ >= width && (rest == 0 || rest >= pp), "micro-batches", std::to_string(micro_batches_),
-                   "a multiple of micro_batch_group=" + std::to_string(width) + ", or a rest of at least pp=" + std::to_string(pp),
-                   batch_for((micro_batches_ / width + 1) * width));
+    check_.require(micro_batches_ >= width && (rest == 0 || rest >= pp), [&] {
+      return Violation{"micro-batches", std::to_string(micro_batches_),
+                       "a multiple of micro_batch_group=" + std::to_string(width) + ", or a rest of at least pp=" + std::to_string(pp),
+                       batch_for((micro_batches_ / width + 1) * width)};
+    });
   }
 
   void at_least(long long least, const std::string& what) {
-    check_.require(micro_batches_ >= least, "micro-batches", std::to_string(micro_batches_),
-                   "at least " + what + " = " + std::to_string(least) + " with " + name_, batch_for(least));
+    check_.require(micro_batches_ >= least, [&] {
+      return Violation{"micro-batches", std::to_string(micro_batches_),
+                       "at least " + what + " = " + std::to_string(least) + " with " + name_, batch_for(least)};
+    });
   }
 
   void multiple_of(long long n, const std::string& what) {
-    check_.require(micro_batches_ % n == 0, "micro-batches", std::to_string(micro_batches_), "a multiple of " + what,
-                   batch_for((micro_batches_ / n + 1) * n));
+    check_.require(micro_batches_ % n == 0, [&] {
+      return Violation{"micro-batches", std::to_string(micro_batches_), "a multiple of " + what, batch_for((micro_batches_ / n + 1) * n)};
+    });
   }
 
   std::string batch_for(long long micro_batches) const { return "use global_batch " + std::to_string(micro_batches * replica_); }

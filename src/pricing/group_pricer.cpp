@@ -31,7 +31,7 @@ GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid, cons
   for (std::size_t a = 0; a < kAxisCount; ++a) {
     const Axis axis = static_cast<Axis>(a);
     if (grid.size(axis) < 2 || repeats(grid, axis)) continue;
-    for (std::vector<int>& ranks : grid.groups(axis)) {
+    for (std::vector<int>& ranks : grid.groups_apart(axis, network.period())) {
       RankGroup group = network.group(std::move(ranks));
       group.kinds = kinds[a];
       const auto same = [&](const RankGroup& known) { return alike(known.span, group.span); };
@@ -40,11 +40,18 @@ GroupPricer::GroupPricer(const Interconnect& network, const RankGrid& grid, cons
       }
     }
   }
+  if (grid.size(Axis::PP) > 1) pipelines_ = grid.groups_apart(Axis::PP, network.period());
 }
 
 CallPrice GroupPricer::price(const CollectiveCall& call) const {
+  if (call.bytes <= 0) return {};
+  const auto [known, is_new] = known_.try_emplace(call);
+  if (is_new) known->second = slowest(call);
+  return known->second;
+}
+
+CallPrice GroupPricer::slowest(const CollectiveCall& call) const {
   CallPrice slowest;
-  if (call.bytes <= 0) return slowest;
   const double bytes = call.bytes * call.load;
   for (const RankGroup& group : representatives_[at(call.axis)]) {
     CallPrice price;
@@ -93,16 +100,24 @@ double GroupPricer::between_stages_s(CollectiveKind kind, double bytes, int a, i
   return bytes <= 0 ? 0 : network_.cost(kind, bytes, pair(a, b, kinds_[at(Axis::PP)])).time_s;
 }
 
-double GroupPricer::slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from,
-                                  std::size_t to) const {
+double GroupPricer::send_s(double bytes, const RankGroup& both) const {
+  if (!network_.uniform()) return network_.cost(CollectiveKind::SendRecv, bytes, both).time_s;
+  for (const Sent& known : sent_) {
+    if (known.bytes == bytes && known.kinds == both.kinds && alike(known.span, both.span)) return known.seconds;
+  }
+  sent_.push_back({both.span, both.kinds, bytes, network_.cost(CollectiveKind::SendRecv, bytes, both).time_s});
+  return sent_.back().seconds;
+}
+
+double GroupPricer::slowest_hop_s(double bytes, std::size_t from, std::size_t to) const {
   if (bytes <= 0) return 0;
   std::vector<GroupSpan> seen;
   double slowest = 0;
-  for (const std::vector<int>& ranks : groups) {
+  for (const std::vector<int>& ranks : pipelines_) {
     const RankGroup both = pair(ranks[from], ranks[to], kinds_[at(Axis::PP)]);
     if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, both.span); })) continue;
     seen.push_back(both.span);
-    slowest = std::max(slowest, network_.cost(CollectiveKind::SendRecv, bytes, both).time_s);
+    slowest = std::max(slowest, send_s(bytes, both));
     if (both.span.domains > 1 && network_.uniform()) break;  // nothing is farther than another domain
   }
   return slowest;

@@ -1,7 +1,9 @@
-// Collectives of a layout: which ranks form the groups of an axis, and what the network asks for them.
+// Collectives of a layout: which ranks form the groups of an axis, and what the network asks for them. Remembers what it
+// priced: not for several threads at once.
 #pragma once
 
 #include <array>
+#include <map>
 #include <vector>
 
 #include "comm/interconnect.hpp"
@@ -28,12 +30,19 @@ class GroupPricer {
   double seconds(const CollectiveCall& call) const { return price(call).seconds; }
   double among_s(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;  // any ranks
   double between_stages_s(CollectiveKind kind, double bytes, int a, int b) const;  // two ranks of one pipeline
-  // A transfer between two members of each group; the slowest group decides.
-  double slowest_hop_s(double bytes, const std::vector<std::vector<int>>& groups, std::size_t from, std::size_t to) const;
+  // A transfer between two ranks of every pipeline; the slowest pipeline decides.
+  double slowest_hop_s(double bytes, std::size_t from, std::size_t to) const;
   bool within_domain(Axis axis) const noexcept;  // every group of the axis lies in one scale-up domain
   const RankGrid& grid() const noexcept { return grid_; }
 
  private:
+  struct Sent {  // between two ranks
+    GroupSpan span;
+    NodeKinds kinds;
+    double bytes, seconds;
+  };
+  CallPrice slowest(const CollectiveCall& call) const;
+  double send_s(double bytes, const RankGroup& both) const;
   CallPrice to_next(double bytes, const std::vector<int>& ranks, NodeKinds kinds) const;
   RankGroup pair(int a, int b, NodeKinds kinds) const;
 
@@ -42,6 +51,9 @@ class GroupPricer {
   AxisKinds kinds_;
   // Groups of one axis may lie differently on the nodes; the slowest decides, so each distinct span is priced.
   std::array<std::vector<RankGroup>, kAxisCount> representatives_;
+  std::vector<std::vector<int>> pipelines_;  // one for each way to lie
+  mutable std::map<CollectiveCall, CallPrice> known_;  // calls repeat from op to op, and from strategy to strategy
+  mutable std::vector<Sent> sent_;
 };
 
 }  // namespace dts

@@ -1,7 +1,7 @@
 #include "schedule/rank_tape.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
 #include <map>
 #include <stdexcept>
 #include <tuple>
@@ -12,7 +12,6 @@
 namespace dts {
 
 namespace {
-
 
 const std::vector<TapeEvent>& events_of(const BlockTape& tape, PassKind kind) {
   switch (kind) {
@@ -33,30 +32,17 @@ const std::vector<std::int32_t>& freed_at_end(const BlockTape& tape, PassKind ki
   }
 }
 
-struct Moments {  // of one block's pass, over what is held before it
-  CategoryBytes peak{}, after{};
-  double highest = 0;
-  std::size_t event = 0;
-};
+const TapeSum& sum_of(const BlockTape& tape, PassKind kind) {
+  switch (kind) {
+    case PassKind::Forward: return tape.forward_sum;
+    case PassKind::Backward: return tape.backward_sum;
+    case PassKind::BackwardInput: return tape.input_grad_sum;
+    default: return tape.weight_grad_sum;
+  }
+}
 
 void add(CategoryBytes& sum, const CategoryBytes& more) {
   for (std::size_t c = 0; c < kMemoryCategories; ++c) sum[c] += more[c];
-}
-
-Moments moments_of(const BlockTape& tape, PassKind kind) {
-  Moments m;
-  CategoryBytes now{};
-  double held = 0;
-  const std::vector<TapeEvent>& events = events_of(tape, kind);
-  for (std::size_t e = 0; e < events.size(); ++e) {
-    const TapeTensor& t = tape.tensors[static_cast<std::size_t>(events[e].tensor)];
-    const double change = events[e].frees ? -t.bytes : t.bytes;
-    now[static_cast<std::size_t>(t.category)] += change;
-    held += change;
-    if (held > m.highest) m.highest = held, m.peak = now, m.event = e + 1;
-  }
-  m.after = now;
-  return m;
 }
 
 CategoryBytes sum_of(const std::vector<TapeTensor>& tensors) {
@@ -75,88 +61,109 @@ struct Place {  // one block of one pass
   bool ends = false;  // the pass
 };
 
-// Host order. A forward that runs as one with the backward after it alternates with it block by block.
-std::vector<Place> places(const RankTape& tape) {
-  std::vector<Place> order;
-  const auto blocks = [&](std::size_t p) { return tape.chunks[static_cast<std::size_t>(tape.passes[p].chunk)].size(); };
-  for (std::size_t p = 0; p < tape.passes.size(); ++p) {
-    poll_interrupt(8);
-    const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
-    const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
-    for (std::size_t b = 0; b < std::max(own, other); ++b) {
-      if (b < own) order.push_back({p, b, b + 1 == own});
-      if (b < other) order.push_back({p + 1, b, b + 1 == other});
-    }
-    if (paired) ++p;
+// The blocks of pass p in host order; a forward that runs as one with the backward after it alternates with it block by
+// block. Gives the number of passes.
+template <class Visit>
+std::size_t for_places(const RankTape& tape, std::size_t p, Visit visit) {
+  const auto blocks = [&](std::size_t pass) { return tape.chunks[static_cast<std::size_t>(tape.passes[pass].chunk)].size(); };
+  const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
+  const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
+  for (std::size_t b = 0; b < std::max(own, other); ++b) {
+    if (b < own) visit(Place{p, b, b + 1 == own});
+    if (b < other) visit(Place{p + 1, b, b + 1 == other});
   }
-  return order;
+  return paired ? 2 : 1;
 }
 
 class Walker {
  public:
-  explicit Walker(const RankTape& tape) : tape_(tape), order_(places(tape)) {}
+  explicit Walker(const RankTape& tape) : tape_(tape) {}
 
-  const std::vector<Place>& order() const { return order_; }
+  template <class Visit>
+  void for_all(Visit visit) const {
+    for (std::size_t p = 0; p < tape_.passes.size();) {
+      poll_interrupt(8);
+      p += for_places(tape_, p, visit);
+    }
+  }
 
+  PassKind kind_at(const Place& place) const { return tape_.passes[place.pass].kind; }
   std::size_t layer_of(const Place& place) const {
-    const Pass& pass = tape_.passes[place.pass];
-    const std::size_t count = tape_.chunks[static_cast<std::size_t>(pass.chunk)].size();
-    return pass.kind == PassKind::Forward ? place.block : count - 1 - place.block;
+    const std::size_t count = blocks_of(place).size();
+    return kind_at(place) == PassKind::Forward ? place.block : count - 1 - place.block;
   }
-  const BlockTape* block_at(const Place& place) const {
-    return tape_.chunks[static_cast<std::size_t>(tape_.passes[place.pass].chunk)][layer_of(place)];
-  }
-
+  const BlockTape& block_at(const Place& place) const { return *blocks_of(place)[layer_of(place)]; }
   const std::vector<const BlockTape*>& blocks_of(const Place& place) const {
     return tape_.chunks[static_cast<std::size_t>(tape_.passes[place.pass].chunk)];
   }
 
-  // visit(place, held before it, moments, held after it)
-  template <class Visit>
-  void walk(Visit visit) {
-    CategoryBytes held = sum_of(tape_.resident);
-    add(held, sum_of(tape_.in_passes));
-    const BlockTape* last = nullptr;
-    PassKind last_kind = PassKind::Forward;
-    const Moments* moments = nullptr;
-    for (const Place& place : order_) {
-      poll_interrupt(8);
-      const BlockTape* block = block_at(place);
-      const PassKind kind = tape_.passes[place.pass].kind;
-      if (block != last || kind != last_kind) moments = &moments_of_block(block, kind);  // layers repeat
-      last = block, last_kind = kind;
-      CategoryBytes after = held;
-      add(after, moments->after);
-      if (place.ends) add(after, freed(place));
-      visit(place, held, *moments, after);
-      held = after;
+  // What a block's pass, and where it ends the pass that too, leaves of what was held before.
+  CategoryBytes left(const Place& place) const {
+    CategoryBytes bytes = sum_of(block_at(place), kind_at(place)).after;
+    if (!place.ends) return bytes;
+    for (const BlockTape* block : blocks_of(place)) {
+      for (std::int32_t tensor : freed_at_end(*block, kind_at(place))) {
+        const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
+        bytes[static_cast<std::size_t>(t.category)] -= t.bytes;
+      }
     }
+    return bytes;
   }
 
  private:
-  const Moments& moments_of_block(const BlockTape* block, PassKind kind) {
-    auto [known, is_new] = known_.try_emplace({block, static_cast<int>(kind)});
-    if (is_new) known->second = moments_of(*block, kind);
-    return known->second;
+  const RankTape& tape_;
+};
+
+// One pass, or a pair, over what is held before it.
+struct Stretch {
+  CategoryBytes peak{}, after{};
+  double highest = 0;
+  TapeMoment moment;  // of the fullest, its pass counted from the first
+  std::size_t passes = 1;
+};
+
+Stretch stretch_at(const RankTape& tape, std::size_t p) {
+  Stretch s;
+  const Walker walker(tape);
+  s.passes = for_places(tape, p, [&](const Place& place) {
+    const TapeSum& block = sum_of(walker.block_at(place), walker.kind_at(place));
+    const double now = total(s.after) + block.highest;
+    if (now > s.highest) {
+      s.highest = now, s.peak = s.after;
+      add(s.peak, block.peak);
+      s.moment = {place.pass - p, place.block, block.event};
+    }
+    add(s.after, walker.left(place));
+  });
+  return s;
+}
+
+// The stretches of a tape: passes of one chunk and kind are alike, and so are pairs of them.
+class Stretches {
+ public:
+  explicit Stretches(const RankTape& tape) : tape_(tape), known_(tape.chunks.size() * kKinds, kNew) {}
+
+  const Stretch& at(std::size_t p) {
+    const Pass& pass = tape_.passes[p];
+    const bool paired = pass.with_next && p + 1 < tape_.passes.size();
+    std::uint32_t& place = paired ? pairs_.try_emplace({class_of(pass), class_of(tape_.passes[p + 1])}, kNew).first->second
+                                  : known_[class_of(pass)];
+    if (place == kNew) {
+      place = static_cast<std::uint32_t>(list_.size());
+      list_.push_back(stretch_at(tape_, p));
+    }
+    return list_[place];
   }
 
-  const CategoryBytes& freed(const Place& place) {
-    const Pass& pass = tape_.passes[place.pass];
-    auto [known, is_new] = freed_.try_emplace({pass.chunk, static_cast<int>(pass.kind)});
-    if (!is_new) return known->second;
-    for (const BlockTape* block : blocks_of(place)) {
-      for (std::int32_t tensor : freed_at_end(*block, pass.kind)) {
-        const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
-        known->second[static_cast<std::size_t>(t.category)] -= t.bytes;
-      }
-    }
-    return known->second;
-  }
+ private:
+  static constexpr std::size_t kKinds = 4;
+  static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
+  static std::size_t class_of(const Pass& pass) { return static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind); }
 
   const RankTape& tape_;
-  std::vector<Place> order_;
-  std::map<std::pair<const BlockTape*, int>, Moments> known_;
-  std::map<std::pair<int, int>, CategoryBytes> freed_;  // by chunk and kind of pass
+  std::vector<std::uint32_t> known_;  // places in list_, by class
+  std::map<std::pair<std::size_t, std::size_t>, std::uint32_t> pairs_;
+  std::vector<Stretch> list_;
 };
 
 }  // namespace
@@ -181,25 +188,37 @@ TapePeak peak_of(const RankTape& tape) {
   TapePeak peak;
   peak.bytes = resident_bytes(tape);
   double most = peak.total();
-  Walker(tape).walk([&](const Place& place, const CategoryBytes& held, const Moments& m, const CategoryBytes&) {
-    const double now = total(held) + m.highest;
-    if (now <= most) return;
-    most = now;
-    peak.moment = {place.pass, place.block, m.event};
-    peak.bytes = held;
-    add(peak.bytes, m.peak);
-  });
+  CategoryBytes held = peak.bytes;
+  add(held, sum_of(tape.in_passes));
+  Stretches stretches(tape);
+  for (std::size_t p = 0; p < tape.passes.size();) {
+    poll_interrupt(1);
+    const Stretch& s = stretches.at(p);
+    if (const double now = total(held) + s.highest; now > most) {
+      most = now;
+      peak.moment = {p + s.moment.pass, s.moment.block, s.moment.event};
+      peak.bytes = held;
+      add(peak.bytes, s.peak);
+    }
+    add(held, s.after);
+    p += s.passes;
+  }
   const CategoryBytes update = update_bytes(tape);
   if (total(update) > most) peak = {{tape.passes.size(), 0, 0}, update};
   return peak;
 }
 
 void for_each_moment(const RankTape& tape, const std::function<void(const TapeMoment&, const CategoryBytes&)>& visit) {
-  Walker(tape).walk([&](const Place& place, const CategoryBytes& held, const Moments& m, const CategoryBytes& after) {
+  CategoryBytes held = sum_of(tape.resident);
+  add(held, sum_of(tape.in_passes));
+  const Walker walker(tape);
+  walker.for_all([&](const Place& place) {
+    const TapeSum& block = sum_of(walker.block_at(place), walker.kind_at(place));
     CategoryBytes now = held;
-    add(now, m.peak);
-    visit({place.pass, place.block, m.event}, now);
-    visit({place.pass, place.block, kAfterBlock}, after);
+    add(now, block.peak);
+    visit({place.pass, place.block, block.event}, now);
+    add(held, walker.left(place));
+    visit({place.pass, place.block, kAfterBlock}, held);
   });
   visit({tape.passes.size(), 0, 0}, update_bytes(tape));
   visit({tape.passes.size(), 0, kAfterBlock}, resident_bytes(tape));
@@ -208,19 +227,20 @@ void for_each_moment(const RankTape& tape, const std::function<void(const TapeMo
 std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& moment) {
   std::map<std::pair<const BlockTape*, std::int32_t>, double> counts;
   const Walker walker(tape);
-  for (const Place& place : walker.order()) {
-    const BlockTape* block = walker.block_at(place);
-    const std::vector<TapeEvent>& events = events_of(*block, tape.passes[place.pass].kind);
-    const bool here = place.pass == moment.pass && place.block == moment.block;
-    for (std::size_t e = 0; e < (here ? std::min(moment.event, events.size()) : events.size()); ++e) {
+  bool reached = false;
+  walker.for_all([&](const Place& place) {
+    if (reached) return;
+    const BlockTape* block = &walker.block_at(place);
+    const std::vector<TapeEvent>& events = events_of(*block, walker.kind_at(place));
+    reached = place.pass == moment.pass && place.block == moment.block;
+    for (std::size_t e = 0; e < (reached ? std::min(moment.event, events.size()) : events.size()); ++e) {
       counts[{block, events[e].tensor}] += events[e].frees ? -1 : 1;
     }
-    if (here) break;
-    if (!place.ends) continue;
+    if (reached || !place.ends) return;
     for (const BlockTape* other : walker.blocks_of(place)) {
-      for (std::int32_t tensor : freed_at_end(*other, tape.passes[place.pass].kind)) counts[{other, tensor}] -= 1;
+      for (std::int32_t tensor : freed_at_end(*other, walker.kind_at(place))) counts[{other, tensor}] -= 1;
     }
-  }
+  });
   std::vector<LiveTensor> live;
   for (const TapeTensor& t : tape.resident) live.push_back({t, 1});
   for (const TapeTensor& t : moment.pass >= tape.passes.size() ? after_passes(tape) : tape.in_passes) live.push_back({t, 1});
@@ -250,16 +270,16 @@ void for_each_allocation(const RankTape& tape, const std::function<void(const Ta
     visit({found->second, t.bytes, e.frees});
     if (e.frees) ids.erase(found);
   };
-  for (const Place& place : walker.order()) {
+  walker.for_all([&](const Place& place) {
     const Pass& pass = tape.passes[place.pass];
-    const BlockTape& block = *walker.block_at(place);
+    const BlockTape& block = walker.block_at(place);
     for (const TapeEvent& e : events_of(block, pass.kind)) event(pass, walker.layer_of(place), block, e);
-    if (!place.ends) continue;
+    if (!place.ends) return;
     const std::vector<const BlockTape*>& blocks = walker.blocks_of(place);
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
       for (std::int32_t tensor : freed_at_end(*blocks[layer], pass.kind)) event(pass, layer, *blocks[layer], {tensor, true});
     }
-  }
+  });
   all_of(tape.in_passes, 0, true);
   all_of(tape.reduction, next, false);
   all_of(tape.reduction, next, true);

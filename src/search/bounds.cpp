@@ -4,12 +4,13 @@
 #include <limits>
 #include <memory>
 
-#include "error.hpp"
 #include "parallel/stages.hpp"
 #include "schedule/pipeline.hpp"
+#include "schedule/rank_tape.hpp"
 #include "search/parallel_for.hpp"
-#include "step/price_book.hpp"
+#include "search/placed_jobs.hpp"
 #include "step/rank_states.hpp"
+#include "step/stage_cost.hpp"
 
 namespace dts {
 
@@ -18,35 +19,48 @@ namespace {
 constexpr std::size_t kRowsAtOnce = 256;
 constexpr double kRounding = 1 - 1e-9;  // sums in another order
 
-struct StageBounds {
+// Of a block, or of the blocks of a stage, one micro-batch.
+struct LeastCost {
   double forward_s = 0, backward_s = 0;
-  double saved_bytes = 0;  // of its layers, one micro-batch
+  double saved_bytes = 0;  // of layers
+
+  void add(const LeastCost& other, double times) {
+    forward_s += times * other.forward_s, backward_s += times * other.backward_s, saved_bytes += times * other.saved_bytes;
+  }
 };
 
 // Exchanges between experts may run behind the pass that this one is paired with.
-double least_s(const StageCost& stage, PassKind kind, bool paired) {
-  double total = 0;
-  for (const BlockCost* block : stage.blocks) {
-    const PassParts parts = parts_of(*block, kind);
-    total += parts.total_s() - (paired ? parts.expert_exchange_s() : 0);
-  }
-  return total;
+double least_s(const BlockCost& block, PassKind kind, bool paired) {
+  const PassParts parts = parts_of(block, kind);
+  return parts.total_s() - (paired ? parts.expert_exchange_s() : 0);
 }
 
-double least_backward_s(const StageCost& stage, bool split, bool paired) {
-  const double whole = least_s(stage, PassKind::Backward, paired);
-  if (!split) return whole;
-  return std::min(whole, least_s(stage, PassKind::BackwardInput, paired) + least_s(stage, PassKind::BackwardWeight, paired));
+LeastCost least_cost(const BlockCost& block, bool split, bool paired) {
+  LeastCost cost{least_s(block, PassKind::Forward, paired), least_s(block, PassKind::Backward, paired)};
+  if (split) {
+    cost.backward_s = std::min(cost.backward_s, least_s(block, PassKind::BackwardInput, paired) + least_s(block, PassKind::BackwardWeight, paired));
+  }
+  return cost;
+}
+
+// Visits the runs of layers in a stage: visit(run, layers of it).
+template <class Visit>
+void for_runs(const ModelSpec& model, const ChunkLayers& chunk, Visit visit) {
+  int first = 0;
+  for (std::size_t run = 0; run < model.layers.size(); ++run) {
+    const int end = first + model.layers[run].repeat;
+    const int count = std::min(end, chunk.first + chunk.count) - std::max(first, chunk.first);
+    if (count > 0) visit(run, count);
+    first = end;
+  }
 }
 
 class Bounder {
  public:
-  Bounder(const Job& job, RankGrid grid, PriceBook& book, bool memory)
-      : job_(job), s_(job.strategy), grid_(std::move(grid)), place_(placement(s_)), groups_(book.groups(job, grid_)) {
-    step_.priced = book.priced(job, *groups_);
-    if (memory) step_.tapes = book.tapes(job, *step_.priced);
-    step_.plan.stage_map = place_.map;
-    step_.plan.order.resize(static_cast<std::size_t>(s_.pp));
+  Bounder(const Job& job, PriceBook& book, bool memory)
+      : job_(job), s_(job.strategy), grid_(s_), place_(placement(s_)), chunks_(partition(job.model, s_)),
+        priced_(book.priced(job, *book.groups(job, grid_))) {
+    if (memory) tapes_ = book.tapes(job, *priced_);
     lay_out();
   }
 
@@ -60,7 +74,7 @@ class Bounder {
   double allocated_bytes() const {
     double most = 0;
     for (int rank = 0; rank < s_.pp; ++rank) {
-      const RankStates states = rank_states(job_, step_, grid_, rank);
+      const RankStates states = rank_states(job_, parameters(rank));
       most = std::max(most, states.weights + states.gradients + states.optimizer + saved_bytes(rank));
     }
     return most * kRounding;
@@ -68,52 +82,57 @@ class Bounder {
 
  private:
   void lay_out() {
-    const bool split = splits_backward(s_), paired = s_.overlap_moe_1f1b || place_.copies() == 2 || s_.schedule == PipelineSchedule::DualPipeV;
-    std::vector<const BlockCost*> layers;
+    const bool split = splits_backward(s_);
+    const bool paired = s_.overlap_moe_1f1b || place_.copies() == 2 || s_.schedule == PipelineSchedule::DualPipeV;
+    std::vector<LeastCost> runs;
     for (std::size_t run = 0; run < job_.model.layers.size(); ++run) {
-      layers.insert(layers.end(), static_cast<std::size_t>(job_.model.layers[run].repeat), step_.priced->blocks[run + 1].get());
+      runs.push_back(least_cost(*priced_->blocks[run + 1], split, paired));
+      if (tapes_ && s_.offload_activations == 0) runs.back().saved_bytes = total(tapes_->runs[run]->forward_sum.after);
     }
-    for (const ChunkLayers& chunk : partition(job_.model, s_)) {
-      StageCost stage;
-      const auto first = layers.begin() + chunk.first;
-      stage.blocks.assign(first, first + chunk.count);
-      if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step_.priced->blocks.front().get());
-      if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step_.priced->blocks.back().get());
-      StageBounds bounds{least_s(stage, PassKind::Forward, paired), least_backward_s(stage, split, paired)};
-      const bool keeps = step_.tapes && s_.offload_activations == 0;
-      for (int layer = chunk.first; keeps && layer < chunk.first + chunk.count; ++layer) {
-        const BlockTape& tape = *step_.tapes->runs[step_.tapes->run_of_layer[static_cast<std::size_t>(layer)]];
-        bounds.saved_bytes += net_bytes(tape, tape.forward);
-      }
-      stages_.push_back(bounds);
-      step_.plan.stages.push_back(std::move(stage));
-      step_.plan.comm.emplace_back();
+    const LeastCost stem = least_cost(*priced_->blocks.front(), split, paired), head = least_cost(*priced_->blocks.back(), split, paired);
+    double forwards = 0, backwards = 0;
+    for (std::size_t v = 0; v < chunks_.size(); ++v) {
+      LeastCost stage;
+      for_runs(job_.model, chunks_[v], [&](std::size_t run, int count) { stage.add(runs[run], count); });
+      if (chunks_[v].has_stem && !job_.model.stem.ops.empty()) stage.add(stem, 1);
+      if (chunks_[v].has_head && !job_.model.head.ops.empty()) stage.add(head, 1);
+      if (place_.previous(static_cast<int>(v)) < 0) forwards = backwards = 0;
+      stages_.push_back(stage), forwards_before_.push_back(forwards), backwards_before_.push_back(backwards);
+      forwards += stage.forward_s, backwards += stage.backward_s;
     }
   }
 
-  const StageBounds& stage(int rank, int chunk) const { return stages_[static_cast<std::size_t>(place_.stage_of(rank, chunk))]; }
+  std::size_t stage_of(int rank, int chunk) const { return static_cast<std::size_t>(place_.stage_of(rank, chunk)); }
 
   double rank_s(int rank) const {
     const double passes = static_cast<double>(job_.micro_batches()) / place_.copies();
     const bool apart = s_.optimizer_post_validation;  // steps overlap: each rank starts as soon as it is done
     double busy = 0, start = std::numeric_limits<double>::infinity(), end = start;
     for (int chunk = 0; chunk < place_.chunks; ++chunk) {
-      busy += stage(rank, chunk).forward_s + stage(rank, chunk).backward_s;
-      double forwards = 0, backwards = 0;
-      for (int v = place_.previous(place_.stage_of(rank, chunk)); v >= 0; v = place_.previous(v)) {
-        forwards += stages_[static_cast<std::size_t>(v)].forward_s;
-        backwards += stages_[static_cast<std::size_t>(v)].backward_s;
-      }
-      start = std::min(start, forwards), end = std::min(end, backwards);
+      const std::size_t v = stage_of(rank, chunk);
+      busy += stages_[v].forward_s + stages_[v].backward_s;
+      start = std::min(start, forwards_before_[v]), end = std::min(end, backwards_before_[v]);
     }
     return passes * busy + (apart ? 0 : start) + (apart || splits_backward(s_) ? 0 : end);
+  }
+
+  RankParameters parameters(int rank) const {
+    RankParameters sum(grid_);
+    for (int c = 0; c < place_.chunks; ++c) {
+      const ChunkLayers& chunk = chunks_[stage_of(rank, c)];
+      for_runs(job_.model, chunk, [&](std::size_t run, int count) { sum.add(*priced_->blocks[run + 1], s_, count); });
+      if (chunk.has_stem && !job_.model.stem.ops.empty()) sum.add(*priced_->blocks.front(), s_);
+      if (chunk.has_head && !job_.model.head.ops.empty()) sum.add(*priced_->blocks.back(), s_);
+    }
+    return sum;
   }
 
   double saved_bytes(int rank) const {
     double one = 0, least = std::numeric_limits<double>::infinity();
     for (int chunk = 0; chunk < place_.chunks; ++chunk) {
-      one += stage(rank, chunk).saved_bytes;
-      least = std::min(least, stage(rank, chunk).saved_bytes);
+      const double saved = stages_[stage_of(rank, chunk)].saved_bytes;
+      one += saved;
+      least = std::min(least, saved);
     }
     if (!s_.custom_order.empty() || place_.copies() == 2) return place_.copies() == 2 ? least : one;
     const int m = job_.micro_batches(), behind = s_.pp - 1 - rank;
@@ -128,9 +147,11 @@ class Bounder {
   const Strategy& s_;
   RankGrid grid_;
   StagePlacement place_;
-  std::shared_ptr<const GroupPricer> groups_;
-  PlannedStep step_;
-  std::vector<StageBounds> stages_;
+  std::vector<ChunkLayers> chunks_;
+  std::shared_ptr<const PricedModel> priced_;
+  std::shared_ptr<const ModelTapes> tapes_;
+  std::vector<LeastCost> stages_;
+  std::vector<double> forwards_before_, backwards_before_;  // of the stages before it, per stage
 };
 
 }  // namespace
@@ -141,19 +162,12 @@ StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, boo
   const std::vector<double> unknown(table.rows, std::numeric_limits<double>::quiet_NaN());
   StrategyBounds bounds{unknown, unknown};
   parallel_for((table.rows + kRowsAtOnce - 1) / kRowsAtOnce, threads, [&] {
-    return [&, book = std::make_shared<PriceBook>(), strategy = Strategy()](std::size_t batch) mutable {
+    return [&, jobs = std::make_shared<PlacedJobs>(asked, table)](std::size_t batch) {
       const std::size_t end = std::min(table.rows, (batch + 1) * kRowsAtOnce);
       for (std::size_t row = batch * kRowsAtOnce; row < end; ++row) {
-        table.read(row, strategy);
-        Job job{asked.model, asked.device, asked.network, strategy, asked.profile, asked.seq_len, asked.other_devices, asked.kinds, asked.host};
-        const Job placed{book->placed(asked.model, strategy, asked.profile), asked.device, asked.network, strategy, effective_profile(job),
-                         asked.seq_len, asked.other_devices, asked.kinds, asked.host};
-        try {
-          book->check(placed);
-        } catch (const DtsError&) {
-          continue;
-        }
-        const Bounder bounder(placed, RankGrid(strategy), *book, memory);
+        const Job& job = jobs->row(row);
+        if (!is_legal(job)) continue;
+        const Bounder bounder(job, jobs->book(), memory);
         bounds.step_time_s[row] = bounder.step_time_s();
         if (memory) bounds.allocated_bytes[row] = bounder.allocated_bytes();
       }

@@ -38,6 +38,7 @@ struct Job {
 // host is needed and not known.
 void check_descriptions(const Job& job);
 void check_strategy(const Job& job);
+bool is_legal(const Job& job);  // whether check_strategy would accept it
 
 // The profile with what the strategy decides in its place.
 FrameworkProfile effective_profile(const Job& job);

@@ -34,15 +34,6 @@ std::vector<double> dropped_shares(const Job& job, const Block& block) {
 
 }  // namespace
 
-double net_bytes(const BlockTape& tape, const std::vector<TapeEvent>& events) {
-  double sum = 0;
-  for (const TapeEvent& e : events) {
-    const double bytes = tape.tensors[static_cast<std::size_t>(e.tensor)].bytes;
-    sum += e.frees ? -bytes : bytes;
-  }
-  return sum;
-}
-
 ModelTapes::ModelTapes(const Job& job, const PricedModel& priced) {
   const Strategy& s = job.strategy;
   context_ = dts::layer_context(job, priced.sizes);

@@ -10,8 +10,6 @@
 
 namespace dts {
 
-double net_bytes(const BlockTape& tape, const std::vector<TapeEvent>& events);
-
 class ModelTapes {
  public:
   ModelTapes(const Job& job, const PricedModel& priced);

@@ -12,6 +12,7 @@ namespace dts {
 namespace {
 
 constexpr std::size_t kMostPages = 4096;  // of each kind; then the book starts anew
+constexpr std::size_t kMostPasses = 4'000'000;  // of all orders, 64 MB
 
 template <class Pages, class Make>
 auto page(Pages& pages, BookKey key, Make make) {
@@ -52,6 +53,18 @@ std::shared_ptr<const PricedModel> PriceBook::priced(const Job& job, const Group
 
 std::shared_ptr<const ModelTapes> PriceBook::tapes(const Job& job, const PricedModel& priced) {
   return page(tapes_, block_key(job), [&] { return std::make_shared<const ModelTapes>(job, priced); });
+}
+
+std::shared_ptr<const PipelineOrder> PriceBook::order(const Strategy& s, int micro_batches) {
+  const auto made = [&] { return std::make_shared<const PipelineOrder>(pipeline_order(s, micro_batches)); };
+  if (!s.custom_order.empty()) return made();
+  const OrderKey key{s.schedule, s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b, s.delay_weight_grad};
+  const auto found = orders_.find(key);
+  if (found != orders_.end()) return found->second;
+  if (passes_ > kMostPasses) orders_.clear(), passes_ = 0;
+  std::shared_ptr<const PipelineOrder> order = made();
+  for (const std::vector<Pass>& passes : *order) passes_ += passes.size();
+  return orders_.emplace(key, std::move(order)).first->second;
 }
 
 }  // namespace dts

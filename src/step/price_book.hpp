@@ -1,14 +1,17 @@
 // Memo of what many strategies of one job share: the model as placed on tensor-parallel ranks, the groups of a layout, the
-// prices of its blocks and their memory tapes. An entry is found by the part of the strategy that it depends on
+// prices of its blocks and their memory tapes, orders of passes. An entry is found by the part of the strategy that it depends on
 // (parallel/strategy_key.hpp), so a book changes no result. One book serves one job (model, network, devices, profile,
 // sequence length) whose strategy alone varies; it is not for several threads at once.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <tuple>
 #include <unordered_map>
 
 #include "parallel/strategy_key.hpp"
+#include "schedule/pass.hpp"
 #include "step/model_tapes.hpp"
 #include "step/priced_model.hpp"
 
@@ -25,6 +28,9 @@ struct BookKey {
   }
 };
 
+// What an order of passes depends on, custom orders aside.
+using OrderKey = std::tuple<PipelineSchedule, int, int, int, int, bool, bool>;
+
 class PriceBook {
  public:
   void check(const Job& job);  // descriptions once, then the strategy
@@ -32,6 +38,8 @@ class PriceBook {
   std::shared_ptr<const GroupPricer> groups(const Job& job, const RankGrid& grid);
   std::shared_ptr<const PricedModel> priced(const Job& job, const GroupPricer& groups);
   std::shared_ptr<const ModelTapes> tapes(const Job& job, const PricedModel& priced);
+  // Of a schedule that needs no pass times.
+  std::shared_ptr<const PipelineOrder> order(const Strategy& strategy, int micro_batches);
 
  private:
   struct Hash {
@@ -45,6 +53,8 @@ class PriceBook {
   Pages<GroupPricer> groups_;
   Pages<PricedModel> priced_;
   Pages<ModelTapes> tapes_;
+  std::map<OrderKey, std::shared_ptr<const PipelineOrder>> orders_;
+  std::size_t passes_ = 0;  // in orders_
 };
 
 }  // namespace dts

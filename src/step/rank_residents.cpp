@@ -14,37 +14,35 @@ namespace dts {
 namespace {
 
 struct BlocksOfRank {
-  std::vector<Op> ops;  // of its kinds of layers
+  std::vector<std::size_t> runs;  // of layers, each once
   double largest = 0, root = 0, trained = 0;  // parameters
   double heads = 0;
 };
 
-void add_kinds(const Job& job, const PlannedStep& step, const ChunkLayers& chunk, BlocksOfRank& own) {
+void add_runs(const Job& job, const PlannedStep& step, const ChunkLayers& chunk, BlocksOfRank& own) {
   int first = 0;
   for (std::size_t run = 0; run < job.model.layers.size(); ++run) {
     const int end = first + job.model.layers[run].repeat;
     const bool held = first < chunk.first + chunk.count && end > chunk.first;
     first = end;
-    if (!held) continue;
+    if (!held || std::find(own.runs.begin(), own.runs.end(), run) != own.runs.end()) continue;
+    own.runs.push_back(run);
     const BlockCost& cost = *step.priced->blocks[run + 1];
     own.largest = std::max(own.largest, cost.dense_parameters + cost.expert_parameters);
-    const std::vector<Op>& ops = job.model.layers[run].block.ops;
-    own.ops.insert(own.ops.end(), ops.begin(), ops.end());
-    for (const Op& op : ops) own.heads = std::max(own.heads, op.kind == OpKind::Attention ? op.heads : 0);
+    for (const Op& op : job.model.layers[run].block.ops) own.heads = std::max(own.heads, op.kind == OpKind::Attention ? op.heads : 0);
   }
 }
 
-BlocksOfRank blocks_of_rank(const Job& job, const PlannedStep& step, int rank) {
+BlocksOfRank blocks_of_rank(const Job& job, const PlannedStep& step, const std::vector<ChunkLayers>& chunks, int rank) {
   BlocksOfRank own;
   for_rank_blocks(step.plan, rank, [&](const BlockCost& block) { own.trained += block.dense_trainable + block.expert_trainable; });
   const auto widen = [&](const std::vector<std::unique_ptr<BlockCost>>& blocks) {
     for (const auto& block : blocks) own.largest = std::max(own.largest, block->dense_parameters + block->expert_parameters);
   };
-  const std::vector<ChunkLayers> chunks = partition(job.model, job.strategy);
   const StagePlacement place = placement(job.strategy);
   for (int c = 0; c < place.chunks; ++c) {
     const ChunkLayers& chunk = chunks[static_cast<std::size_t>(place.stage_of(rank, c))];
-    add_kinds(job, step, chunk, own);
+    add_runs(job, step, chunk, own);
     if (chunk.has_stem) own.root += step.priced->blocks.front()->dense_parameters;
     if (chunk.has_head) own.root += step.priced->blocks.back()->dense_parameters;
     if (chunk.has_stem) widen(step.priced->encoder);
@@ -55,8 +53,22 @@ BlocksOfRank blocks_of_rank(const Job& job, const PlannedStep& step, int rank) {
 
 }  // namespace
 
-double hold_residents(const Job& job, const PlannedStep& step, const RankGrid& grid, const SavedContext& context, int rank,
-                      RankTape& tape) {
+// Ranks with the same kinds of layers keep the same.
+double RankResidents::dummy_gradients(const std::vector<std::size_t>& runs) {
+  const auto [known, is_new] = dummy_gradients_.try_emplace(runs, 0);
+  if (!is_new) return known->second;
+  std::vector<Op> ops;
+  for (std::size_t run : runs) {
+    const std::vector<Op>& more = job_.model.layers[run].block.ops;
+    ops.insert(ops.end(), more.begin(), more.end());
+  }
+  return known->second = dummy_gradient_bytes(ops, step_.tapes->layer_context());
+}
+
+double RankResidents::hold(int rank, RankTape& tape) {
+  const Job& job = job_;
+  const PlannedStep& step = step_;
+  const SavedContext& context = step.tapes->layer_context();
   const Strategy& s = job.strategy;
   const FrameworkProfile& p = job.profile;
   const LocalSizes& sizes = step.priced->sizes;
@@ -65,13 +77,13 @@ double hold_residents(const Job& job, const PlannedStep& step, const RankGrid& g
     if (std::round(bytes) > 0) tensors.push_back({"", what, std::round(bytes), category});
   };
   const auto hold = [&](const char* what, double bytes, MemoryCategory category) { add(tape.resident, what, bytes, category); };
-  const RankStates states = rank_states(job, step, grid, rank);
+  const RankStates states = rank_states(job, step, grid_, rank);
   hold("weights", states.weights, MemoryCategory::Weights);
   hold("gradients", states.gradients, MemoryCategory::Gradients);
   hold("optimizer states", states.optimizer, MemoryCategory::Optimizer);
   hold("library workspaces", p.workspace_bytes, MemoryCategory::Workspace);
-  const BlocksOfRank own = blocks_of_rank(job, step, rank);
-  if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradient_bytes(own.ops, context), MemoryCategory::Temporaries);
+  const BlocksOfRank own = blocks_of_rank(job, step, chunks_, rank);
+  if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradients(own.runs), MemoryCategory::Temporaries);
   if (s.zero == 3) {
     const GatheredSizes gathered{own.largest, own.root, width, p.main_grad_bytes};
     hold("gathered parameters", gathered_bytes(gathered, step.plan, rank, s.reshard_after_forward), MemoryCategory::GatheredParameters);

@@ -1,16 +1,35 @@
 // What a pipeline rank holds besides its blocks' tapes: states, buffers, dummy gradients, gathered parameters, workspaces.
 #pragma once
 
-#include "memory/saved_bytes.hpp"
+#include <cstddef>
+#include <map>
+#include <vector>
+
+#include "parallel/stages.hpp"
 #include "schedule/rank_tape.hpp"
 #include "step/job.hpp"
 #include "step/step_plan.hpp"
 
 namespace dts {
 
-// Adds them to the tape; buffers and dummy gradients appear in the first step and stay. `context` is that of the layers.
-// Returns the bytes that lie on the host instead.
-double hold_residents(const Job& job, const PlannedStep& step, const RankGrid& grid, const SavedContext& context, int rank,
-                      RankTape& tape);
+class RankResidents {
+ public:
+  // `chunks`: the layers of every virtual stage. All must outlive it.
+  RankResidents(const Job& job, const PlannedStep& step, const RankGrid& grid, const std::vector<ChunkLayers>& chunks)
+      : job_(job), step_(step), grid_(grid), chunks_(chunks) {}
+
+  // Adds them to the tape; buffers and dummy gradients appear in the first step and stay. Returns the bytes that lie on the
+  // host instead.
+  double hold(int rank, RankTape& tape);
+
+ private:
+  double dummy_gradients(const std::vector<std::size_t>& runs);
+
+  const Job& job_;
+  const PlannedStep& step_;
+  const RankGrid& grid_;
+  const std::vector<ChunkLayers>& chunks_;
+  std::map<std::vector<std::size_t>, double> dummy_gradients_;  // bytes by runs of layers
+};
 
 }  // namespace dts

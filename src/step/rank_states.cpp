@@ -11,54 +11,49 @@ namespace dts {
 
 namespace {
 
-// What Adam would keep of the matrices that Muon updates: a second moment.
-double unkept_moments(const Job& job, const StepPlan& plan, int rank, const LocalParameters& shards) {
-  double bytes = 0;
-  for_rank_blocks(plan, rank, [&](const BlockCost& block) {
-    for (const WeightMatrix& m : block.matrices) {
-      const double ranks = job.strategy.zero > 0 ? (m.expert ? shards.expert_shards : shards.dense_shards) : 1;
-      bytes += m.count * m.gram * m.summed / ranks * (moment_bytes(Optimizer::Adam) - moment_bytes(Optimizer::Muon));
-    }
-  });
-  return bytes;
-}
-
-// The host keeps what it updates with; on the device a sharded gradient lives until it has left.
-void gradients_on_host(const Job& job, const StepPlan& plan, int rank, const StateBytes& owned, RankStates& r) {
-  double largest = 0;
+LeavingGradients leaving_gradients(const Job& job, const StepPlan& plan, int rank) {
+  LeavingGradients leaving;
   const StagePlacement placement = plan.placement();
   for (int chunk = 0; chunk < placement.chunks; ++chunk) {
     for (const StageComm::Unit& unit : plan.comm[static_cast<std::size_t>(placement.stage_of(rank, chunk))].units) {
       if (unit.grad_offload_s < 0) continue;
       const double bytes = unit.grad_offload_s * job.host.copy_Bps;
-      r.host += bytes;
-      largest = std::max(largest, bytes);
+      leaving.all += bytes;
+      leaving.largest = std::max(leaving.largest, bytes);
     }
   }
-  if (job.strategy.zero >= 2) r.gradients = owned.buckets + std::min(largest, owned.gradients);
+  return leaving;
 }
 
 }  // namespace
 
-RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& grid, int rank) {
-  const Strategy& s = job.strategy;
-  const FrameworkProfile& p = job.profile;
-  LocalParameters all, trained;
-  double cast = 0;
-  for_rank_blocks(step.plan, rank, [&](const BlockCost& block) {
-    all.dense += block.dense_parameters, all.expert += block.expert_parameters;
-    trained.dense += block.dense_trainable, trained.expert += block.expert_trainable;
-    cast += block.cast_bytes;
-  });
+RankParameters::RankParameters(const RankGrid& grid) {
   all.dense_shards = trained.dense_shards = grid.size(Axis::DP_SHARD);
   all.expert_shards = trained.expert_shards = grid.size(Axis::EDP_SHARD);
+}
+
+void RankParameters::add(const BlockCost& block, const Strategy& s, double times) {
+  all.dense += times * block.dense_parameters, all.expert += times * block.expert_parameters;
+  trained.dense += times * block.dense_trainable, trained.expert += times * block.expert_trainable;
+  cast_bytes += times * block.cast_bytes;
+  if (s.optimizer != Optimizer::Muon) return;
+  for (const WeightMatrix& m : block.matrices) {
+    const double ranks = s.zero > 0 ? (m.expert ? trained.expert_shards : trained.dense_shards) : 1;
+    unkept_moments += times * (m.count * m.gram * m.summed / ranks * (moment_bytes(Optimizer::Adam) - moment_bytes(Optimizer::Muon)));
+  }
+}
+
+RankStates rank_states(const Job& job, const RankParameters& parameters, const LeavingGradients& leaving) {
+  const Strategy& s = job.strategy;
+  const FrameworkProfile& p = job.profile;
+  const double cast = parameters.cast_bytes;
   StateFacts facts;
   facts.gradients = p.main_grad_bytes >= 4 ? GradientStorage::Fp32 : GradientStorage::Working;
   facts.fp32_shards = s.zero == 3 && p.fp32_shards;
   facts.dp_buckets = p.gradient_buckets;
   const Optimizer rule = s.optimizer == Optimizer::Muon ? Optimizer::Adam : s.optimizer;
   const StateRecipe recipe = state_recipe(s.precision, rule, facts);
-  const StateBytes held = state_bytes(all, recipe, s.zero), owned = state_bytes(trained, recipe, s.zero);
+  const StateBytes held = state_bytes(parameters.all, recipe, s.zero), owned = state_bytes(parameters.trained, recipe, s.zero);
   RankStates r;
   (s.offload_parameters ? r.host : r.weights) += held.weights;
   r.weights += cast;
@@ -69,9 +64,18 @@ RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& 
   r.gradients = owned.gradients + owned.buckets;
   double& optimizer = s.offload_optimizer ? r.host : r.optimizer;
   optimizer += owned.optimizer;
-  if (s.optimizer == Optimizer::Muon) optimizer -= unkept_moments(job, step.plan, rank, trained);
-  if (s.offload_optimizer) gradients_on_host(job, step.plan, rank, owned, r);
+  if (s.optimizer == Optimizer::Muon) optimizer -= parameters.unkept_moments;
+  if (!s.offload_optimizer) return r;
+  // The host keeps what it updates with; on the device a sharded gradient lives until it has left.
+  r.host += leaving.all;
+  if (s.zero >= 2) r.gradients = owned.buckets + std::min(leaving.largest, owned.gradients);
   return r;
+}
+
+RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& grid, int rank) {
+  RankParameters parameters(grid);
+  for_rank_blocks(step.plan, rank, [&](const BlockCost& block) { parameters.add(block, job.strategy); });
+  return rank_states(job, parameters, job.strategy.offload_optimizer ? leaving_gradients(job, step.plan, rank) : LeavingGradients{});
 }
 
 }  // namespace dts

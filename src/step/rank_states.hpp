@@ -1,6 +1,7 @@
 // Weights, gradients and optimizer states of one pipeline rank, on the device and on its host.
 #pragma once
 
+#include "memory/static_bytes.hpp"
 #include "step/job.hpp"
 #include "step/step_plan.hpp"
 
@@ -11,6 +12,22 @@ struct RankStates {  // bytes
   double host = 0;
 };
 
+// Parameters of a rank's blocks, added up block by block.
+struct RankParameters {
+  LocalParameters all, trained;
+  double cast_bytes = 0;      // of narrow copies
+  double unkept_moments = 0;  // bytes that Adam would keep of the matrices that Muon updates: a second moment
+
+  explicit RankParameters(const RankGrid& grid);
+  void add(const BlockCost& block, const Strategy& strategy, double times = 1);
+};
+
+// Bytes of gradients that leave for the host: all of them, and of the largest unit.
+struct LeavingGradients {
+  double all = 0, largest = 0;
+};
+
+RankStates rank_states(const Job& job, const RankParameters& parameters, const LeavingGradients& leaving = {});
 RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& grid, int rank);
 
 // Blocks that stand on a pipeline rank.

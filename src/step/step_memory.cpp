@@ -23,8 +23,8 @@ class StepMemory {
     for (int stage = 0; stage < placement_.stages(); ++stage) {
       double forward = 0, weights = 0;
       for (const BlockTape* block : blocks_of(stage)) {
-        forward += net_bytes(*block, block->forward);
-        weights += net_bytes(*block, block->forward) + net_bytes(*block, block->input_grad);
+        forward += total(block->forward_sum.after);
+        weights += total(block->forward_sum.after) + total(block->input_grad_sum.after);
       }
       if (forward > 0) most = std::max(most, weights / forward);
     }
@@ -45,9 +45,10 @@ class StepMemory {
 
   StepTapes tapes() {
     StepTapes made;
+    RankResidents residents(job_, step_, grid_, chunks_);
     for (int rank = 0; rank < s_.pp; ++rank) {
       RankTape tape;
-      double host = hold_residents(job_, step_, grid_, tapes_.layer_context(), rank, tape);
+      double host = residents.hold(rank, tape);
       for (int c = 0; c < placement_.chunks; ++c) tape.chunks.push_back(blocks_of(placement_.stage_of(rank, c)));
       tape.passes = step_.plan.order[static_cast<std::size_t>(rank)];
       if (s_.offload_activations > 0) host += activations_on_host(rank, tape);
@@ -59,7 +60,7 @@ class StepMemory {
   }
 
  private:
-  static double kept_bytes_of(const BlockTape& block) { return net_bytes(block, block.forward); }
+  static double kept_bytes_of(const BlockTape& block) { return total(block.forward_sum.after); }
 
   std::size_t blocks_before_layers() const {  // encoder and stem
     std::size_t count = job_.model.stem.ops.empty() ? 0 : 1;

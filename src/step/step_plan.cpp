@@ -34,7 +34,7 @@ class Planner {
       step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
     }
     pipeline_transfers(step.plan, step.priced->sizes);
-    order_passes(job_, step, groups_.grid(), windows);
+    order_passes(job_, step, groups_.grid(), book_, windows);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
     if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
@@ -77,7 +77,6 @@ class Planner {
   void pipeline_transfers(StepPlan& plan, const LocalSizes& sizes) const {
     plan.blocking_p2p = blocking() && s_.pp > 1;
     if (s_.pp == 1) return;
-    const std::vector<std::vector<int>> pipelines = groups_.grid().groups(Axis::PP);
     plan.send_bytes = sizes.tokens / sizes.token_share() * job_.model.hidden * sizes.activation_bytes;
     if (job_.profile.p2p_sliced_over_tp && s_.tp > 1 && !sizes.sequence_parallel) {
       plan.send_gather_bytes = plan.send_bytes;
@@ -90,8 +89,8 @@ class Planner {
       if (from == to) return 0.0;
       const auto [hop, is_new] = known.try_emplace({from, to}, 0);
       if (is_new) {
-        hop->second = groups_.slowest_hop_s(plan.send_bytes, pipelines, from, to) + gather_s +
-                      job_.profile.p2p_metadata_messages * groups_.slowest_hop_s(kMetadataBytes, pipelines, from, to);
+        hop->second = groups_.slowest_hop_s(plan.send_bytes, from, to) + gather_s +
+                      job_.profile.p2p_metadata_messages * groups_.slowest_hop_s(kMetadataBytes, from, to);
       }
       return hop->second;
     };
@@ -168,7 +167,7 @@ PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, int
   return Planner(job, grid, book).plan(windows);
 }
 
-void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, int windows) {
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, int windows) {
   StepPlan& plan = step.plan;
   const Strategy& s = job.strategy;
   plan.micro_batches = job.micro_batches();
@@ -177,7 +176,8 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, int w
   plan.skipped_micro_batches = shortens ? (plan.micro_batches - shortest) / period * period : 0;
   plan.micro_batches -= plan.skipped_micro_batches;
   plan.stage_map = placement(s).map;
-  plan.order = pipeline_order(s, plan.micro_batches, needs_pass_times(s.schedule) ? pass_times(job, step, grid) : PassTimes{});
+  plan.order = needs_pass_times(s.schedule) && s.custom_order.empty() ? pipeline_order(s, plan.micro_batches, pass_times(job, step, grid))
+                                                                     : *book.order(s, plan.micro_batches);
   if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);
 }
 

@@ -19,6 +19,6 @@ struct PlannedStep {
 // as it keeps so many windows that are alike (schedule/windows.hpp); 0 = every micro-batch.
 PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, int windows = 0);
 // Another order for a planned step.
-void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, int windows);
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, int windows);
 
 }  // namespace dts

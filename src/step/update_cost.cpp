@@ -15,12 +15,11 @@ class Update {
 
   double seconds(const std::vector<const BlockCost*>& blocks) const {
     double all = 0, matrices = 0, iterations_s = 0;
-    std::vector<WeightMatrix> dealt;
-    for (const BlockCost* block : blocks) {
-      all += block->dense_trainable / shards(false) + block->expert_trainable / shards(true);
-      for (const WeightMatrix& m : block->matrices) dealt.push_back(m);
-    }
+    const double dense_shards = shards(false), expert_shards = shards(true);
+    for (const BlockCost* block : blocks) all += block->dense_trainable / dense_shards + block->expert_trainable / expert_shards;
     if (s_.optimizer == Optimizer::Muon) {
+      std::vector<WeightMatrix> dealt;
+      for (const BlockCost* block : blocks) dealt.insert(dealt.end(), block->matrices.begin(), block->matrices.end());
       for (const WeightMatrix& m : dealt) matrices += m.count * m.gram * m.summed / shards(m.expert);
       iterations_s = muon_s(dealt);
     }

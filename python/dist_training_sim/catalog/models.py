@@ -60,10 +60,15 @@ def entry(name: str) -> ModelEntry:
     ConfigError
         If there is no such model, with the nearest names.
     """
-    found = {_key(known): item for known, item in entries().items()}.get(_key(name)) if isinstance(name, str) else None
+    found = _by_key().get(_key(name)) if isinstance(name, str) else None
     if found is None:
         raise ConfigError(f"model: got {name!r}, expected a model of the catalogue; {suggest(str(name), names())}")
     return found
+
+
+@cache
+def _by_key() -> dict[str, ModelEntry]:
+    return {_key(known): item for known, item in entries().items()}
 
 
 def load(name: str) -> Model:
