@@ -167,16 +167,20 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
 
 constexpr int kWindows = 6;  // that a shortened order keeps
 
+// Sharded gradients and parameters, and activations on the host, cut nearly every pass of a step into many tasks.
+bool cuts_most_passes(const Strategy& s) { return s.zero >= 2 || s.offload_activations > 0; }
+
 // One rank per pipeline stage, nothing kept but the result.
 StepResult simulate_alike(const Job& job, const SimulateOptions& options, PriceBook& book) {
   const RankGrid grid(job.strategy);
-  PlannedStep step = plan_step(job, grid, book, options.skip_repeats ? kWindows : 0);
+  const bool cut = cuts_most_passes(job.strategy);
+  PlannedStep step = plan_step(job, grid, book, options.skip_repeats && !cut ? kWindows : 0);
   const int period = order_period(job.strategy);
   double tasks = 0;
-  std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s, tasks);
+  std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s, options.skip_repeats && cut, tasks);
   if (!run) {
     order_passes(job, step, grid, book, 0);
-    run = run_alike(step.plan, period, job.profile.step_cost_s, tasks);
+    run = run_alike(step.plan, period, job.profile.step_cost_s, false, tasks);
   }
   return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication), tasks});
 }

@@ -170,4 +170,33 @@ TEST(RankGrid, RefusesWhatFormsNoGrid) {
   }
 }
 
+// Of groups that others repeat, shifted by whole periods, one is left; which members share a period is the same.
+TEST(RankGrid, GroupsApartAreAllWaysToLie) {
+  const auto ways = [](const Groups& groups, int period) {
+    std::set<std::vector<int>> distinct;
+    for (std::vector<int> ranks : groups) {
+      const int shift = ranks.front() / period * period;
+      for (int& rank : ranks) rank -= shift;
+      distinct.insert(ranks);
+    }
+    return distinct;
+  };
+  for (const char* order : {"tp-cp-ep-dp-pp", "tp-dp-cp-ep-pp", "pp-tp-cp-ep-dp", "tp-pp-cp-ep-dp"}) {
+    for (int period : {4, 6, 8}) {
+      Strategy s;
+      s.tp = 2, s.cp = 2, s.dp = 6, s.pp = 4, s.ep = 4, s.etp = 2, s.zero = 3, s.dp_replicas = 3, s.reshard_after_forward = 2;
+      s.cp_comm = ContextComm::A2AP2P, s.cp_a2a = 2, s.rank_order = order;
+      const RankGrid grid(s);
+      for (std::size_t a = 0; a < kAxisCount; ++a) {
+        const Axis axis = static_cast<Axis>(a);
+        const Groups all = grid.groups(axis), apart = grid.groups_apart(axis, period);
+        EXPECT_EQ(ways(apart, period), ways(all, period)) << order << " " << name_of(axis) << " period " << period;
+        EXPECT_LE(apart.size(), all.size());
+        for (const std::vector<int>& group : apart) EXPECT_NE(std::find(all.begin(), all.end(), group), all.end());
+      }
+      EXPECT_EQ(grid.groups_apart(Axis::DP, 0), grid.groups(Axis::DP));
+    }
+  }
+}
+
 }  // namespace

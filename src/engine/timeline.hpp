@@ -33,6 +33,17 @@ class LongestPath {
   const HeldList& held_beside(StreamId stream) const { return held_[stream / device_streams_]; }
   void reserve(std::size_t tasks) { end_s_.reserve(tasks); }
 
+  // For tasks whose times are known (step/pass_memo.hpp): their end, their place on a stream, and whether they end last.
+  void add_known(double end_s) { end_s_.push_back(end_s); }
+  void set_on_stream(StreamId stream, TaskId task) noexcept { on_stream_[stream] = task; }
+  bool see_end(double end_s) noexcept {
+    if (last_ != kNoTask && end_s <= makespan_s_) return false;
+    makespan_s_ = end_s, last_ = static_cast<TaskId>(end_s_.size()) - 1;
+    return true;
+  }
+  bool shares_devices() const noexcept { return device_streams_ > 0; }
+  HeldList& held_on(StreamId stream) { return held_[stream / device_streams_]; }
+
  private:
   void share_device(StreamId stream, double seconds, DeviceUse use, double& end_s);
 

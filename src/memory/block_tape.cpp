@@ -28,9 +28,7 @@ class TapeBuilder : TapeWriter {
     backward(false, tape_.backward);
     backward(true, tape_.input_grad);
     for (std::size_t k = delayed_.size(); k-- > 0;) delayed_weight_gradient(k);
-    tape_.forward_sum = sum_of(tape_.forward), tape_.backward_sum = sum_of(tape_.backward);
-    tape_.input_grad_sum = sum_of(tape_.input_grad), tape_.weight_grad_sum = sum_of(tape_.weight_grad);
-    return std::move(tape_);
+    return finish();
   }
 
  private:

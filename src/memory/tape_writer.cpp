@@ -1,6 +1,7 @@
 #include "memory/tape_writer.hpp"
 
 #include <cmath>
+#include <utility>
 
 namespace dts {
 
@@ -38,6 +39,12 @@ TapeSum TapeWriter::sum_of(const Events& events) const {
     if (held > sum.highest) sum.highest = held, sum.peak = sum.after, sum.event = e + 1;
   }
   return sum;
+}
+
+BlockTape TapeWriter::finish() {
+  tape_.forward_sum = sum_of(tape_.forward), tape_.backward_sum = sum_of(tape_.backward);
+  tape_.input_grad_sum = sum_of(tape_.input_grad), tape_.weight_grad_sum = sum_of(tape_.weight_grad);
+  return std::move(tape_);
 }
 
 bool TapeWriter::stays(int gradient, std::vector<std::int32_t>& until) const {

@@ -27,7 +27,7 @@ class TapeWriter {
   void take(Events& events, int tensor) const { emit(events, tensor, false); }
   void give(Events& events, int tensor) const { emit(events, tensor, true); }
 
-  TapeSum sum_of(const Events& events) const;
+  BlockTape finish();  // with the sums of its events
 
   // The gradient that an op's backward makes of its weights; kNone where it makes none.
   int weight_gradient(std::size_t op);
@@ -39,6 +39,9 @@ class TapeWriter {
   const TapeRules& r_;
   std::vector<OpLayout> layouts_;
   BlockTape tape_;
+
+ private:
+  TapeSum sum_of(const Events& events) const;
 };
 
 }  // namespace dts

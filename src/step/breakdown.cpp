@@ -64,9 +64,16 @@ double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
   }
 }
 
-void BreakdownRecorder::Waits::add(const Waits& repeating, double windows) {
-  dp_s += windows * repeating.dp_s, offload_s += windows * repeating.offload_s;
-  pipeline_s += windows * repeating.pipeline_s, interference_s += windows * repeating.interference_s;
+void BreakdownRecorder::Waits::add(const Waits& repeating, double times) {
+  dp_s += times * repeating.dp_s, offload_s += times * repeating.offload_s;
+  pipeline_s += times * repeating.pipeline_s, interference_s += times * repeating.interference_s;
+}
+
+BreakdownRecorder::Waits BreakdownRecorder::Waits::since(const Waits& before) const {
+  Waits more;
+  more.dp_s = dp_s - before.dp_s, more.offload_s = offload_s - before.offload_s;
+  more.pipeline_s = pipeline_s - before.pipeline_s, more.interference_s = interference_s - before.interference_s;
+  return more;
 }
 
 BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, const RankClasses& classes)

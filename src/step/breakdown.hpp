@@ -39,6 +39,15 @@ class BreakdownRecorder {
   // `plans`: one per variant. All must outlive the recorder.
   BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, const RankClasses& classes);
 
+  struct Waits {
+    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, interference_s = 0, contention_s = 0, began_s = -1, busy_until_s = 0;
+
+    double& ended_by(TaskKind cause);  // a wait belongs to what ended it
+    void add(const Waits& repeating, double times);
+    Waits since(const Waits& before) const;  // what was waited for since then
+  };
+  Waits& of_rank(std::size_t stage) { return waits(stage, 0); }
+
   // `kinds`: of the tasks so far; `repeats`: the task belongs to the window that skipped ones repeat.
   void visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds, bool repeats = false);
   // `classes`: pass classes under each variant; `period_s`: of the step (step/period.hpp).
@@ -49,12 +58,6 @@ class BreakdownRecorder {
   struct Share {  // of a stage's ranks
     std::size_t variant;
     double ranks, stretched;  // the second: times their slowdown
-  };
-  struct Waits {
-    double dp_s = 0, offload_s = 0, pipeline_s = 0, straggler_s = 0, interference_s = 0, contention_s = 0, began_s = -1, busy_until_s = 0;
-
-    double& ended_by(TaskKind cause);  // a wait belongs to what ended it
-    void add(const Waits& repeating, double windows);
   };
   Waits& waits(std::size_t stage, std::uint32_t unit) { return waits_[stage * units_ + unit]; }
   void meet(TaskKind cause, double meeting_s);

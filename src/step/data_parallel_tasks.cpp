@@ -36,11 +36,22 @@ bool DataParallelTasks::reduces(const Pass& pass, int stage) const {
   return plan_.zero == 2 || (plan_.overlap_grad_reduce && last);
 }
 
-DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int stage, double hidden) {
+KeptTasks DataParallelTasks::kept() const {
+  return {static_cast<std::size_t>(plan_.gather_ahead) + 3, static_cast<std::size_t>(plan_.reductions_in_flight) + 1, kTapesInTransit,
+          plan_.gather_ahead > 0};
+}
+
+DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, double hidden) {
   const GatherOrder::Stages stages = order_.before(rank, pass);
+  const bool own = stages.size() > 0 && *stages.begin() == stage, early = !issued_[static_cast<std::size_t>(stage)].empty();
+  return {pass, rank, stage, stages, own, early, pieces_.pieces(pass, rank, stage, {own || early, reduces(pass, stage), hidden})};
+}
+
+DataParallelTasks::Flow DataParallelTasks::open(const Opening& o) {
+  const GatherOrder::Stages& stages = o.stages;
+  const int stage = o.stage;
   Tasks& issued = issued_[static_cast<std::size_t>(stage)];
-  const bool own = stages.size() > 0 && *stages.begin() == stage, early = !issued.empty();
-  Flow flow{pass, rank, stage, pieces_.pieces(pass, rank, stage, {own || early, reduces(pass, stage), hidden}), gathered_, reloaded_};
+  Flow flow{o.pass, o.rank, stage, o.pieces, gathered_, reloaded_};
   const auto gather_others = [&] {
     for (int other : stages) {
       if (other != stage) gather_stage(flow, other);
@@ -51,12 +62,12 @@ DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int 
     return flow;
   }
   flow.gathered.assign(flow.pieces.size(), kNoTask), flow.reloaded.assign(flow.pieces.size(), kNoTask);
-  if (early) {
+  if (o.early) {
     for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
       flow.gathered[i] = issued[static_cast<std::size_t>(flow.pieces[i].index)];
     }
     issued.clear();
-  } else if (own) {
+  } else if (o.own) {
     gather_own(flow, stages.size() > 1);
   }
   gather_others();
@@ -67,7 +78,7 @@ DataParallelTasks::Flow DataParallelTasks::open(const Pass& pass, int rank, int 
 FewTasks DataParallelTasks::before(Flow& flow, std::size_t i) {
   if (!flow.whole() && prefetch(flow) == BackwardPrefetch::Pre) gather(flow, i + ahead(), plan_.gather_ahead);
   if (!flow.whole()) reload(flow, i + 1);
-  const RankState& state = at(flow.rank);
+  const RankTasks& state = at(flow.rank);
   FewTasks waits;
   // The latest reduction, or the one before as many as may be in flight.
   const std::size_t back = blocking() ? 1 : 1 + static_cast<std::size_t>(plan_.reductions_in_flight);
@@ -83,9 +94,9 @@ FewTasks DataParallelTasks::before(Flow& flow, std::size_t i) {
 }
 
 void DataParallelTasks::after(Flow& flow, std::size_t i, TaskId done) {
-  RankState& state = at(flow.rank);
+  RankTasks& state = at(flow.rank);
   const Piece& piece = flow.pieces[i];
-  keep_last(state.recent, static_cast<std::size_t>(plan_.gather_ahead) + 3);
+  keep_last(state.recent, kept().recent);
   state.recent.push_back(done);
   if (flow.whole()) return;
   flow.done = i + 1;
@@ -97,7 +108,7 @@ void DataParallelTasks::after(Flow& flow, std::size_t i, TaskId done) {
     offloaded(flow) = state.offloads.back();
   }
   if (prefetch(flow) == BackwardPrefetch::None) gather(flow, i + ahead(), plan_.overlap_param_gather ? plan_.gather_ahead : 0);
-  keep_last(state.reductions, static_cast<std::size_t>(plan_.reductions_in_flight) + 1);
+  keep_last(state.reductions, kept().reductions);
   keep_last(state.offloads, kTapesInTransit);
 }
 
@@ -108,7 +119,7 @@ BackwardPrefetch DataParallelTasks::prefetch(const Flow& flow) const {
 
 // A unit's memory is free once the unit `ahead + 1` before it is done; units of earlier passes count.
 TaskId DataParallelTasks::room_for(const Flow& flow, std::size_t piece, int ahead) const {
-  const RankState& state = at(flow.rank);
+  const RankTasks& state = at(flow.rank);
   const std::size_t back = flow.done + 1 + static_cast<std::size_t>(ahead) - piece;
   return state.recent.size() < back ? kNoTask : state.recent[state.recent.size() - back];
 }
@@ -157,7 +168,7 @@ void DataParallelTasks::reload(Flow& flow, std::size_t piece) {
 
 void DataParallelTasks::reduce(int rank, int stage, int micro_batch, int index, TaskId done) {
   const StageComm::Unit& u = unit(stage, index);
-  RankState& state = at(rank);
+  RankTasks& state = at(rank);
   const auto run = [&](TaskKind kind, StreamKind stream, double seconds) {  // one after the other
     done = add({kind, stream, rank, stage, micro_batch, index}, seconds, {done});
     state.leaving[stream == StreamKind::DataParallel ? 0 : stream == StreamKind::Replica ? 1 : 2] = done;

@@ -10,6 +10,7 @@
 
 #include "step/gather_order.hpp"
 #include "step/pieces.hpp"
+#include "step/rank_tasks.hpp"
 #include "step/step_tasks.hpp"
 
 namespace dts {
@@ -28,13 +29,30 @@ class DataParallelTasks {
 
     bool whole() const { return pieces.front().index < 0; }  // nothing starts or is awaited in it
   };
+  // What it takes to open one; nothing is issued yet.
+  struct Opening {
+    const Pass& pass;
+    int rank, stage;
+    GatherOrder::Stages stages;  // to gather before it
+    bool own, early;             // its own stage among them; gathered before
+    const std::vector<Piece>& pieces;
+
+    bool alone() const { return !early && stages.size() == (own ? 1u : 0u); }  // nothing of other passes in it
+  };
   // `hidden`: share of expert exchanges that hides behind the pass it is paired with.
-  Flow open(const Pass& pass, int rank, int stage, double hidden);
+  Opening look(const Pass& pass, int rank, int stage, double hidden);
+  Flow open(const Opening& opening);
   // Before and after the compute of piece i: what it waits for, and its task.
   FewTasks before(Flow& flow, std::size_t i);
   void after(Flow& flow, std::size_t i, TaskId done);
 
   TaskId last(int rank) const { return at(rank).recent.back(); }  // compute
+  RankTasks& tasks(int rank) { return at(rank); }
+  KeptTasks kept() const;
+  // The last copy of a stage's activations to the host.
+  TaskId& offloaded(int stage, int micro_batch) {
+    return offloaded_[static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) + static_cast<std::size_t>(micro_batch)];
+  }
   void wait_for(int rank, TaskId reduction) { at(rank).leaving[0] = reduction; }
 
   void reduce_rest();             // gradients that were not reduced beside compute
@@ -43,23 +61,14 @@ class DataParallelTasks {
   std::vector<TaskInfo> finish() && { return std::move(pieces_).finish(); }
 
  private:
-  struct RankState {
-    Tasks recent;      // its last pieces
-    std::array<TaskId, 3> leaving{kNoTask, kNoTask, kNoTask};  // the last reduction, the last between replicas, the last copy
-    Tasks reductions;  // the last ones
-    Tasks offloads;    // of activations, the last ones
-  };
-  RankState& at(int rank) { return ranks_[static_cast<std::size_t>(rank)]; }
-  const RankState& at(int rank) const { return ranks_[static_cast<std::size_t>(rank)]; }
+  RankTasks& at(int rank) { return ranks_[static_cast<std::size_t>(rank)]; }
+  const RankTasks& at(int rank) const { return ranks_[static_cast<std::size_t>(rank)]; }
   bool blocking() const { return !plan_.overlap_grad_reduce && plan_.zero >= 2; }  // compute waits for each reduction
   const StageComm::Unit& unit(int stage, int index) const {
     return plan_.comm[static_cast<std::size_t>(stage)].units[static_cast<std::size_t>(index)];
   }
 
-  TaskId& offloaded(const Flow& flow) {
-    return offloaded_[static_cast<std::size_t>(flow.stage) * static_cast<std::size_t>(plan_.micro_batches) +
-                      static_cast<std::size_t>(flow.pass.micro_batch)];
-  }
+  TaskId& offloaded(const Flow& flow) { return offloaded(flow.stage, flow.pass.micro_batch); }
 
   bool reduces(const Pass& pass, int stage) const;
   BackwardPrefetch prefetch(const Flow& flow) const;
@@ -95,7 +104,7 @@ class DataParallelTasks {
   std::vector<int> last_gradient_;           // micro-batch, per virtual stage
   std::vector<Tasks> issued_;                // gathers ahead of their pass: [stage][unit]
   Tasks offloaded_;                          // last copy of a stage's activations: [stage * micro-batches + micro-batch]
-  std::vector<RankState> ranks_;
+  std::vector<RankTasks> ranks_;
 };
 
 }  // namespace dts

@@ -7,6 +7,7 @@
 #include "schedule/check_order.hpp"
 #include "schedule/walk.hpp"
 #include "step/data_parallel_tasks.hpp"
+#include "step/pass_memo.hpp"
 #include "step/step_tasks.hpp"
 
 namespace dts {
@@ -21,6 +22,7 @@ class StepBuilder {
     forward_in_.resize(slots, kNoTask), backward_in_.resize(slots, kNoTask);
     const auto ranks = static_cast<std::size_t>(pp_);
     open_.resize(ranks), exchanged_.resize(ranks), mark_.resize(ranks);
+    memo_ = sink.memo(parallel_.kept());
   }
 
   std::vector<TaskInfo> build() && {
@@ -75,11 +77,45 @@ class StepBuilder {
   }
 
   void run(const Pass& pass, int rank, int stage, double hidden, const Pass* partner) {
-    DataParallelTasks::Flow flow = parallel_.open(pass, rank, stage, hidden);
+    const DataParallelTasks::Opening opening = parallel_.look(pass, rank, stage, hidden);
+    if (memo_ && !partner && opening.alone()) return remember(opening, hidden);
+    if (memo_) memo_->forget(rank);
+    issue(opening, hidden, partner);
+  }
+
+  void issue(const DataParallelTasks::Opening& opening, double hidden, const Pass* partner) {
+    DataParallelTasks::Flow flow = parallel_.open(opening);
     for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
       const FewTasks waits = parallel_.before(flow, i);
-      parallel_.after(flow, i, compute(pass, rank, stage, flow.pieces[i], waits, hidden, i == 0, i == 0 ? partner : nullptr));
+      const TaskId done = compute(opening.pass, opening.rank, opening.stage, flow.pieces[i], waits, hidden, i == 0, i == 0 ? partner : nullptr);
+      parallel_.after(flow, i, done);
     }
+  }
+
+  void remember(const DataParallelTasks::Opening& opening, double hidden) {
+    const int rank = opening.rank, stage = opening.stage, micro_batch = opening.pass.micro_batch;
+    RankTasks& tasks = parallel_.tasks(rank);
+    TaskId& offloaded = parallel_.offloaded(stage, micro_batch);
+    const PassMemo::Call call{rank, &opening.pieces, last_input(opening.pass, rank, stage),
+                              gives_input_gradient(opening.pass.kind) ? offloaded : kNoTask};
+    PassMemo::Outcome out;
+    if (memo_->repeat(call, tasks, out)) {
+      if (out.offloaded != kNoTask) offloaded = out.offloaded;
+      return;
+    }
+    memo_->begin(call, tasks);
+    issue(opening, hidden, nullptr);
+    memo_->end(tasks, {tasks.recent.back(), offloaded});
+  }
+
+  // The first of those that end last.
+  TaskId last_input(const Pass& pass, int rank, int stage) {
+    FewTasks inputs;
+    add_inputs(inputs, pass, stage);
+    if (plan_.blocking_p2p) inputs.add(exchanged_[static_cast<std::size_t>(rank)]);
+    TaskId last = kNoTask;
+    for (std::size_t i = 0; i < inputs.size(); ++i) last = memo_->later(last, inputs.data()[i]);
+    return last;
   }
 
   // One piece; the first of a pass also waits for what feeds it, and its partner.
@@ -168,6 +204,7 @@ class StepBuilder {
   StepTasks tasks_;
   DataParallelTasks parallel_;
   Tasks forward_in_, backward_in_;                       // per virtual stage and micro-batch
+  PassMemo* memo_ = nullptr;
   std::vector<int> mark_;                                // of the last pass, per pipeline rank
   std::vector<std::optional<OpenForward>> open_;         // per pipeline rank
   std::vector<FewTasks> exchanged_;                      // blocking transfers: what the next step waits for, per pipeline rank

@@ -29,13 +29,21 @@ ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, co
 void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances, bool repeats) {
   if (info.kind == TaskKind::Sync || is_host_copy(info.stream)) return;  // copies are no communication between ranks
   if (info.stream != StreamKind::Compute) return add_outside(info, {instances.start_s[0], instances.end_s[0], repeats});
-  std::vector<Busy>& busy = busy_[static_cast<std::size_t>(info.rank)];
-  const double before_s = busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s);
-  if (!busy.empty() && busy.back().end_s == instances.start_s[0]) {
-    busy.back().end_s = instances.end_s[0];
+  add_compute(static_cast<std::size_t>(info.rank), instances.start_s[0], instances.end_s[0]);
+}
+
+void ExposureRecorder::add_compute(std::size_t rank, double start_s, double end_s) {
+  std::vector<Busy>& busy = busy_[rank];
+  if (!busy.empty() && busy.back().end_s == start_s) {
+    busy.back().end_s = end_s;
   } else {
-    busy.push_back({instances.start_s[0], instances.end_s[0], before_s});
+    busy.push_back({start_s, end_s, busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s)});
   }
+}
+
+void ExposureRecorder::add_collectives(std::size_t rank, const AxisTime& time, double times) {
+  at(stages_[rank], CommAxis::DP).total_s += times * time.total_s;
+  at(stages_[rank], CommAxis::DP).exposed_s += times * time.exposed_s;
 }
 
 void ExposureRecorder::add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows) {

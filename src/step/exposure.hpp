@@ -21,6 +21,14 @@ using StageTraffic = std::array<AxisTime, kCommAxes>;
 // Of the first rank of every pipeline rank. A transfer counts where it arrives.
 class ExposureRecorder {
  public:
+  struct Interval {
+    double start_s, end_s;
+    bool repeats;
+  };
+  struct Busy {  // a stretch of compute, and the compute before it
+    double start_s, end_s, before_s;
+  };
+
   ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices);
 
   // `repeats`: the task belongs to the window that skipped ones repeat.
@@ -30,18 +38,15 @@ class ExposureRecorder {
   // Whether everything that arrives at a pipeline rank in that window lies between these times.
   bool repeats_within(std::size_t rank, double from_s, double to_s) const;
 
- private:
-  struct Interval {
-    double start_s, end_s;
-    bool repeats;
-  };
-  struct Busy {  // a stretch of compute, and the compute before it
-    double start_s, end_s, before_s;
-  };
+  const std::vector<Busy>& computes(std::size_t rank) const { return busy_[rank]; }
+  void add_compute(std::size_t rank, double start_s, double end_s);
   // Of what one stream sends to a rank: in order of time.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
     return intervals_[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
   }
+  void add_collectives(std::size_t rank, const AxisTime& time, double times);  // of data parallelism, hidden or not
+
+ private:
   void add_outside(const TaskInfo& info, const Interval& interval);
   void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows);
   void add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time, double windows) const;

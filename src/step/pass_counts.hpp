@@ -15,6 +15,11 @@ class PassCounts {
     ++all_[at];
     repeating_[at] += repeats ? 1 : 0;
   }
+  void add_times(std::int32_t pass_class, double times) {
+    const auto at = static_cast<std::size_t>(pass_class);
+    if (at >= all_.size()) all_.resize(at + 1, 0), repeating_.resize(at + 1, 0);
+    all_[at] += times;
+  }
   std::size_t classes() const noexcept { return all_.size(); }
   // With so many further windows like the one that repeats.
   double of(std::size_t pass_class, double windows) const { return all_[pass_class] + windows * repeating_[pass_class]; }

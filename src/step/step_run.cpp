@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/time_grid.hpp"
+#include "step/pass_memo.hpp"
 #include "step/steady_state.hpp"
 #include "step/step_tasks.hpp"
 
@@ -12,9 +13,9 @@ namespace {
 
 class RunSink final : public TaskSink {
  public:
-  RunSink(const StepPlan& plan, std::optional<SteadyState>& steady)
+  RunSink(const StepPlan& plan, std::optional<SteadyState>& steady, bool remembers)
       : plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()), streams_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank),
-        path_(streams_, plan.interference ? kStreamsPerRank : 0), shares_devices_(plan.interference), steady_(steady),
+        path_(streams_, plan.interference ? kStreamsPerRank : 0), shares_devices_(plan.interference), steady_(steady), remembers_(remembers),
         breakdown(plans_, prices_, classes_), exposure(plans_, prices_), period(plan) {}
 
   TaskId add(const IssuedTask& task) override {
@@ -34,7 +35,14 @@ class RunSink final : public TaskSink {
     exposure.visit(task.info, one, repeats);
     period.visit(task.info, one);
     if (path_.last() == id) last_ = task.info;
+    if (memo_) memo_->saw(task.info, end_s);
+    ++executed_;
     return id;
+  }
+
+  PassMemo* memo(const KeptTasks& kept) override {
+    if (remembers_) memo_.emplace(PassMemo::Run{path_, kinds_, last_, breakdown, exposure}, plans_.front()->order.size(), kept);
+    return memo_ ? &*memo_ : nullptr;
   }
 
   int at_pass(int rank, std::size_t index) override {
@@ -45,7 +53,10 @@ class RunSink final : public TaskSink {
   void at_tail() override { window_ = steady_ ? steady_->after() : 0; }
 
   RunEnd end(const SkippedWindows& skipped) const { return {{path_.makespan_s(), path_.last()}, last_, skipped}; }
-  double tasks() const noexcept { return static_cast<double>(kinds_.size()); }
+  double tasks() const noexcept { return executed_ + (memo_ ? memo_->repeated() : 0); }
+  void finish_memo() {
+    if (memo_) memo_->finish(counts);
+  }
 
  private:
   // Streams run in order: the task before on each is a dependency where it sets the start; a collective beside it as well.
@@ -65,6 +76,9 @@ class RunSink final : public TaskSink {
   LongestPath path_;
   bool shares_devices_;
   std::optional<SteadyState>& steady_;
+  bool remembers_;
+  std::optional<PassMemo> memo_;
+  double executed_ = 0;
   int window_ = 0;
   std::vector<int> windows_;      // per task
   std::vector<TaskKind> kinds_;
@@ -79,15 +93,16 @@ class RunSink final : public TaskSink {
 
 }  // namespace
 
-std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, double& tasks) {
+std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, bool remembers, double& tasks) {
   std::optional<SteadyState> steady;
   if (plan.skipped_micro_batches > 0) {
     steady.emplace(windows_of(plan.order, period / plan.placement().copies()));
     if (steady->repeating() < 1) return std::nullopt;
   }
-  RunSink sink(plan, steady);
+  RunSink sink(plan, steady, remembers && !steady && plan.ranks_meet);
   const std::vector<TaskInfo> classes = emit_step(plan, sink);
   tasks += sink.tasks();
+  sink.finish_memo();
   SkippedWindows skipped;
   if (steady) {
     skipped = {static_cast<double>(plan.skipped_micro_batches / period), steady->window_s()};
@@ -98,7 +113,7 @@ std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_
   }
   StepRun run;
   run.end = sink.end(skipped);
-  if (skipped.count > 0 && run.end.end.makespan_s + skipped.seconds() > kExactTimes_s) return std::nullopt;
+  if ((skipped.count > 0 || remembers) && run.end.end.makespan_s + skipped.seconds() > kExactTimes_s) return std::nullopt;
   run.period_s = sink.period.finish(run.end.end, skipped);
   run.stages = sink.breakdown.finish(sink.counts, {&classes}, run.end, run.period_s, fixed_s);
   run.communication = sink.exposure.finish(sink.counts, {&classes}, skipped);

@@ -22,8 +22,9 @@ struct StepRun {
   std::vector<StageTraffic> communication;
 };
 
-// Adds the tasks that were executed to `tasks`. `period`: of the order (order_period), where the plan leaves out micro-batches. Nothing where its windows do not repeat:
-// the whole order has to run.
-std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, double& tasks);
+// Adds the tasks that were executed to `tasks`. `period`: of the order (order_period), where the plan leaves out
+// micro-batches. `remembers`: passes that go as one before did are taken over (step/pass_memo.hpp). Nothing where the windows
+// of the order do not repeat, or the step is too long for exact times: then the whole order has to run, pass by pass.
+std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, bool remembers, double& tasks);
 
 }  // namespace dts

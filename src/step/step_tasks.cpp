@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "interrupt.hpp"
 
 namespace dts {
 
@@ -32,13 +31,11 @@ class ProgramSink final : public TaskSink {
 
 TaskId StepTasks::add(const TaskInfo& info, double seconds, const int* ranks, std::size_t rank_count, const TaskId* deps,
                       std::size_t dep_count, double own_s, double held) {
-  poll_interrupt(8);
   streams_.clear();
   for (std::size_t i = 0; i < rank_count; ++i) {
     streams_.push_back(static_cast<StreamId>(ranks[i]) * kStreamsPerRank + static_cast<StreamId>(info.stream));
   }
-  const double work = info.stream == StreamKind::Compute && seconds > 0 ? std::min(1.0, own_s / seconds) : 0;
-  return sink_.add({info, seconds, own_s, streams_.data(), streams_.size(), deps, dep_count, {work, std::min(1.0, held)}});
+  return add(info, seconds, own_s, held, streams_.data(), streams_.size(), deps, dep_count);
 }
 
 StepProgram build_folded(const StepPlan& plan) {

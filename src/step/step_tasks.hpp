@@ -1,14 +1,18 @@
 // Emits the tasks of a step onto the streams of the pipeline ranks: into a program, or into a run that executes them at once.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
+#include "interrupt.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
 
 using Tasks = std::vector<TaskId>;
+class PassMemo;
+struct KeptTasks;
 
 // What a pass waits for: few, so nothing is allocated.
 class FewTasks {
@@ -16,6 +20,12 @@ class FewTasks {
   FewTasks() = default;
   FewTasks(std::initializer_list<TaskId> tasks) {
     for (TaskId task : tasks) add(task);
+  }
+  FewTasks(const FewTasks& o) : count_(o.count_) { std::copy_n(o.list_.begin(), count_, list_.begin()); }
+  FewTasks& operator=(const FewTasks& o) {
+    count_ = o.count_;
+    std::copy_n(o.list_.begin(), count_, list_.begin());
+    return *this;
   }
   void add(TaskId task) {
     if (task != kNoTask) list_.at(count_++) = task;
@@ -51,6 +61,7 @@ class TaskSink {
   virtual int at_pass(int rank, std::size_t index) = 0;
   virtual void at_mark(int mark) = 0;
   virtual void at_tail() = 0;  // after the last pass
+  virtual PassMemo* memo(const KeptTasks&) { return nullptr; }  // null: every pass is issued
 };
 
 class StepTasks {
@@ -63,7 +74,8 @@ class StepTasks {
              std::size_t dep_count, double own_s = 0, double held = 0);
   template <class Deps>
   TaskId add(const TaskInfo& info, double seconds, int rank, const Deps& deps, double own_s = 0, double held = 0) {
-    return add(info, seconds, &rank, 1, deps.data(), deps.size(), own_s, held);
+    const StreamId stream = static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(info.stream);
+    return add(info, seconds, own_s, held, &stream, 1, deps.data(), deps.size());
   }
   template <class Deps>
   TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Deps& deps) {
@@ -72,6 +84,13 @@ class StepTasks {
   TaskSink& sink() noexcept { return sink_; }
 
  private:
+  TaskId add(const TaskInfo& info, double seconds, double own_s, double held, const StreamId* streams, std::size_t stream_count,
+             const TaskId* deps, std::size_t dep_count) {
+    poll_interrupt(8);
+    const double work = info.stream == StreamKind::Compute && seconds > 0 ? std::min(1.0, own_s / seconds) : 0;
+    return sink_.add({info, seconds, own_s, streams, stream_count, deps, dep_count, {work, std::min(1.0, held)}});
+  }
+
   TaskSink& sink_;
   std::vector<StreamId> streams_;
 };
