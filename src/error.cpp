@@ -5,11 +5,24 @@
 
 namespace dts {
 
+namespace {
+
+constexpr std::size_t kMostShown = 120;  // of a value: a message never shows it longer than a line
+
+std::string shown(const std::string& got) {
+  if (got.size() <= kMostShown) return got;
+  std::size_t end = 100;
+  while (end > 0 && (static_cast<unsigned char>(got[end]) & 0xC0) == 0x80) --end;  // between two characters
+  return got.substr(0, end) + "... (" + std::to_string(got.size()) + " bytes)";
+}
+
+}  // namespace
+
 std::string describe(const std::vector<Violation>& violations) {
   std::string text;
   for (const Violation& v : violations) {
     if (!text.empty()) text += "\n";
-    text += v.where + ": got " + v.got + ", expected " + v.expected;
+    text += v.where + ": got " + shown(v.got) + ", expected " + v.expected;
     if (!v.fix.empty()) text += "; " + v.fix;
   }
   return text;

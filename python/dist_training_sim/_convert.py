@@ -8,13 +8,13 @@ raises `TypeError`, so the two sides cannot drift apart unnoticed.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 from . import _core
-from .errors import MissingDataError
+from .errors import MissingDataError, Problems
 from .named_enum import member
 
 __all__ = ["DTYPES", "CoreSpec", "core_of", "to_core"]
@@ -90,6 +90,15 @@ def core_of(description: Any) -> Any:
     return core
 
 
+_KINDS = {
+    str: "text that UTF-8 can hold",
+    bool: "True or False",
+    float: "a number",
+    int: "an integer",
+    list: "a list of these",
+}
+
+
 def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> None:
     """Set one field of the struct, or say why it cannot be set."""
     if not hasattr(target, name):
@@ -102,7 +111,16 @@ def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> N
             label = getattr(owner, "name", type(owner).__name__)
             raise MissingDataError(f"{label}.{name}: unknown, no source states it; give it with .replace({name}=...)")
         value = spec.unknown[name]
-    setattr(target, name, _converted(value, getattr(target, name), f"{spec.struct}.{name}"))
+    present = getattr(target, name)
+    converted = _converted(value, present, f"{spec.struct}.{name}")
+    try:
+        setattr(target, name, converted)
+    except TypeError:  # of a type, or text, that the core does not take
+        problems = Problems()
+        problems.add(
+            f"{type(owner).__name__.lower()}.{name}", value, _KINDS.get(type(present), f"a {type(present).__name__}")
+        )
+        problems.raise_if_any()
 
 
 def _converted(value: Any, current: Any, where: str) -> Any:
@@ -111,10 +129,11 @@ def _converted(value: Any, current: Any, where: str) -> Any:
         return member(type(current), value, where)
     if is_dataclass(value) and not isinstance(value, type):
         return to_core(value, None if current is None else type(current))
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and isinstance(current, Iterable) and not isinstance(current, str):
         return _by_dtype(value, current, where)
     if isinstance(value, tuple):
-        return [_converted(item, current[0] if len(current) else None, where) for item in value]
+        first = next(iter(current), None) if isinstance(current, Iterable) else None
+        return [_converted(item, first, where) for item in value]
     return value
 
 

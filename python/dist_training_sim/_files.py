@@ -11,7 +11,12 @@ from pathlib import Path
 
 from .errors import ConfigError
 
-__all__ = ["write_folder", "write_whole"]
+__all__ = ["is_file", "write_folder", "write_whole"]
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file; a text that no file can be named gives False."""
+    return os.path.isfile(path)  # noqa: PTH113  # Path.is_file raises for names too long
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview, where: str = "path") -> Path:
@@ -61,7 +66,9 @@ def _readable_errors(path: str | os.PathLike[str], where: str, what: str) -> Ite
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"{where}: got {str(path)!r}, expected a {what} that can be written ({reason})") from None
+        raise ConfigError(
+            f"{where}: got {str(path)[:200]!r}, expected a {what} that can be written ({reason})"
+        ) from None
 
 
 def _replace(path: Path, data: bytes | memoryview) -> None:

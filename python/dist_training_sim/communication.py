@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import _core
 from .collectives import Algorithm, CollectiveResult
-from .errors import ConfigError, Problems
+from .errors import ConfigError, Problems, shown
 from .topology import LinkLike, Topology, TopologyLink, directed_links
 from .units import parse_bandwidth, parse_bytes, parse_seconds
 
@@ -125,7 +125,11 @@ class CommunicationModel:
         network: str = "rounds",
     ) -> None:
         counts = {"num_nodes": num_nodes, "devices_per_node": devices_per_node, "switches": switches}
-        sizes = {f"dims[{i}]": d for i, d in enumerate(dims or ())}
+        problems = Problems()
+        dims = problems.listed("dims", dims or (), "a list of sizes")
+        problems.positive("oversubscription", oversubscription)
+        problems.raise_if_any()
+        sizes = {f"dims[{i}]": d for i, d in enumerate(dims)}
         _check_integers({**counts, **sizes}, {"radix": radix, "group_size": group_size, "spines": spines})
         _check_network(network)
         inter = parse_bandwidth(bandwidth), parse_seconds(latency, "latency")
@@ -135,7 +139,7 @@ class CommunicationModel:
         )
         self._overrides: list[tuple[int, int, float, float]] = []
         self._spec = _Spec(
-            Topology(topology), num_nodes, devices_per_node, (*inter, *intra), tuple(dims or ()), radix or 0,
+            Topology(topology), num_nodes, devices_per_node, (*inter, *intra), dims, radix or 0,
             group_size or 0, float(oversubscription), switches, tuple(directed_links(links or (), *inter)), spines or 0,
             _seconds_per_byte(reduce_bandwidth), network,
         )  # fmt: skip
@@ -403,7 +407,7 @@ def _check_integers(required: Mapping[str, object], optional: Mapping[str, objec
 
 def _check_network(network: str) -> None:
     if network not in ("rounds", "flow"):
-        raise ConfigError(f"network: got {network!r}, expected 'rounds' or 'flow'")
+        raise ConfigError(f"network: got {shown(network)}, expected 'rounds' or 'flow'")
 
 
 def _seconds_per_byte(bandwidth: str | float | None) -> float:

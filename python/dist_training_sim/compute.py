@@ -13,6 +13,8 @@ from .units import parse_bandwidth
 
 __all__ = ["ComputeModel", "DType", "DeviceType", "OpProfile"]
 
+MOST_DEVICES = 1 << 20  # as of the other front-door models
+
 
 @dataclass(frozen=True)
 class OpProfile:
@@ -90,7 +92,7 @@ class ComputeModel:
         memory_efficiency: float | None = None,
     ) -> None:
         problems = Problems()
-        problems.count("num_devices", num_devices)
+        problems.count("num_devices", num_devices, maximum=MOST_DEVICES)
         problems.raise_if_any()
         bandwidth = None if memory_bandwidth is None else parse_bandwidth(memory_bandwidth, "memory_bandwidth")
         spec = build_spec(device_type, device, Overrides(peak_flops, bandwidth, efficiency, memory_efficiency))

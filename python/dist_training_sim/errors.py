@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
 
 from ._core import ConfigError, DtsError, FormatError, InfeasibleError, MissingDataError
 
-__all__ = ["ConfigError", "DtsError", "FormatError", "InfeasibleError", "MissingDataError", "Problems", "suggest"]
+__all__ = [
+    "ConfigError",
+    "DtsError",
+    "FormatError",
+    "InfeasibleError",
+    "MissingDataError",
+    "Problems",
+    "shown",
+    "suggest",
+]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Say which known names are nearest to a misspelt one, as the tail of an error message."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"known: {', '.join(names[:12])}{' ...' if len(names) > 12 else ''}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value as an error message shows it: never longer than a line."""
     try:
         text = repr(value)
@@ -48,7 +60,7 @@ class Problems:
 
     def add(self, where: str, got: object, expected: str, fix: str = "") -> None:
         """Record that `where` got a value other than expected, and how to mend it."""
-        self._lines.append(f"{where}: got {_shown(got)}, expected {expected}" + (f"; {fix}" if fix else ""))
+        self._lines.append(f"{where}: got {shown(got)}, expected {expected}" + (f"; {fix}" if fix else ""))
 
     def missing(self, where: str, expected: str) -> None:
         """Record that nothing was given for `where`."""
@@ -72,6 +84,20 @@ class Problems:
         if not ok:
             self.add(where, value, f"an integer from {minimum} to {maximum}")
         return ok
+
+    def listed(self, where: str, value: object, expected: str) -> tuple[Any, ...]:
+        """The items of a list, a tuple or the like; record a problem and give none for anything else, text too."""
+        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+            return tuple(value)
+        self.add(where, value, expected)
+        return ()
+
+    def flag(self, where: str, value: object) -> bool:
+        """Record a problem unless `value` is True or False; return whether it is."""
+        if not isinstance(value, (bool, np.bool_)):
+            self.add(where, value, "True or False")
+            return False
+        return True
 
     def _number(self, where: str, value: object, expected: str, bound: float, *, strict: bool) -> bool:
         # Comparing with the largest float refuses NaN, infinities and integers that no float holds.

@@ -78,7 +78,7 @@ def directed_links(links: Iterable[LinkLike], bandwidth: float, latency: float) 
     """Directed links (from, to, bytes/s, s) of `CustomLink`s or tuples, with defaults filled in."""
     problems = Problems()
     directed: list[tuple[int, int, float, float]] = []
-    for i, given in enumerate(links):
+    for i, given in enumerate(problems.listed("links", links, "a list of CustomLinks")):
         where = f"links[{i}]"
         if not isinstance(given, CustomLink) and not (isinstance(given, tuple) and 2 <= len(given) <= 4):
             problems.add(where, given, "a CustomLink or a tuple (a, b), (a, b, bandwidth), (a, b, bandwidth, latency)")

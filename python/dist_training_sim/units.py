@@ -21,14 +21,18 @@ _DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e
 _BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40, "pi": 2.0**50}
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "ns": 1e9, "min": 1 / 60.0, "h": 1 / 3600.0}
 _FLOPS = re.compile(r"([kMGTPE]?)FLOP(?:/s|S|s)")
+_MOST_CHARACTERS = 100
 _QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*")
 
 
 def _split(value: str, what: str, example: str) -> tuple[float, str]:
-    match = _QUANTITY.fullmatch(value)
+    match = _QUANTITY.fullmatch(value) if len(value) <= _MOST_CHARACTERS else None
     number = float(match.group(1)) if match else math.nan
     if match is None or not math.isfinite(number):
-        raise ConfigError(f"{what}: got {value!r}, expected a number with a unit such as {example}")
+        problems = Problems()
+        problems.add(what, value, f"a number with a unit such as {example}")
+        problems.raise_if_any()
+        raise AssertionError
     return number, match.group(2)
 
 

@@ -87,7 +87,9 @@ def read_user_yaml(path: Path) -> Any:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise FormatError(f"{path}: {path.stat().st_size} bytes, expected at most {MAX_FILE_BYTES}")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except FormatError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no path
         raise FormatError(f"{path}: cannot be read: {error}") from error
     try:
         _refuse_surprises(path, text)

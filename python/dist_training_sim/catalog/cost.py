@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 from . import hardware
 from ._yaml import packaged_file
 
@@ -59,8 +59,8 @@ def law(name: str) -> Mapping[str, Any]:
         If there is none of that name.
     """
     laws = section("scaling_laws")
-    if name not in laws:
-        raise ConfigError(f"law: got {name!r}, expected a scaling law; {suggest(name, laws)}")
+    if not isinstance(name, str) or name not in laws:
+        raise ConfigError(f"law: got {shown(name)}, expected a scaling law; {suggest(name, laws)}")
     found: Mapping[str, Any] = laws[name]
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 from ..frameworks import FrameworkDefaults, FrameworkProfile
 from ._yaml import packaged_entry
 from .fitted import Fitted
@@ -28,7 +28,7 @@ def load(name: str) -> FrameworkProfile:
     """Profile of that name; unknown names raise `ConfigError` with the nearest ones."""
     entries = _entries()
     if name not in entries:
-        raise ConfigError(f"framework: got {name!r}, expected a known profile; {suggest(name, entries)}")
+        raise ConfigError(f"framework: got {shown(name)}, expected a known profile; {suggest(name, entries)}")
     facts = dict(entries[name])
     defaults = FrameworkDefaults(**facts.pop("defaults", {}))
     profile = FrameworkProfile(name=name, defaults=defaults, **facts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..errors import ConfigError, MissingDataError, suggest
+from ..errors import ConfigError, MissingDataError, shown, suggest
 from ..hardware.build import build_device, build_link, build_node
 from ..hardware.device import Device
 from ..hardware.fabric import ScaleOut, ScaleUp
@@ -56,7 +56,7 @@ def _find(what: str, name: object, files: Iterable[str]) -> tuple[str, str]:
     text = str(name).strip().lower()[:200]
     known = {alias: (file, entry) for file in reversed(tuple(files)) for alias, entry in _aliases(file).items()}
     if text not in known:
-        raise ConfigError(f"{what}: got {text!r}, expected a name of the catalogue; {suggest(text, known)}")
+        raise ConfigError(f"{what}: got {shown(text)}, expected a name of the catalogue; {suggest(text, known)}")
     return known[text]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 from ..io.hf_config import read_hf_model
 from ..models import Model
 from ._yaml import packaged_file
@@ -62,7 +62,7 @@ def entry(name: str) -> ModelEntry:
     """
     found = _by_key().get(_key(name)) if isinstance(name, str) else None
     if found is None:
-        raise ConfigError(f"model: got {name!r}, expected a model of the catalogue; {suggest(str(name), names())}")
+        raise ConfigError(f"model: got {shown(name)}, expected a model of the catalogue; {suggest(str(name), names())}")
     return found
 
 

@@ -37,9 +37,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
     "strategies": (Annotated[bool, typer.Option(help="Also list what each single change saves and costs.")], False),
     "expandable_segments": (Annotated[bool, typer.Option(help="PyTorch's expandable_segments:True.")], False),
     "plot": (
-        Annotated[
-            Path | None, typer.Option(metavar="FILE", help="Draw the fullest stage over time: PNG, SVG or PDF.")
-        ],
+        Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the fullest stage over time: PNG, SVG or PDF.")],
         None,
     ),
 }

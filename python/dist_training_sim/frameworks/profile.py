@@ -229,8 +229,8 @@ class FrameworkProfile:
     defaults: FrameworkDefaults = field(default_factory=FrameworkDefaults)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", tuple(self.sources))
         problems = Problems()
+        object.__setattr__(self, "sources", problems.listed("framework.sources", self.sources, "a list of texts"))
         for f in fields(self):
             value = getattr(self, f.name)
             where = f"framework {self.name}.{f.name}"

@@ -135,7 +135,7 @@ class Cluster:
 
     def _check_others(self) -> None:
         problems, taken = Problems(), set[int]()
-        for other in self.others:
+        for other in problems.listed("cluster.others", self.others, "a list of OtherNodes"):
             if not check_type(problems, "cluster.others", other, OtherNodes):
                 continue
             for name in ("devices", "domain_devices"):

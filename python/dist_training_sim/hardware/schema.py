@@ -128,4 +128,5 @@ def record(problems: Problems, where: str, error: ValidationError) -> None:
     """Record every problem that pydantic found, in this package's words."""
     for item in error.errors(include_url=False):
         place = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
-        problems.add(f"{where}: {place}", item["input"] if place else "", item["msg"])
+        words = item["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        problems.add(f"{where}: {place}", item["input"] if place else "", words)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._files import is_file
 from ..models import Model, with_lora
 from ..parallel import Strategy
 from ..parallel.strategy import Optimizer, OptimizerKernels, Precision, Recompute
@@ -123,7 +124,7 @@ def _with_files(plain: Sequence[Option], given: list[Option], folder: Path) -> l
     stated = {option.name for option in given}
     for word in plain:
         path = folder / word.name
-        if word.name.endswith((".yaml", ".yml")) and path.is_file() and path.stat().st_size <= MAX_CONFIG_BYTES:
+        if word.name.endswith((".yaml", ".yml")) and is_file(path) and path.stat().st_size <= MAX_CONFIG_BYTES:
             found = flat_yaml(path.read_text(encoding="utf-8"), str(path))
             given = [*(option for option in found if option.name not in stated), *given]
     return given
@@ -235,7 +236,7 @@ class _Reader:
     def file(self, option: Option) -> list[Option]:
         """Options of a file that an option names; none, and a note, where it is not there."""
         path = Path(str(option.values[0]))
-        found = next((p for p in (path, self.folder / path, self.folder / path.name) if p.is_file()), None)
+        found = next((p for p in (path, self.folder / path, self.folder / path.name) if is_file(p)), None)
         if found is None or found.stat().st_size > MAX_CONFIG_BYTES:
             self.o.note(option, "the file was not found: its settings are not in the job")
             return []
@@ -272,7 +273,7 @@ class _Reader:
         name = str(option.values[0]) if option is not None and option.values else ""
         entry = entry_named_after(name)
         local = self.folder / name / "config.json" if name else Path()
-        model = Model.from_hf(local) if name and local.is_file() else Model.from_catalog(entry.name) if entry else None
+        model = Model.from_hf(local) if name and is_file(local) else Model.from_catalog(entry.name) if entry else None
         if model is None and option is not None:
             o.note(option, "neither a folder with a config.json nor of the catalogue: give the model")
         return self.adapted(model)

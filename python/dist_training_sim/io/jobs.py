@@ -10,7 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DtsError, FormatError, MissingDataError, suggest
+from .._files import is_file
+from ..errors import ConfigError, DtsError, FormatError, MissingDataError, shown, suggest
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
@@ -132,12 +133,12 @@ def read_job(
     content = _content(Path(path)) if path is not None else text or ""
     kind = format or job_format(content, where)
     if kind not in READ_FORMATS:
-        raise ConfigError(f"format: got {kind!r}, expected a format of a job; {suggest(kind, READ_FORMATS)}")
+        raise ConfigError(f"format: got {shown(kind)}, expected a format of a job; {suggest(kind, READ_FORMATS)}")
     folder = None if path is None else Path(path).parent
     if kind == "dts":
         return read_job_file(content, where, run=run, folder=folder)
     if run is not None:
-        raise ConfigError(f"run: got {run!r}, expected none: {where} is no job file")
+        raise ConfigError(f"run: got {shown(run)}, expected none: {where} is no job file")
     return _recognised(_read(kind, content, where, variables, devices, folder))
 
 
@@ -167,7 +168,7 @@ def _read(
 
 def _content(path: Path) -> str:
     try:
-        if not path.is_file():
+        if not is_file(path):
             raise MissingDataError(f"job: got {str(path)[:200]!r}, expected a script or a configuration file")
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
@@ -295,7 +296,7 @@ def write_job(
     'ds_config.json'
     """
     if format not in _WRITERS:
-        raise ConfigError(f"format: got {format!r}, expected one of {', '.join(WRITE_FORMATS)}")
+        raise ConfigError(f"format: got {shown(format)}, expected one of {', '.join(WRITE_FORMATS)}")
     writer, file_name, own = _WRITERS[format]
     model = Model.from_catalog(model) if isinstance(model, str) else model
     cluster = Cluster.from_catalog(cluster) if isinstance(cluster, str) else cluster

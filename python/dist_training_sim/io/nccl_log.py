@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from .._files import is_file
 from ..errors import FormatError, MissingDataError
 
 __all__ = ["Measurement", "NcclLog", "read_nccl_log"]
@@ -143,7 +144,6 @@ class _Reader:
             )
         return NcclLog(self.name, self.version, found, tuple(warnings))
 
-
     def _name_the_nameless(self) -> None:
         """Small sizes do not give the collective away; they take the one that the large sizes of their group did."""
         named: dict[tuple[int, int], set[str]] = {}
@@ -183,7 +183,7 @@ def read_nccl_log(path: str | Path) -> NcclLog:
         If it cannot be read or holds no measurement.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(f"log: got {str(path)[:200]!r}, expected a file with the output of nccl-tests")
     reader = _Reader(path.name)
     try:

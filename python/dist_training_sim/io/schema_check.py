@@ -61,8 +61,8 @@ class _Checker:
         for key, value in node.value:
             inner = f"{name}.{key.value}" if name else str(key.value)
             self.places[inner] = key.start_mark.line + 1
-            if key.value in known:
-                self.check(value, known[key.value], inner)
+            if str(key.value) in known:
+                self.check(value, known[str(key.value)], inner)
             elif isinstance(others, Mapping):
                 self.check(value, others, inner)
             elif not others:

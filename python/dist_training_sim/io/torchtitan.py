@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._files import is_file
 from ..errors import DtsError
 from ..models import Model
 from ..parallel.expert_load import Dispatcher
@@ -135,7 +136,7 @@ def _with_file(launch: Launch, folder: Path | None) -> tuple[list[Option], list[
     if named is None or not named.values:
         return flags, []
     path = Path(str(named.values[0]))
-    found = next((p for p in (path, (folder or Path()) / path, (folder or Path()) / path.name) if p.is_file()), None)
+    found = next((p for p in (path, (folder or Path()) / path, (folder or Path()) / path.name) if is_file(p)), None)
     if found is None:
         return flags, [f"{named.where}: {path} was not found: only the flags are read, not the file"]
     stated = {option.name for option in flags}

@@ -141,9 +141,18 @@ class Model:
     prediction: tuple[LayerRun, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("layers", "encoder", "prediction"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         problems = Problems()
+        for name in ("layers", "encoder", "prediction"):
+            runs = problems.listed(f"model.{name}", getattr(self, name), "a list of LayerRuns")
+            wrong = [run for run in runs if not isinstance(run, LayerRun)]
+            if wrong:
+                problems.add(f"model.{name}", wrong[0], "a LayerRun")
+            object.__setattr__(self, name, runs)
+        for name in ("stem", "head"):
+            if not isinstance(getattr(self, name), Block):
+                problems.add(f"model.{name}", getattr(self, name), "a Block")
+        problems.flag("model.tied_embeddings", self.tied_embeddings)
+        problems.raise_if_any()
         _check_model(self, problems)
         problems.raise_if_any()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 from ..topology import TopologyLink
 from ..units import format_seconds
 from .pairs import matrix_of_pairs
@@ -90,7 +90,7 @@ class FlowResult:
     def __getitem__(self, name: str | int) -> Timing:
         place = name if isinstance(name, int) else self.names.index(name) if name in self.names else None
         if place is None or not -len(self.names) <= place < len(self.names):
-            raise ConfigError(f"work: got {name!r}, expected work of the run; {suggest(str(name), self.names)}")
+            raise ConfigError(f"work: got {shown(name)}, expected work of the run; {suggest(str(name), self.names)}")
         return Timing(self.names[place], float(self.start_s[place]), float(self.end_s[place]))
 
     def traffic_matrix(self) -> npt.NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 from .pairs import matrix_of_pairs
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class StepLinks:
             With the nearest names, if there is none of that name.
         """
         if name not in self.names:
-            raise ConfigError(f"link: got {name!r}, expected a link of the step; {suggest(name, self.names)}")
+            raise ConfigError(f"link: got {shown(name)}, expected a link of the step; {suggest(name, self.names)}")
         return self.names.index(name)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
@@ -91,10 +91,17 @@ class ExpertLoad(ShortRepr):
         if isinstance(load, ExpertLoad):
             return load
         if isinstance(load, Mapping):
+            problems = Problems()
+            for name in set(load) - {f.name for f in fields(cls)}:
+                problems.add("strategy.expert_load", name, f"one of {', '.join(f.name for f in fields(cls))}")
+            problems.raise_if_any()
             return cls(**load)
         if isinstance(load, (LoadKind, str)):
             return cls(kind=load)
-        return cls(kind=LoadKind.HISTOGRAM, histogram=tuple(load))
+        problems = Problems()
+        rows = problems.listed("strategy.expert_load", load, "an ExpertLoad, its kind or rows per expert")
+        problems.raise_if_any()
+        return cls(kind=LoadKind.HISTOGRAM, histogram=rows)
 
 
 BALANCED = ExpertLoad()

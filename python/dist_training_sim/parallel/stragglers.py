@@ -77,9 +77,9 @@ class Stragglers(ShortRepr):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", StragglerKind(self.kind))
-        object.__setattr__(self, "ranks", tuple(self.ranks))
-        object.__setattr__(self, "factors", tuple(self.factors))
         problems = Problems()
+        object.__setattr__(self, "ranks", problems.listed("stragglers.ranks", self.ranks, "a list of ranks"))
+        object.__setattr__(self, "factors", problems.listed("stragglers.factors", self.factors, "a list of numbers"))
         problems.count("stragglers.group", self.group)
         problems.count("stragglers.seed", self.seed, minimum=0, maximum=2**63 - 1)
         for name in ("fraction", "factor", "low", "high", "sigma"):

@@ -336,13 +336,15 @@ class Strategy(ShortRepr):
         object.__setattr__(self, "expert_load", ExpertLoad.of(self.expert_load))
         for name in ("micro_batch_group", "first_rank_layers", "last_rank_layers"):
             problems.count(f"strategy.{name}", getattr(self, name), minimum=0, maximum=MAX_DEGREE)
-        object.__setattr__(self, "layers_per_stage", tuple(self.layers_per_stage))
+        layers = problems.listed("strategy.layers_per_stage", self.layers_per_stage, "a list of layer counts")
+        object.__setattr__(self, "layers_per_stage", layers)
         for i, count in enumerate(self.layers_per_stage):
             problems.count(f"strategy.layers_per_stage[{i}]", count, minimum=0)
-        order = (self.custom_order,) if isinstance(self.custom_order, str) else tuple(self.custom_order)
+        given = (self.custom_order,) if isinstance(self.custom_order, str) else self.custom_order
+        order = problems.listed("strategy.custom_order", given, "a text such as 'F0 B0' for each pipeline rank")
         object.__setattr__(self, "custom_order", order)
         for i, passes in enumerate(order):
-            if not isinstance(passes, str):
+            if not isinstance(passes, str) or not passes.isascii():
                 problems.add(f"strategy.custom_order[{i}]", passes, "a text such as 'F0 B0'")
         self._name_enums(problems)
         problems.raise_if_any()

@@ -185,4 +185,3 @@ def _value(name: str, number: float) -> Any:
     if name == "reshard_after_forward":
         return {-1: None, 0: False, 1: True}.get(int(number), int(number))
     return bool(number) if isinstance(getattr(_DEFAULT, name), bool) or name == "sequence_parallel" else int(number)
-

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from .._convert import core_of, to_core
-from ..errors import ConfigError, Problems
+from ..errors import ConfigError, Problems, shown
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
@@ -100,7 +100,7 @@ def described_job(
     seq_len = checked_seq_len(model, seq_len)
     fabric = FlowFabric() if isinstance(network, str) else network
     if isinstance(network, str) and network.lower() != "flow":
-        raise ConfigError(f"network: got {network!r}, expected 'flow', a FlowFabric or a CommunicationModel")
+        raise ConfigError(f"network: got {shown(network)}, expected 'flow', a FlowFabric or a CommunicationModel")
     return Job(
         model=model,
         cluster=cluster,
@@ -126,9 +126,9 @@ def _placed(network: _core.Interconnect, placement: Sequence[int] | None) -> _co
     if placement is None:
         return network
     problems = Problems()
-    devices = list(placement)
+    devices = problems.listed("placement", placement, "a list of device numbers, one per rank")
     for i, device in enumerate(devices):
-        if not isinstance(device, Integral) or isinstance(device, bool) or abs(device) >= 2**31:
+        if not isinstance(device, Integral) or isinstance(device, bool) or abs(int(device)) >= 2**31:
             problems.add(f"placement[{i}]", device, "a device number")
     problems.raise_if_any()
     return network.placed([int(device) for device in devices])
@@ -144,7 +144,11 @@ def _interconnect(cluster: _core.ClusterSpec, network: CommunicationModel | Flow
             "network: got a link-level network for a cluster of several kinds of nodes, expected one of equal nodes; "
             "leave network out, or give its slow links there"
         )
-    return _core.Interconnect.of_topology(network.core)
+    core = getattr(network, "core", None)
+    if not isinstance(core, _core.CommunicationModel):
+        given = type(network).__name__
+        raise ConfigError(f"network: got a {given}, expected 'flow', a FlowFabric or a CommunicationModel")
+    return _core.Interconnect.of_topology(core)
 
 
 def checked_seq_len(model: Model, seq_len: int | None) -> int:

@@ -89,6 +89,9 @@ def simulate(
     """
     problems = Problems()
     problems.count("link_intervals", link_intervals, 0, 1 << 20)
+    problems.flag("expand", expand)
+    problems.flag("keep_events", keep_events)
+    problems.raise_if_any()
     job = described_job(model, cluster, strategy, seq_len, framework, network, stragglers, placement)
     if link_intervals and job.flow is None:
         problems.add("link_intervals", link_intervals, "0 without shared links", 'give network="flow"')

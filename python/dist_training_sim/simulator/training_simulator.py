@@ -296,7 +296,8 @@ class TrainingSimulator:
             compute.forward_time_s(model.active_parameters, rows, dtype=dtype, device=i)
             for i in range(compute.num_devices)
         ]
-        return compute.device(0), [t / (times[0] * compute.speed(0)) for t in times]
+        full_s = times[0] * compute.speed(0)
+        return compute.device(0), [t / full_s if full_s > 0 else 1.0 for t in times]
 
     def __repr__(self) -> str:
         model = "no model" if self._model is None else repr(self._model)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from .._files import is_file
 from ..errors import FormatError, MissingDataError
 
 __all__ = ["MAX_LINE_BYTES", "MAX_ROWS", "Row", "packaged_corpus", "read_rows"]
@@ -132,7 +133,7 @@ def read_rows(path: str | Path) -> list[Row]:
         If it cannot be read, or has more than 100,000 rows.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(f"corpus: got {str(path)[:200]!r}, expected a .jsonl or .jsonl.gz file of measured runs")
     opener = gzip.open if path.suffix == ".gz" else open
     try:

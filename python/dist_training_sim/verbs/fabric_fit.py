@@ -40,9 +40,7 @@ def predicted_s(rows: Sequence[Observation]) -> Floats:
     return np.array([_core.fabric_collective(r.cluster, r.kind, r.size_bytes, r.span).time_s for r in rows])
 
 
-def fit_constants(
-    rows: Sequence[Observation], level: str, start: dict[str, float]
-) -> tuple[dict[str, float], Floats]:
+def fit_constants(rows: Sequence[Observation], level: str, start: dict[str, float]) -> tuple[dict[str, float], Floats]:
     """Fit constants of one level in place.
 
     Parameters

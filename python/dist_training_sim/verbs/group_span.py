@@ -150,5 +150,3 @@ def _nics(names: list[str], links: set[int]) -> tuple[str, ...]:
 def _extremes(places: Iterable[int]) -> tuple[int, int]:
     counts = Counter(places).values()
     return min(counts), max(counts)
-
-

@@ -8,7 +8,7 @@ from typing import overload
 from .._display import table_html
 from ..catalog import hardware as catalog
 from ..catalog.hardware import DeviceRow, NodeRow
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 from ..hardware import Device, Node
 from ..named_enum import NamedEnum
 
@@ -87,7 +87,7 @@ def _one(name: str, kinds: tuple[HardwareKind, ...]) -> Device | Node:
     for kind, names in _NAMES.items():  # what comes later wins
         if kind in kinds:
             kind_of |= {alias: kind for entry in names() for alias in (entry.lower(), *catalog.names_of(entry))}
-    text = name.strip().lower()
+    text = str(name).strip().lower()
     if text not in kind_of:
-        raise ConfigError(f"hardware: got {name!r}, expected a name of the catalogue; {suggest(text, kind_of)}")
+        raise ConfigError(f"hardware: got {shown(name)}, expected a name of the catalogue; {suggest(text, kind_of)}")
     return catalog.device(text) if kind_of[text] is HardwareKind.DEVICES else catalog.node(text)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DtsError, MissingDataError
+from .._files import is_file
+from ..errors import ConfigError, DtsError, MissingDataError, shown
 from ..hardware import Cluster
 from ..models import Model
 
@@ -44,8 +44,8 @@ def cluster_of(text: str) -> Cluster:
     """
     if not is_path(text, CLUSTER_SUFFIXES):
         return Cluster.from_catalog(text)
-    if not Path(text).is_file():
-        raise MissingDataError(f"cluster: got {text!r}, expected a YAML file; docs/guide/hardware.md shows its form")
+    if not is_file(text):
+        raise MissingDataError(f"cluster: got {shown(text)}, expected a YAML file as in docs/guide/hardware.md")
     return Cluster.from_yaml(text)
 
 
@@ -56,6 +56,8 @@ def capacity_bytes(cluster: Cluster) -> float:
 
 def is_path(text: str, suffixes: tuple[str, ...]) -> bool:
     """Whether the text is meant as a path: by its suffix, a separator in it, or a leading dot."""
+    if not isinstance(text, str):
+        raise ConfigError(f"got a {type(text).__name__}, expected the text of a name or a path")
     return text.lower().endswith(suffixes) or "/" in text or "\\" in text or text.startswith(".")
 
 

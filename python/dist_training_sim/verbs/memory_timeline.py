@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._display import table_html
+from ..errors import Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
@@ -114,6 +115,9 @@ def memory_timeline(
     ConfigError
         Listing every rule that the job violates.
     """
+    problems = Problems()
+    problems.flag("expandable_segments", expandable_segments)
+    problems.raise_if_any()
     job = _job(model, cluster, strategy, seq_len, framework)
     core = _core.memory_details(**job.core_arguments(), expandable_segments=expandable_segments)
     pairs = zip(core.timelines, core.replays, strict=True)

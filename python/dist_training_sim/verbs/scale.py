@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import ConfigError, DtsError, Problems
+from ..errors import ConfigError, DtsError, Problems, shown
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
@@ -211,7 +211,9 @@ def parse_counts(text: str) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or (len(ends) == 2 and not 0 < numbers[0] <= numbers[1]):
-        raise ConfigError(f"devices: got {text!r}, expected two ends such as 64..16384, or numbers such as 8,24,64")
+        raise ConfigError(
+            f"devices: got {shown(text)}, expected two ends such as 64..16384, or numbers such as 8,24,64"
+        )
     if len(ends) != 2:
         return numbers
     counts = [numbers[0]]

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._files import write_whole
+from .._files import is_file, write_whole
 from ..errors import ConfigError, FormatError, MissingDataError
 from .sweep_space import SweepSpace
 
@@ -127,7 +127,7 @@ class SweepResult:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
+        if not is_file(self.path):
             raise MissingDataError(f"file: got {str(path)!r}, expected a file that dts.sweep wrote")
 
     def __len__(self) -> int:

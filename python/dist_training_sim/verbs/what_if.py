@@ -132,8 +132,13 @@ def what_if(
 
 
 def _named(changes: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    named = dict(changes) if isinstance(changes, Mapping) else {_words(change): change for change in changes}
     problems = Problems()
+    given = changes.values() if isinstance(changes, Mapping) else changes
+    for change in problems.listed("changes", given, "a list of changes, each a mapping"):
+        if not isinstance(change, Mapping):
+            problems.add("changes", change, "a mapping of settings to values")
+    problems.raise_if_any()
+    named = dict(changes) if isinstance(changes, Mapping) else {_words(change): change for change in changes}
     if not named:
         problems.missing("changes", "at least one change")
     for change in named.values():

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError, shown, suggest
 
 __all__ = [
     "KINDS",
@@ -107,7 +107,9 @@ _COMPUTE = {"compute", "kernels"}
 def theme_named(name: str) -> Theme:
     """The theme of that name, or a `ConfigError` that lists the known ones."""
     if not isinstance(name, str) or name not in THEMES:
-        raise ConfigError(f"theme: got {name!r}, expected one of {', '.join(THEMES)}; {suggest(str(name), THEMES)}")
+        raise ConfigError(
+            f"theme: got {shown(name)}, expected one of {', '.join(THEMES)}; {suggest(str(name), THEMES)}"
+        )
     return THEMES[name]
 
 

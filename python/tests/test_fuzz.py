@@ -1,0 +1,28 @@
+"""A short run of the fuzzers of tests/fuzz; `make deep` runs them long."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+FUZZ = Path(__file__).parents[2] / "tests" / "fuzz"
+if not FUZZ.is_dir():
+    pytest.skip("no source tree beside this package", allow_module_level=True)
+sys.path.insert(0, str(FUZZ))
+from run import fuzz  # noqa: E402
+from targets import TARGETS, seeds  # noqa: E402
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_changed_seeds_give_a_result_or_a_clear_error(name: str) -> None:
+    assert seeds(name)
+    found = fuzz(name, runs=100, seed=1)
+    assert not {what: data[:300] for what, data in found.failures.items() if not what.startswith("took")}
+
+
+def test_seeds_themselves_are_understood(tmp_path: Path) -> None:
+    for name in TARGETS:
+        for data in seeds(name):
+            TARGETS[name](data, tmp_path)

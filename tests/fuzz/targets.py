@@ -1,0 +1,74 @@
+"""What is fuzzed: every reader of outside text, by the name of its folder of seeds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import dist_training_sim as dts
+from dist_training_sim.io.jobs import READ_FORMATS
+from dist_training_sim.io.nccl_log import read_nccl_log
+from dist_training_sim.io.shell_script import read_script
+from dist_training_sim.units import parse_bandwidth, parse_bytes, parse_flops, parse_seconds
+from dist_training_sim.validation.corpus import read_rows
+
+__all__ = ["SEEDS", "TARGETS", "seeds"]
+
+SEEDS = Path(__file__).parent / "seeds"
+Target = Callable[[bytes, Path], None]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="surrogateescape")
+
+
+def _job(data: bytes, folder: Path, format: str) -> None:
+    dts.read_job(text=_text(data), format=format, devices=16)
+
+
+def _of_file(read: Callable[[Path], object], name: str) -> Target:
+    def target(data: bytes, folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(data)
+        read(path)
+
+    return target
+
+
+def _unit(data: bytes, folder: Path) -> None:
+    for parse in (parse_bytes, parse_bandwidth, parse_flops, parse_seconds):
+        try:
+            parse(_text(data))
+        except dts.DtsError:
+            continue
+
+
+def _order(data: bytes, folder: Path) -> None:
+    lists = _text(data).splitlines()
+    pp = max(1, len(lists))
+    strategy = dts.Strategy(pp=pp, dp=max(1, 8 // pp), custom_order=lists, global_batch=4 * max(1, 8 // pp))
+    dts.simulate("gpt2", "1xdgx-h100", strategy, seq_len=128, keep_events=False)
+
+
+TARGETS: dict[str, Target] = {
+    "hf_config": _of_file(dts.Model.from_hf, "config.json"),
+    "cluster_yaml": _of_file(dts.Cluster.from_yaml, "cluster.yaml"),
+    "nccl_log": _of_file(read_nccl_log, "sweep.log"),
+    "corpus": _of_file(read_rows, "rows.jsonl"),
+    "any_job": _of_file(dts.read_job, "job"),
+    "shell": lambda data, folder: void(read_script(_text(data))),
+    "units": _unit,
+    "order": _order,
+    **{f"job_{name}": functools.partial(_job, format=name) for name in READ_FORMATS},
+}
+
+
+def void(_: object) -> None:
+    """Nothing is done with what was read."""
+
+
+def seeds(name: str) -> list[bytes]:
+    """The kept inputs of a target; all jobs for `any_job`, scripts for `shell`."""
+    folders = {"any_job": sorted(SEEDS.glob("job_*")), "shell": [SEEDS / "job_megatron-lm", SEEDS / "shell"]}
+    return [path.read_bytes() for folder in folders.get(name, [SEEDS / name]) for path in sorted(folder.glob("*"))]
