@@ -1,8 +1,24 @@
-// What a step costs to simulate, counted and not timed: tasks executed. A change that loses the folding of ranks or the
-// skipping of a schedule's steady state fails here on every machine.
+// What a step costs to simulate, counted and not timed: tasks executed, allocations. A change that loses the folding of
+// ranks, the skipping of a schedule's steady state, passes taken over or what a search keeps fails here on every machine.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
 #include "small_jobs.hpp"
+
+namespace {
+std::atomic<long long> allocations{0};
+}
+
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* made = std::malloc(bytes > 0 ? bytes : 1)) return made;
+  throw std::bad_alloc();
+}
+void operator delete(void* freed) noexcept { std::free(freed); }
+void operator delete(void* freed, std::size_t) noexcept { std::free(freed); }
 
 namespace {
 
@@ -11,6 +27,8 @@ using test::bare_profile;
 using test::paper_device;
 using test::paper_model;
 using test::WireNetwork;
+
+constexpr long long kAllocationBudget = 950;  // 870
 
 double tasks_of(int dp, int pp, int vpp, int micro_batches) {
   static const DeviceSpec kDevice = paper_device();
@@ -34,6 +52,48 @@ TEST(CountedWork, IsFlatInMicroBatchesOnceTheScheduleRepeats) {
 TEST(CountedWork, StaysUnderItsBudget) {
   EXPECT_LE(tasks_of(1, 4, 1, 1024), 180);  // 173
   EXPECT_LE(tasks_of(1, 4, 2, 512), 1100);  // 1,085
+}
+
+Strategy sharded(int zero, int micro_batches) {
+  Strategy s;
+  s.dp = 4, s.pp = 4, s.zero = zero, s.global_batch = 4 * micro_batches;
+  return s;
+}
+
+double tasks_of(const Strategy& s, bool shortcuts) {
+  static const DeviceSpec kDevice = paper_device();
+  const ModelSpec model = test::small_llama(32);
+  const WireNetwork network(s.dp * s.pp, 1e-6, 1e10);
+  SimulateOptions options;
+  options.keep_events = false, options.skip_repeats = shortcuts;
+  return simulate({model, kDevice, network, s, bare_profile(), 128}, options).tasks;
+}
+
+// A pass of 8 sharded blocks is 16 tasks or more; one that is taken over counts as one.
+TEST(CountedWork, PassesThatRepeatAreTakenOver) {
+  EXPECT_LE(tasks_of(sharded(3, 256), true), 0.2 * tasks_of(sharded(3, 256), false));
+  const double more = tasks_of(sharded(3, 512), true) - tasks_of(sharded(3, 256), true);
+  EXPECT_LE(more, 2.2 * 2 * 4 * 256);  // a pass and its transfer for each further micro-batch, way and rank
+}
+
+// With a book that knows the prices, what is left is the step's own: it does not grow with the micro-batches.
+TEST(CountedWork, AllocatesLittleOnceABookIsWarm) {
+  const DeviceSpec device = paper_device();
+  const ModelSpec model = test::small_llama(32);
+  const WireNetwork network(16, 1e-6, 1e10);
+  SimulateOptions options;
+  options.keep_events = false;
+  PriceBook book;
+  const auto of = [&](int zero, int micro_batches) {
+    const Job job{model, device, network, sharded(zero, micro_batches), bare_profile(), 128};
+    simulate(job, options, book);
+    const long long before = allocations;
+    simulate(job, options, book);
+    return allocations - before;
+  };
+  EXPECT_LE(of(1, 64), kAllocationBudget) << of(1, 64);
+  EXPECT_LE(of(1, 256), of(1, 64) + 64);
+  EXPECT_LE(of(3, 256), 2 * of(3, 64));
 }
 
 }  // namespace

@@ -18,6 +18,10 @@ class RunSink final : public TaskSink {
         path_(streams_, plan.interference ? kStreamsPerRank : 0), shares_devices_(plan.interference), steady_(steady), remembers_(remembers),
         breakdown(plans_, prices_, classes_), exposure(plans_, prices_), period(plan) {}
 
+  void expect(std::size_t passes) {  // each with a transfer
+    path_.reserve(2 * passes), kinds_.reserve(2 * passes);
+  }
+
   TaskId add(const IssuedTask& task) override {
     const double seconds = on_grid(task.seconds);
     const TaskId id = path_.add(seconds, task.streams, task.stream_count, task.deps, task.dep_count, shares_devices_ ? task.use : DeviceUse{});
@@ -100,6 +104,9 @@ std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_
     if (steady->repeating() < 1) return std::nullopt;
   }
   RunSink sink(plan, steady, remembers && !steady && plan.ranks_meet);
+  std::size_t passes = 0;
+  for (const std::vector<Pass>& order : plan.order) passes += order.size();
+  sink.expect(passes);
   const std::vector<TaskInfo> classes = emit_step(plan, sink);
   tasks += sink.tasks();
   sink.finish_memo();
