@@ -69,6 +69,29 @@ TEST(CachingAllocator, ExpandableSegmentsGrowAndMerge) {
   EXPECT_EQ(a.reserved_bytes(), 80 * kMiB);
 }
 
+TEST(CachingAllocator, WhatOtherStreamsReadComesBackLater) {
+  CachingAllocator a({});
+  a.allocate(1, 20 * kMiB);
+  a.free(1, 10);
+  EXPECT_EQ(a.allocated_bytes(), 0);
+  a.allocate(2, 20 * kMiB);  // finds nothing yet
+  EXPECT_EQ(a.reserved_bytes(), 40 * kMiB);
+  a.advance(9);
+  a.allocate(3, 20 * kMiB);
+  EXPECT_EQ(a.reserved_bytes(), 60 * kMiB);
+  a.advance(10);
+  a.allocate(4, 20 * kMiB);
+  EXPECT_EQ(a.reserved_bytes(), 60 * kMiB);
+}
+
+TEST(CachingAllocator, WaitsForOtherStreamsBeforeItFails) {
+  CachingAllocator a({false, 100 * kMiB});
+  EXPECT_TRUE(a.allocate(1, 60 * kMiB));
+  a.free(1, 10);
+  EXPECT_TRUE(a.allocate(2, 80 * kMiB));
+  EXPECT_EQ(a.reserved_bytes(), 80 * kMiB);
+}
+
 TEST(CachingAllocator, RefusesWhatIsNotLive) {
   CachingAllocator a({});
   EXPECT_THROW(a.free(1), ConfigError);

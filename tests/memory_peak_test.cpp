@@ -30,8 +30,6 @@ TEST(Temporaries, ByHand) {
   EXPECT_DOUBLE_EQ(local_attention_buffer_bytes(2 * 2048, 2048, 16, 4), 2.0 * 2 * (16 / 4) * 2048 * 2048);
   EXPECT_DOUBLE_EQ(fsdp_live_bytes(1e6, 0), 12e6);
   EXPECT_DOUBLE_EQ(fsdp_live_bytes(0, 1e6), 2e6);
-  EXPECT_EQ(optimizer_gather_bytes(1e6, 1), 0);
-  EXPECT_DOUBLE_EQ(optimizer_gather_bytes(1e6, 4), 2.5e6);
 }
 
 TEST(Temporaries, WorkspacesByArchitecture) {

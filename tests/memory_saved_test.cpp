@@ -92,6 +92,12 @@ TEST(SavedBytes, KernelFactsChangeTheTensorsTheyName) {
   c.attention_output_copy = true;
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(layer, c), base + 2 * 4096);
   c.attention_output_copy = false;
+  c.packed_attention = true;  // grouped heads: q has a copy of its own
+  EXPECT_DOUBLE_EQ(saved_bytes_per_token(layer, c), base);
+  const auto alike = llama_layer(4096, 32, 32, 128, 14336);
+  const double packed = saved_bytes_per_token(alike, c);
+  c.packed_attention = false;  // q, k, v beside a copy of k and v
+  EXPECT_DOUBLE_EQ(packed, saved_bytes_per_token(alike, c) + 2 * 2 * 4096);
   c.matmul_input_bytes = 1;  // casts of two norm outputs, attention output, product; attention keeps its own output
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(layer, c), base - 2 * 4096 + 4096 - 14336);
 }

@@ -580,7 +580,10 @@ class FrameworkProfile(metaclass=_CoreType):
     flat_reduce_bucket: bool
     casts_gradient_slice: bool
     flat_weight_gather: bool
-    batch_first_attention: bool
+    queue_forward_per_op: float
+    queue_backward_per_op: float
+    packed_attention: bool
+    states_before_training: bool
     narrow_parameters: bool
     score_buffer: bool
     eager_norm: bool

@@ -71,7 +71,7 @@ def outcome(profile: FrameworkProfile, job: int) -> tuple[Any, ...]:
     result = dts.simulate(model, cluster, strategy, seq_len=1024, framework=profile, keep_events=False)
     memory = result.peak_memory
     timeline = dts.memory_timeline(model, cluster, strategy, seq_len=1024, framework=profile)
-    held = sum(float(stage.bytes.sum()) for stage in timeline)
+    held = [(float(stage.bytes.sum()), stage.reserved_bytes) for stage in timeline]
     return result.step_time_s, held, memory.reserved_bytes, memory.context_bytes, memory.oom_probability
 
 

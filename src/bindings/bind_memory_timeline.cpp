@@ -93,7 +93,7 @@ void bind_memory_timeline(py::module_& m) {
            }),
            "expandable_segments"_a = false, "capacity_bytes"_a = 0.0)
       .def("allocate", &CachingAllocator::allocate, "id"_a, "bytes"_a)
-      .def("free", &CachingAllocator::free, "id"_a)
+      .def("free", py::overload_cast<std::int64_t>(&CachingAllocator::free), "id"_a)
       .def_property_readonly("allocated_bytes", &CachingAllocator::allocated_bytes)
       .def_property_readonly("reserved_bytes", &CachingAllocator::reserved_bytes)
       .def_property_readonly("peak_allocated_bytes", &CachingAllocator::peak_allocated_bytes)

@@ -50,6 +50,7 @@ class TapeBuilder : TapeWriter {
       const double kept = drops ? 0 : bytes / (t.block_input && splits_input ? c_.tp : 1);
       const double host = kept * r_.on_host;
       kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
+      tape_.tensors.back().shared = t.storage >= 0 && layouts_[at(t.op_index)].gather > 1;
       again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : bytes - kept + host, MemoryCategory::Temporaries));
       if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
     }
@@ -61,8 +62,7 @@ class TapeBuilder : TapeWriter {
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       double bytes = (1 - r_.dropped_outputs[i]) * outputs[i];
       for (const SavedTensor& t : saved_) {
-        const bool statistic = t.tensor == "log-sum-exp" && at(t.op_index) == i;
-        if (statistic) bytes += (1 - r_.dropped_outputs[i]) * t.bytes_per_token;
+        if (t.tensor == "log-sum-exp" && at(t.op_index) == i) bytes += (1 - r_.dropped_outputs[i]) * t.bytes_per_token;
       }
       outputs_.push_back(declare(ops_[i].name, "output", bytes * r_.tokens, MemoryCategory::Activations));
     }
@@ -92,6 +92,7 @@ class TapeBuilder : TapeWriter {
         take_saved(events, at(storage_[i]), again);
       } else if (last_reader_[i] >= 0) {
         output[i] = temporary(i, "output", layouts_[i].output_elements / (makes_logits(i) ? r_.loss_chunks : 1));
+        tape_.tensors[at(output[i])].shared = scatters(ops_[i]);
         take(events, output[i]);
       }
       for (std::size_t k = 0; k < saved_.size(); ++k) {
@@ -122,9 +123,7 @@ class TapeBuilder : TapeWriter {
   int forward_temporary(std::size_t i) {
     const OpLayout& l = layouts_[i];
     if (l.gather > 1 && !r_.gather_buffers && !c_.keep_gathered_input) return temporary(i, "gathered input", l.gather * l.input_elements);
-    if (ops_[i].kind == OpKind::Matmul && ops_[i].sharding == Sharding::Row && c_.sequence_parallel && c_.tp > 1) {
-      return temporary(i, "partial sums", l.output_elements * c_.tp);
-    }
+    if (scatters(ops_[i])) return shared(temporary(i, "partial sums", l.output_elements * c_.tp));
     if (ops_[i].kind == OpKind::Attention && !c_.flash_attention) {
       return temporary(i, "scores", ops_[i].heads * attended_keys(ops_[i], c_.seq_len) * l.row_share);
     }
@@ -216,6 +215,7 @@ class TapeBuilder : TapeWriter {
       std::swap(gradient[at(producer)], gradient[i]);
     } else if (!in_place && op.kind != OpKind::Embedding) {
       const int made = temporary(i, "input gradient", l.input_elements);
+      tape_.tensors[at(made)].shared = l.gather > 1;
       take(events, made);
       (first_branch ? gradient[at(producer)] : inside.emplace_back()) = made;  // a further branch adds into the first
     }
@@ -243,7 +243,7 @@ class TapeBuilder : TapeWriter {
     const OpLayout& l = layouts_[i];
     std::vector<int> made;
     if (l.gather > 1) {
-      made.push_back(temporary(i, "gathered input gradient", l.gather * l.input_elements));
+      made.push_back(shared(temporary(i, "gathered input gradient", l.gather * l.input_elements)));
       const bool gathers = !r_.gather_buffers && !c_.keep_gathered_input && op.trainable && !input_only;
       if (gathers) made.push_back(temporary(i, "gathered input", l.gather * l.input_elements));
     }

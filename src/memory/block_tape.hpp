@@ -28,6 +28,8 @@ struct TapeTensor {
   std::string op, what;
   double bytes = 0;
   MemoryCategory category = MemoryCategory::Temporaries;
+  bool shared = false;  // with a communication stream: freed, it is usable once that stream has come so far
+  int pieces = 1;       // equal allocations
 };
 
 struct TapeEvent {
@@ -49,6 +51,8 @@ struct BlockTape {
   // Weight gradients that stay until the pass of all blocks ends.
   std::vector<std::int32_t> after_backward, after_weight_grad;
   TapeSum forward_sum, backward_sum, input_grad_sum, weight_grad_sum;
+  std::vector<double> weights;                        // elements of each trained matrix on this rank
+  double forward_launches = 0, backward_launches = 0;  // entries of the device's queue that a pass issues
 };
 
 struct TapeRules {
@@ -63,6 +67,7 @@ struct TapeRules {
   bool gather_buffers = false;            // gathered inputs of column matmuls lie in a persistent buffer
   bool weight_gradients = true;           // a matmul's backward makes a working-type gradient before it is accumulated
   bool gradients_until_end = false;       // it is accumulated when all blocks have run backward
+  double forward_launches_per_op = 0, backward_launches_per_op = 0;
 };
 
 BlockTape block_tape(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules);

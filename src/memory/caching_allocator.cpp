@@ -80,6 +80,7 @@ bool CachingAllocator::grow(double bytes, bool small) {
 
 void CachingAllocator::release_cached() {
   ++retries_;
+  if (!waiting_.empty()) advance(waiting_.rbegin()->first);
   for (Pool* each : {&small_, &large_}) {
     for (auto it = each->begin(); it != each->end();) {
       const Piece& piece = pieces_[static_cast<std::size_t>(it->second)];
@@ -130,13 +131,27 @@ void CachingAllocator::use(int id, double bytes) {
   pool(whole.small).insert({rest, remainder});
 }
 
-void CachingAllocator::free(std::int64_t id) {
+void CachingAllocator::advance(double now) {
+  now_ = std::max(now_, now);
+  const auto end = waiting_.upper_bound(now_);
+  for (auto it = waiting_.begin(); it != end; it = waiting_.erase(it)) put_back(it->second);
+}
+
+void CachingAllocator::free(std::int64_t id, double usable_from) {
   const auto found = held_.find(id);
   if (found == held_.end()) throw ConfigError({{"id", std::to_string(id), "a live allocation", ""}});
   const int piece = found->second;
   held_.erase(found);
+  allocated_ -= pieces_[static_cast<std::size_t>(piece)].bytes;
+  if (usable_from > now_) {
+    waiting_.emplace(usable_from, piece);
+  } else {
+    put_back(piece);
+  }
+}
+
+void CachingAllocator::put_back(int piece) {
   Piece& freed = pieces_[static_cast<std::size_t>(piece)];
-  allocated_ -= freed.bytes;
   freed.in_use = false;
   for (const int other : {freed.before, freed.after}) {
     if (other >= 0 && !pieces_[static_cast<std::size_t>(other)].in_use) join(piece, other);

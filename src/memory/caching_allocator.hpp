@@ -3,10 +3,12 @@
 // to 2 MiB. The best-fitting free block is split if enough remains (512 B in the small pool, over 1 MiB in the large
 // one); a freed block joins free neighbours of its segment, never across segments. A segment that is free as a whole
 // goes back to the device when a new one does not fit. With expandable segments a pool is one segment that grows.
-// Memory handed to other streams, whose reuse waits for them, is left out.
+// What other streams used as well is freed when the host gives it up, and usable once they have come so far: `free` with a
+// later time, `advance`. Before segments go back to the device all of it is waited for.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -24,7 +26,9 @@ class CachingAllocator {
 
   // False where the device has no room: nothing was allocated. `id` must be new.
   bool allocate(std::int64_t id, double bytes);
-  void free(std::int64_t id);
+  void free(std::int64_t id) { free(id, now_); }
+  void free(std::int64_t id, double usable_from);
+  void advance(double now);  // time of any unit, never back
 
   double allocated_bytes() const noexcept { return allocated_; }  // after rounding to 512 B
   double reserved_bytes() const noexcept { return reserved_; }
@@ -48,6 +52,7 @@ class CachingAllocator {
   bool grow(double bytes, bool small);
   bool map(double bytes);
   void release_cached();
+  void put_back(int piece);
   void join(int piece, int other);
   void use(int piece, double bytes);
 
@@ -56,6 +61,8 @@ class CachingAllocator {
   std::vector<int> unused_;
   Pool small_, large_;
   std::unordered_map<std::int64_t, int> held_;
+  std::multimap<double, int> waiting_;  // pieces by the time from which they are usable
+  double now_ = 0;
   int segments_ = 0, small_tail_ = -1, large_tail_ = -1;
   int retries_ = 0;
   double allocated_ = 0, reserved_ = 0, peak_allocated_ = 0, peak_reserved_ = 0;

@@ -86,9 +86,13 @@ class Ledger {
   void keep_attention() {
     const double a = c_.activation_bytes;
     const double a_row = a * layout().row_share;
-    add("q", op().heads * op().qk_head_dim * a_row);
-    add("k", op().kv_heads * op().qk_head_dim * a_row);
-    add("v", op().kv_heads * op().v_head_dim * a_row);
+    const double q = op().heads * op().qk_head_dim, k = op().kv_heads * op().qk_head_dim, v = op().kv_heads * op().v_head_dim;
+    if (c_.packed_attention && op().heads == op().kv_heads) {
+      add("q, k, v", (q + k + v) * a_row);
+      add("k, v", (k + v) * a_row);
+    } else {
+      add("q", q * a_row), add("k", k * a_row), add("v", v * a_row);
+    }
     if (c_.attention_output_copy) add("output copy", layout().output_elements * a);
     if (!c_.flash_attention) {
       const double scores = op().heads * attended_keys(op(), c_.seq_len) * layout().row_share;

@@ -35,7 +35,8 @@ struct SavedContext {
   bool attention_dropout = false;   // p > 0 on the scores
   bool hidden_dropout = true;       // p > 0 in Dropout ops
   bool attention_output_copy = false;  // a second copy of attention's output (all-to-all context parallelism in
-                                       // Transformer Engine >= 2.8; batch-first kernel before a sequence-first matmul)
+                                       // Transformer Engine >= 2.8)
+  bool packed_attention = false;       // FrameworkProfile::packed_attention
   bool eager_norm = false;          // fp32 norm in eager ops: two fp32 copies instead of the input
   bool eager_gate = false;          // gated activation in eager ops keeps the activated gate too
   bool keep_gathered_input = false;  // a column matmul keeps its gathered input instead of gathering again

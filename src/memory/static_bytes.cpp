@@ -37,6 +37,7 @@ StateRecipe state_recipe(DType precision, Optimizer optimizer, const StateFacts&
   const bool master = mixed && !facts.fp32_shards;
   const double moments = moment_bytes(optimizer) * (optimizer == Optimizer::Adam8bit ? 1 : full / 4);
   recipe.optimizer_bytes = moments + full * (master ? 1 : 0);
+  recipe.moment_bytes = moments;
   recipe.bucket_bytes = facts.dp_buckets ? working : 0;
   return recipe;
 }

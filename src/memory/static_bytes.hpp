@@ -29,6 +29,7 @@ struct StateRecipe {  // bytes per local parameter
   double weight_bytes = 2;
   double gradient_bytes = 2;
   double optimizer_bytes = 12;  // master weight and moments
+  double moment_bytes = 8;      // of them
   double bucket_bytes = 0;      // held only when dp > 1, never sharded
 };
 

@@ -8,7 +8,9 @@ namespace dts {
 bool is_matmul(const Op& op) { return op.kind == OpKind::Matmul || op.kind == OpKind::GroupedMatmul; }
 
 TapeWriter::TapeWriter(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
-    : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)) {}
+    : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)) {
+  describe_block();
+}
 
 int TapeWriter::declare(const std::string& op, const std::string& what, double bytes, MemoryCategory category) {
   tape_.tensors.push_back({op, what, std::round(bytes), category});  // whole bytes: sums are exact
@@ -19,13 +21,30 @@ int TapeWriter::temporary(std::size_t op, const std::string& what, double elemen
   return declare(ops_[op].name, what, elements * r_.tokens * c_.activation_bytes);
 }
 
-int TapeWriter::weight_gradient(std::size_t i) {
-  const Op& op = ops_[i];
-  if ((!is_matmul(op) && op.kind != OpKind::Embedding) || !op.trainable || !r_.weight_gradients) return kNone;
+void TapeWriter::describe_block() {
+  for (const Op& op : ops_) {
+    if (const double elements = weight_elements(op); elements > 0) tape_.weights.push_back(elements);
+  }
+  tape_.forward_launches = static_cast<double>(ops_.size()) * r_.forward_launches_per_op;
+  tape_.backward_launches = static_cast<double>(ops_.size()) * r_.backward_launches_per_op;
+}
+
+bool TapeWriter::scatters(const Op& op) const {
+  const bool table = op.kind == OpKind::Embedding && op.sharding == Sharding::Vocab;
+  return (table || (op.kind == OpKind::Matmul && op.sharding == Sharding::Row)) && c_.sequence_parallel && c_.tp > 1;
+}
+
+double TapeWriter::weight_elements(const Op& op) const {
+  if ((!is_matmul(op) && op.kind != OpKind::Embedding) || !op.trainable) return 0;
   const bool split = op.sharding == Sharding::Column || op.sharding == Sharding::Row || op.sharding == Sharding::Vocab;
   const bool experts = op.kind == OpKind::GroupedMatmul;
   const double parts = experts ? op.experts / (r_.ep * static_cast<double>(c_.etp)) : 1.0 / (split ? c_.tp : 1);
-  return declare(op.name, "weight gradient", op.in_features * op.out_features * parts * c_.activation_bytes);
+  return op.in_features * op.out_features * parts;
+}
+
+int TapeWriter::weight_gradient(std::size_t i) {
+  const double elements = r_.weight_gradients ? weight_elements(ops_[i]) : 0;
+  return elements > 0 ? declare(ops_[i].name, "weight gradient", elements * c_.activation_bytes) : kNone;
 }
 
 TapeSum TapeWriter::sum_of(const Events& events) const {

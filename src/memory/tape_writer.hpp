@@ -12,6 +12,9 @@ namespace dts {
 bool is_matmul(const Op& op);
 
 class TapeWriter {
+ private:
+  void describe_block();  // its weights and launches
+
  protected:
   static constexpr int kNone = -1;
   using Events = std::vector<TapeEvent>;
@@ -21,6 +24,10 @@ class TapeWriter {
 
   int declare(const std::string& op, const std::string& what, double bytes, MemoryCategory category = MemoryCategory::Temporaries);
   int temporary(std::size_t op, const std::string& what, double elements);  // elements of a token
+  int shared(int tensor) {
+    tape_.tensors[at(tensor)].shared = true;
+    return tensor;
+  }
   void emit(Events& events, int tensor, bool frees) const {
     if (tensor >= 0 && tape_.tensors[at(tensor)].bytes > 0) events.push_back({tensor, frees});
   }
@@ -29,6 +36,9 @@ class TapeWriter {
 
   BlockTape finish();  // with the sums of its events
 
+  // Whether the result is the sum over tensor-parallel ranks of what they computed, scattered.
+  bool scatters(const Op& op) const;
+  double weight_elements(const Op& op) const;  // trained ones on this rank
   // The gradient that an op's backward makes of its weights; kNone where it makes none.
   int weight_gradient(std::size_t op);
   // Whether it is accumulated only when all blocks have run; `until` then lists it.

@@ -49,10 +49,6 @@ double fsdp_unsharded_bytes(double parameters, double block_parameters, double w
   return parameters * working_bytes + block_parameters * (2 * working_bytes + 4);
 }
 
-double optimizer_gather_bytes(double parameters, double dp, double working_bytes) {
-  return dp > 1 ? parameters * working_bytes * (1 + 1 / dp) : 0;
-}
-
 WorkspaceFacts workspace_facts(bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
   WorkspaceFacts facts;
   facts.torch_handle_bytes = (hopper_or_later ? 32 : 8.125) * kMiB;

@@ -37,9 +37,6 @@ double fsdp_live_bytes(double block_parameters, double root_parameters, double w
 // FSDP whose parameters stay unsharded after forward: all of them, and the copies and gradients around one block.
 double fsdp_unsharded_bytes(double parameters, double block_parameters, double working_bytes = 2);
 
-// Optimizer step of nanotron's ZeRO-1: flattened all-gather output and input, per local parameter.
-double optimizer_gather_bytes(double parameters, double dp, double working_bytes = 2);
-
 struct WorkspaceFacts {
   double torch_handle_bytes = 32.0 * 1024 * 1024;  // cuBLAS workspace per handle; 8.125 MiB before Hopper
   int torch_handles = 2;                           // forward and autograd thread; inferred from byte-exact peaks

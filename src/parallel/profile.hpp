@@ -116,7 +116,12 @@ struct FrameworkProfile {
   bool flat_reduce_bucket = false;      // a bucket is flattened into a copy to be reduced, after the last backward
   bool casts_gradient_slice = false;    // ZeRO's update flattens its slice of the gradients and casts it to fp32
   bool flat_weight_gather = false;      // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
-  bool batch_first_attention = false;   // its output is transposed into a copy where a micro-batch holds several samples
+  // Entries of the device's launch queue (kernels and events) that the host issues per op, where tensors handed to communication
+  // streams return to the allocator only once the device has come so far; 0: they return at once.
+  double queue_forward_per_op = 0, queue_backward_per_op = 0;
+  bool packed_attention = false;        // without grouped heads, attention's q stays a part of a packed copy of q, k and v, beside
+                                        // a packed copy of k and v
+  bool states_before_training = false;  // optimizer states exist before the first step; false: its update makes them
   bool narrow_parameters = false;       // weights of 8-bit matmuls are kept in that type alone, not beside 16-bit ones
   bool score_buffer = false;            // unfused attention keeps a persistent buffer of the scores' size
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more

@@ -3,34 +3,15 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
-#include <stdexcept>
 #include <tuple>
 #include <utility>
 
 #include "interrupt.hpp"
+#include "schedule/tape_places.hpp"
 
 namespace dts {
 
 namespace {
-
-const std::vector<TapeEvent>& events_of(const BlockTape& tape, PassKind kind) {
-  switch (kind) {
-    case PassKind::Forward: return tape.forward;
-    case PassKind::Backward: return tape.backward;
-    case PassKind::BackwardInput: return tape.input_grad;
-    default: return tape.weight_grad;
-  }
-}
-
-// What the end of a pass frees of one of its blocks.
-const std::vector<std::int32_t>& freed_at_end(const BlockTape& tape, PassKind kind) {
-  static const std::vector<std::int32_t> nothing;
-  switch (kind) {
-    case PassKind::Backward: return tape.after_backward;
-    case PassKind::BackwardWeight: return tape.after_weight_grad;
-    default: return nothing;
-  }
-}
 
 const TapeSum& sum_of(const BlockTape& tape, PassKind kind) {
   switch (kind) {
@@ -56,63 +37,18 @@ const std::vector<TapeTensor>& after_passes(const RankTape& tape) {
   return total(sum_of(tape.reduction)) > total(sum_of(tape.update)) ? tape.reduction : tape.update;
 }
 
-struct Place {  // one block of one pass
-  std::size_t pass = 0, block = 0;
-  bool ends = false;  // the pass
-};
-
-// The blocks of pass p in host order; a forward that runs as one with the backward after it alternates with it block by
-// block. Gives the number of passes.
-template <class Visit>
-std::size_t for_places(const RankTape& tape, std::size_t p, Visit visit) {
-  const auto blocks = [&](std::size_t pass) { return tape.chunks[static_cast<std::size_t>(tape.passes[pass].chunk)].size(); };
-  const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
-  const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
-  for (std::size_t b = 0; b < std::max(own, other); ++b) {
-    if (b < own) visit(Place{p, b, b + 1 == own});
-    if (b < other) visit(Place{p + 1, b, b + 1 == other});
+// What a block's pass, and where it ends the pass that too, leaves of what was held before.
+CategoryBytes left(const Walker& walker, const Place& place) {
+  CategoryBytes bytes = sum_of(walker.block_at(place), walker.kind_at(place)).after;
+  if (!place.ends) return bytes;
+  for (const BlockTape* block : walker.blocks_of(place)) {
+    for (std::int32_t tensor : freed_at_end(*block, walker.kind_at(place))) {
+      const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
+      bytes[static_cast<std::size_t>(t.category)] -= t.bytes;
+    }
   }
-  return paired ? 2 : 1;
+  return bytes;
 }
-
-class Walker {
- public:
-  explicit Walker(const RankTape& tape) : tape_(tape) {}
-
-  template <class Visit>
-  void for_all(Visit visit) const {
-    for (std::size_t p = 0; p < tape_.passes.size();) {
-      poll_interrupt(8);
-      p += for_places(tape_, p, visit);
-    }
-  }
-
-  PassKind kind_at(const Place& place) const { return tape_.passes[place.pass].kind; }
-  std::size_t layer_of(const Place& place) const {
-    const std::size_t count = blocks_of(place).size();
-    return kind_at(place) == PassKind::Forward ? place.block : count - 1 - place.block;
-  }
-  const BlockTape& block_at(const Place& place) const { return *blocks_of(place)[layer_of(place)]; }
-  const std::vector<const BlockTape*>& blocks_of(const Place& place) const {
-    return tape_.chunks[static_cast<std::size_t>(tape_.passes[place.pass].chunk)];
-  }
-
-  // What a block's pass, and where it ends the pass that too, leaves of what was held before.
-  CategoryBytes left(const Place& place) const {
-    CategoryBytes bytes = sum_of(block_at(place), kind_at(place)).after;
-    if (!place.ends) return bytes;
-    for (const BlockTape* block : blocks_of(place)) {
-      for (std::int32_t tensor : freed_at_end(*block, kind_at(place))) {
-        const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
-        bytes[static_cast<std::size_t>(t.category)] -= t.bytes;
-      }
-    }
-    return bytes;
-  }
-
- private:
-  const RankTape& tape_;
-};
 
 // One pass, or a pair, over what is held before it.
 struct Stretch {
@@ -133,7 +69,7 @@ Stretch stretch_at(const RankTape& tape, std::size_t p) {
       add(s.peak, block.peak);
       s.moment = {place.pass - p, place.block, block.event};
     }
-    add(s.after, walker.left(place));
+    add(s.after, left(walker, place));
   });
   return s;
 }
@@ -217,7 +153,7 @@ void for_each_moment(const RankTape& tape, const std::function<void(const TapeMo
     CategoryBytes now = held;
     add(now, block.peak);
     visit({place.pass, place.block, block.event}, now);
-    add(held, walker.left(place));
+    add(held, left(walker, place));
     visit({place.pass, place.block, kAfterBlock}, held);
   });
   visit({tape.passes.size(), 0, 0}, update_bytes(tape));
@@ -242,8 +178,14 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
     }
   });
   std::vector<LiveTensor> live;
-  for (const TapeTensor& t : tape.resident) live.push_back({t, 1});
-  for (const TapeTensor& t : moment.pass >= tape.passes.size() ? after_passes(tape) : tape.in_passes) live.push_back({t, 1});
+  const auto add_all = [&](const std::vector<TapeTensor>& tensors) {
+    for (TapeTensor t : tensors) {
+      t.bytes /= t.pieces;
+      live.push_back({t, static_cast<double>(t.pieces)});
+    }
+  };
+  add_all(tape.resident);
+  add_all(moment.pass >= tape.passes.size() ? after_passes(tape) : tape.in_passes);
   for (const auto& [key, count] : counts) {
     if (count > 0) live.push_back({key.first->tensors[static_cast<std::size_t>(key.second)], count});
   }
@@ -251,40 +193,6 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
     return std::make_tuple(-a.bytes(), a.tensor.op, a.tensor.what) < std::make_tuple(-b.bytes(), b.tensor.op, b.tensor.what);
   });
   return live;
-}
-
-void for_each_allocation(const RankTape& tape, const std::function<void(const TapeAllocation&)>& visit) {
-  std::map<std::tuple<int, int, std::size_t, std::int32_t>, std::int64_t> ids;  // micro-batch, chunk, layer, tensor
-  std::int64_t next = static_cast<std::int64_t>(tape.in_passes.size());
-  const auto all_of = [&](const std::vector<TapeTensor>& tensors, std::int64_t first, bool frees) {
-    for (std::size_t i = 0; i < tensors.size(); ++i) visit({first + static_cast<std::int64_t>(i), tensors[i].bytes, frees});
-  };
-  all_of(tape.in_passes, 0, false);
-  const Walker walker(tape);
-  const auto event = [&](const Pass& pass, std::size_t layer, const BlockTape& block, const TapeEvent& e) {
-    const auto key = std::make_tuple(pass.micro_batch, pass.chunk, layer, e.tensor);
-    if (!e.frees) ids[key] = next++;
-    const auto found = ids.find(key);
-    const TapeTensor& t = block.tensors[static_cast<std::size_t>(e.tensor)];
-    if (found == ids.end()) throw std::logic_error("the order of passes frees " + t.op + " " + t.what + " before it is allocated");
-    visit({found->second, t.bytes, e.frees});
-    if (e.frees) ids.erase(found);
-  };
-  walker.for_all([&](const Place& place) {
-    const Pass& pass = tape.passes[place.pass];
-    const BlockTape& block = walker.block_at(place);
-    for (const TapeEvent& e : events_of(block, pass.kind)) event(pass, walker.layer_of(place), block, e);
-    if (!place.ends) return;
-    const std::vector<const BlockTape*>& blocks = walker.blocks_of(place);
-    for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
-      for (std::int32_t tensor : freed_at_end(*blocks[layer], pass.kind)) event(pass, layer, *blocks[layer], {tensor, true});
-    }
-  });
-  all_of(tape.in_passes, 0, true);
-  all_of(tape.reduction, next, false);
-  all_of(tape.reduction, next, true);
-  all_of(tape.update, next, false);
-  all_of(tape.update, next, true);
 }
 
 }  // namespace dts

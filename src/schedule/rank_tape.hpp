@@ -11,13 +11,22 @@
 
 namespace dts {
 
+// How the host stands to the device when it issues a pass.
+struct HostLead {
+  bool waits = false;  // it has waited for the device to be done with all before
+  bool ahead = false;  // it runs ahead until the device's launch queue is full
+};
+inline constexpr double kLaunchQueue = 1024;  // entries (CUDA); the host then waits for the device to take one
+
 struct RankTape {
   std::vector<TapeTensor> resident;               // from the first step on
+  double made_by_update = 0;                      // bytes of those optimizer states that the first update makes
   std::vector<TapeTensor> in_passes;              // from the first pass to the last: buffers of transfers
   std::vector<TapeTensor> reduction;              // after the last pass: what gradients are reduced in
   std::vector<TapeTensor> update;                 // during the optimizer's step alone
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order
   std::vector<Pass> passes;
+  std::vector<HostLead> lead;                     // of each pass; empty: the device keeps up with the host
 };
 
 // A moment of the step: inside block `block` (counted in the pass's own direction) of pass `pass`, after so many events
@@ -52,13 +61,18 @@ struct LiveTensor {  // equal tensors of several layers and micro-batches togeth
 // What is allocated at a moment, largest first.
 std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& moment);
 
-// One allocation or free of a step; `id` names the allocation within the step.
+// One allocation or free of a step; `id` names the allocation within the step. `launches` counts the entries of the launch
+// queue that the host has issued, from `first_launch` on; what is freed is usable again when the device has done so many.
 struct TapeAllocation {
   std::int64_t id = 0;
   double bytes = 0;
   bool frees = false;
+  double launches = 0, usable_from = 0;
 };
-// Calls `visit` with every event of the passes in host order (not the residents); an update is allocated and freed last.
-void for_each_allocation(const RankTape& tape, const std::function<void(const TapeAllocation&)>& visit);
+using VisitAllocation = std::function<void(const TapeAllocation&)>;
+// Calls `visit` with every event of the passes in host order (not the residents). Returns the entries issued by then.
+double for_each_allocation(const RankTape& tape, const VisitAllocation& visit, double first_launch = 0);
+// What follows the passes, one after the other: reduction, update.
+void for_each_allocation_after(const RankTape& tape, double launches, const VisitAllocation& visit);
 
 }  // namespace dts

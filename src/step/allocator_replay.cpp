@@ -1,6 +1,7 @@
 #include "step/allocator_replay.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "interrupt.hpp"
@@ -11,8 +12,12 @@ namespace {
 
 RankTape with_micro_batches(const RankTape& tape, int count) {
   RankTape shorter = tape;
-  const auto later = [&](const Pass& pass) { return pass.micro_batch >= count; };
-  shorter.passes.erase(std::remove_if(shorter.passes.begin(), shorter.passes.end(), later), shorter.passes.end());
+  shorter.passes.clear(), shorter.lead.clear();
+  for (std::size_t p = 0; p < tape.passes.size(); ++p) {
+    if (tape.passes[p].micro_batch >= count) continue;
+    shorter.passes.push_back(tape.passes[p]);
+    if (!tape.lead.empty()) shorter.lead.push_back(tape.lead[p]);
+  }
   return shorter;
 }
 
@@ -31,29 +36,71 @@ RankTape shortened(const RankTape& tape) {
   return tape;
 }
 
+// Two moments of each weight matrix; norms and biases, which are small, count to them.
+std::vector<double> moments_of(const RankTape& tape) {
+  std::vector<double> moments;
+  if (tape.made_by_update <= 0) return moments;
+  for (const std::vector<const BlockTape*>& chunk : tape.chunks) {
+    for (const BlockTape* block : chunk) {
+      for (double elements : block->weights) moments.insert(moments.end(), 2, elements);
+    }
+  }
+  const double elements = std::accumulate(moments.begin(), moments.end(), 0.0);
+  for (double& m : moments) m *= tape.made_by_update / elements;
+  return moments;
+}
+
+// What one step after the other allocates.
+class Steps {
+ public:
+  Steps(const RankTape& tape, const CachingAllocator::Options& options) : tape_(tape), allocator_(options) {
+    for (const TapeTensor& t : tape.resident) hold(t.bytes - (t.category == MemoryCategory::Optimizer ? tape.made_by_update : 0));
+  }
+
+  void run() {
+    const VisitAllocation visit = [this](const TapeAllocation& a) { apply(a); };
+    launches_ = for_each_allocation(tape_, visit, launches_) + kLaunchQueue;  // the host waits before it updates
+    allocator_.advance(launches_);
+    if (!updated_) {
+      for (double bytes : moments_of(tape_)) hold(bytes);
+    }
+    updated_ = true;
+    for_each_allocation_after(tape_, launches_, visit);
+  }
+
+  AllocatorReplay result() const {
+    return {allocator_.peak_allocated_bytes(), allocator_.peak_reserved_bytes(), allocator_.retries(), fits_};
+  }
+  bool fits() const { return fits_; }
+
+ private:
+  void hold(double bytes) { fits_ = fits_ && allocator_.allocate(held_--, bytes); }
+
+  void apply(const TapeAllocation& a) {
+    poll_interrupt(16);
+    if (!fits_) return;
+    allocator_.advance(a.launches);
+    if (a.frees) {
+      allocator_.free(a.id, a.usable_from);
+    } else {
+      fits_ = allocator_.allocate(a.id, a.bytes);
+    }
+  }
+
+  const RankTape& tape_;
+  CachingAllocator allocator_;
+  std::int64_t held_ = -1;
+  double launches_ = 0;
+  bool updated_ = false, fits_ = true;
+};
+
 }  // namespace
 
 AllocatorReplay replay(const RankTape& whole, const CachingAllocator::Options& options, int steps) {
   const RankTape tape = shortened(whole);
-  CachingAllocator allocator(options);
-  AllocatorReplay result;
-  std::int64_t id = -1;
-  for (const TapeTensor& t : tape.resident) result.fits = result.fits && allocator.allocate(id--, t.bytes);
-  for (int s = 0; s < steps && result.fits; ++s) {
-    for_each_allocation(tape, [&](const TapeAllocation& a) {
-      poll_interrupt(16);
-      if (!result.fits) return;
-      if (a.frees) {
-        allocator.free(a.id);
-      } else {
-        result.fits = allocator.allocate(a.id, a.bytes);
-      }
-    });
-  }
-  result.peak_allocated_bytes = allocator.peak_allocated_bytes();
-  result.peak_reserved_bytes = allocator.peak_reserved_bytes();
-  result.retries = allocator.retries();
-  return result;
+  Steps run(tape, options);
+  for (int s = 0; s < steps && run.fits(); ++s) run.run();
+  return run.result();
 }
 
 }  // namespace dts

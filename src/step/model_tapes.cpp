@@ -17,6 +17,7 @@ SavedContext layer_context(const Job& job, const LocalSizes& sizes) {
   c.activation_bytes = sizes.activation_bytes;
   c.flash_attention = p.flash_attention;
   c.attention_dropout = p.attention_dropout > 0;
+  c.packed_attention = p.packed_attention;
   c.eager_norm = p.eager_norm, c.eager_gate = p.eager_gate;
   return c;
 }
@@ -41,8 +42,7 @@ ModelTapes::ModelTapes(const Job& job, const PricedModel& priced) {
   const double tokens = priced.sizes.tokens;
   const bool narrow = bytes_of(s.precision) < 2;
   context_.matmul_input_bytes = narrow && job.profile.cached_casts ? operand_bytes(s.precision) : 0;
-  // What all-to-all brings back is packed anew; a batch-first kernel's output is transposed.
-  context_.attention_output_copy = head_split(s) > 1 || (job.profile.batch_first_attention && s.micro_batch > 1);
+  context_.attention_output_copy = head_split(s) > 1;  // what all-to-all brings back is packed anew
   stem = add(job, job.model.stem, context_, false, tokens);
   for (const LayerRun& run : job.model.layers) {
     const SavedContext context = context_of(job, priced, run.block);
@@ -77,6 +77,7 @@ const BlockTape* ModelTapes::add(const Job& job, const Block& block, const Saved
   rules.gradients_until_end = p.accumulates_after_backward;
   rules.gather_buffers = p.gather_buffers > 0 && !(p.layers_gather_anew && is_layer);
   rules.weight_gradients = !is_layer || !p.dummy_weight_gradients;
+  rules.forward_launches_per_op = p.queue_forward_per_op, rules.backward_launches_per_op = p.queue_backward_per_op;
   if (is_layer) {
     rules.recompute = job.strategy.recompute;
     const bool by_output = job.strategy.recompute == Recompute::Selective && p.selective != SelectiveRule::CoreAttention;

@@ -81,6 +81,7 @@ double RankResidents::hold(int rank, RankTape& tape) {
   hold("weights", states.weights, MemoryCategory::Weights);
   hold("gradients", states.gradients, MemoryCategory::Gradients);
   hold("optimizer states", states.optimizer, MemoryCategory::Optimizer);
+  tape.made_by_update = states.made_by_update;
   hold("library workspaces", p.workspace_bytes, MemoryCategory::Workspace);
   const BlocksOfRank own = blocks_of_rank(job, step, chunks_, rank);
   if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradients(own.runs), MemoryCategory::Temporaries);
@@ -107,8 +108,11 @@ double RankResidents::hold(int rank, RankTape& tape) {
     add(tape.update, "flattened gradients", slice * p.main_grad_bytes, MemoryCategory::Gradients);
     if (p.main_grad_bytes < 4) add(tape.update, "fp32 gradients", slice * 4, MemoryCategory::Gradients);
   }
-  if (p.flat_weight_gather && s.zero > 0 && s.zero < 3) {
-    add(tape.update, "gathered weights", optimizer_gather_bytes(own.trained, s.dp * s.cp, width), MemoryCategory::GatheredParameters);
+  if (p.flat_weight_gather && s.zero > 0 && s.zero < 3 && s.dp * s.cp > 1) {
+    const double ranks = s.dp * s.cp;
+    add(tape.update, "flattened slice", own.trained * width / ranks, MemoryCategory::GatheredParameters);
+    add(tape.update, "gathered slices", own.trained * width, MemoryCategory::GatheredParameters);
+    if (!tape.update.empty()) tape.update.back().pieces = static_cast<int>(ranks);
   }
   return states.host;
 }

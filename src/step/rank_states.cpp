@@ -65,7 +65,11 @@ RankStates rank_states(const Job& job, const RankParameters& parameters, const L
   double& optimizer = s.offload_optimizer ? r.host : r.optimizer;
   optimizer += owned.optimizer;
   if (s.optimizer == Optimizer::Muon) optimizer -= parameters.unkept_moments;
-  if (!s.offload_optimizer) return r;
+  if (!s.offload_optimizer) {
+    const double master = recipe.optimizer_bytes > 0 ? owned.optimizer * (1 - recipe.moment_bytes / recipe.optimizer_bytes) : 0;
+    r.made_by_update = p.states_before_training ? 0 : std::max(0.0, r.optimizer - master);
+    return r;
+  }
   // The host keeps what it updates with; on the device a sharded gradient lives until it has left.
   r.host += leaving.all;
   if (s.zero >= 2) r.gradients = owned.buckets + std::min(leaving.largest, owned.gradients);

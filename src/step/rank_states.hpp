@@ -9,6 +9,7 @@ namespace dts {
 
 struct RankStates {  // bytes
   double weights = 0, gradients = 0, optimizer = 0;
+  double made_by_update = 0;  // of the optimizer's: by the first one
   double host = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include "parallel/stages.hpp"
 #include "schedule/tape.hpp"
+#include "step/host_lead.hpp"
 #include "step/rank_residents.hpp"
 
 namespace dts {
@@ -51,6 +52,7 @@ class StepMemory {
       double host = residents.hold(rank, tape);
       for (int c = 0; c < placement_.chunks; ++c) tape.chunks.push_back(blocks_of(placement_.stage_of(rank, c)));
       tape.passes = step_.plan.order[static_cast<std::size_t>(rank)];
+      tape.lead = host_lead(job_.profile, tape.passes, rank, s_.pp);
       if (s_.offload_activations > 0) host += activations_on_host(rank, tape);
       made.ranks.push_back(std::move(tape));
       made.host_bytes.push_back(host);

@@ -122,11 +122,16 @@ class FrameworkProfile:
         Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
         all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward; a compiler drops
         block outputs that no backward needs.
-    layers_gather_anew, gradient_buckets, flat_weight_gather, batch_first_attention, narrow_parameters, score_buffer
+    layers_gather_anew, gradient_buckets, flat_weight_gather, packed_attention, narrow_parameters, score_buffer
         Memory facts: those buffers serve the LM head alone; working-type gradients stay in buckets beside accumulated
-        ones; ZeRO's update gathers flattened weights; flash attention's output is copied where a micro-batch holds
-        several samples; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the
-        scores' size.
+        ones; ZeRO's update gathers flattened weights; attention's q keeps a packed copy of q, k and v, beside one of
+        k and v; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the scores'
+        size.
+    states_before_training
+        Optimizer states exist before the first step; false: the first update makes them.
+    queue_forward_per_op, queue_backward_per_op
+        Entries of the device's launch queue (kernels, events) per op. Where they are given, what a communication stream
+        has read returns to the allocator only when the device has come so far; 0: at once.
     accumulates_after_backward, flat_reduce_bucket, casts_gradient_slice
         Memory facts: working-type gradients of all weights stand until the backward of all blocks is done; a bucket is
         flattened into a copy to be reduced; ZeRO's update flattens its slice of the gradients and casts it to fp32.
@@ -214,7 +219,10 @@ class FrameworkProfile:
     flat_reduce_bucket: bool = False
     casts_gradient_slice: bool = False
     flat_weight_gather: bool = False
-    batch_first_attention: bool = False
+    queue_forward_per_op: float = 0.0
+    queue_backward_per_op: float = 0.0
+    packed_attention: bool = False
+    states_before_training: bool = False
     narrow_parameters: bool = False
     score_buffer: bool = False
     eager_norm: bool = False

@@ -1,0 +1,23 @@
+#include "schedule/tape_places.hpp"
+
+namespace dts {
+
+const std::vector<TapeEvent>& events_of(const BlockTape& tape, PassKind kind) {
+  switch (kind) {
+    case PassKind::Forward: return tape.forward;
+    case PassKind::Backward: return tape.backward;
+    case PassKind::BackwardInput: return tape.input_grad;
+    default: return tape.weight_grad;
+  }
+}
+
+const std::vector<std::int32_t>& freed_at_end(const BlockTape& tape, PassKind kind) {
+  static const std::vector<std::int32_t> nothing;
+  switch (kind) {
+    case PassKind::Backward: return tape.after_backward;
+    case PassKind::BackwardWeight: return tape.after_weight_grad;
+    default: return nothing;
+  }
+}
+
+}  // namespace dts
