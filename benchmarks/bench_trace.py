@@ -27,7 +27,7 @@ def events() -> EventList:
     return EventList({name: values[:EVENTS] for name, values in columns.items()}, sharded=True)
 
 
-@pytest.mark.parametrize("suffix", [".pftrace"])
+@pytest.mark.parametrize("suffix", [".pftrace", ".json.gz"])
 def test_export(benchmark: Any, events: EventList, tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"step{suffix}"
     benchmark(save_trace, events, file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,11 @@ def kept() -> dict[str, Any]:
     return found
 
 
-def keep(file: Path) -> dict[str, Any]:
-    """Keep new results: rows that they lack stay as they were."""
-    new: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if KEPT.exists():
-        old = kept()
-        new["rows"] = old["rows"] | new["rows"]
-        new["series"] = old["series"] | new["series"]
-    KEPT.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
-    return new
+def keep(files: Sequence[Path]) -> dict[str, Any]:
+    """Keep new results of `run.py` and `where.py`: rows that they lack stay as they were."""
+    found = kept() if KEPT.exists() else {}
+    for file in files:
+        for part, new in json.loads(file.read_text(encoding="utf-8")).items():
+            found[part] = found.get(part, {}) | new if isinstance(new, dict) else new
+    KEPT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found

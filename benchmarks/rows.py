@@ -24,12 +24,12 @@ REFERENCES = {
     "calculon": Reference("Calculon", 271, "GPT-175B, one evaluation 3.7 ms"),
     "llm-analysis": Reference("llm-analysis", 1950, "GPT-175B, one evaluation 0.5 ms"),
     "simumax": Reference("SimuMax", 12.8, "GPT-175B; 8.7 for 22B"),
-    "simumax-step": Reference("SimuMax, 175B", 0.078, "GPT-175B, one evaluation"),
-    "simumax-vpp": Reference("SimuMax, 530B", 86, "GPT-530B with virtual stages, event by event; wall, up to 137"),
-    "astra-start": Reference("ASTRA-sim, 4,096", 25.5, "4,096 ranks that only compute, 5.7 GB"),
+    "simumax-step": Reference("SimuMax (175B)", 0.078, "GPT-175B, one evaluation"),
+    "simumax-vpp": Reference("SimuMax (530B)", 86, "GPT-530B with virtual stages, event by event; wall, up to 137"),
+    "astra-start": Reference("ASTRA-sim (4,096 ranks)", 25.5, "4,096 ranks that only compute, 5.7 GB"),
     "astra-1024": Reference("ASTRA-sim", 50.2, "the same trace, 434 MB"),
-    "astra-4096": Reference("ASTRA-sim, killed", 308, "the same trace, no answer after 420 s of wall time"),
-    "astra-smaller": Reference("ASTRA-sim, 32 layers, killed", 308, "the trace of `flow_4096`, which has no pipeline"),
+    "astra-4096": Reference("ASTRA-sim (killed)", 308, "the same trace, no answer after 420 s of wall time"),
+    "astra-smaller": Reference("ASTRA-sim (32 layers, killed)", 308, "the trace of `flow_4096`, which has no pipeline"),
     "astra-ring": Reference("ASTRA-sim", 2_095_104 / 3.96, "the same all-reduce on 1,024 ranks, 354 MB"),
     "astra-ring-4096": Reference("ASTRA-sim", 33_546_240 / 139, "the same all-reduce on 4,096 ranks, 5.4 GB"),
     "loggopsim": Reference("LogGOPSim", 2.3e6, "882,688 events of GOAL schedules"),
@@ -58,6 +58,8 @@ class Row:
         Whether it runs with `BENCH=quick`.
     short
         Its name as a reference.
+    idle
+        Measures wall time, so that it is left out while the machine does something else.
     """
 
     key: str
@@ -69,6 +71,7 @@ class Row:
     most_bytes: float | None = None
     quick: bool = False
     short: str = ""
+    idle: bool = False
 
     @property
     def is_rate(self) -> bool:
@@ -98,8 +101,10 @@ ROWS = (
         (*_OTHERS, "row:one_by_one"), target=2e4, quick=True),
     Row("one_by_one", "the same layouts by `simulate`, one by one", _SEARCH + "one_by_one", "strategies/s",
         ("calculon", "simumax"), quick=True, short="one by one"),
-    Row("wall_1", "the batch, one thread, wall time", _SEARCH + "wall[1]", "strategies/s", short="one thread"),
-    Row("wall_2", "the batch, two threads, wall time", _SEARCH + "wall[2]", "strategies/s", ("row:wall_1",)),
+    Row("wall_1", "the batch, one thread, wall time", _SEARCH + "wall[1]", "strategies/s", short="one thread",
+        idle=True),
+    Row("wall_2", "the batch, two threads, wall time", _SEARCH + "wall[2]", "strategies/s", ("row:wall_1",),
+        idle=True),
     Row("folded", "a step of 405B on 16,384 H100 with its full breakdown", _STEP + "folded",
         references=("simumax-step",), target=2e-3, quick=True),
     Row("events", "the same with the events of one rank per stage", _STEP + "events",
@@ -107,7 +112,7 @@ ROWS = (
     Row("interleaved", "interleaved 1F1B, pp 64, vpp 8, 1,024 micro-batches", _STEP + "interleaved",
         references=("simumax-vpp", "row:plain_python"), target=5e-3, quick=True),
     Row("plain_python", "an eighth of its passes as a plain Python longest path", _STEP + "plain_python",
-        short="plain Python, an eighth"),
+        short="plain Python (an eighth)"),
     Row("expanded_16384", "a step of 405B, 16,384 ranks each at its own pace", _STEP + "expanded[16384]",
         references=("astra-start",), target=1.5, most_bytes=1e9, quick=True),
     Row("expanded_131072", "the same, 131,072 ranks", _STEP + "expanded[131072]",
@@ -141,6 +146,8 @@ ROWS = (
         quick=True),
     Row("perfetto", "a million events to Perfetto", _TRACE + "export[.pftrace]",
         references=("row:plain_json",), target=1, most_bytes=50e6, quick=True),
+    Row("chrome", "a million events to Chrome JSON, compressed", _TRACE + "export[.json.gz]",
+        references=("row:plain_json",)),
     Row("plain_json", "the same events by Python's json, uncompressed", _TRACE + "plain_json", short="plain JSON",
         quick=True),
 )  # fmt: skip

@@ -52,7 +52,9 @@ def exponent(series: Series, entries: Sequence[Entry]) -> float:
 
 
 def number(amount: float) -> str:
-    """Two significant digits, three from 100."""
+    """Two significant digits, three from 100; millions as M."""
+    if amount >= 1e9:
+        return f"{amount / 1e9:.3g} G"
     if amount >= 1e6:
         return f"{amount / 1e6:.3g} M"
     return f"{float(f'{amount:.3g}'):,.0f}" if amount >= 100 else f"{amount:.2g}"

@@ -1,8 +1,8 @@
 """Write the results of `make bench` into the guide's page on performance, and draw its figures.
 
-    python docs/make_performance.py [build/bench/results.json]
+    python docs/make_performance.py [build/bench/results.json] [build/bench/where.json]
 
-Without a file the results that are kept in the repository are shown anew; with one they replace those.
+Results that are given replace those that are kept in the repository; without any the kept ones are shown anew.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from table import compared, exponent, markdown, number  # noqa: E402
 
 PAGE = ROOT / "docs" / "guide" / "performance.md"
 IMAGES = ROOT / "docs" / "img"
+LIMIT = "copy "  # the row of that name is a limit, no other way to the same
 SHOWN = ("search", "timed", "folded", "interleaved", "expanded_16384", "flow_1024", "flow_ring", "sweep", "perfetto")
 
 
@@ -47,6 +48,17 @@ def references() -> str:
     return "\n".join(lines)
 
 
+def where(found: dict[str, Any]) -> str:
+    """Shares of instructions by room, those above 2 %."""
+    works = found.get("where", {})
+    names = {row.key: row.what for row in ROWS} | {"expanded": "a step of 405B, 16,384 ranks each at its own pace"}
+    lines = ["| work | instructions | by room |", "|---|--:|---|"]
+    for work, counts in works.items():
+        shares = ", ".join(f"{room} {share:.0%}" for room, share in counts["shares"].items() if share >= 0.02)
+        lines.append(f"| {names[work]} | {number(counts['instructions'])} | {shares} |")
+    return "\n".join(lines)
+
+
 def _axes(count: int, height: float) -> tuple[Any, Any]:
     import matplotlib.pyplot as plt
     from dist_training_sim.visualization.style import theme_named
@@ -63,23 +75,28 @@ def _axes(count: int, height: float) -> tuple[Any, Any]:
 
 
 def speed_figure(found: dict[str, Any]) -> None:
-    """How many times as fast as each reference, on a logarithmic axis."""
-    from dist_training_sim.visualization.style import series_colour
+    """How many times as fast as each reference, on a logarithmic axis; the rows of one work stand together."""
+    from dist_training_sim.visualization.style import series_colour, theme_named
 
-    bars = []
-    for row in (row for row in ROWS if row.key in SHOWN):
-        bars += [
-            (f"{row.what}\nbeside {name}", float(text[:-2].replace(",", ""))) for name, text in compared(row, found)
-        ]
-    figure, ax = _axes(1, 0.42 * len(bars) + 0.8)
-    names, ratios = zip(*reversed(bars), strict=True)
-    ax.barh(names, ratios, color=[series_colour(0 if r >= 1 else 1) for r in ratios], height=0.6)
-    for i, r in enumerate(ratios):
-        ax.annotate(f" {number(r)} x", (max(r, 1), i), va="center", fontsize=9)
-    ax.axvline(1, color="#59636E", linewidth=1)
-    ax.set(xscale="log", xlabel="times as fast as the reference")
+    theme = theme_named("light")
+    groups = [(row.what, [pair for pair in compared(row, found) if not pair[0].startswith(LIMIT)]) for row in ROWS
+              if row.key in SHOWN and row.key in found["rows"]]  # fmt: skip
+    figure, ax = _axes(1, 0.3 * sum(len(bars) + 0.6 for _, bars in groups) + 0.8)
+    ticks, place = [], 0.0
+    for _, bars in groups:
+        ticks.append(place - (len(bars) - 1) / 2)
+        for name, times in bars:
+            ax.barh(place, times, color=series_colour(0 if times >= 1 else 1), height=0.8)
+            text = f" {number(times)} x {name}"
+            ax.annotate(text, (max(times, 1), place), va="center", fontsize=8.5, color=theme.text)
+            place -= 1
+        place -= 0.6
+    ax.axvline(1, color=theme.muted, linewidth=1)
+    ax.set(xscale="log", yticks=ticks, xlim=(0.05, 1e6), ylim=(place + 1, 1))
+    ax.set_yticklabels([what for what, _ in groups], color=theme.text)
+    ax.set_xlabel("times as fast as the reference", color=theme.text)
     ax.grid(False, axis="y")
-    ax.tick_params(axis="y", labelsize=8)
+    ax.tick_params(axis="y", length=0)
     figure.savefig(IMAGES / "speed.png", dpi=130)
 
 
@@ -102,16 +119,21 @@ def _growth(ax: Any, series: Series, entries: list[dict[str, Any]], colour: str,
     ax.plot(sizes, seconds, "o", color=colour, markersize=6)
     ax.plot(sizes[fitted], through * sizes[fitted] ** power, color=fit, linewidth=1.5, label=f"size to the {power:.2f}")
     ax.set(xscale="log", yscale="log", xlabel=series.size)
-    ax.set_ylim(seconds.min() / 3, seconds.max() * 3)
+    ax.set_ylim(min(seconds.min(), 1e-3) / 2, max(seconds.max(), 0.3) * 2)
     ax.set_title(series.what, fontsize=10)
     ax.legend(frameon=False, fontsize=9)
 
 
 def main() -> None:
     """Keep the results, write the page, draw the figures."""
-    found = results.keep(Path(sys.argv[1])) if len(sys.argv) > 1 else results.kept()
+    found = results.keep([Path(name) for name in sys.argv[1:]])
     text = PAGE.read_text(encoding="utf-8")
-    for name, new in (("machine", machine(found)), ("table", markdown(found)), ("references", references())):
+    for name, new in (
+        ("machine", machine(found)),
+        ("table", markdown(found)),
+        ("references", references()),
+        ("where", where(found)),
+    ):
         text = between(text, name, new)
     PAGE.write_text(text, encoding="utf-8")
     speed_figure(found)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-
-import dist_training_sim as dts
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+SPEED = ("search", "timed", "folded", "interleaved", "expanded_16384", "expanded_131072", "flow_1024", "flow_4096",
+         "perfetto")  # fmt: skip
 
 
 def published() -> str:
@@ -29,44 +27,19 @@ def published() -> str:
     return "\n".join(lines)
 
 
-def best(work: Callable[[], object], seconds: float = 1.0) -> float:
-    """Least processor time of several runs, all threads together: other work on the machine does not count."""
-    times, end = [], time.perf_counter() + seconds
-    while not times or time.perf_counter() < end:
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
-
-
-def text_of(seconds: float) -> str:
-    """Readable time."""
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{1e3 * seconds:.2g} ms"
-
-
-def simulated(model: str, cluster: str, strategy: dts.Strategy, **options: object) -> Callable[[], object]:
-    """A call of `simulate` with everything described beforehand."""
-    described, hardware = dts.Model.from_catalog(model), dts.Cluster.from_catalog(cluster)
-    return lambda: dts.simulate(described, hardware, strategy, seq_len=8192, **options)  # type: ignore[arg-type]
-
-
 def speed() -> str:
-    """What takes how long here."""
-    large = dts.Strategy(tp=8, pp=16, vpp=8, zero=1, global_batch=2048)
-    middle = dts.Strategy(tp=8, pp=4, vpp=2, zero=1, global_batch=1024)
-    ranks = dts.Stragglers.lognormal(0.05)
-    work = {
-        "a step of Llama-3.1-70B on 512 H100": text_of(
-            best(simulated("llama-3.1-70b", "64xdgx-h100", middle, keep_events=False))),
-        "the same with every event": text_of(best(simulated("llama-3.1-70b", "64xdgx-h100", middle))),
-        "a step of Llama-3.1-405B on 16,384 H100": text_of(
-            best(simulated("llama-3.1-405b", "2048xdgx-h100", large, keep_events=False))),
-        "the same, every rank at its own pace (stragglers)": text_of(
-            best(simulated("llama-3.1-405b", "2048xdgx-h100", large, keep_events=False, stragglers=ranks))),
-        "the best of all layouts of 70B on 512 H100 (`dts plan`)": text_of(
-            best(lambda: dts.plan("llama-3.1-70b", "64xdgx-h100", seq_len=8192, global_batch=1024))),
-    }  # fmt: skip
-    lines = ["| what | core time |", "|---|--:|", *(f"| {name} | {took} |" for name, took in work.items())]
+    """Rows of the kept results of `make bench`."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import results
+    from rows import ROWS
+    from table import compared, number, quantity, size, value
+
+    found = results.kept()
+    lines = ["| work, one core | here | others | peak memory |", "|---|--:|---|--:|"]
+    for row in (row for row in ROWS if row.key in SPEED):
+        others = ", ".join(f"{name} ({number(times)} x)" for name, times in compared(row, found))
+        here, peak = quantity(value(row, found["rows"][row.key]), row.unit), size(found["rows"][row.key]["peak_bytes"])
+        lines.append(f"| {row.what} | {here} | {others} | {peak} |")
     return "\n".join(lines)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import results
 from rows import REFERENCES, ROWS, SERIES
-from table import exponent, markdown, of_google, of_pytest, quantity
+from table import exponent, markdown, of_google, of_pytest, quantity, value
+from where import counted
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -57,7 +60,7 @@ def test_a_rate_and_a_time_are_compared_the_right_way_round() -> None:
     table = markdown(results)
     assert "2,000 strategies/s | ≥ 20,000/s | Calculon 271/s<br>llm-analysis 1,950/s<br>SimuMax 13/s" in table
     assert "7.4 x<br>1 x<br>156 x | 50 MB | 50%" in table
-    assert "1 ms | ≤ 2 ms | SimuMax, 175B 78 ms | 78 x" in table
+    assert "1 ms | ≤ 2 ms | SimuMax (175B) 78 ms | 78 x" in table
 
 
 def test_a_reference_of_the_same_run_is_left_out_where_it_did_not_run() -> None:
@@ -97,3 +100,44 @@ def test_the_exponent_is_that_of_the_sizes_asked_for(power: float) -> None:
 )
 def test_figures_are_short(amount: float, unit: str, text: str) -> None:
     assert quantity(amount, unit) == text
+
+
+def test_instructions_count_for_the_room_of_their_function() -> None:
+    """What a function calls is not its own; clones that compilers make count for the function."""
+    rooms = {"dts::a(int)": "step", "dts::b()": "engine"}
+    lines = """fl=(1) ???
+fn=(1) dts::a(int) [clone .isra.0]
+0 5
++2 7
+cfn=(2) dts::b()
+calls=3 20
+* 100
+fn=(2)
+20 100
+fn=(3) std::vector<int>::grow()
+30 4
+fn=(4) malloc
+0 9
+fn=(5) dts::unknown()
+1 2""".splitlines()
+    expected = {"step": 12, "engine": 100, "standard library": 4, "allocation and copying of memory": 9, "rest": 2}
+    assert counted(lines, rooms) == expected
+
+
+def test_pages_show_the_results_that_are_kept() -> None:
+    docs = FOLDER.parent / "docs"
+    page = (docs / "guide" / "performance.md").read_text(encoding="utf-8")
+    found = results.kept()
+    assert markdown(found) in page
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    for key in ("search", "folded", "expanded_131072", "flow_4096"):
+        row = next(row for row in ROWS if row.key == key)
+        assert f"| {row.what} | {quantity(value(row, found['rows'][key]), row.unit)} |" in readme
+
+
+def test_results_are_kept_row_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "KEPT", tmp_path / "kept.json")
+    for name, rows in (("first", {"a": 1, "b": 2}), ("second", {"b": 3})):
+        (tmp_path / name).write_text(json.dumps({"rows": rows, "took_s": len(rows)}))
+    assert results.keep([tmp_path / "first"]) == {"rows": {"a": 1, "b": 2}, "took_s": 2}
+    assert results.keep([tmp_path / "second"]) == {"rows": {"a": 1, "b": 3}, "took_s": 1} == results.kept()
