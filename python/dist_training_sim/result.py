@@ -337,7 +337,8 @@ class Result:
             writes. Without suffix: a new folder with such a file per rank, for Holistic Trace Analysis and TensorBoard.
             It appears whole or not at all.
         memory
-            Stages of `dts.memory_timeline` of the same job: allocated bytes as counters.
+            Stages of `dts.memory_timeline` of the same job: allocated bytes as counters. Use of the busiest links is
+            there where the step was simulated with `link_intervals`.
 
         Raises
         ------
@@ -347,7 +348,7 @@ class Result:
         from .trace import TracedJob, save_trace
 
         job = TracedJob(self.step_time_s, self.devices, self._device_name, self.capacity_bytes)
-        return save_trace(self.events, path, memory, job)
+        return save_trace(self.events, path, memory, job, self.links)
 
     @property
     def _device_name(self) -> str:

@@ -87,6 +87,27 @@ def test_memory_is_a_counter(schema: Any, result: dts.Result, tmp_path: Path) ->
     assert max(values) == max(stage.bytes.sum(axis=1).max() for stage in memory)
 
 
+def test_use_of_the_busiest_links_is_a_counter(schema: Any, tmp_path: Path) -> None:
+    job = ("llama-3.1-8b", "2xdgx-h100", dts.Strategy(tp=8, pp=2, zero=1, global_batch=8))
+    result = dts.simulate(*job, seq_len=4096, network="flow", link_intervals=20)
+    assert result.links is not None
+    packets = read(schema, result.save_trace(tmp_path / "step.pftrace"))
+    tracks = {p.track_descriptor.uuid: p.track_descriptor for p in packets if p.HasField("track_descriptor")}
+    processes = {uuid: t.process.process_name for uuid, t in tracks.items() if t.HasField("process")}
+    seen: dict[str, list[float]] = {}
+    for p in packets:
+        if p.track_event.type == COUNT:
+            track = tracks[p.track_event.track_uuid]
+            assert processes[track.parent_uuid] == "network"
+            seen.setdefault(track.name, []).append(p.track_event.double_counter_value)
+    busy = [name for name, shares in zip(result.links.names, result.links.shares, strict=True) if shares.any()]
+    assert set(seen) <= set(busy)
+    assert len(seen) == min(len(busy), 64)
+    for name, values in seen.items():
+        assert values == (100 * result.links.shares[result.links.index(name)]).tolist()
+    assert max(map(max, seen.values())) == 100 * result.links.shares.max()
+
+
 def test_a_million_events_take_less_than_50_megabytes(tmp_path: Path, result: dts.Result) -> None:
     """The same step on some thousand replicas, every rank by itself."""
     one = result.events.columns

@@ -1,4 +1,4 @@
-// A quantity of one rank over time, beside its events.
+// A quantity of one rank, or of the network, over time, beside the events.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,8 @@
 #include <vector>
 
 namespace dts {
+
+inline constexpr std::int32_t kNetwork = -1;  // in the place of a rank
 
 struct TraceCounter {
   std::int32_t rank = 0;

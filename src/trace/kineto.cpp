@@ -14,6 +14,7 @@ namespace dts {
 namespace {
 
 constexpr std::int64_t kHost = 100000;      // process and thread of a rank's host: this and the rank
+constexpr std::int64_t kNetworkPid = 0x7fffffff;
 constexpr int kFirstStream = 7;             // PyTorch's default stream
 constexpr std::size_t kBytesPerEvent = 640;
 // As torch.distributed names them.
@@ -43,13 +44,18 @@ class KinetoWriter {
       kernel(i);
       if (!job_.one_rank) flow(i);
     }
+    const bool network = std::any_of(counters_.begin(), counters_.end(), [](const TraceCounter& c) { return c.rank == kNetwork; });
+    if (network) describe_process(kNetworkPid, 0, "process_name", "network");
     for (const TraceCounter& c : counters_) count(c);
     out_.raw("\n]}\n");
     return std::move(out_).take();
   }
 
  private:
-  std::int64_t device_of(std::int32_t rank) const { return job_.one_rank ? 0 : rank; }
+  std::int64_t device_of(std::int32_t rank) const {
+    if (rank == kNetwork) return kNetworkPid;
+    return job_.one_rank ? 0 : rank;
+  }
 
   // Readers look for the rank line by line.
   void head() {
@@ -73,15 +79,16 @@ class KinetoWriter {
     return out_.raw("\"pid\":").number(pid).raw(",\"tid\":").number(tid).raw(",\"ts\":").thousandths(time_ns);
   }
 
+  void describe_process(std::int64_t pid, std::int64_t tid, const char* what, const std::string& text) {
+    begin("\"ph\":\"M\",\"name\":").text(what).raw(",");
+    place(pid, tid, 0).raw(",\"args\":{\"name\":").text(text).raw("}}");
+  }
+
   void describe(std::int32_t rank) {
-    const auto name = [&](const char* what, std::int64_t pid, std::int64_t tid, const std::string& text) {
-      begin("\"ph\":\"M\",\"name\":").text(what).raw(",");
-      place(pid, tid, 0).raw(",\"args\":{\"name\":").text(text).raw("}}");
-    };
     const std::string rank_name = "rank " + std::to_string(rank);
-    name("process_name", device_of(rank), 0, rank_name + " GPU");
-    name("process_name", kHost + rank, 0, rank_name + " host");
-    name("thread_name", kHost + rank, kHost + rank, "launches");
+    describe_process(device_of(rank), 0, "process_name", rank_name + " GPU");
+    describe_process(kHost + rank, 0, "process_name", rank_name + " host");
+    describe_process(kHost + rank, kHost + rank, "thread_name", "launches");
     begin("\"ph\":\"X\",\"cat\":\"user_annotation\",\"name\":\"ProfilerStep#0\",");
     place(kHost + rank, kHost + rank, 0).raw(",\"dur\":").thousandths(nanoseconds(job_.step_time_s)).raw("}");
   }

@@ -25,6 +25,7 @@ namespace thread { constexpr int kPid = 1, kTid = 2, kName = 5; }
 namespace counter { constexpr int kUnitName = 6; }
 namespace interned { constexpr int kCategories = 1, kNames = 2, kIid = 1, kText = 2; }
 constexpr std::uint64_t kBegin = 1, kEnd = 2, kCount = 4;       // TrackEvent.Type
+constexpr std::uint64_t kNetworkPid = 0x7fffffff;
 constexpr std::uint64_t kCleared = 1, kSequence = 1;  // TracePacket.SequenceFlags; the one sequence
 
 std::uint64_t nanoseconds(double seconds) { return static_cast<std::uint64_t>(std::llround(seconds * 1e9)); }
@@ -79,8 +80,8 @@ class PerfettoWriter {
     if (!is_new) return known->second;
     known->second = ++tracks_;
     Wire inside, descriptor;
-    inside.number(process::kPid, static_cast<std::uint64_t>(rank) + 1);
-    inside.text(process::kName, names_.rank + " " + std::to_string(rank));
+    inside.number(process::kPid, rank == kNetwork ? kNetworkPid : static_cast<std::uint64_t>(rank) + 1);
+    inside.text(process::kName, rank == kNetwork ? "network" : names_.rank + " " + std::to_string(rank));
     descriptor.number(track::kUuid, known->second);
     descriptor.message(track::kProcess, inside.bytes());
     packet_with(packet::kTrack, descriptor);

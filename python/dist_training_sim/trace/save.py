@@ -9,7 +9,7 @@ from pathlib import Path
 from .._files import write_folder, write_whole
 from ..errors import Problems
 from ..events import EventList
-from .counters import MemoryOverTime, memory_counters
+from .counters import LinksOverTime, MemoryOverTime, link_counters, memory_counters
 from .kineto import TracedJob, compressed, kineto_bytes, kineto_files
 from .perfetto import perfetto_bytes
 
@@ -23,6 +23,7 @@ def save_trace(
     path: str | os.PathLike[str],
     memory: Sequence[MemoryOverTime] = (),
     job: TracedJob | None = None,
+    links: LinksOverTime | None = None,
 ) -> Path:
     """Write events for trace viewers; the path says which.
 
@@ -42,6 +43,8 @@ def save_trace(
         Stages of `dts.memory_timeline` of the same job: allocated bytes as a counter of each pipeline rank.
     job
         What the profiler would say of the job; known to `Result.save_trace`.
+    links
+        `Result.links`: use of the busiest links as counters of the network, where all ranks are in one file.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def save_trace(
         If there are no events, the path has another suffix or no parent, or the folder holds something.
     """
     target = _checked(events, Path(path))
-    counters, job = memory_counters(memory), job or TracedJob()
+    counters, job = [*memory_counters(memory), *link_counters(links)], job or TracedJob()
     if target.name.endswith(".pftrace"):
         write_whole(target, perfetto_bytes(events, counters))
     elif target.name.endswith(".json"):
