@@ -21,12 +21,13 @@ BENCHABLE := $(VENV)/.benchable
 BENCH ?= full
 DOCUMENTABLE := $(VENV)/.documentable
 
-.PHONY: help run test test-cpp test-python test-sanitize lint bench notebooks docs clean
+.PHONY: help run test test-cpp test-python test-sanitize deep lint bench notebooks docs clean
 
 help:
 	@echo "make run            install into $(VENV) and run the main job"
 	@echo "make test           all C++ and Python tests (test-cpp, test-python: one of them)"
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
+	@echo "make deep           the C++ tests under ASan+UBSan and TSan, and 10^5 runs of each fuzzer (hours)"
 	@echo "make lint           ruff, mypy --strict and stubtest"
 	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
@@ -50,6 +51,13 @@ test-sanitize: $(TOOLS)
 	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDTS_BUILD_TESTS=ON -DDTS_SANITIZE=address,undefined
 	cmake --build build/asan
 	ctest --test-dir build/asan --output-on-failure
+
+FUZZ_RUNS := 100000
+deep: test-sanitize $(TESTABLE)
+	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDTS_BUILD_TESTS=ON -DDTS_SANITIZE=thread
+	cmake --build build/tsan
+	ctest --test-dir build/tsan --output-on-failure
+	$(BIN)/python tests/fuzz/run.py --runs $(FUZZ_RUNS)
 
 lint: $(LINTABLE)
 	$(BIN)/ruff check .
