@@ -178,6 +178,20 @@ TEST(BlockTape, GradientsUntilTheEndOfTheBackward) {
   }
 }
 
+// The embedding's backward is the last of a pass: then its gradient, the largest, is cast to be added.
+TEST(BlockTape, GradientsAreCastAtTheEndOfAPass) {
+  TapeRules rules = all_rules(11)[0];
+  rules.casts_gradients = true, rules.weight_gradients = false;
+  SavedContext context;
+  context.tp = 2;
+  const BlockTape tape = block_tape({make_op(OpKind::Embedding, "table", 1000, 64, Sharding::Vocab)}, context, rules);
+  ASSERT_GE(tape.backward.size(), 2U);
+  EXPECT_EQ(tape.tensors[static_cast<std::size_t>(tape.backward.back().tensor)].bytes, 4 * 1000 * 64 / 2);
+  EXPECT_TRUE(tape.backward.back().frees);
+  const BlockTape layer = block_tape(gpt_layer(256, 8), context, rules);
+  for (const TapeTensor& t : layer.tensors) EXPECT_NE(t.what, "fp32 copy");
+}
+
 RankTape rank_of(const BlockTape& tape, const std::vector<Pass>& passes) {
   RankTape rank;
   rank.resident = {{"", "weights", 1000, MemoryCategory::Weights}};

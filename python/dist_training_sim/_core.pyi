@@ -582,6 +582,7 @@ class FrameworkProfile(metaclass=_CoreType):
     flat_weight_gather: bool
     queue_forward_per_op: float
     queue_backward_per_op: float
+    keeps_gradients: bool
     packed_attention: bool
     states_before_training: bool
     narrow_parameters: bool

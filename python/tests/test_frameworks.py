@@ -132,3 +132,14 @@ def test_reserved_memory_is_never_below_allocated() -> None:
 def test_unknown_profile() -> None:
     with pytest.raises(ConfigError, match="did you mean megatron-core"):
         FrameworkProfile.from_catalog("megatron-cor")
+
+
+def test_kept_gradients_take_two_bytes_a_parameter() -> None:
+    cluster, strategy = dts.Cluster(NODE, 1), Strategy(global_batch=4)
+    base = FrameworkProfile()
+    held = [
+        dts.memory_timeline(_llama(), cluster, strategy, seq_len=256, framework=profile)[0].bytes[-1]
+        for profile in (base, base.replace(keeps_gradients=True))
+    ]
+    assert held[1][1] - held[0][1] == held[0][0]  # gradients; weights in 16 bits
+    assert (held[1][2:] == held[0][2:]).all()

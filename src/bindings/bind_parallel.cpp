@@ -246,6 +246,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("flat_weight_gather", &FrameworkProfile::flat_weight_gather)
       .def_readwrite("queue_forward_per_op", &FrameworkProfile::queue_forward_per_op)
       .def_readwrite("queue_backward_per_op", &FrameworkProfile::queue_backward_per_op)
+      .def_readwrite("keeps_gradients", &FrameworkProfile::keeps_gradients)
       .def_readwrite("packed_attention", &FrameworkProfile::packed_attention)
       .def_readwrite("states_before_training", &FrameworkProfile::states_before_training)
       .def_readwrite("narrow_parameters", &FrameworkProfile::narrow_parameters)

@@ -162,8 +162,7 @@ class TapeBuilder : TapeWriter {
     if (rebuilds()) forward(true, events);
     if (!rebuilds() && r_.on_host > 0) reload(events);
     std::vector<int> gradient(ops_.size(), kNone);  // of each op's output
-    const std::size_t last = ops_.size() - 1;
-    const double stream = ops_[last].kind == OpKind::CrossEntropy ? 0 : layouts_[last].output_elements * r_.tokens * c_.activation_bytes;
+    const double stream = ops_.back().kind == OpKind::CrossEntropy ? 0 : layouts_.back().output_elements * r_.tokens * c_.activation_bytes;
     const int residual = declare("block", "residual gradient", stream, MemoryCategory::Temporaries);
     take(events, residual);
     for (std::size_t i = ops_.size(); i-- > 0;) {
@@ -174,6 +173,7 @@ class TapeBuilder : TapeWriter {
       backward_of(i, input_only, gradient, events);
     }
     give(events, residual);
+    cast_gradient(events);
   }
 
   void reload(Events& events) const {

@@ -67,6 +67,7 @@ struct TapeRules {
   bool gather_buffers = false;            // gathered inputs of column matmuls lie in a persistent buffer
   bool weight_gradients = true;           // a matmul's backward makes a working-type gradient before it is accumulated
   bool gradients_until_end = false;       // it is accumulated when all blocks have run backward
+  bool casts_gradients = false;           // each is cast to fp32 to be added to the main ones
   double forward_launches_per_op = 0, backward_launches_per_op = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "memory/tape_writer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -32,6 +33,13 @@ void TapeWriter::describe_block() {
 bool TapeWriter::scatters(const Op& op) const {
   const bool table = op.kind == OpKind::Embedding && op.sharding == Sharding::Vocab;
   return (table || (op.kind == OpKind::Matmul && op.sharding == Sharding::Row)) && c_.sequence_parallel && c_.tp > 1;
+}
+
+void TapeWriter::cast_gradient(Events& events) {
+  const bool last = std::any_of(ops_.begin(), ops_.end(), [](const Op& op) { return op.kind == OpKind::Embedding; });
+  if (!r_.casts_gradients || !last || tape_.weights.empty()) return;
+  const int copy = declare("gradients", "fp32 copy", 4 * *std::max_element(tape_.weights.begin(), tape_.weights.end()));
+  take(events, copy), give(events, copy);
 }
 
 double TapeWriter::weight_elements(const Op& op) const {

@@ -38,6 +38,8 @@ class TapeWriter {
 
   // Whether the result is the sum over tensor-parallel ranks of what they computed, scattered.
   bool scatters(const Op& op) const;
+  // The largest gradient's fp32 copy, of a block whose backward is the last of its pass (the embedding's).
+  void cast_gradient(Events& events);
   double weight_elements(const Op& op) const;  // trained ones on this rank
   // The gradient that an op's backward makes of its weights; kNone where it makes none.
   int weight_gradient(std::size_t op);

@@ -74,9 +74,9 @@ const BlockTape* ModelTapes::add(const Job& job, const Block& block, const Saved
   rules.ep = job.strategy.ep;
   rules.on_host = on_host;
   rules.loss_kernel = p.loss_kernel, rules.loss_chunks = p.loss_chunks;
-  rules.gradients_until_end = p.accumulates_after_backward;
+  rules.gradients_until_end = p.accumulates_after_backward, rules.casts_gradients = p.keeps_gradients && p.main_grad_bytes > 2;
   rules.gather_buffers = p.gather_buffers > 0 && !(p.layers_gather_anew && is_layer);
-  rules.weight_gradients = !is_layer || !p.dummy_weight_gradients;
+  rules.weight_gradients = (!is_layer || !p.dummy_weight_gradients) && !p.keeps_gradients;
   rules.forward_launches_per_op = p.queue_forward_per_op, rules.backward_launches_per_op = p.queue_backward_per_op;
   if (is_layer) {
     rules.recompute = job.strategy.recompute;

@@ -84,6 +84,7 @@ double RankResidents::hold(int rank, RankTape& tape) {
   tape.made_by_update = states.made_by_update;
   hold("library workspaces", p.workspace_bytes, MemoryCategory::Workspace);
   const BlocksOfRank own = blocks_of_rank(job, step, chunks_, rank);
+  if (p.keeps_gradients) hold("working gradients", own.trained * width, MemoryCategory::Gradients);
   if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradients(own.runs), MemoryCategory::Temporaries);
   if (s.zero == 3) {
     const GatheredSizes gathered{own.largest, own.root, width, p.main_grad_bytes};

@@ -127,6 +127,8 @@ class FrameworkProfile:
         ones; ZeRO's update gathers flattened weights; attention's q keeps a packed copy of q, k and v, beside one of
         k and v; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the scores'
         size.
+    keeps_gradients
+        Working-type gradients stay beside the main ones until the next backward makes them anew.
     states_before_training
         Optimizer states exist before the first step; false: the first update makes them.
     queue_forward_per_op, queue_backward_per_op
@@ -221,6 +223,7 @@ class FrameworkProfile:
     flat_weight_gather: bool = False
     queue_forward_per_op: float = 0.0
     queue_backward_per_op: float = 0.0
+    keeps_gradients: bool = False
     packed_attention: bool = False
     states_before_training: bool = False
     narrow_parameters: bool = False
