@@ -94,3 +94,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, _core.StepLinks):
         return {name: np.array(getattr(value, name)).tolist() for name in dir(value) if name[0] != "_"}
     return value
+
+
+def test_deep_copies_of_front_door_models_go_their_own_way() -> None:
+    compute, memory = dts.ComputeModel(num_devices=4), dts.MemoryModel(num_devices=4)
+    compute.set_device(1, speed=0.5)
+    memory.allocate(0, "1 GB", name="weights")
+    copies = copy.deepcopy((compute, memory))
+    assert [copies[0].speed(i) for i in range(4)] == [1, 0.5, 1, 1]
+    assert copies[1].usage(0, "hbm").used_bytes == 1e9
+    copies[0].set_device(2, speed=0.25)
+    copies[1].allocate(0, "1 GB", name="more")
+    assert compute.speed(2) == 1
+    assert memory.usage(0, "hbm").used_bytes == 1e9

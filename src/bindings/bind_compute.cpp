@@ -137,6 +137,7 @@ void bind_model(py::module_& m) {
   // Its devices can be changed and one price takes a microsecond: its calls keep the GIL.
   py::class_<ComputeModel>(m, "ComputeModel")
       .def(py::init<int, const dts::DeviceSpec&>(), "devices"_a, "device"_a)
+      .def("__deepcopy__", [](const ComputeModel& model, const py::dict&) { return model; }, "memo"_a)
       .def_readonly_static("SLOWEST", &ComputeModel::kSlowest)
       .def_property_readonly("devices", &ComputeModel::devices)
       .def("device", &ComputeModel::device, "index"_a)  // a copy

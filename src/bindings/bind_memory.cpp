@@ -57,6 +57,7 @@ void bind_ledger(py::module_& m) {
   // A ledger is one mutable object: its calls keep the GIL.
   py::class_<MemoryModel>(m, "MemoryModel")
       .def(py::init<int, int, const Tiers&>(), "num_devices"_a, "devices_per_node"_a, "tiers"_a)
+      .def("__deepcopy__", [](const MemoryModel& model, const py::dict&) { return model; }, "memo"_a)
       .def("allocate", &MemoryModel::allocate, "device"_a, "bytes"_a, "tier"_a, "name"_a, "category"_a)
       .def("free", &MemoryModel::free, "handle"_a)
       .def("transfer", &MemoryModel::transfer, "handle"_a, "to"_a)
