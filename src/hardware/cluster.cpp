@@ -142,8 +142,8 @@ void check_others(Checker& check, const ClusterSpec& c) {
 
 void check_cluster(const ClusterSpec& c) {
   Checker check;
-  const bool counted =
-      check.at_least("cluster.nodes", c.nodes, 1) & check.at_least("cluster.node.devices", c.node.devices, 1);
+  bool counted = check.at_least("cluster.nodes", c.nodes, 1);
+  counted &= check.at_least("cluster.node.devices", c.node.devices, 1);
   if (counted) {
     check.require(device_count(c) < (1LL << 31), "cluster.nodes", std::to_string(c.nodes),
                   "fewer than 2^31 devices altogether", "lower nodes or node.devices");

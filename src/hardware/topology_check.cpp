@@ -96,8 +96,8 @@ double link_count(const TopologySpec& s) {
 
 void check_topology(const TopologySpec& spec) {
   Checker check;
-  const bool counts = check.at_least("num_nodes", spec.nodes, 1) &
-                      check.at_least("devices_per_node", spec.devices_per_node, 1);
+  bool counts = check.at_least("num_nodes", spec.nodes, 1);
+  counts &= check.at_least("devices_per_node", spec.devices_per_node, 1);
   check_rate(check, "inter-node link", spec.inter);
   check_rate(check, "intra-node link", spec.intra);
   check_shape(check, spec);
