@@ -92,6 +92,12 @@ def machine() -> dict[str, Any]:
     return {"cpu": name, "cores": os.cpu_count(), "load": load, "python": platform.python_version()}
 
 
+def write(results: dict[str, Any], out: Path) -> None:
+    """Row by row, so that a run that is stopped leaves what it has."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -117,10 +123,10 @@ def main() -> int:
             results["rows"][each.key] = entries[0]
         else:
             results["series"][each.key] = entries
+        write(results, options.out)
     table.progress(None, 0, "")
     results["took_s"] = round(time.perf_counter() - start)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write(results, options.out)
     table.show(results)
     for row in busy:
         print(f"left out, for wall time needs an idle machine: {row.what}")
