@@ -15,7 +15,7 @@ std::map<std::string, double> shares(const std::vector<Op>& ops, Recompute what,
   FrameworkProfile profile;
   profile.selective = rule;
   const Block block{"b", ops};
-  const std::vector<double> list = recomputed_shares(block, what, profile);
+  const std::vector<double> list = recomputed_shares(block, what, {}, profile);
   std::map<std::string, double> named;
   for (std::size_t i = 0; i < ops.size(); ++i) named[ops[i].name] = list.at(i);
   return named;
@@ -34,7 +34,7 @@ TEST(Recompute, StopsBeforeTheLastMatmul) {
   FrameworkProfile profile;
   profile.recompute_stops_early = true;
   const auto again = [&](const std::vector<Op>& ops) {
-    const std::vector<double> list = recomputed_shares({"b", ops}, Recompute::Full, profile);
+    const std::vector<double> list = recomputed_shares({"b", ops}, Recompute::Full, {}, profile);
     std::map<std::string, double> named;
     for (std::size_t i = 0; i < ops.size(); ++i) named[ops[i].name] = list.at(i);
     return named;

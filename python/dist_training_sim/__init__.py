@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
     from .network import FlowFabric, FlowNetwork, FlowResult, LinkChange
-    from .parallel import Dispatcher, ExpertLoad, RankGrid, Recompute, Schedule, Stragglers, Strategy
+    from .parallel import (
+        Dispatcher,
+        ExpertLoad,
+        RankGrid,
+        Recompute,
+        RecomputeMethod,
+        RecomputeModule,
+        Schedule,
+        Stragglers,
+        Strategy,
+    )
     from .reporting import Report, report
     from .result import Result
     from .search import Evaluation, StrategySpace, StrategyTable, evaluate
@@ -73,7 +83,10 @@ _HOMES = {
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowFabric", "FlowNetwork", "FlowResult", "LinkChange"),
-    "parallel": ("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "Schedule", "Stragglers", "Strategy"),
+    "parallel": (
+        *("Dispatcher", "ExpertLoad", "RankGrid", "Recompute", "RecomputeMethod", "RecomputeModule", "Schedule"),
+        *("Stragglers", "Strategy"),
+    ),
     "reporting": ("Report", "report"),
     "result": ("Result",),
     "search": ("Evaluation", "StrategySpace", "StrategyTable", "evaluate"),
@@ -148,6 +161,8 @@ __all__ = [
     "RankGrid",
     "RankingReport",
     "Recompute",
+    "RecomputeMethod",
+    "RecomputeModule",
     "Report",
     "Result",
     "RunResult",

@@ -127,6 +127,8 @@ def _converted(value: Any, current: Any, where: str) -> Any:
     """`value` in the type of the struct's present value `current`."""
     if isinstance(current, Enum):
         return member(type(current), value, where)
+    if current is None and isinstance(value, Enum):  # of an empty list
+        return member(getattr(_core, type(value).__name__), value, where)
     if is_dataclass(value) and not isinstance(value, type):
         return to_core(value, None if current is None else type(current))
     if isinstance(value, Mapping) and isinstance(current, Iterable) and not isinstance(current, str):

@@ -361,6 +361,20 @@ class Recompute(Enum):
     SELECTIVE = 1
     FULL = 2
 
+class RecomputeModule(Enum):
+    CORE_ATTN = 0
+    MLP = 1
+    MOE = 2
+    MOE_ACT = 3
+    LAYERNORM = 4
+    MLA_UP_PROJ = 5
+    SHARED_EXPERTS = 6
+
+class RecomputeMethod(Enum):
+    UNIFORM = 0
+    BLOCK = 1
+    EVERY = 2
+
 class PipelineSchedule(Enum):
     ONE_F_ONE_B = 0
     GPIPE = 1
@@ -458,6 +472,9 @@ class Strategy(metaclass=_CoreType):
     micro_batch: int
     global_batch: int
     recompute: Recompute
+    recompute_modules: list[RecomputeModule]
+    recompute_method: RecomputeMethod
+    recompute_layers: int
     schedule: PipelineSchedule
     optimizer: Optimizer
     optimizer_kernels: OptimizerKernels

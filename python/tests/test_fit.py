@@ -51,7 +51,7 @@ def test_remedies_make_it_fit_and_come_cheapest_first() -> None:
 def test_strategies_list_every_legal_single_change() -> None:
     asked = TOO_MUCH.resolved(8)
     report = dts.fit(**SMALL, strategy=TOO_MUCH, strategies=True)
-    words = {change.words for change in changes_of(asked)}
+    words = {change.words for change in changes_of(asked, dts.Model.from_catalog(SMALL["model"]), by_module=True)}
     listed = {option.changes for option in report.strategies}
     assert listed <= words
     assert {"recompute full", "micro-batch 8 -> 4", "zero 1 -> 3", "tp 1 -> 2"} <= listed
@@ -59,7 +59,7 @@ def test_strategies_list_every_legal_single_change() -> None:
 
 
 def test_changes_keep_the_samples_of_a_step() -> None:
-    for change in changes_of(TOO_MUCH.resolved(8)):
+    for change in changes_of(TOO_MUCH.resolved(8), dts.Model.from_catalog(SMALL["model"]), by_module=True):
         assert "global_batch" not in change.fields
 
 

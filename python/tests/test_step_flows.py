@@ -33,6 +33,7 @@ def run(
     model, cluster, strategy = LAYOUTS[layout] if isinstance(layout, str) else layout
     return dts.simulate(model, cluster, strategy, seq_len=SEQ, network=fabric, keep_events=False, **options)
 
+
 ROUNDING = 1e-9
 
 

@@ -121,8 +121,12 @@ def test_timeline_axes_speak_of_units_devices_and_streams() -> None:
     np.testing.assert_allclose(axes.get_xlim(), (0, 33))  # the last stage starts at 7 ms and reduces until 7 + 26
     assert ticks(figure) == [f"device {i}" for i in range(8)]
     assert [t.get_text() for t in axes.get_yticklabels(minor=True)] == ["dp", "pp"] * 8
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["Forward", "Backward", "All-reduce",
-                                                                    "Send / receive"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [
+        "Forward",
+        "Backward",
+        "All-reduce",
+        "Send / receive",
+    ]
     assert title(figure) == "8 devices: 33 ms from first to last event"
 
 
@@ -175,8 +179,10 @@ def test_devices_can_be_chosen() -> None:
 
 
 def test_rounding_noise_does_not_split_groups() -> None:
-    noisy = [Event(e.name, e.kind, e.device, e.stream, e.start_s * (1 + 1e-13 * e.device), e.duration_s)
-             for e in stages(2, alike=20)]
+    noisy = [
+        Event(e.name, e.kind, e.device, e.stream, e.start_s * (1 + 1e-13 * e.device), e.duration_s)
+        for e in stages(2, alike=20)
+    ]
     assert select_devices(read_events(noisy), None, 16).stands_for == {0: 20, 20: 20}
 
 
@@ -184,8 +190,14 @@ def test_mappings_and_enums_are_events_too() -> None:
     class Kind(Enum):
         ALL_REDUCE = 1
 
-    as_mapping = {"name": "x", "kind": Kind.ALL_REDUCE, "device": np.int64(0), "stream": "DP", "start_s": 0,
-                  "duration_s": np.float32(2.0)}
+    as_mapping = {
+        "name": "x",
+        "kind": Kind.ALL_REDUCE,
+        "device": np.int64(0),
+        "stream": "DP",
+        "start_s": 0,
+        "duration_s": np.float32(2.0),
+    }
     figure = Visualizer().plot_training_timeline([as_mapping])
     assert list(boxes(figure)) == ["all_reduce"]
     assert figure.axes[0].get_xlabel() == "Time (s)"
@@ -197,17 +209,20 @@ def test_unknown_kinds_are_drawn_as_other_and_named() -> None:
     assert figure.axes[0].get_xlabel() == "Time (µs)"
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"start_s": math.nan}, r"events\[1\].start_s: got nan"),
-    ({"duration_s": -1.0}, r"events\[1\].duration_s: got -1.0, expected a finite number >= 0"),
-    ({"duration_s": math.inf}, r"events\[1\].duration_s: got inf"),
-    ({"duration_s": "1"}, r"events\[1\].duration_s: got '1'"),
-    ({"device": -3}, r"events\[1\].device: got -3"),
-    ({"device": True}, r"events\[1\].device: got True"),
-    ({"kind": 7}, r"events\[1\].kind: got 7, expected a name"),
-    ({"micro_batch": 1.5}, r"events\[1\].micro_batch: got 1.5"),
-    ({"start_s": 1e308, "duration_s": 1e308}, "events: got a span of inf"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"start_s": math.nan}, r"events\[1\].start_s: got nan"),
+        ({"duration_s": -1.0}, r"events\[1\].duration_s: got -1.0, expected a finite number >= 0"),
+        ({"duration_s": math.inf}, r"events\[1\].duration_s: got inf"),
+        ({"duration_s": "1"}, r"events\[1\].duration_s: got '1'"),
+        ({"device": -3}, r"events\[1\].device: got -3"),
+        ({"device": True}, r"events\[1\].device: got True"),
+        ({"kind": 7}, r"events\[1\].kind: got 7, expected a name"),
+        ({"micro_batch": 1.5}, r"events\[1\].micro_batch: got 1.5"),
+        ({"start_s": 1e308, "duration_s": 1e308}, "events: got a span of inf"),
+    ],
+)
 def test_bad_events_are_named(change: dict[str, object], message: str) -> None:
     good = {"name": "x", "kind": "forward", "device": 0, "stream": "compute", "start_s": 0.0, "duration_s": 1.0}
     with pytest.raises(ConfigError, match=message):
@@ -231,8 +246,17 @@ def test_all_problems_of_events_are_reported_together() -> None:
 
 
 def test_a_hundred_thousand_events_take_seconds(tmp_path: Path) -> None:
-    events = [Event("x", ("forward", "backward", "all_reduce")[i % 3], i % 512, ("compute", "compute", "dp")[i % 3],
-                    i * 1e-5, 9e-4) for i in range(100_000)]
+    events = [
+        Event(
+            "x",
+            ("forward", "backward", "all_reduce")[i % 3],
+            i % 512,
+            ("compute", "compute", "dp")[i % 3],
+            i * 1e-5,
+            9e-4,
+        )
+        for i in range(100_000)
+    ]
     begin = time.perf_counter()
     vis = Visualizer()
     vis.save_figure(vis.plot_training_timeline(events), tmp_path / "many.png")
@@ -242,8 +266,13 @@ def test_a_hundred_thousand_events_take_seconds(tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(list(KINDS)), st.floats(0, 1e3), st.floats(1e-6, 1e3)),
-                min_size=1, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from(list(KINDS)), st.floats(0, 1e3), st.floats(1e-6, 1e3)),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_drawn_time_equals_event_time(rows: list[tuple[int, str, float, float]]) -> None:
     events = [Event("x", kind, device, "compute", start, duration) for device, kind, start, duration in rows]
     figure = Visualizer().plot_training_timeline(events)
@@ -323,16 +352,19 @@ def test_blocks_conserve_bytes() -> None:
     assert cells[0, 1] == pytest.approx(traffic[:3, 3:6].sum())
 
 
-@pytest.mark.parametrize(("bad", "message"), [
-    ([], "comm_adjacency: got an empty sequence"),
-    ([[0.0, 1.0]], r"comm_adjacency\[0\]: got '2 entries in the row', expected 1"),
-    ([[0.0, 1.0], [1.0]], r"comm_adjacency\[1\]: got '1 entries in the row', expected 2"),
-    ([[0.0, math.nan], [-1.0, 0.0]], r"\[0\]\[1\]: got nan.*\n.*\[1\]\[0\]: got -1.0"),
-    (np.array([1.0, 2.0]), r"comm_adjacency\[0\]: got float64, expected a sequence"),
-    ([[0.0, 1.7e308], [1.7e308, 0.0]], "sum overflows"),
-    ("ring", "comm_adjacency: got str"),
-    (None, "comm_adjacency: got NoneType"),
-])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([], "comm_adjacency: got an empty sequence"),
+        ([[0.0, 1.0]], r"comm_adjacency\[0\]: got '2 entries in the row', expected 1"),
+        ([[0.0, 1.0], [1.0]], r"comm_adjacency\[1\]: got '1 entries in the row', expected 2"),
+        ([[0.0, math.nan], [-1.0, 0.0]], r"\[0\]\[1\]: got nan.*\n.*\[1\]\[0\]: got -1.0"),
+        (np.array([1.0, 2.0]), r"comm_adjacency\[0\]: got float64, expected a sequence"),
+        ([[0.0, 1.7e308], [1.7e308, 0.0]], "sum overflows"),
+        ("ring", "comm_adjacency: got str"),
+        (None, "comm_adjacency: got NoneType"),
+    ],
+)
 def test_bad_matrices_are_named(bad: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Visualizer().plot_communication_graph(bad)
@@ -342,8 +374,9 @@ def test_bad_matrices_are_named(bad: object, message: str) -> None:
 
 
 def test_scaling_shows_throughput_ideal_and_efficiency() -> None:
-    figure = Visualizer().plot_scaling_efficiency(num_devices=[1, 2, 4, 8, 16, 32],
-                                                  throughput=[100, 195, 380, 740, 1400, 2600])
+    figure = Visualizer().plot_scaling_efficiency(
+        num_devices=[1, 2, 4, 8, 16, 32], throughput=[100, 195, 380, 740, 1400, 2600]
+    )
     left, right = figure.axes
     ideal, measured = left.get_lines()
     np.testing.assert_allclose(ideal.get_ydata(), [100, 200, 400, 800, 1600, 3200])
@@ -368,8 +401,14 @@ def test_scaling_names_every_problem() -> None:
     with pytest.raises(ConfigError) as error:
         Visualizer().plot_scaling_efficiency([0, 2.5, 4, 4], [1.0, math.nan, -2.0])
     message = str(error.value)
-    for part in ("throughput: got '3 values', expected 4", "num_devices[0]: got 0", "num_devices[1]: got 2.5",
-                 "each device count once", "throughput[1]: got nan", "throughput[2]: got -2.0"):
+    for part in (
+        "throughput: got '3 values', expected 4",
+        "num_devices[0]: got 0",
+        "num_devices[1]: got 2.5",
+        "each device count once",
+        "throughput[1]: got nan",
+        "throughput[2]: got -2.0",
+    ):
         assert part in message
     with pytest.raises(ConfigError, match="num_devices: got an empty sequence"):
         Visualizer().plot_scaling_efficiency([], [])
@@ -388,8 +427,9 @@ def test_breakdown_bars_are_a_chain_that_ends_at_the_step() -> None:
 
 
 def test_memory_stacks_to_the_total_and_judges_the_fit() -> None:
-    per_stage = {f"stage {i}": {"activations": (4 - i) * 10 * GIB, "weights": 30 * GIB, "kv_cache": i * GIB}
-                 for i in range(4)}
+    per_stage = {
+        f"stage {i}": {"activations": (4 - i) * 10 * GIB, "weights": 30 * GIB, "kv_cache": i * GIB} for i in range(4)
+    }
     figure = Visualizer().plot_memory(per_stage, 64 * GIB)
     axes = figure.axes[0]
     tops = np.zeros(4)
@@ -406,8 +446,10 @@ def test_memory_stacks_to_the_total_and_judges_the_fit() -> None:
     assert title(Visualizer().plot_memory(per_stage, 80 * GIB)).startswith("Fits: 70 GiB")
 
 
-@pytest.mark.parametrize("amounts", [{}, {"a": math.nan}, {"a": -1}, {"a": "1"}, {"a": 0}, {1: 1.0}, [1.0], {"a": True},
-                                     {"a": 1e308, "b": 1e308}])
+@pytest.mark.parametrize(
+    "amounts",
+    [{}, {"a": math.nan}, {"a": -1}, {"a": "1"}, {"a": 0}, {1: 1.0}, [1.0], {"a": True}, {"a": 1e308, "b": 1e308}],
+)
 def test_bad_amounts_are_named(amounts: object) -> None:
     with pytest.raises(ConfigError, match="breakdown"):
         Visualizer().plot_step_breakdown(amounts)  # type: ignore[arg-type]
@@ -462,10 +504,12 @@ def _seen(colour: str, matrix: np.ndarray) -> np.ndarray:
 def test_colours_keep_apart_for_colour_blind_readers(palette: dict[str, tuple[str, str]]) -> None:
     vision = {  # Machado, Oliveira, Fernandes 2009, severity 1
         "normal": np.eye(3),
-        "deuteranope": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-                                 [-0.011820, 0.042940, 0.968881]]),
-        "protanope": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-                               [-0.003882, -0.048116, 1.051998]]),
+        "deuteranope": np.array(
+            [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+        ),
+        "protanope": np.array(
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+        ),
     }
     for (name, matrix), (one, other) in itertools.product(vision.items(), itertools.combinations(palette, 2)):
         distance = np.linalg.norm(_seen(palette[one][0], matrix) - _seen(palette[other][0], matrix))
@@ -505,8 +549,9 @@ def test_unknown_theme_lists_the_known() -> None:
         Visualizer("blue")
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF"),
-                                               (".PNG", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")]
+)
 def test_save_writes_the_format_of_the_suffix_the_same_each_time(tmp_path: Path, suffix: str, magic: bytes) -> None:
     vis = Visualizer()
     contents = []
@@ -552,6 +597,8 @@ def test_importing_the_package_does_not_import_matplotlib() -> None:
 
 
 def test_figures_leave_pyplot_alone() -> None:
-    code = ("import sys; from dist_training_sim.visualization import Visualizer as V; "
-            "V().plot_scaling_efficiency([1, 2], [1, 2]); assert 'matplotlib.pyplot' not in sys.modules")
+    code = (
+        "import sys; from dist_training_sim.visualization import Visualizer as V; "
+        "V().plot_scaling_efficiency([1, 2], [1, 2]); assert 'matplotlib.pyplot' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-// Strategy, framework profile and the rank grid.
+// Framework profile and the rank grid.
 #include <pybind11/native_enum.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -16,141 +16,6 @@ using namespace dts;
 using Release = py::call_guard<LongCall>;
 
 namespace {
-
-void bind_strategy(py::module_& m) {
-  py::native_enum<Recompute>(m, "Recompute", "enum.Enum")
-      .value("NONE", Recompute::None)
-      .value("SELECTIVE", Recompute::Selective)
-      .value("FULL", Recompute::Full)
-      .finalize();
-  py::native_enum<PipelineSchedule>(m, "PipelineSchedule", "enum.Enum")
-      .value("ONE_F_ONE_B", PipelineSchedule::OneFOneB)
-      .value("GPIPE", PipelineSchedule::GPipe)
-      .value("LOOPED_BFS", PipelineSchedule::LoopedBfs)
-      .value("ZB_H1", PipelineSchedule::ZbH1)
-      .value("ZB_H2", PipelineSchedule::ZbH2)
-      .value("ZB_1P", PipelineSchedule::Zb1p)
-      .value("ZB_2P", PipelineSchedule::Zb2p)
-      .value("ZB_V", PipelineSchedule::ZbV)
-      .value("V_HALF", PipelineSchedule::VHalf)
-      .value("V_MIN", PipelineSchedule::VMin)
-      .value("DUALPIPE", PipelineSchedule::DualPipe)
-      .value("DUALPIPE_V", PipelineSchedule::DualPipeV)
-      .value("HANAYO", PipelineSchedule::Hanayo)
-      .finalize();
-  py::native_enum<Optimizer>(m, "Optimizer", "enum.Enum")
-      .value("SGD", Optimizer::SGD)
-      .value("MOMENTUM", Optimizer::Momentum)
-      .value("ADAM", Optimizer::Adam)
-      .value("ADAM_8BIT", Optimizer::Adam8bit)
-      .value("ADAFACTOR", Optimizer::Adafactor)
-      .value("MUON", Optimizer::Muon)
-      .finalize();
-  py::native_enum<OptimizerKernels>(m, "OptimizerKernels", "enum.Enum")
-      .value("FRAMEWORK", OptimizerKernels::Framework)
-      .value("FUSED", OptimizerKernels::Fused)
-      .value("FOREACH", OptimizerKernels::Foreach)
-      .finalize();
-  py::native_enum<MuonTp>(m, "MuonTp", "enum.Enum")
-      .value("BLOCKWISE", MuonTp::Blockwise)
-      .value("DUPLICATED", MuonTp::Duplicated)
-      .value("DISTRIBUTED", MuonTp::Distributed)
-      .finalize();
-  py::native_enum<Int8Recipe>(m, "Int8Recipe", "enum.Enum")
-      .value("ROWWISE", Int8Recipe::Rowwise)
-      .value("SWITCHBACK", Int8Recipe::SwitchBack)
-      .finalize();
-  py::native_enum<PipelineTransfers>(m, "PipelineTransfers", "enum.Enum")
-      .value("FRAMEWORK", PipelineTransfers::Framework)
-      .value("OVERLAPPED", PipelineTransfers::Overlapped)
-      .value("BLOCKING", PipelineTransfers::Blocking)
-      .finalize();
-  py::native_enum<ContextComm>(m, "ContextComm", "enum.Enum")
-      .value("P2P", ContextComm::P2P)
-      .value("ALL_GATHER", ContextComm::AllGather)
-      .value("A2A", ContextComm::A2A)
-      .value("A2A_P2P", ContextComm::A2AP2P)
-      .finalize();
-  py::native_enum<Fp8Recipe>(m, "Fp8Recipe", "enum.Enum")
-      .value("TENSORWISE", Fp8Recipe::Tensorwise)
-      .value("DELAYED", Fp8Recipe::Delayed)
-      .value("BLOCKWISE", Fp8Recipe::Blockwise)
-      .value("MXFP8", Fp8Recipe::MXFP8)
-      .finalize();
-  py::native_enum<GradDType>(m, "GradDType", "enum.Enum")
-      .value("FRAMEWORK", GradDType::Framework)
-      .value("BF16", GradDType::BF16)
-      .value("FP32", GradDType::FP32)
-      .finalize();
-  py::native_enum<Dispatcher>(m, "Dispatcher", "enum.Enum")
-      .value("FRAMEWORK", Dispatcher::Framework)
-      .value("ALLTOALL", Dispatcher::AllToAll)
-      .value("ALLGATHER", Dispatcher::AllGather)
-      .value("DEEPEP", Dispatcher::DeepEP)
-      .finalize();
-  py::native_enum<LoadKind>(m, "LoadKind", "enum.Enum")
-      .value("BALANCED", LoadKind::Balanced)
-      .value("UNIFORM", LoadKind::Uniform)
-      .value("ZIPF", LoadKind::Zipf)
-      .value("POWER_LAW", LoadKind::PowerLaw)
-      .value("HISTOGRAM", LoadKind::Histogram)
-      .finalize();
-  py::class_<ExpertLoad>(m, "ExpertLoad")
-      .def(py::init<>())
-      .def_readwrite("kind", &ExpertLoad::kind)
-      .def_readwrite("exponent", &ExpertLoad::exponent)
-      .def_readwrite("histogram", &ExpertLoad::histogram)
-      .def_readwrite("seed", &ExpertLoad::seed);
-  py::class_<Strategy>(m, "Strategy")
-      .def(py::init<>())
-      .def_readwrite("dp", &Strategy::dp)
-      .def_readwrite("tp", &Strategy::tp)
-      .def_readwrite("pp", &Strategy::pp)
-      .def_readwrite("vpp", &Strategy::vpp)
-      .def_readwrite("cp", &Strategy::cp)
-      .def_readwrite("ep", &Strategy::ep)
-      .def_readwrite("etp", &Strategy::etp)
-      .def_readwrite("sequence_parallel", &Strategy::sequence_parallel)
-      .def_readwrite("zero", &Strategy::zero)
-      .def_readwrite("micro_batch", &Strategy::micro_batch)
-      .def_readwrite("global_batch", &Strategy::global_batch)
-      .def_readwrite("recompute", &Strategy::recompute)
-      .def_readwrite("schedule", &Strategy::schedule)
-      .def_readwrite("optimizer", &Strategy::optimizer)
-      .def_readwrite("optimizer_kernels", &Strategy::optimizer_kernels)
-      .def_readwrite("muon_tp", &Strategy::muon_tp)
-      .def_readwrite("precision", &Strategy::precision)
-      .def_readwrite("fp8_recipe", &Strategy::fp8_recipe)
-      .def_readwrite("int8_recipe", &Strategy::int8_recipe)
-      .def_readwrite("cp_comm", &Strategy::cp_comm)
-      .def_readwrite("cp_a2a", &Strategy::cp_a2a)
-      .def_readwrite("overlap_grad_reduce", &Strategy::overlap_grad_reduce)
-      .def_readwrite("overlap_param_gather", &Strategy::overlap_param_gather)
-      .def_readwrite("dp_replicas", &Strategy::dp_replicas)
-      .def_readwrite("reshard_after_forward", &Strategy::reshard_after_forward)
-      .def_readwrite("grad_dtype", &Strategy::grad_dtype)
-      .def_readwrite("offload_optimizer", &Strategy::offload_optimizer)
-      .def_readwrite("offload_parameters", &Strategy::offload_parameters)
-      .def_readwrite("offload_activations", &Strategy::offload_activations)
-      .def_readwrite("rank_order", &Strategy::rank_order)
-      .def_readwrite("layers_per_stage", &Strategy::layers_per_stage)
-      .def_readwrite("moe_dispatcher", &Strategy::moe_dispatcher)
-      .def_readwrite("expert_load", &Strategy::expert_load)
-      .def_readwrite("capacity_factor", &Strategy::capacity_factor)
-      .def_readwrite("pad_to_capacity", &Strategy::pad_to_capacity)
-      .def_readwrite("moe_max_nodes", &Strategy::moe_max_nodes)
-      .def_readwrite("overlap_shared_experts", &Strategy::overlap_shared_experts)
-      .def_readwrite("overlap_moe_1f1b", &Strategy::overlap_moe_1f1b)
-      .def_readwrite("first_rank_layers", &Strategy::first_rank_layers)
-      .def_readwrite("last_rank_layers", &Strategy::last_rank_layers)
-      .def_readwrite("embedding_as_layer", &Strategy::embedding_as_layer)
-      .def_readwrite("loss_as_layer", &Strategy::loss_as_layer)
-      .def_readwrite("delay_weight_grad", &Strategy::delay_weight_grad)
-      .def_readwrite("p2p", &Strategy::p2p)
-      .def_readwrite("optimizer_post_validation", &Strategy::optimizer_post_validation)
-      .def_readwrite("micro_batch_group", &Strategy::micro_batch_group)
-      .def_readwrite("custom_order", &Strategy::custom_order);
-}
 
 void bind_profile(py::module_& m) {
   py::native_enum<LossKernel>(m, "LossKernel", "enum.Enum")
@@ -262,7 +127,6 @@ void bind_profile(py::module_& m) {
 }  // namespace
 
 void bind_parallel(py::module_& m) {
-  bind_strategy(m);
   bind_profile(m);
   py::native_enum<Axis>(m, "Axis", "enum.Enum")
       .value("TP", Axis::TP)

@@ -9,6 +9,7 @@ void bind_errors(py::module_& m);
 void bind_device(py::module_& m);
 void bind_cluster(py::module_& m);
 void bind_workload(py::module_& m);
+void bind_strategy(py::module_& m);
 void bind_parallel(py::module_& m);
 void bind_communication(py::module_& m);
 void bind_network(py::module_& m);
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
   bind_device(m);
   bind_cluster(m);
   bind_workload(m);
+  bind_strategy(m);
   bind_parallel(m);
   bind_communication(m);
   bind_network(m);

@@ -6,21 +6,16 @@
 
 #include "memory/activation_layout.hpp"
 #include "memory/loss_tensors.hpp"
-#include "memory/tape_writer.hpp"
+#include "memory/saved_tape.hpp"
 
 namespace dts {
 
 namespace {
 
-class TapeBuilder : TapeWriter {
+class TapeBuilder : SavedTape {
  public:
   TapeBuilder(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
-      : TapeWriter(ops, context, rules), saved_(saved_tensors(ops, context)), last_reader_(ops.size(), kNone), storage_(ops.size(), kNone), loss_(loss_tensors(rules.loss_kernel, context.activation_bytes)) {
-    for (std::size_t i = 0; i < ops.size(); ++i) {
-      if (layouts_[i].producer >= 0) last_reader_[at(layouts_[i].producer)] = static_cast<int>(i);
-    }
-    declare_saved();
-  }
+      : SavedTape(ops, context, rules), loss_(loss_tensors(rules.loss_kernel, context.activation_bytes)) {}
 
   BlockTape build() {
     if (ops_.empty()) return {};
@@ -28,59 +23,13 @@ class TapeBuilder : TapeWriter {
     backward(false, tape_.backward);
     backward(true, tape_.input_grad);
     for (std::size_t k = delayed_.size(); k-- > 0;) delayed_weight_gradient(k);
-    return finish();
+    sum_events(tape_);
+    return std::move(tape_);
   }
 
  private:
-  bool by_output() const { return !r_.dropped_outputs.empty(); }
-  bool rebuilds() const { return r_.recompute == Recompute::Full || by_output(); }
-
-  // Of each saved tensor: what stays from forward to backward, and what is rebuilt.
-  void declare_saved() {
-    const bool splits_input = r_.partition_block_input && r_.recompute == Recompute::Full && !c_.sequence_parallel;
-    double rebuilt = 1;
-    if (by_output()) {
-      const KeptBytes bytes = kept_outputs(ops_, c_, r_.dropped_outputs);
-      const double rest = saved_bytes_per_token(ops_, c_) - block_input();
-      rebuilt = rest > 0 ? bytes.recomputed / rest : 0;
-    }
-    for (const SavedTensor& t : saved_) {
-      const double bytes = t.bytes_per_token * r_.tokens;
-      const bool drops = (rebuilds() && !t.block_input) || (r_.recompute == Recompute::Selective && t.attention_scores);
-      const double kept = drops ? 0 : bytes / (t.block_input && splits_input ? c_.tp : 1);
-      const double host = kept * r_.on_host;
-      kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
-      tape_.tensors.back().shared = t.storage >= 0 && layouts_[at(t.op_index)].gather > 1;
-      again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : bytes - kept + host, MemoryCategory::Temporaries));
-      if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
-    }
-    if (by_output()) declare_outputs();
-  }
-
-  void declare_outputs() {
-    const std::vector<double> outputs = output_bytes_per_token(ops_, c_);
-    for (std::size_t i = 0; i < ops_.size(); ++i) {
-      double bytes = (1 - r_.dropped_outputs[i]) * outputs[i];
-      for (const SavedTensor& t : saved_) {
-        if (t.tensor == "log-sum-exp" && at(t.op_index) == i) bytes += (1 - r_.dropped_outputs[i]) * t.bytes_per_token;
-      }
-      outputs_.push_back(declare(ops_[i].name, "output", bytes * r_.tokens, MemoryCategory::Activations));
-    }
-  }
-
-  double block_input() const {
-    double bytes = 0;
-    for (const SavedTensor& t : saved_) bytes += t.block_input ? t.bytes_per_token : 0;
-    return bytes;
-  }
-
   bool makes_logits(std::size_t i) const {
     return last_reader_[i] >= 0 && ops_[at(last_reader_[i])].kind == OpKind::CrossEntropy;
-  }
-
-  void take_saved(Events& events, std::size_t k, bool again) const {
-    if (!again) take(events, kept_[k]);
-    take(events, again_[k]);
   }
 
   void forward(bool again, Events& events) {
@@ -107,29 +56,6 @@ class TapeBuilder : TapeWriter {
       }
       if (!again) drop_in_forward(i, events);
     }
-  }
-
-  // What will be rebuilt dies with its last reader.
-  void drop_in_forward(std::size_t i, Events& events) const {
-    for (std::size_t k = 0; k < saved_.size(); ++k) {
-      const int storage = saved_[k].storage;
-      const int end = storage >= 0 ? std::max(last_reader_[at(storage)], storage) : saved_[k].op_index;
-      if (at(end) == i) give(events, again_[k]);
-    }
-  }
-
-  // The input of a column matmul gathered under sequence parallelism, a row matmul's output before it is scattered,
-  // permuted rows.
-  int forward_temporary(std::size_t i) {
-    const OpLayout& l = layouts_[i];
-    if (l.gather > 1 && !r_.gather_buffers && !c_.keep_gathered_input) return temporary(i, "gathered input", l.gather * l.input_elements);
-    if (scatters(ops_[i])) return shared(temporary(i, "partial sums", l.output_elements * c_.tp));
-    if (ops_[i].kind == OpKind::Attention && !c_.flash_attention) {
-      return temporary(i, "scores", ops_[i].heads * attended_keys(ops_[i], c_.seq_len) * l.row_share);
-    }
-    if (ops_[i].kind == OpKind::Dispatch) return temporary(i, "permuted rows", l.output_elements);
-    if (ops_[i].kind == OpKind::Combine) return temporary(i, "permuted rows", l.input_elements);
-    return kNone;
   }
 
   // The loss makes tensors beside the logits; those that its forward leaves stay. In chunks, forward and backward of head and
@@ -176,12 +102,6 @@ class TapeBuilder : TapeWriter {
     cast_gradient(events);
   }
 
-  void reload(Events& events) const {
-    for (std::size_t k = 0; k < saved_.size(); ++k) {
-      if (r_.recompute != Recompute::Selective || !saved_[k].attention_scores) take(events, again_[k]);
-    }
-  }
-
   // Returns the op whose backward comes next.
   std::size_t loss_backward(std::size_t i, std::vector<int>& gradient, Events& events) {
     const int head = layouts_[i].producer;
@@ -201,7 +121,7 @@ class TapeBuilder : TapeWriter {
   void backward_of(std::size_t i, bool input_only, std::vector<int>& gradient, Events& events) {
     const OpLayout& l = layouts_[i];
     const Op& op = ops_[i];
-    if (r_.recompute == Recompute::Selective && !by_output()) rebuild_scores(i, events);
+    rebuild_modules(i, events);
     const bool in_place = op.kind == OpKind::Elementwise && !op.saves_input;
     const int producer = l.producer;
     const bool first_branch = producer >= 0 && gradient[at(producer)] == kNone;
@@ -224,18 +144,6 @@ class TapeBuilder : TapeWriter {
     give_saved(i, events);
     if (by_output()) give(events, outputs_[i]);
     if (input_only) delay(i, events);
-  }
-
-  void give_saved(std::size_t i, Events& events) const {
-    for (std::size_t k = 0; k < saved_.size(); ++k) {
-      if (at(saved_[k].op_index) == i) give(events, kept_[k]), give(events, again_[k]);
-    }
-  }
-
-  void rebuild_scores(std::size_t i, Events& events) const {
-    for (std::size_t k = 0; k < saved_.size(); ++k) {
-      if (saved_[k].attention_scores && at(saved_[k].op_index) == i) take(events, again_[k]);
-    }
   }
 
   std::vector<int> backward_temporaries(std::size_t i, bool input_only) {
@@ -279,11 +187,6 @@ class TapeBuilder : TapeWriter {
     give(tape_.weight_grad, delayed_[k].second);
   }
 
-  std::vector<SavedTensor> saved_;
-  std::vector<int> last_reader_;          // per op
-  std::vector<int> storage_;              // per op: the saved tensor that is its output
-  std::vector<int> kept_, again_;         // tensors per saved one
-  std::vector<int> outputs_;              // tensors per op, where outputs are kept
   std::vector<std::pair<std::size_t, int>> delayed_;
   LossTensors loss_;
   std::vector<int> made_by_loss_;         // its tensors

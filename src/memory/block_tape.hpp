@@ -59,6 +59,8 @@ struct TapeRules {
   double tokens = 1;                      // of a micro-batch on this rank
   int ep = 1;                             // ranks that share the experts
   Recompute recompute = Recompute::None;
+  std::vector<RecomputeModule> modules{RecomputeModule::CoreAttention};  // of Selective
+  bool keeps_input = true;                // of Full; otherwise it is there again before backward, from an earlier block
   bool partition_block_input = false;
   std::vector<double> dropped_outputs;    // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
   double on_host = 0;                     // share of what is kept that waits for backward in the host's memory
@@ -70,6 +72,9 @@ struct TapeRules {
   bool casts_gradients = false;           // each is cast to fp32 to be added to the main ones
   double forward_launches_per_op = 0, backward_launches_per_op = 0;
 };
+
+// Sets the sums of a tape from its events.
+void sum_events(BlockTape& tape);
 
 BlockTape block_tape(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules);
 

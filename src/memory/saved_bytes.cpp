@@ -15,7 +15,7 @@ constexpr double kFp32 = 4;
 
 bool is_matmul(const Op& op) { return op.kind == OpKind::Matmul || op.kind == OpKind::GroupedMatmul; }
 
-// Whether backward reads the op's input. A frozen matmul needs only its weights for the data gradient.
+// A frozen matmul needs only its weights for the data gradient.
 bool needs_input(const Op& op) {
   switch (op.kind) {
     case OpKind::Attention:  // keeps copies of q, k, v instead
@@ -54,15 +54,21 @@ class Ledger {
   const Op& op() const { return ops_[at_]; }
   const OpLayout& layout() const { return layouts_[at_]; }
 
-  void add(const std::string& tensor, double bytes, bool scores = false, bool block_input = false,
-           int storage = kOwnStorage) {
-    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, scores, block_input, static_cast<int>(at_), storage});
+  void add(const std::string& tensor, double bytes) {  // of the op's own
+    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, false, static_cast<int>(at_), kOwnStorage, static_cast<int>(at_), false});
+  }
+
+  void add_input(const std::string& tensor, double bytes) {  // a copy of what it reads
+    add(tensor, bytes);
+    if (bytes > 0) tensors_.back().made_by = layout().producer, tensors_.back().is_output = true;
   }
 
   void add_storage(int producer, Form form, double elements, double element_bytes) {
     if (!counted_.insert({producer, form}).second) return;
-    add(producer < 0 ? "block input" : ops_[static_cast<std::size_t>(producer)].name + " output",
-        elements * element_bytes, false, producer < 0 && form == Stored, form == Stored ? producer : kOwnStorage);
+    const std::string tensor = producer < 0 ? "block input" : ops_[static_cast<std::size_t>(producer)].name + " output";
+    if (elements * element_bytes <= 0) return;
+    tensors_.push_back({op().name, tensor, elements * element_bytes, producer < 0 && form == Stored, static_cast<int>(at_),
+                        form == Stored ? producer : kOwnStorage, producer, true});
   }
 
   void keep_input() {
@@ -73,7 +79,7 @@ class Ledger {
       return;
     }
     if (op().kind == OpKind::Combine) {  // the routing weights are applied after the rows came back from the experts
-      add("returned rows", layout().input_elements / c_.gathered_by_experts() * c_.activation_bytes);
+      add_input("returned rows", layout().input_elements / c_.gathered_by_experts() * c_.activation_bytes);
       return;
     }
     const bool cast = is_matmul(op()) && c_.matmul_input_bytes > 0;
@@ -88,18 +94,18 @@ class Ledger {
     const double a_row = a * layout().row_share;
     const double q = op().heads * op().qk_head_dim, k = op().kv_heads * op().qk_head_dim, v = op().kv_heads * op().v_head_dim;
     if (c_.packed_attention && op().heads == op().kv_heads) {
-      add("q, k, v", (q + k + v) * a_row);
-      add("k, v", (k + v) * a_row);
+      add_input("q, k, v", (q + k + v) * a_row);
+      add_input("k, v", (k + v) * a_row);
     } else {
-      add("q", q * a_row), add("k", k * a_row), add("v", v * a_row);
+      add_input("q", q * a_row), add_input("k", k * a_row), add_input("v", v * a_row);
     }
     if (c_.attention_output_copy) add("output copy", layout().output_elements * a);
     if (!c_.flash_attention) {
       const double scores = op().heads * attended_keys(op(), c_.seq_len) * layout().row_share;
-      add("softmax", scores * a, true);
+      add("softmax", scores * a);
       if (c_.attention_dropout || op().score_dropout) {
-        add("dropout mask", scores, true);
-        add("dropped scores", scores * a, true);
+        add("dropout mask", scores);
+        add("dropped scores", scores * a);
       }
       return;
     }
@@ -151,6 +157,8 @@ double gradient_elements(const Op& op, const OpLayout& layout) {
 }
 
 }  // namespace
+
+bool keeps_input(const Op& op) { return op.kind == OpKind::Attention || needs_input(op); }
 
 std::vector<SavedTensor> saved_tensors(const std::vector<Op>& ops, const SavedContext& context) {
   return Ledger(ops, context).run();

@@ -55,15 +55,19 @@ inline double attended_keys(const Op& op, double seq_len) noexcept {
 struct SavedTensor {
   std::string op, tensor;
   double bytes_per_token = 0;
-  bool attention_scores = false;  // dropped by selective recomputation
   bool block_input = false;       // what full recomputation keeps
   int op_index = 0;               // first op that reads it: the last to need it in backward
   int storage = kOwnStorage;      // op whose output it is, kBlockStorage for what the block reads
+  int made_by = 0;                // op that computes it, -1: the block reads it
+  bool is_output = false;         // it is that op's output, a copy or a part of it
 };
 
 // Every saved tensor of the ops, in op order. Throws ConfigError for an illegal context or an unknown `Op::input`.
 std::vector<SavedTensor> saved_tensors(const std::vector<Op>& ops, const SavedContext& context);
 double saved_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context);
+
+// Whether an op's backward reads its input: what selective recomputation of the op before may not give up.
+bool keeps_input(const Op& op);
 
 // Bytes per token of what the first op reads, and of each op's output, as this rank holds them.
 double block_input_bytes_per_token(const std::vector<Op>& ops, const SavedContext& context);

@@ -8,6 +8,28 @@ namespace dts {
 
 bool is_matmul(const Op& op) { return op.kind == OpKind::Matmul || op.kind == OpKind::GroupedMatmul; }
 
+namespace {
+
+TapeSum sum_of(const std::vector<TapeTensor>& tensors, const std::vector<TapeEvent>& events) {
+  TapeSum sum;
+  double held = 0;
+  for (std::size_t e = 0; e < events.size(); ++e) {
+    const TapeTensor& t = tensors[static_cast<std::size_t>(events[e].tensor)];
+    const double change = events[e].frees ? -t.bytes : t.bytes;
+    sum.after[static_cast<std::size_t>(t.category)] += change;
+    held += change;
+    if (held > sum.highest) sum.highest = held, sum.peak = sum.after, sum.event = e + 1;
+  }
+  return sum;
+}
+
+}  // namespace
+
+void sum_events(BlockTape& tape) {
+  tape.forward_sum = sum_of(tape.tensors, tape.forward), tape.backward_sum = sum_of(tape.tensors, tape.backward);
+  tape.input_grad_sum = sum_of(tape.tensors, tape.input_grad), tape.weight_grad_sum = sum_of(tape.tensors, tape.weight_grad);
+}
+
 TapeWriter::TapeWriter(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
     : ops_(ops), c_(context), r_(rules), layouts_(layouts_of(ops, context)) {
   describe_block();
@@ -53,25 +75,6 @@ double TapeWriter::weight_elements(const Op& op) const {
 int TapeWriter::weight_gradient(std::size_t i) {
   const double elements = r_.weight_gradients ? weight_elements(ops_[i]) : 0;
   return elements > 0 ? declare(ops_[i].name, "weight gradient", elements * c_.activation_bytes) : kNone;
-}
-
-TapeSum TapeWriter::sum_of(const Events& events) const {
-  TapeSum sum;
-  double held = 0;
-  for (std::size_t e = 0; e < events.size(); ++e) {
-    const TapeTensor& t = tape_.tensors[at(events[e].tensor)];
-    const double change = events[e].frees ? -t.bytes : t.bytes;
-    sum.after[static_cast<std::size_t>(t.category)] += change;
-    held += change;
-    if (held > sum.highest) sum.highest = held, sum.peak = sum.after, sum.event = e + 1;
-  }
-  return sum;
-}
-
-BlockTape TapeWriter::finish() {
-  tape_.forward_sum = sum_of(tape_.forward), tape_.backward_sum = sum_of(tape_.backward);
-  tape_.input_grad_sum = sum_of(tape_.input_grad), tape_.weight_grad_sum = sum_of(tape_.weight_grad);
-  return std::move(tape_);
 }
 
 bool TapeWriter::stays(int gradient, std::vector<std::int32_t>& until) const {

@@ -34,8 +34,6 @@ class TapeWriter {
   void take(Events& events, int tensor) const { emit(events, tensor, false); }
   void give(Events& events, int tensor) const { emit(events, tensor, true); }
 
-  BlockTape finish();  // with the sums of its events
-
   // Whether the result is the sum over tensor-parallel ranks of what they computed, scattered.
   bool scatters(const Op& op) const;
   // The largest gradient's fp32 copy, of a block whose backward is the last of its pass (the embedding's).
@@ -51,9 +49,6 @@ class TapeWriter {
   const TapeRules& r_;
   std::vector<OpLayout> layouts_;
   BlockTape tape_;
-
- private:
-  TapeSum sum_of(const Events& events) const;
 };
 
 }  // namespace dts

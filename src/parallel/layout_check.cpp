@@ -7,6 +7,7 @@
 
 #include "error.hpp"
 #include "parallel/rank_grid.hpp"
+#include "parallel/recompute_check.hpp"
 #include "parallel/schedule_check.hpp"
 #include "parallel/stages.hpp"
 
@@ -129,6 +130,7 @@ class LayoutChecker {
       explicit_stages(layers, stages);
     }
     check_stage_sizes(check_, layers, s_);
+    check_recompute(check_, model_, s_);
     check_schedule(check_, s_);
   }
 

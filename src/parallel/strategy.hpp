@@ -10,6 +10,11 @@
 namespace dts {
 
 enum class Recompute { None, Selective, Full };
+// Parts of a layer that selective recomputation may name (Megatron-Core's recompute_modules; parallel/recompute_modules.hpp).
+enum class RecomputeModule { CoreAttention, Mlp, Moe, MoeActivation, LayerNorm, MlaUpProjection, SharedExperts };
+// Which layers full recomputation takes: all, in units of `recompute_layers` that keep one input; the first so many of each
+// virtual stage; or every so many-th of a rank (torchtitan).
+enum class RecomputeMethod { Uniform, Block, Every };
 // 1F1B is interleaved when vpp > 1. The rules: src/schedule.
 enum class PipelineSchedule {
   OneFOneB, GPipe, LoopedBfs, ZbH1, ZbH2, Zb1p, Zb2p, ZbV, VHalf, VMin, DualPipe, DualPipeV, Hanayo
@@ -41,6 +46,9 @@ struct Strategy {
   int micro_batch = 1;
   int global_batch = 1;
   Recompute recompute = Recompute::None;
+  std::vector<RecomputeModule> recompute_modules;  // of Selective, in place of the framework's rule
+  RecomputeMethod recompute_method = RecomputeMethod::Uniform;  // of Full
+  int recompute_layers = -1;                       // ... and its number of layers; -1: 1, all, 2
   PipelineSchedule schedule = PipelineSchedule::OneFOneB;
   Optimizer optimizer = Optimizer::Adam;
   OptimizerKernels optimizer_kernels = OptimizerKernels::Framework;

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "parallel/recompute_layers.hpp"
+
 namespace dts {
 
 std::size_t hash_of(const Strategy& s) noexcept {
@@ -43,10 +45,16 @@ Strategy block_part(const Strategy& s) {
   part.optimizer = none.optimizer, part.optimizer_kernels = none.optimizer_kernels, part.muon_tp = none.muon_tp;
   part.overlap_grad_reduce = part.overlap_param_gather = true;
   part.offload_optimizer = part.offload_parameters = false;
-  part.layers_per_stage.clear(), part.custom_order.clear();
-  part.first_rank_layers = part.last_rank_layers = 0;
-  part.embedding_as_layer = part.loss_as_layer = part.delay_weight_grad = part.optimizer_post_validation = false;
+  part.custom_order.clear();
+  part.delay_weight_grad = part.optimizer_post_validation = false;
   part.overlap_moe_1f1b = false, part.p2p = none.p2p, part.micro_batch_group = 0;
+  if (recomputes_by_place(s)) {  // where a layer stands decides what it is
+    part.dp = s.dp, part.pp = s.pp, part.vpp = s.vpp, part.schedule = s.schedule;
+    return part;
+  }
+  part.layers_per_stage.clear();
+  part.first_rank_layers = part.last_rank_layers = 0;
+  part.embedding_as_layer = part.loss_as_layer = false;
   return part;
 }
 

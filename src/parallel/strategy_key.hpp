@@ -12,7 +12,7 @@ namespace dts {
 // Every field. One that is forgotten here would let a price stand for another: a test counts them.
 inline auto fields_of(const Strategy& s) {
   return std::tie(s.dp, s.tp, s.pp, s.vpp, s.cp, s.ep, s.etp, s.sequence_parallel, s.zero, s.micro_batch, s.global_batch,
-                  s.recompute, s.schedule, s.optimizer, s.optimizer_kernels, s.muon_tp, s.precision, s.fp8_recipe,
+                  s.recompute, s.recompute_modules, s.recompute_method, s.recompute_layers, s.schedule, s.optimizer, s.optimizer_kernels, s.muon_tp, s.precision, s.fp8_recipe,
                   s.int8_recipe, s.cp_comm, s.cp_a2a, s.overlap_grad_reduce, s.overlap_param_gather, s.dp_replicas,
                   s.reshard_after_forward, s.grad_dtype, s.offload_optimizer, s.offload_parameters, s.offload_activations,
                   s.rank_order, s.layers_per_stage, s.moe_dispatcher, s.expert_load.kind, s.expert_load.exponent,

@@ -67,7 +67,7 @@ class BlockPricer {
         narrow_(bytes_of(context.precision) < 2 && !is_head_ && role != BlockRole::Encoder), sizes_(context.sizes),
         timer_{c_.device, c_.profile, sizes_, !narrow_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
                quantise_recipe(c_.precision, c_.fp8_recipe, c_.int8_recipe)},
-        again_(recomputed_shares(block, is_layer_ || role == BlockRole::Encoder ? c_.recompute : Recompute::None, c_.profile)) {
+        again_(recomputed_shares(block, is_layer_ || role == BlockRole::Encoder ? c_.recompute : Recompute::None, c_.recompute_modules, c_.profile)) {
     if (narrow_ && c_.profile.cast_before_gather) sizes_.cast_bytes = operand_bytes(c_.precision);
     ops_ = lower_block(block, sizes_);
   }

@@ -72,6 +72,7 @@ struct BlockContext {
   double micro_batches = 1;
   bool split_backward = false;  // a schedule runs the halves of backward apart
   Int8Recipe int8_recipe = Int8Recipe::Rowwise;
+  std::vector<RecomputeModule> recompute_modules{};
 };
 
 // Layers and encoders are recomputed; encoders, the LM head and loss stay in 16 bits under 8- and 4-bit recipes.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "parallel/recompute_modules.hpp"
+
 namespace dts {
 
 namespace {
@@ -77,14 +79,24 @@ std::vector<double> all_but_attention(const Block& block, bool stops_early) {
 
 }  // namespace
 
-std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const FrameworkProfile& profile) {
+bool keeps_outputs(Recompute recompute, const std::vector<RecomputeModule>& modules, const FrameworkProfile& profile) noexcept {
+  return recompute == Recompute::Selective && modules.empty() && profile.selective != SelectiveRule::CoreAttention;
+}
+
+std::vector<RecomputeModule> recomputed_modules(const std::vector<RecomputeModule>& named) {
+  return named.empty() ? std::vector<RecomputeModule>{RecomputeModule::CoreAttention} : named;
+}
+
+std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const std::vector<RecomputeModule>& modules,
+                                      const FrameworkProfile& profile) {
   std::vector<double> shares(block.ops.size(), recompute == Recompute::Full ? 1 : 0);
   if (recompute == Recompute::Full && profile.recompute_stops_early) stop_early(block, shares);
   if (recompute != Recompute::Selective) return shares;
-  if (profile.selective == SelectiveRule::AlternateMatmuls) return alternate_matmuls(block);
-  if (profile.selective == SelectiveRule::AllButAttention) return all_but_attention(block, profile.recompute_stops_early);
-  for (std::size_t i = 0; i < block.ops.size(); ++i) {  // Korthikanti et al.: core attention
-    if (block.ops[i].kind == OpKind::Attention) shares[i] = 1;
+  if (keeps_outputs(recompute, modules, profile)) {
+    return profile.selective == SelectiveRule::AlternateMatmuls ? alternate_matmuls(block) : all_but_attention(block, profile.recompute_stops_early);
+  }
+  for (const RecomputeRegion& region : recompute_regions(block.ops, recomputed_modules(modules))) {
+    for (std::size_t i = 0; i < shares.size(); ++i) shares[i] = region.ops[i] ? 1 : shares[i];
   }
   return shares;
 }

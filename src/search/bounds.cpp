@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 
+#include "parallel/recompute_layers.hpp"
 #include "parallel/stages.hpp"
 #include "schedule/pipeline.hpp"
 #include "schedule/rank_tape.hpp"
@@ -84,16 +85,24 @@ class Bounder {
   void lay_out() {
     const bool split = splits_backward(s_);
     const bool paired = s_.overlap_moe_1f1b || place_.copies() == 2 || s_.schedule == PipelineSchedule::DualPipeV;
+    const auto of_layer = [&](std::size_t layer) {
+      LeastCost cost = least_cost(*priced_->layers[layer], split, paired);
+      if (tapes_ && s_.offload_activations == 0) cost.saved_bytes = total(tapes_->layers[layer]->forward_sum.after);
+      return cost;
+    };
+    const bool by_place = recomputes_by_place(s_);  // then layers of a run differ
     std::vector<LeastCost> runs;
+    std::size_t first = 0;
     for (std::size_t run = 0; run < job_.model.layers.size(); ++run) {
-      runs.push_back(least_cost(*priced_->blocks[run + 1], split, paired));
-      if (tapes_ && s_.offload_activations == 0) runs.back().saved_bytes = total(tapes_->runs[run]->forward_sum.after);
+      runs.push_back(of_layer(first));
+      first += static_cast<std::size_t>(job_.model.layers[run].repeat);
     }
     const LeastCost stem = least_cost(*priced_->blocks.front(), split, paired), head = least_cost(*priced_->blocks.back(), split, paired);
     double forwards = 0, backwards = 0;
     for (std::size_t v = 0; v < chunks_.size(); ++v) {
       LeastCost stage;
-      for_runs(job_.model, chunks_[v], [&](std::size_t run, int count) { stage.add(runs[run], count); });
+      if (by_place) for (int i = 0; i < chunks_[v].count; ++i) stage.add(of_layer(static_cast<std::size_t>(chunks_[v].first + i)), 1);
+      else for_runs(job_.model, chunks_[v], [&](std::size_t run, int count) { stage.add(runs[run], count); });
       if (chunks_[v].has_stem && !job_.model.stem.ops.empty()) stage.add(stem, 1);
       if (chunks_[v].has_head && !job_.model.head.ops.empty()) stage.add(head, 1);
       if (place_.previous(static_cast<int>(v)) < 0) forwards = backwards = 0;

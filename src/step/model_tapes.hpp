@@ -17,14 +17,22 @@ class ModelTapes {
   ModelTapes& operator=(const ModelTapes&) = delete;
 
   const SavedContext& layer_context() const noexcept { return context_; }
-  // copied: the layers with activations on the host, empty unless they are offloaded.
   const BlockTape *stem = nullptr, *head = nullptr;
-  std::vector<const BlockTape*> runs, copied, encoder, prediction;
-  std::vector<std::size_t> run_of_layer;
+  std::vector<const BlockTape*> layers;  // of each layer of the model
+  std::vector<const BlockTape*> copied;  // the same with activations in another tier; empty unless they are offloaded
+  std::vector<const BlockTape*> encoder, prediction;
 
  private:
   SavedContext context_of(const Job& job, const PricedModel& priced, const Block& block) const;
-  const BlockTape* add(const Job& job, const Block& block, const SavedContext& context, bool is_layer, double tokens, double on_host = 0);
+  struct Kind {
+    bool is_layer = false, again = false;  // again: it is recomputed
+    double on_host = 0;
+  };
+  TapeRules rules_of(const Job& job, const Block& block, Kind kind, double tokens) const;
+  const BlockTape* add(BlockTape tape);
+  const BlockTape* add(const Job& job, const Block& block, const SavedContext& context, Kind kind, double tokens);
+  void add_layers(const Job& job, const PricedModel& priced, double on_host, std::vector<const BlockTape*>& tapes);
+  void add_units(const Job& job, const PricedModel& priced);
   const BlockTape* add_encoder(const Job& job, const PricedModel& priced, const Block& block);
 
   SavedContext context_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "parallel/recompute_layers.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
 
@@ -33,6 +34,25 @@ void add_table(BlockCost& block, double table, double width) {
 
 }  // namespace
 
+namespace {
+
+// Full recomputation may leave out some layers; then each run has two prices.
+void price_kept_layers(const Job& job, BlockContext context, PricedModel& priced) {
+  const std::vector<LayerRun>& runs = job.model.layers;
+  context.recompute = Recompute::None;
+  for (std::size_t run = 0; run < runs.size() && recomputes_by_place(job.strategy); ++run) {
+    priced.kept.push_back(std::make_unique<BlockCost>(price_block(runs[run].block, context, BlockRole::Layer)));
+  }
+  const std::vector<char> again = recomputed_layers(job.model, job.strategy);
+  for (std::size_t run = 0; run < runs.size(); ++run) {
+    for (int i = 0; i < runs[run].repeat; ++i) {
+      priced.layers.push_back(again[priced.layers.size()] ? priced.blocks[run + 1].get() : priced.kept[run].get());
+    }
+  }
+}
+
+}  // namespace
+
 double embedding_parameters(const ModelSpec& model, const Strategy& strategy) {
   for (const Op& op : model.stem.ops) {
     if (op.kind == OpKind::Embedding) return op.in_features * op.out_features / strategy.tp;
@@ -46,14 +66,17 @@ PricedModel price_model(const Job& job, const GroupPricer& groups) {
   PricedModel priced;
   priced.sizes = local_sizes(model, s, job.profile, job.seq_len);
   BlockContext context{job.device, job.profile, groups, priced.sizes, s.recompute, s.precision, s.fp8_recipe,
-                       s.zero, static_cast<double>(job.micro_batches()), splits_backward(s), s.int8_recipe};
+                       s.zero, static_cast<double>(job.micro_batches()), splits_backward(s), s.int8_recipe, s.recompute_modules};
   const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
   priced.blocks.push_back(price(model.stem, BlockRole::Stem));
   for (const LayerRun& run : model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));
   priced.blocks.push_back(price(model.head, BlockRole::Head));
+  price_kept_layers(job, context, priced);
+  context.recompute = recomputes_prediction(s) ? s.recompute : Recompute::None;
   for (const LayerRun& run : model.prediction) {
     priced.prediction.push_back(price(run.block, predicts(run.block) ? BlockRole::Head : BlockRole::Layer));
   }
+  context.recompute = s.recompute;
   bool trained = false;  // gradients flow back to the first trained weight of an encoder
   for (const LayerRun& run : model.encoder) {
     context.sizes = encoder_sizes(model, run.block, s, job.profile, job.seq_len);

@@ -39,9 +39,11 @@ class StepMemory {
     double bytes = 0;
     for_unit_blocks(comm, unit, true, [&](std::size_t block, double share) {
       const int layer = layer_at(stage, block);
-      if (layer >= 0) bytes += share * kept_bytes_of(*tapes_.runs[tapes_.run_of_layer[static_cast<std::size_t>(layer)]]);
+      if (layer < 0) return;
+      const BlockTape &whole = *tapes_.layers[static_cast<std::size_t>(layer)], &rest = *tapes_.copied[static_cast<std::size_t>(layer)];
+      bytes += share * (total(whole.forward_sum.after) - total(rest.forward_sum.after));
     });
-    return s_.offload_activations * bytes;
+    return bytes;
   }
 
   StepTapes tapes() {
@@ -62,8 +64,6 @@ class StepMemory {
   }
 
  private:
-  static double kept_bytes_of(const BlockTape& block) { return total(block.forward_sum.after); }
-
   std::size_t blocks_before_layers() const {  // encoder and stem
     std::size_t count = job_.model.stem.ops.empty() ? 0 : 1;
     for (const LayerRun& run : job_.model.encoder) count += static_cast<std::size_t>(run.repeat);
@@ -85,7 +85,7 @@ class StepMemory {
     if (chunk.has_stem) append(blocks, job_.model.encoder, tapes_.encoder);
     if (chunk.has_stem && !job_.model.stem.ops.empty()) blocks.push_back(tapes_.stem);
     for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
-      blocks.push_back(tapes_.runs[tapes_.run_of_layer[static_cast<std::size_t>(layer)]]);
+      blocks.push_back(tapes_.layers[static_cast<std::size_t>(layer)]);
     }
     if (chunk.has_head) append(blocks, job_.model.prediction, tapes_.prediction);
     if (chunk.has_head && !job_.model.head.ops.empty()) blocks.push_back(tapes_.head);
@@ -105,7 +105,7 @@ class StepMemory {
     for (std::size_t u = 0; u + 1 < comm.units.size(); ++u) {
       for_unit_blocks(comm, u, true, [&](std::size_t block, double share) {
         const int layer = layer_at(stage, block);
-        if (layer >= 0 && share >= 0.5) blocks[block] = tapes_.copied[tapes_.run_of_layer[static_cast<std::size_t>(layer)]];
+        if (layer >= 0 && share >= 0.5) blocks[block] = tapes_.copied[static_cast<std::size_t>(layer)];
       });
     }
   }

@@ -46,15 +46,11 @@ class Planner {
 
  private:
   void place(PlannedStep& step) const {
-    std::vector<const BlockCost*> layers;
-    for (std::size_t run = 0; run < job_.model.layers.size(); ++run) {
-      layers.insert(layers.end(), static_cast<std::size_t>(job_.model.layers[run].repeat), step.priced->blocks[run + 1].get());
-    }
     for (const ChunkLayers& chunk : partition(job_.model, s_)) {
       StageCost stage;
       if (chunk.has_stem) append(stage, job_.model.encoder, step.priced->encoder);
       if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step.priced->blocks.front().get());
-      const auto first = layers.begin() + chunk.first;
+      const auto first = step.priced->layers.begin() + chunk.first;
       stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
       if (chunk.has_head) append(stage, job_.model.prediction, step.priced->prediction);
       if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced->blocks.back().get());

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..parallel import Strategy
+from ..parallel import RecomputeModule, Strategy
 from .deliver import Out, deliver
 from .job_options import VALUES, option_names
 from .outcome import ExitCode, write_file
@@ -30,6 +30,7 @@ _DEGREES = frozenset(
 _KINDS: dict[object, str] = {int: "integer", float: "number", bool: "boolean", str: "string", Path: "string"}
 _NATIVE: dict[str, dict[str, Any]] = {  # fields that a file holds as data, and an option as text
     "layers_per_stage": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    "recompute_modules": {"type": "array", "items": {"type": "string", "enum": [m.value for m in RecomputeModule]}},
     "custom_order": {"type": "array", "items": {"type": "string"}},
     "reshard_after_forward": {"type": ["boolean", "integer", "null"], "minimum": 0},
     "expert_load": {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "number"}}]},

@@ -27,6 +27,8 @@ from ..parallel.strategy import (
     PipelineTransfers,
     Precision,
     Recompute,
+    RecomputeMethod,
+    RecomputeModule,
     Schedule,
     Strategy,
 )
@@ -93,6 +95,11 @@ def simulate(
     micro_batch: Annotated[int, _option("Samples per micro-batch and replica.")] = 1,
     global_batch: Annotated[int | None, _option("Samples per step.", "dp x micro-batch")] = None,
     recompute: Annotated[str, _option("Activations computed again.", metavar=_choices(Recompute))] = "none",
+    recompute_modules: Annotated[
+        str, _option("Of selective: parts, as layernorm,mlp.", "framework", metavar=_choices(RecomputeModule))
+    ] = "",
+    recompute_method: Annotated[str, _option("Of full: which layers.", metavar=_choices(RecomputeMethod))] = "uniform",
+    recompute_layers: Annotated[int | None, _option("Of full: how many layers.", "1, all, 2")] = None,
     precision: Annotated[str, _option("Number format of the matmuls.", metavar=_choices(Precision))] = "bf16",
     fp8_recipe: Annotated[str, _option("Scaling of 8-bit matmuls.", metavar=_choices(Fp8Recipe))] = "tensorwise",
     int8_recipe: Annotated[str, _option("Products in 8-bit integers.", metavar=_choices(Int8Recipe))] = "rowwise",

@@ -5,7 +5,7 @@ megatron/training/config, megatron/core/model_parallel_config.py and transformer
 from __future__ import annotations
 
 from ..parallel.expert_load import Dispatcher
-from ..parallel.strategy import ContextComm, Fp8Recipe, MuonTp, Optimizer, Recompute
+from ..parallel.strategy import ContextComm, Fp8Recipe, MuonTp, Optimizer, Recompute, RecomputeMethod
 
 __all__ = [
     "COUNTS",
@@ -13,6 +13,7 @@ __all__ = [
     "DISPATCHERS",
     "FP8_RECIPES",
     "IGNORED",
+    "METHODS",
     "MUON_TP",
     "OPTIMIZERS",
     "RECOMPUTE",
@@ -49,6 +50,7 @@ SWITCHES = {
     "offload_optimizer": "optimizer-cpu-offload",
 }
 RECOMPUTE = {"full": Recompute.FULL, "selective": Recompute.SELECTIVE}
+METHODS = {"uniform": RecomputeMethod.UNIFORM, "block": RecomputeMethod.BLOCK}
 OPTIMIZERS = {
     "adam": Optimizer.ADAM,
     "sgd": Optimizer.MOMENTUM,

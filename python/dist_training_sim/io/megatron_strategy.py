@@ -17,6 +17,8 @@ from ..parallel.strategy import (
     PipelineTransfers,
     Precision,
     Recompute,
+    RecomputeMethod,
+    RecomputeModule,
     Schedule,
     Strategy,
 )
@@ -25,6 +27,7 @@ from .megatron_options import (
     CP_COMM,
     DISPATCHERS,
     FP8_RECIPES,
+    METHODS,
     MUON_TP,
     OPTIMIZERS,
     RECOMPUTE,
@@ -49,7 +52,7 @@ def read_strategy(o: Options, layers: int) -> Strategy | None:
     fields["vpp"] = fields["vpp"] or _vpp(o, layers, fields["pp"] or 1)
     fields["sequence_parallel"] = o.flag("sequence-parallel") and (fields["tp"] or 1) > 1
     fields |= _precision(o) | _optimizer(o) | _sharding(o) | _experts(o) | _context(o)
-    fields["recompute"] = _recompute(o)
+    fields |= _recompute(o)
     if "embedding" in o.text("pp-partition-method"):  # type:transformer|embedding of DeepSpeed's pipeline
         fields |= {"embedding_as_layer": True, "loss_as_layer": True}
     fields["layers_per_stage"] = _layout(o)
@@ -143,20 +146,32 @@ def _context(o: Options) -> dict[str, Any]:
     return fields
 
 
-def _recompute(o: Options) -> Recompute:
+def _recompute(o: Options) -> dict[str, Any]:
     kind = o.choice("recompute-granularity", known=RECOMPUTE, default=Recompute.NONE)
     if o.flag("checkpoint-activations") | o.flag("deepspeed-activation-checkpointing"):
         kind = Recompute.FULL
     if o.flag("recompute-activations") and kind is Recompute.NONE:
         kind = Recompute.SELECTIVE
-    method, number = o.text("recompute-method"), o.count("recompute-num-layers", default=1)
-    option = o.get("recompute-num-layers")
-    if kind is Recompute.FULL and option is not None and (method == "block" or number > 1):
-        o.note(option, "simulated as every layer recomputed from its own input")
-    modules = o.texts("recompute-modules")
-    if modules and set(modules) != {"core_attn"} and (option := o.get("recompute-modules")) is not None:
-        o.note(option, "simulated as core_attn alone")
-    return kind
+    method = o.choice("recompute-method", known=METHODS, default=RecomputeMethod.UNIFORM)
+    number = o.count("recompute-num-layers", default=1, minimum=0)
+    modules = _modules(o)
+    if kind is Recompute.SELECTIVE:
+        return {"recompute": kind, "recompute_modules": modules}
+    if kind is not Recompute.FULL:
+        return {"recompute": kind}
+    layers = None if method is RecomputeMethod.UNIFORM and number < 2 else number
+    return {"recompute": kind, "recompute_method": method, "recompute_layers": layers}
+
+
+def _modules(o: Options) -> tuple[RecomputeModule, ...]:
+    """Those that are simulated; core attention alone is the framework's own rule."""
+    known = {str(module.value): module for module in RecomputeModule}
+    names, option = o.texts("recompute-modules"), o.get("recompute-modules")
+    left_out = [name for name in names if name not in known]
+    if left_out and option is not None:
+        o.note(option, f"simulated without {', '.join(left_out)}")
+    found = tuple(dict.fromkeys(known[name] for name in names if name in known))
+    return () if found == (RecomputeModule.CORE_ATTN,) else found
 
 
 def _layout(o: Options) -> tuple[int, ...] | None:
@@ -206,6 +221,7 @@ def write_strategy(s: Strategy, profile: FrameworkProfile, problems: Problems, *
 
 _SPECIAL = frozenset(
     (
+        *("recompute_modules", "recompute_method", "recompute_layers"),
         *("dp", "zero", "recompute", "precision", "fp8_recipe", "grad_dtype", "optimizer", "muon_tp", "cp_comm"),
         *("cp_a2a", "rank_order", "layers_per_stage", "moe_dispatcher", "capacity_factor", "sequence_parallel"),
         *("reshard_after_forward", "schedule", "optimizer_kernels", "p2p", "int8_recipe"),
@@ -221,6 +237,7 @@ def _check_values(s: Strategy, problems: Problems) -> None:
         "optimizer": (Optimizer.ADAM, Optimizer.MOMENTUM, Optimizer.SGD, Optimizer.MUON),
         "optimizer_kernels": (OptimizerKernels.FRAMEWORK,),
         "p2p": (PipelineTransfers.FRAMEWORK,),
+        "recompute_method": (RecomputeMethod.UNIFORM, RecomputeMethod.BLOCK),
         "rank_order": ("tp-cp-ep-dp-pp", TP_PP_DP),
     }
     refuse_values(s, "Megatron-LM", problems, known)
@@ -254,8 +271,9 @@ def _write_recompute(s: Strategy) -> dict[str, object]:
     full = s.recompute is Recompute.FULL
     return {
         "recompute-granularity": None if s.recompute is Recompute.NONE else s.recompute.value,  # type: ignore[union-attr]
-        "recompute-method": "uniform" if full else None,
-        "recompute-num-layers": 1 if full else None,
+        "recompute-method": s.recompute_method.value if full else None,  # type: ignore[union-attr]
+        "recompute-num-layers": (1 if s.recompute_layers is None else s.recompute_layers) if full else None,
+        "recompute-modules": tuple(module.value for module in s.recompute_modules) or None,  # type: ignore[union-attr]
     }
 
 

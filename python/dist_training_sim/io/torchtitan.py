@@ -23,6 +23,7 @@ from ..parallel.strategy import (
     OptimizerKernels,
     Precision,
     Recompute,
+    RecomputeMethod,
     Schedule,
     Strategy,
 )
@@ -186,7 +187,7 @@ class _Reader:
         )
         kinds = {"standard": Dispatcher.ALLTOALL, "deepep": Dispatcher.DEEPEP}
         fields["moe_dispatcher"] = o.choice("parallelism.expert_parallel_comm_backend", known=kinds, default=None)
-        fields["recompute"] = self.recompute()
+        fields |= self.recompute()
         fields |= self.batch(seq_len, fields)
         if len(o.problems):
             return None, None
@@ -253,19 +254,18 @@ class _Reader:
             whole = local * dp
         return {"micro_batch": micro, "global_batch": whole}
 
-    def recompute(self) -> Recompute:
+    def recompute(self) -> dict[str, Any]:
         o = self.o
         option = o.get("activation_checkpoint.mode")
         if option is not None and option.values == ("memory_budget",):
             o.note(option, "simulated as selective")
-            return Recompute.SELECTIVE
+            return {"recompute": Recompute.SELECTIVE}
         kind = o.choice("activation_checkpoint.mode", known=_RECOMPUTE, default=Recompute.SELECTIVE)
         every = o.text("activation_checkpoint.selective_ac_option", default="2")
         if kind is Recompute.SELECTIVE and every != "op":
-            place = o.get("activation_checkpoint.selective_ac_option")
-            text = f"every {every}. layer recomputed is simulated as the selective rule by ops"
-            o.note(place, text) if place else o.notes.append(f"activation_checkpoint: {text}")
-        return kind
+            layers = o.count("activation_checkpoint.selective_ac_option", default=2)
+            return {"recompute": Recompute.FULL, "recompute_method": RecomputeMethod.EVERY, "recompute_layers": layers}
+        return {"recompute": kind}
 
 
 def _unless_minus_one(o: Options, name: str) -> int | None:

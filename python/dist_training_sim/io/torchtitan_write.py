@@ -16,6 +16,7 @@ from ..parallel.strategy import (
     PipelineTransfers,
     Precision,
     Recompute,
+    RecomputeMethod,
 )
 from .megatron import torchrun
 from .torchtitan import SCHEDULES, cut_stages, model_flavor
@@ -26,6 +27,7 @@ __all__ = ["write_torchtitan"]
 _WRITABLE = frozenset(
     (
         *("dp", "tp", "pp", "vpp", "cp", "ep", "etp", "sequence_parallel", "zero", "micro_batch", "global_batch"),
+        *("recompute_method", "recompute_layers"),
         *("recompute", "schedule", "optimizer_kernels", "precision", "fp8_recipe", "int8_recipe", "cp_comm"),
         *("dp_replicas", "reshard_after_forward", "offload_optimizer", "offload_parameters", "layers_per_stage"),
         *("moe_dispatcher", "embedding_as_layer", "loss_as_layer", "optimizer", "p2p"),
@@ -80,7 +82,10 @@ def _check_values(s: Strategy, problems: Problems) -> None:
         "moe_dispatcher": (Dispatcher.FRAMEWORK, Dispatcher.ALLTOALL, Dispatcher.DEEPEP),
         "p2p": (PipelineTransfers.FRAMEWORK,),
         "reshard_after_forward": (None, True, False),
+        "recompute_method": (RecomputeMethod.UNIFORM, RecomputeMethod.EVERY),
     }
+    if s.recompute_method is RecomputeMethod.UNIFORM:
+        known["recompute_layers"] = (None, 1)
     if s.precision is Precision.FP8:
         known["fp8_recipe"] = (Fp8Recipe.TENSORWISE, Fp8Recipe.MXFP8)
     refuse_values(s, "torchtitan", problems, known)
@@ -153,9 +158,10 @@ def _compute(s: Strategy, profile: FrameworkProfile) -> dict[str, object]:
     fp8 = s.precision is Precision.FP8
     mx = s.fp8_recipe is Fp8Recipe.MXFP8
     op = s.recompute is Recompute.SELECTIVE
+    every = s.recompute is Recompute.FULL and s.recompute_method is RecomputeMethod.EVERY
     return {
-        "activation_checkpoint.mode": s.recompute.value,  # type: ignore[union-attr]
-        "activation_checkpoint.selective_ac_option": "op" if op else None,
+        "activation_checkpoint.mode": "selective" if every else s.recompute.value,  # type: ignore[union-attr]
+        "activation_checkpoint.selective_ac_option": "op" if op else s.recompute_layers or 2 if every else None,
         "optimizer.implementation": kernels.get(s.optimizer_kernels),
         "model.converters": "quantize.linear.mx" if fp8 and mx else "quantize.linear.float8" if fp8 else None,
         "training.mixed_precision_param": "float32" if s.precision is Precision.FP32 else None,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from .expert_load import Dispatcher, ExpertLoad, LoadKind
 from .rank_grid import RankGrid
 from .stragglers import StragglerKind, Stragglers
-from .strategy import ContextComm, Fp8Recipe, GradDtype, PipelineTransfers, Recompute, Schedule, Strategy
+from .strategy import (
+    ContextComm,
+    Fp8Recipe,
+    GradDtype,
+    PipelineTransfers,
+    Recompute,
+    RecomputeMethod,
+    RecomputeModule,
+    Schedule,
+    Strategy,
+)
 
 __all__ = [
     "ContextComm",
@@ -17,6 +27,8 @@ __all__ = [
     "PipelineTransfers",
     "RankGrid",
     "Recompute",
+    "RecomputeMethod",
+    "RecomputeModule",
     "Schedule",
     "StragglerKind",
     "Stragglers",

@@ -23,6 +23,8 @@ __all__ = [
     "PipelineTransfers",
     "Precision",
     "Recompute",
+    "RecomputeMethod",
+    "RecomputeModule",
     "Schedule",
     "Strategy",
 ]
@@ -43,6 +45,36 @@ class Recompute(NamedEnum):
     """By the framework's rule: core attention (Megatron), or every second matmul and elementwise ops (torchtitan)."""
     FULL = "full"
     """Every block from its input."""
+
+
+class RecomputeModule(NamedEnum):
+    """Parts of a layer that selective recomputation may name (Megatron-Core's `recompute_modules`)."""
+
+    CORE_ATTN = "core_attn"
+    """Attention between its projections."""
+    MLP = "mlp"
+    """A dense feed-forward."""
+    MOE = "moe"
+    """A layer of experts from its router on, exchanges included."""
+    MOE_ACT = "moe_act"
+    """The activation between the experts' matmuls; its output is not kept."""
+    LAYERNORM = "layernorm"
+    """The norms before attention and feed-forward; their outputs are not kept."""
+    MLA_UP_PROJ = "mla_up_proj"
+    """Up projections and rotation of latent attention; queries, keys and values are not kept."""
+    SHARED_EXPERTS = "shared_experts"
+    """The feed-forward beside the routed experts."""
+
+
+class RecomputeMethod(NamedEnum):
+    """Which layers full recomputation takes."""
+
+    UNIFORM = "uniform"
+    """All, in units of `recompute_layers` (1) that keep the input of their first layer alone."""
+    BLOCK = "block"
+    """The first `recompute_layers` (all) of each virtual stage."""
+    EVERY = "every"
+    """Every `recompute_layers`-th (2nd) layer of a rank (torchtitan)."""
 
 
 class Schedule(NamedEnum):
@@ -196,6 +228,11 @@ class Strategy(ShortRepr):
         Samples per micro-batch and replica; samples per step. `global_batch=None` is one micro-batch per replica.
     recompute, schedule, optimizer, precision
         The enums of this module or their names.
+    recompute_modules
+        With `"selective"`: the modules that run again, in place of the framework's rule; a text such as
+        `"layernorm,mlp"`, or `RecomputeModule`s.
+    recompute_method, recompute_layers
+        With `"full"`: which layers, and the number that the method takes; None = the method's own.
     optimizer_kernels, muon_tp
         Kernels of Adam's update; how Muon treats matrices that tensor parallelism splits.
     fp8_recipe, int8_recipe
@@ -271,7 +308,9 @@ class Strategy(ShortRepr):
     <Recompute.SELECTIVE: 'selective'>
     """
 
-    CORE: ClassVar[CoreSpec] = CoreSpec("Strategy", none_keeps_default=frozenset({"reshard_after_forward"}))
+    CORE: ClassVar[CoreSpec] = CoreSpec(
+        "Strategy", none_keeps_default=frozenset({"reshard_after_forward", "recompute_layers"})
+    )
 
     dp: int | None = None
     tp: int = 1
@@ -285,6 +324,9 @@ class Strategy(ShortRepr):
     micro_batch: int = 1
     global_batch: int | None = None
     recompute: Recompute | str = Recompute.NONE
+    recompute_modules: tuple[RecomputeModule | str, ...] | str = ()
+    recompute_method: RecomputeMethod | str = RecomputeMethod.UNIFORM
+    recompute_layers: int | None = None
     schedule: Schedule | str = Schedule.ONE_F_ONE_B
     optimizer: Optimizer | str = Optimizer.ADAM
     optimizer_kernels: OptimizerKernels | str = OptimizerKernels.FRAMEWORK
@@ -329,6 +371,8 @@ class Strategy(ShortRepr):
             if getattr(self, name) is not None:
                 problems.count(f"strategy.{name}", getattr(self, name))
         problems.count("strategy.zero", self.zero, minimum=0, maximum=3)
+        if self.recompute_layers is not None:
+            problems.count("strategy.recompute_layers", self.recompute_layers, minimum=0, maximum=MAX_DEGREE)
         problems.count("strategy.moe_max_nodes", self.moe_max_nodes, minimum=0)
         problems.non_negative("strategy.capacity_factor", self.capacity_factor)
         self._check_data_parallel(problems)
@@ -346,6 +390,7 @@ class Strategy(ShortRepr):
         for i, passes in enumerate(order):
             if not isinstance(passes, str) or not passes.isascii():
                 problems.add(f"strategy.custom_order[{i}]", passes, "a text such as 'F0 B0'")
+        self._name_modules(problems)
         self._name_enums(problems)
         problems.raise_if_any()
 
@@ -363,9 +408,22 @@ class Strategy(ShortRepr):
         if problems.non_negative("strategy.offload_activations", share) and share > 1:
             problems.add("strategy.offload_activations", share, "a share from 0 to 1")
 
+    def _name_modules(self, problems: Problems) -> None:
+        given = self.recompute_modules
+        names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
+        modules = []
+        for i, name in enumerate(names):
+            try:
+                modules.append(RecomputeModule(name))
+            except ValueError:
+                known = ", ".join(str(m.value) for m in RecomputeModule)
+                problems.add(f"strategy.recompute_modules[{i}]", name, f"one of {known}")
+        object.__setattr__(self, "recompute_modules", tuple(dict.fromkeys(modules)))
+
     def _name_enums(self, problems: Problems) -> None:
         kinds: dict[str, type[NamedEnum]] = {
             "recompute": Recompute,
+            "recompute_method": RecomputeMethod,
             "schedule": Schedule,
             "optimizer": Optimizer,
             "optimizer_kernels": OptimizerKernels,

@@ -17,6 +17,7 @@ from ..result import MemoryUse, Result
 from ..simulator import simulate
 from ..units import format_bytes, format_seconds
 from .fit_changes import Change, changes_of
+from .framework_axes import recomputes_modules
 from .inputs import cluster_of, model_of
 from .memory_timeline import StageMemory, memory_timeline
 
@@ -219,7 +220,8 @@ def _stage(stage: int, use: MemoryUse, memory: StageMemory) -> StageFit:
 
 def _tried(model: Model, cluster: Cluster, base: Result, job: dict[str, Any]) -> list[tuple[Change, Option]]:
     """Every legal single change with its option."""
-    tried = [(change, _option(model, cluster, base, job, (change,))) for change in changes_of(base.strategy)]
+    changes = changes_of(base.strategy, model, by_module=recomputes_modules(base.framework))
+    tried = [(change, _option(model, cluster, base, job, (change,))) for change in changes]
     return [(change, option) for change, option in tried if option]
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..parallel import Recompute, Strategy
+from ..models import Model
+from ..parallel import Recompute, RecomputeMethod, Strategy
 
-__all__ = ["Change", "changes_of"]
+__all__ = ["Change", "changes_of", "recomputing"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,16 @@ class Change:
     fields: Mapping[str, Any]
 
 
-def changes_of(s: Strategy) -> list[Change]:
-    """Changes of a resolved strategy; whether each is legal for the model is for `simulate` to say."""
-    return [*_batch(s), *_recompute(s), *_shards(s), *_degrees(s), *_offload(s)]
+_MODULES = (("layernorm",), ("layernorm", "moe_act"), ("mla_up_proj",), ("mlp",), ("moe",))
+
+
+def changes_of(s: Strategy, model: Model, *, by_module: bool) -> list[Change]:
+    """Changes of a resolved strategy; whether each is legal for the model is for `simulate` to say.
+
+    `by_module`: the framework recomputes single modules, and some of the layers.
+    """
+    layers = sum(run.repeat for run in model.layers) // (s.pp * s.vpp)
+    return [*_batch(s), *_recompute(s, layers, by_module=by_module), *_shards(s), *_degrees(s), *_offload(s)]
 
 
 def _batch(s: Strategy) -> Iterator[Change]:
@@ -31,10 +39,24 @@ def _batch(s: Strategy) -> Iterator[Change]:
             yield Change(f"micro-batch {s.micro_batch} -> 1", {"micro_batch": 1})
 
 
-def _recompute(s: Strategy) -> Iterator[Change]:
+def recomputing(kind: Recompute, modules: tuple[str, ...] = (), layers: int | None = None) -> dict[str, Any]:
+    """Every field of recomputation; `layers` are the first of each stage."""
+    method = RecomputeMethod.UNIFORM if layers is None else RecomputeMethod.BLOCK
+    return {"recompute": kind, "recompute_modules": modules, "recompute_method": method, "recompute_layers": layers}
+
+
+def _recompute(s: Strategy, layers: int, *, by_module: bool) -> Iterator[Change]:
     order = (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
     for more in order[order.index(s.recompute) + 1 :]:
-        yield Change(f"recompute {more.value}", {"recompute": more})
+        yield Change(f"recompute {more.value}", recomputing(more))
+    if not by_module:
+        return
+    if s.recompute is not Recompute.FULL and layers > 1 and s.zero < 3:
+        half = layers // 2
+        yield Change(f"recompute {half} of {layers} layers a stage", recomputing(Recompute.FULL, (), half))
+    if s.recompute is Recompute.NONE:
+        for modules in _MODULES:
+            yield Change(f"recompute {', '.join(modules)}", recomputing(Recompute.SELECTIVE, modules))
 
 
 def _shards(s: Strategy) -> Iterator[Change]:

@@ -13,7 +13,7 @@ import numpy as np
 from ..frameworks import FrameworkProfile
 from ..parallel.strategy import Schedule, Strategy
 
-__all__ = ["axes_of", "base_of", "completed", "format_of"]
+__all__ = ["axes_of", "base_of", "completed", "format_of", "recomputes_modules"]
 
 _ALL: Mapping[str, tuple[Any, ...]] = {
     "zero": (0, 1, 2, 3),
@@ -58,6 +58,11 @@ _STARTS = (
 def format_of(framework: str) -> str | None:
     """Format of `io.write_job` in which a framework is started; None where there is no writer."""
     return next((target for start, target in _STARTS if framework.startswith(start)), None)
+
+
+def recomputes_modules(framework: str) -> bool:
+    """Whether the framework recomputes single modules of a layer, and some of the layers."""
+    return format_of(framework) in ("megatron-lm", "megatron-bridge")
 
 
 def axes_of(framework: str) -> dict[str, tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from ..parallel.strategy import Precision
 from ..result import BREAKDOWN_LABELS, strategy_dict
 from ..search import Evaluation, evaluate
 from ..units import format_bytes, format_seconds
-from .fit_changes import Change
+from .fit_changes import Change, recomputing
 from .inputs import capacity_bytes
 
 __all__ = ["KnobStep", "has_experts", "knob_steps", "steps_of"]
@@ -181,7 +181,7 @@ def _batch(s: Strategy) -> Iterator[Change]:
 
 def _recompute(s: Strategy) -> Iterator[Change]:
     for then in _neighbours(_RECOMPUTE, s.recompute):
-        yield Change(f"recompute {_text(s.recompute)}→{then.value}", {"recompute": then})
+        yield Change(f"recompute {_text(s.recompute)}→{then.value}", recomputing(then))
 
 
 def _states(s: Strategy) -> Iterator[Change]:

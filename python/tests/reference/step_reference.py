@@ -135,7 +135,7 @@ class StepReference:
                 gathered[i] = ("gather", stage, batch, piece)  # put by the chunk before
                 return
             # Parameters arrive one unit ahead: once the one before the previous unit is done with its own.
-            wait = history[-allowed_after :][:1] if len(history) >= allowed_after else []
+            wait = history[-allowed_after:][:1] if len(history) >= allowed_after else []
             kind = "gather" if forward else "gather again"
             gathered[i] = self.program.put((kind, stage, batch, piece), collectives, wait)
 
