@@ -233,7 +233,7 @@ TEST(Offload, TheHostUpdatesWhatHasComeDownAndSendsItUpUnitByUnit) {
   // Two units: gradients 1 s down each, 5 s of update, 2 s up. F 1 B 2: backward 2-4, 4-6; reductions instant.
   HandPlan hand = sharded_stage(2, 1, 0, 1, 2, 0, 0);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.grad_offload_s = 1, unit.host_update_s = 5, unit.param_upload_s = 2;
+  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.grad_offload_s = 1, unit.update_s = 5, unit.param_upload_s = 2;
   EXPECT_EQ(starts(hand, TaskKind::GradOffload), (Times{4, 6}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{7, 12}));
   EXPECT_EQ(starts(hand, TaskKind::ParamUpload), (Times{12, 17}));
@@ -271,12 +271,57 @@ TEST(Offload, ShardsComeUpBeforeTheyAreGathered) {
   EXPECT_EQ(starts(hand, TaskKind::Forward), (Times{3, 5}));
 }
 
+TEST(Offload, StatesBehindTheHostAreReadAheadAndWrittenBehind) {
+  // Three units, all gradients there at 0 + F 3 B 6 = 9: read 2 s, update 5, write 3; one storage stream. Reads 9-11, then
+  // 11-13 while unit 0 is updated 11-16; write 0 16-19, read 2 19-21 behind it; updates 16-21, 21-26; writes 21-24, 26-29.
+  HandPlan hand = sharded_stage(3, 1, 0, 1, 2, 0, -1);
+  hand.plan.offload_optimizer = true;
+  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.update_s = 5, unit.state_read_s = 2, unit.state_write_s = 3;
+  EXPECT_EQ(starts(hand, TaskKind::TierRead), (Times{9, 11, 19}));
+  EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{11, 16, 21}));
+  EXPECT_EQ(starts(hand, TaskKind::TierWrite), (Times{16, 21, 26}));
+  EXPECT_EQ(folded_s(hand), 29);
+  EXPECT_EQ(expanded_s(hand, 4, 1), 29);
+}
+
+TEST(Offload, TheDeviceUpdatesWhatComesUpTwoUnitsAtATime) {
+  // Up 4 s, update 1, down 4. Ups 9-13, 13-17; downs 14-18, 18-22; the third comes up when the first has left, 18-22.
+  HandPlan hand = sharded_stage(3, 1, 0, 1, 2, 0, -1);
+  hand.plan.offload_optimizer = true;
+  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.update_s = 1, unit.state_upload_s = 4, unit.state_download_s = 4;
+  EXPECT_EQ(starts(hand, TaskKind::StateUpload), (Times{9, 13, 18}));
+  EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{13, 17, 22}));
+  EXPECT_EQ(starts(hand, TaskKind::StateDownload), (Times{14, 18, 23}));
+  EXPECT_EQ(folded_s(hand), 27);
+}
+
+TEST(Offload, ActivationsPassTheHostOnTheirWayToATier) {
+  // Two blocks, F 1 B 2; the last stays. Down 1-2, written 2-5; backward of the last 2-4; read 5-7, up 7-8, B0 8-10.
+  HandPlan hand = sharded_stage(2, 1, 0, 1, 2, 0, -1);
+  StageComm::Unit& unit = hand.plan.comm[0].units[0];
+  unit.activation_copy_s = 1, unit.activation_write_s = 3, unit.activation_read_s = 2;
+  EXPECT_EQ(starts(hand, TaskKind::TierWrite), Times{2});
+  EXPECT_EQ(starts(hand, TaskKind::TierRead), Times{5});
+  EXPECT_EQ(starts(hand, TaskKind::ActivationReload), Times{7});
+  EXPECT_EQ(folded_s(hand), 10);
+}
+
+TEST(Offload, GradientsAreWrittenBeforeTheUpdateReadsThem) {
+  HandPlan hand = sharded_stage(1, 1, 0, 1, 2, 0, -1);
+  hand.plan.offload_optimizer = true;
+  StageComm::Unit& unit = hand.plan.comm[0].units[0];
+  unit.grad_offload_s = 1, unit.grad_write_s = 2, unit.state_read_s = 4, unit.update_s = 3, unit.state_write_s = 1;
+  // F 0-1, B 1-3, down 3-4, written 4-6, read 6-10, updated 10-13, written 13-14.
+  EXPECT_EQ(starts(hand, TaskKind::TierRead), Times{6});
+  EXPECT_EQ(folded_s(hand), 14);
+}
+
 TEST(Offload, HostsThatAreNotKnownAreNamed) {
   const WireNetwork network(2, 0, 1e9);
   const ModelSpec model = small_llama();
   const DeviceSpec device = paper_device();
   Strategy s;
-  s.dp = 2, s.global_batch = 2, s.offload_optimizer = true;
+  s.dp = 2, s.global_batch = 2, s.offload_optimizer = OffloadTier::Host;
   const auto message = [&](const Strategy& strategy, HostShare host) -> std::string {
     try {
       simulate({model, device, network, strategy, bare_profile(), 64, {}, kOneKind, host});
@@ -290,10 +335,19 @@ TEST(Offload, HostsThatAreNotKnownAreNamed) {
   EXPECT_NE(message(s, {}).find("missing node.host_Bps"), std::string::npos);
   EXPECT_NE(message(s, {1e9, 0}).find("missing node.host_memory_Bps"), std::string::npos);
   EXPECT_EQ(message(s, {1e9, 1e9}), "");
-  s.offload_parameters = true;
+  s.offload_optimizer = OffloadTier::Nvme;
+  EXPECT_NE(message(s, {1e9, 1e9}).find("missing node.nvme_read_Bps, node.nvme_write_Bps"), std::string::npos);
+  EXPECT_EQ(message(s, {1e9, 1e9, {1e9, 1e9}}), "");
+  s.offload_update = OffloadUpdate::Device;
+  EXPECT_EQ(message(s, {1e9, 0, {1e9, 1e9}}), "");
+  s.offload_optimizer = OffloadTier::Remote;
+  EXPECT_NE(message(s, {1e9, 1e9}).find("missing cluster.remote_Bps"), std::string::npos);
+  s.offload_optimizer = OffloadTier::None;
+  EXPECT_NE(message(s, {1e9, 1e9}).find("strategy.offload_update"), std::string::npos);
+  s.offload_update = OffloadUpdate::Host, s.offload_optimizer = OffloadTier::Host, s.offload_parameters = OffloadTier::Host;
   EXPECT_NE(message(s, {1e9, 1e9}).find("use zero=3"), std::string::npos);
-  s.zero = 3, s.offload_optimizer = false;
-  EXPECT_NE(message(s, {1e9, 1e9}).find("offload_optimizer=True"), std::string::npos);
+  s.zero = 3, s.offload_optimizer = OffloadTier::None;
+  EXPECT_NE(message(s, {1e9, 1e9}).find("offload_optimizer=\"host\""), std::string::npos);
   s = {};
   s.dp = 2, s.global_batch = 2, s.offload_activations = 1.5;
   EXPECT_NE(message(s, {1e9, 1e9}).find("offload_activations"), std::string::npos);
@@ -425,11 +479,11 @@ TEST(Offload, MovesStatesToTheHost) {
     Strategy s;
     s.zero = zero;
     const MemoryReport base = held(s, p);
-    s.offload_optimizer = true;
+    s.offload_optimizer = OffloadTier::Host;
     const MemoryReport off = held(s, p);
-    EXPECT_EQ(base.host_bytes, 0);
+    EXPECT_EQ(base.host_bytes(), 0);
     EXPECT_EQ(off.optimizer, 0);
-    EXPECT_NEAR(off.host_bytes, base.optimizer * (1 + 4.0 / 12), 1e-3);  // fp32 gradients beside 12 bytes of states
+    EXPECT_NEAR(off.host_bytes(), base.optimizer * (1 + 4.0 / 12), 1e-3);  // fp32 gradients beside 12 bytes of states
     if (zero < 2) {
       EXPECT_EQ(off.gradients, base.gradients);
     } else {
@@ -438,17 +492,47 @@ TEST(Offload, MovesStatesToTheHost) {
   }
 }
 
+MemoryReport held_behind(const Strategy& s) {
+  static const WireNetwork network(4, 0, 1e9);
+  static const ModelSpec model = small_llama();
+  static const DeviceSpec device = paper_device();
+  Strategy full = s;
+  full.dp = 4, full.global_batch = 8;
+  FrameworkProfile p = bare_profile();
+  p.bucket_parameters = 1e5;
+  return simulate({model, device, network, full, p, 64, {}, kOneKind, {1e9, 1e9, {1e9, 1e9}, {1e9, 1e9}}}).memory[0];
+}
+
+TEST(Offload, WhatLeavesTheDeviceIsInItsTier) {
+  Strategy s;
+  s.zero = 3;
+  const MemoryReport base = held_behind(s);
+  s.offload_optimizer = OffloadTier::Nvme, s.offload_parameters = OffloadTier::Remote;
+  const MemoryReport off = held_behind(s);
+  EXPECT_EQ(off.optimizer, 0);
+  EXPECT_EQ(off.weights, 0);
+  EXPECT_DOUBLE_EQ(off.remote_bytes(), base.weights);
+  EXPECT_NEAR(off.nvme_bytes(), base.optimizer + base.gradients, 1e-3);
+  EXPECT_GT(off.host_bytes(), 0);  // what is on its way
+  EXPECT_LT(off.host_bytes(), off.nvme_bytes() + off.remote_bytes());
+  s.offload_update = OffloadUpdate::Device;
+  const MemoryReport here = held_behind(s);
+  EXPECT_DOUBLE_EQ(here.gradients, base.gradients);  // they stay where they are used
+  EXPECT_NEAR(here.nvme_bytes(), base.optimizer, 1e-3);
+  EXPECT_GT(here.update, off.update);  // two units of states
+}
+
 TEST(Offload, MovesActivationsToTheHost) {
   Strategy s;
   const MemoryReport base = held(s);
   s.offload_activations = 1;
   const MemoryReport off = held(s);
-  EXPECT_GT(off.host_bytes, 0);
+  EXPECT_GT(off.host_bytes(), 0);
   // Two blocks in transit stay on the device.
   EXPECT_LT(off.activations, base.activations);
-  EXPECT_GE(off.activations + off.host_bytes, base.activations);
+  EXPECT_GE(off.activations + off.host_bytes(), base.activations);
   s.offload_activations = 0.5;
-  EXPECT_NEAR(held(s).host_bytes, off.host_bytes / 2, 1e-6);
+  EXPECT_NEAR(held(s).host_bytes(), off.host_bytes() / 2, 1e-6);
 }
 
 TEST(StepMemory, ReplicasHoldLargerShards) {

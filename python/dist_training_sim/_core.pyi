@@ -375,6 +375,25 @@ class RecomputeMethod(Enum):
     BLOCK = 1
     EVERY = 2
 
+class OffloadTier(Enum):
+    NONE = 0
+    HOST = 1
+    NVME = 2
+    REMOTE = 3
+
+class OffloadUpdate(Enum):
+    HOST = 0
+    DEVICE = 1
+
+class OffloadModule(Enum):
+    ATTN_NORM = 0
+    QKV_LINEAR = 1
+    CORE_ATTN = 2
+    ATTN_PROJ = 3
+    MLP_NORM = 4
+    EXPERT_FC1 = 5
+    MOE_ACT = 6
+
 class PipelineSchedule(Enum):
     ONE_F_ONE_B = 0
     GPIPE = 1
@@ -489,9 +508,12 @@ class Strategy(metaclass=_CoreType):
     dp_replicas: int
     reshard_after_forward: int
     grad_dtype: GradDType
-    offload_optimizer: bool
-    offload_parameters: bool
+    offload_optimizer: OffloadTier
+    offload_parameters: OffloadTier
+    offload_update: OffloadUpdate
     offload_activations: float
+    activation_tier: OffloadTier
+    offload_modules: list[OffloadModule]
     rank_order: str
     layers_per_stage: list[int]
     moe_dispatcher: Dispatcher
@@ -1110,6 +1132,26 @@ def transformer_block_shares(
 
 # ---- simulator -----------------------------------------------------------------------------------------------------
 
+class TierRate(metaclass=_CoreType):
+    def __init__(self, read_Bps: float = 0.0, write_Bps: float = 0.0) -> None: ...
+    @property
+    def read_Bps(self) -> float: ...
+    @property
+    def write_Bps(self) -> float: ...
+
+class HostShare(metaclass=_CoreType):
+    def __init__(
+        self, copy_Bps: float = 0.0, memory_Bps: float = 0.0, nvme: TierRate = ..., remote: TierRate = ...
+    ) -> None: ...
+    @property
+    def copy_Bps(self) -> float: ...
+    @property
+    def memory_Bps(self) -> float: ...
+    @property
+    def nvme(self) -> TierRate: ...
+    @property
+    def remote(self) -> TierRate: ...
+
 class MemoryReport(metaclass=_CoreType):
     @property
     def weights(self) -> float: ...
@@ -1130,7 +1172,13 @@ class MemoryReport(metaclass=_CoreType):
     @property
     def context(self) -> float: ...
     @property
+    def tiers(self) -> list[float]: ...
+    @property
     def host_bytes(self) -> float: ...
+    @property
+    def nvme_bytes(self) -> float: ...
+    @property
+    def remote_bytes(self) -> float: ...
     @property
     def update(self) -> float: ...
     @property
@@ -1191,6 +1239,10 @@ class TaskKind(Enum):
     PARAM_UPLOAD = 13
     ACTIVATION_OFFLOAD = 14
     ACTIVATION_RELOAD = 15
+    STATE_UPLOAD = 16
+    STATE_DOWNLOAD = 17
+    TIER_READ = 18
+    TIER_WRITE = 19
 
 class Interconnect(metaclass=_CoreType):
     @staticmethod
@@ -1361,8 +1413,7 @@ def simulate(
     slowdown: Sequence[float] = ...,
     stragglers: StragglerSpec | None = None,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = 0.0,
-    host_memory_Bps: float = 0.0,
+    host: HostShare = ...,
     flow: FlowStepOptions | None = None,
     intervals: int = 0,
     traffic: bool = False,
@@ -1378,8 +1429,7 @@ def step_times(
     first: int,
     count: int,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = 0.0,
-    host_memory_Bps: float = 0.0,
+    host: HostShare = ...,
     flow: FlowStepOptions | None = None,
 ) -> list[float]: ...
 
@@ -1440,8 +1490,7 @@ def memory_details(
     profile: FrameworkProfile,
     seq_len: float,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = ...,
-    host_memory_Bps: float = ...,
+    host: HostShare = ...,
     expandable_segments: bool = ...,
     capacity_bytes: float = ...,
 ) -> MemoryDetails: ...
@@ -1453,8 +1502,7 @@ def allocator_replays(
     profile: FrameworkProfile,
     seq_len: float,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = ...,
-    host_memory_Bps: float = ...,
+    host: HostShare = ...,
     expandable_segments: bool = ...,
 ) -> list[AllocatorReplay]: ...
 def library_workspace_bytes(hopper_or_later: bool, transformer_engine: bool, grouped_matmul: bool) -> float: ...
@@ -1501,11 +1549,10 @@ def evaluate(
     base_of: npt.NDArray[np.int32],
     columns: dict[str, Any],
     failure_factor: float = 1.0,
-    host_capacity_bytes: float = -1.0,
+    tier_capacity_bytes: Sequence[float] = ...,
     threads: int = 1,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = 0.0,
-    host_memory_Bps: float = 0.0,
+    host: HostShare = ...,
 ) -> tuple[dict[str, npt.NDArray[Any]], list[str]]: ...
 def legal_rows(
     model: ModelSpec,
@@ -1519,8 +1566,7 @@ def legal_rows(
     columns: dict[str, Any],
     threads: int = 1,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = 0.0,
-    host_memory_Bps: float = 0.0,
+    host: HostShare = ...,
 ) -> npt.NDArray[np.bool_]: ...
 def strategy_bounds(
     model: ModelSpec,
@@ -1535,6 +1581,5 @@ def strategy_bounds(
     memory: bool = True,
     threads: int = 1,
     other_devices: Sequence[DeviceSpec] = ...,
-    host_Bps: float = 0.0,
-    host_memory_Bps: float = 0.0,
+    host: HostShare = ...,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...

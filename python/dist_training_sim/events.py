@@ -13,14 +13,28 @@ __all__ = ["Event", "EventList"]
 
 _KINDS = (
     *("forward", "backward", "all_gather", "reduce_scatter", "send_recv", "all_reduce", "sync", "optimizer"),
-    *("backward", "weight_grad", "all_reduce", "all_reduce", "copy", "copy", "copy", "copy"),
+    *(
+        "backward",
+        "weight_grad",
+        "all_reduce",
+        "all_reduce",
+        "copy",
+        "copy",
+        "copy",
+        "copy",
+        "copy",
+        "copy",
+        "copy",
+        "copy",
+    ),
 )
 _GRAD_REDUCE, _TIED, _SYNC, _OPTIMIZER, _COPIES = 3, 5, 6, 7, 10
-_STREAMS = ("compute", "dp", "pp", "pp", "dp", "copy", "copy")
+_STREAMS = ("compute", "dp", "pp", "pp", "dp", "copy", "copy", "copy")
 _NAMES = (
     *("forward", "backward", "gather parameters", "reduce gradients", "send", "reduce tied embedding", "sync"),
     *("update", "input gradient", "weight gradient", "reduce copies", "reduce between replicas"),
     *("gradients to host", "parameters to device", "activations to host", "activations to device"),
+    *("states to device", "states to host", "read from tier", "write to tier"),
 )
 
 
@@ -34,7 +48,7 @@ class Event:
         What it does, e.g. `"forward mb3"`.
     kind
         Category: forward, backward (whole, or its input gradient), weight_grad, optimizer, all_reduce, all_gather,
-        reduce_scatter, send_recv, copy (between device and host).
+        reduce_scatter, send_recv, copy (between device, host and the tiers behind it).
     device
         Rank that runs it (the pipeline stage where ranks are folded).
     stream

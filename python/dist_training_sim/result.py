@@ -42,6 +42,7 @@ BREAKDOWN_LABELS = {
     "fixed_s": "fixed step cost",
 }
 COMMUNICATION_AXES = ("tp", "cp", "ep", "dp", "pp")
+TIERS = ("host", "nvme", "remote")  # what is offloaded lies in one of them
 _MEMORY = (
     "weights",
     "gradients",
@@ -71,10 +72,11 @@ class MemoryUse:
         CUDA context and communicators, outside the allocator.
     capacity_bytes
         Device memory.
-    host_bytes
-        What lies in the host's memory for this rank: offloaded states and activations.
-    host_capacity_bytes
-        A device's share of its host's memory; None = unknown, and then not checked.
+    offloaded_bytes
+        What lies in other tiers for this rank, by tier: `host`, `nvme`, `remote`; what is on its way through the host
+        counts there.
+    tier_capacity_bytes
+        A device's share of each of them; None = unknown, and then not checked.
     update_bytes
         Allocated while the optimizer updates.
     failure_factor
@@ -86,8 +88,10 @@ class MemoryUse:
     reserved_bytes: float
     context_bytes: float
     capacity_bytes: float
-    host_bytes: float = 0.0
-    host_capacity_bytes: float | None = field(default=None, compare=False)
+    offloaded_bytes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIERS, 0.0))
+    tier_capacity_bytes: dict[str, float | None] = field(
+        default_factory=lambda: dict[str, float | None].fromkeys(TIERS), compare=False
+    )
     update_bytes: float = 0.0
     failure_factor: float = 1.0
 
@@ -108,13 +112,19 @@ class MemoryUse:
 
     @property
     def fits(self) -> bool:
-        """Whether it more likely fits than not, and what is offloaded stays within the host."""
-        return self.oom_probability < 0.5 and self.fits_host
+        """Whether it more likely fits than not, and what is offloaded stays within its tiers."""
+        return self.oom_probability < 0.5 and not self.overfull_tiers
 
     @property
-    def fits_host(self) -> bool:
-        """Whether what is offloaded stays within the device's share of its host."""
-        return self.host_capacity_bytes is None or self.host_bytes <= self.host_capacity_bytes
+    def overfull_tiers(self) -> tuple[str, ...]:
+        """Tiers in which more is offloaded than the device's share of them holds."""
+        limits = self.tier_capacity_bytes
+        return tuple(t for t, held in self.offloaded_bytes.items() if (limit := limits[t]) is not None and held > limit)
+
+    @property
+    def host_bytes(self) -> float:
+        """What lies in the host's memory for this rank."""
+        return self.offloaded_bytes["host"]
 
     def __repr__(self) -> str:
         used = f"{format_bytes(self.reserved_bytes)} reserved and {format_bytes(self.context_bytes)} of context"
@@ -155,7 +165,9 @@ class Result:
     profile: FrameworkProfile
     _core_result: Any = field(repr=False)
     stage_capacity_bytes: tuple[float, ...] = ()
-    host_capacity_bytes: float | None = None
+    tier_capacity_bytes: dict[str, float | None] = field(
+        default_factory=lambda: dict[str, float | None].fromkeys(TIERS)
+    )
     _described: tuple[Model, Cluster, Strategy] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -362,8 +374,8 @@ class Result:
             reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
             capacity_bytes=capacity_bytes,
-            host_bytes=report.host_bytes,
-            host_capacity_bytes=self.host_capacity_bytes,
+            offloaded_bytes=dict(zip(TIERS, report.tiers[1:], strict=True)),
+            tier_capacity_bytes=self.tier_capacity_bytes,
             update_bytes=report.update,
             failure_factor=self.profile.failure_factor or self.profile.reserved_factor,
         )
@@ -400,8 +412,8 @@ class Result:
                 "reserved_bytes": peak.reserved_bytes,
                 "context_bytes": peak.context_bytes,
                 "capacity_bytes": peak.capacity_bytes,
-                "host_bytes": max(use.host_bytes for use in self.memory),
-                "host_capacity_bytes": self.host_capacity_bytes,
+                "offloaded_bytes": {t: max(use.offloaded_bytes[t] for use in self.memory) for t in TIERS},
+                "tier_capacity_bytes": self.tier_capacity_bytes,
                 "categories": peak.categories,
                 "stages": [
                     {"allocated_bytes": use.allocated_bytes, "reserved_bytes": use.reserved_bytes, "fits": use.fits}

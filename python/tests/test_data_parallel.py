@@ -117,8 +117,8 @@ def test_an_unknown_host_is_named(key: str) -> None:
 def test_the_host_may_be_too_small() -> None:
     result = run(cluster=NODE.replace(node=NODE.node.replace(host_bytes="1 MB")), offload_optimizer=True)
     assert not result.fits
-    assert not result.peak_memory.fits_host
-    assert result.to_dict()["memory"]["host_capacity_bytes"] == 1e6 / 8
+    assert result.peak_memory.overfull_tiers == ("host",)
+    assert result.to_dict()["memory"]["tier_capacity_bytes"]["host"] == 1e6 / 8
 
 
 def test_the_front_door_offloads_to_its_memory_model() -> None:
@@ -137,7 +137,7 @@ def test_the_front_door_offloads_to_its_memory_model() -> None:
     ("change", "text"),
     [
         ({"offload_activations": 1.5}, "offload_activations"),
-        ({"offload_optimizer": "yes"}, "true or false"),
+        ({"offload_optimizer": "yes"}, "one of none, host, nvme, remote"),
         ({"reshard_after_forward": -1, "zero": 3}, "reshard_after_forward"),
         ({"reshard_after_forward": True}, "use zero=3"),
         ({"dp_replicas": 3, "zero": 1}, "a divisor of dp"),

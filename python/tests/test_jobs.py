@@ -50,7 +50,7 @@ layouts = st.fixed_dictionaries(
         "optimizer": st.sampled_from(["adam", "adam", "momentum", "sgd", "muon", "adafactor"]),
         "muon_tp": st.sampled_from(["blockwise", "duplicated"]),
         "rank_order": st.sampled_from(["tp-cp-ep-dp-pp", "tp-cp-ep-pp-dp"]),
-        "offload_optimizer": st.booleans(),
+        "offload_optimizer": st.sampled_from(["none", "none", "host", "nvme"]),
         "delay_weight_grad": st.booleans(),
         "reshard_after_forward": st.sampled_from([None, True, False]),
         "moe_dispatcher": st.sampled_from(["framework", "alltoall", "allgather", "deepep"]),

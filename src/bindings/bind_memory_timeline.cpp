@@ -40,16 +40,16 @@ py::list live(const MemoryTimeline& t) {  // (op, what, category, count, bytes)
 
 std::vector<AllocatorReplay> replays(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                                      const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
-                                     const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
+                                     const std::vector<DeviceSpec>& other_devices, const HostShare& host,
                                      bool expandable_segments) {
-  return allocator_replays({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+  return allocator_replays({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
                            {expandable_segments, 0});
 }
 
 MemoryDetails run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                   const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
-                  double host_Bps, double host_memory_Bps, bool expandable_segments, double capacity_bytes) {
-  return memory_details({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+                  const HostShare& host, bool expandable_segments, double capacity_bytes) {
+  return memory_details({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
                         {expandable_segments, capacity_bytes});
 }
 
@@ -74,10 +74,10 @@ void bind_memory_timeline(py::module_& m) {
       .def_readonly("timelines", &MemoryDetails::timelines)
       .def_readonly("replays", &MemoryDetails::replays);
   m.def("memory_details", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{},
         "expandable_segments"_a = false, "capacity_bytes"_a = 0.0, py::call_guard<LongCall>());
   m.def("allocator_replays", &replays, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0,
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{},
         "expandable_segments"_a = false, py::call_guard<LongCall>());
   m.def("library_workspace_bytes", [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
     return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));

@@ -49,28 +49,28 @@ Job job_of(const ModelSpec& model, const DeviceSpec& device, const Interconnect&
 
 py::tuple run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
               double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-              double failure_factor, double host_capacity_bytes, int threads, const std::vector<DeviceSpec>& other_devices,
-              double host_Bps, double host_memory_Bps) {
+              double failure_factor, const std::array<double, 4>& tier_capacity_bytes, int threads, const std::vector<DeviceSpec>& other_devices,
+              const HostShare& host) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job = job_of(model, device, network, profile, seq_len, other_devices, {host_Bps, host_memory_Bps});
-  const EvaluateOptions options{failure_factor, host_capacity_bytes, threads};
+  const Job job = job_of(model, device, network, profile, seq_len, other_devices, host);
+  const EvaluateOptions options{failure_factor, tier_capacity_bytes, threads};
   const Evaluations found = long_call([&] { return evaluate(job, table, options); });
   return py::make_tuple(columns_of(found), found.reasons);
 }
 
 py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
                          double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-                         int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+                         int threads, const std::vector<DeviceSpec>& other_devices, const HostShare& host) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job = job_of(model, device, network, profile, seq_len, other_devices, {host_Bps, host_memory_Bps});
+  const Job job = job_of(model, device, network, profile, seq_len, other_devices, host);
   return array_of<bool>(long_call([&] { return legal_rows(job, table, threads); }));
 }
 
 py::tuple bound(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
                 double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-                bool memory, int threads, const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps) {
+                bool memory, int threads, const std::vector<DeviceSpec>& other_devices, const HostShare& host) {
   const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job = job_of(model, device, network, profile, seq_len, other_devices, {host_Bps, host_memory_Bps});
+  const Job job = job_of(model, device, network, profile, seq_len, other_devices, host);
   const StrategyBounds bounds = long_call([&] { return strategy_bounds(job, table, memory, threads); });
   return py::make_tuple(array_of<double>(bounds.step_time_s), array_of<double>(bounds.allocated_bytes));
 }
@@ -94,10 +94,10 @@ void bind_search(py::module_& m) {
     return std::vector<std::string>(evaluation_columns(), std::next(evaluation_columns(), kEvaluationColumns));
   });
   m.def("evaluate", &run, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "failure_factor"_a = 1.0, "host_capacity_bytes"_a = -1.0, "threads"_a = 1,
-        "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+        "columns"_a, "failure_factor"_a = 1.0, "tier_capacity_bytes"_a = std::array<double, 4>{-1, -1, -1, -1}, "threads"_a = 1,
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{});
   m.def("legal_rows", &filter, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+        "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{});
   m.def("strategy_bounds", &bound, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "memory"_a = true, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0);
+        "columns"_a, "memory"_a = true, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{});
 }

@@ -51,20 +51,20 @@ py::array_t<double> traffic_matrix(const StepResult& r) {
 StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
                const FrameworkProfile& profile, double seq_len, bool expand, bool keep_events, bool keep_traffic,
                const std::vector<double>& slowdown, const std::optional<StragglerSpec>& stragglers,
-               const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
+               const std::vector<DeviceSpec>& other_devices, const HostShare& host,
                const std::optional<FlowStepOptions>& flow, int intervals, bool traffic) {
   SimulateOptions options{expand, keep_events, keep_traffic, slowdown, stragglers, 0, true, flow};
   if (options.flow) options.flow->intervals = intervals, options.flow->traffic = traffic;
-  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
                   options);
 }
 
 std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                               const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
                               const StragglerSpec& stragglers, std::int64_t first, int count,
-                              const std::vector<DeviceSpec>& other_devices, double host_Bps, double host_memory_Bps,
+                              const std::vector<DeviceSpec>& other_devices, const HostShare& host,
                               const std::optional<FlowStepOptions>& flow) {
-  return step_times({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, {host_Bps, host_memory_Bps}},
+  return step_times({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
                     stragglers, first, count, flow);
 }
 
@@ -92,6 +92,22 @@ void bind_stragglers(py::module_& m) {
   m.def("slowdown_of", &slowdown_of, "spec"_a, "world"_a, "step"_a = 0, Release());
 }
 
+void bind_host(py::module_& m) {
+  py::class_<TierRate>(m, "TierRate")
+      .def(py::init([](double read_Bps, double write_Bps) { return TierRate{read_Bps, write_Bps}; }), "read_Bps"_a = 0.0, "write_Bps"_a = 0.0)
+      .def_readonly("read_Bps", &TierRate::read_Bps)
+      .def_readonly("write_Bps", &TierRate::write_Bps);
+  py::class_<HostShare>(m, "HostShare")
+      .def(py::init([](double copy_Bps, double memory_Bps, const TierRate& nvme, const TierRate& remote) {
+             return HostShare{copy_Bps, memory_Bps, nvme, remote};
+           }),
+           "copy_Bps"_a = 0.0, "memory_Bps"_a = 0.0, "nvme"_a = TierRate{}, "remote"_a = TierRate{})
+      .def_readonly("copy_Bps", &HostShare::copy_Bps)
+      .def_readonly("memory_Bps", &HostShare::memory_Bps)
+      .def_readonly("nvme", &HostShare::nvme)
+      .def_readonly("remote", &HostShare::remote);
+}
+
 void bind_memory_report(py::module_& m) {
   py::class_<MemoryReport>(m, "MemoryReport")
       .def_readonly("weights", &MemoryReport::weights)
@@ -104,12 +120,15 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
       .def_readonly("update", &MemoryReport::update)
-      .def_readonly("host_bytes", &MemoryReport::host_bytes)
+      .def_readonly("tiers", &MemoryReport::tiers)
+      .def_property_readonly("host_bytes", &MemoryReport::host_bytes)
+      .def_property_readonly("nvme_bytes", &MemoryReport::nvme_bytes)
+      .def_property_readonly("remote_bytes", &MemoryReport::remote_bytes)
       .def_property_readonly("allocated", &MemoryReport::allocated)
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
                    &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context,
-                   &MemoryReport::host_bytes, &MemoryReport::update));
+                   &MemoryReport::tiers, &MemoryReport::update));
 }
 
 void bind_breakdown(py::module_& m) {
@@ -160,6 +179,10 @@ void bind_simulator(py::module_& m) {
       .value("PARAM_UPLOAD", TaskKind::ParamUpload)
       .value("ACTIVATION_OFFLOAD", TaskKind::ActivationOffload)
       .value("ACTIVATION_RELOAD", TaskKind::ActivationReload)
+      .value("STATE_UPLOAD", TaskKind::StateUpload)
+      .value("STATE_DOWNLOAD", TaskKind::StateDownload)
+      .value("TIER_READ", TaskKind::TierRead)
+      .value("TIER_WRITE", TaskKind::TierWrite)
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(
@@ -168,6 +191,7 @@ void bind_simulator(py::module_& m) {
           "of_topology", [](const CommunicationModel& c) { return make_interconnect(c); }, "model"_a)
       .def("placed", &place_on, "device_of"_a, py::keep_alive<0, 1>())
       .def_property_readonly("device_count", &Interconnect::device_count);
+  bind_host(m);
   bind_memory_report(m);
   bind_breakdown(m);
   bind_stragglers(m);
@@ -213,9 +237,8 @@ void bind_simulator(py::module_& m) {
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},
         "stragglers"_a = std::optional<StragglerSpec>{}, "other_devices"_a = std::vector<DeviceSpec>{},
-        "host_Bps"_a = 0.0, "host_memory_Bps"_a = 0.0, "flow"_a = std::optional<FlowStepOptions>{}, "intervals"_a = 0, "traffic"_a = false,
+        "host"_a = HostShare{}, "flow"_a = std::optional<FlowStepOptions>{}, "intervals"_a = 0, "traffic"_a = false,
         Release());
   m.def("step_times", &run_steps, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host_Bps"_a = 0.0,
-        "host_memory_Bps"_a = 0.0, "flow"_a = std::optional<FlowStepOptions>{}, Release());
+        "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{}, "flow"_a = std::optional<FlowStepOptions>{}, Release());
 }

@@ -63,7 +63,8 @@ struct TapeRules {
   bool keeps_input = true;                // of Full; otherwise it is there again before backward, from an earlier block
   bool partition_block_input = false;
   std::vector<double> dropped_outputs;    // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
-  double on_host = 0;                     // share of what is kept that waits for backward in the host's memory
+  double on_host = 0;                     // share of what is kept that waits for backward in another tier
+  std::vector<OffloadModule> offload_modules;  // of their inputs alone; empty: of everything
   LossKernel loss_kernel = LossKernel::Megatron;
   int loss_chunks = 1;
   bool gather_buffers = false;            // gathered inputs of column matmuls lie in a persistent buffer

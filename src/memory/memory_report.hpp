@@ -4,11 +4,15 @@
 // (memory/caching_allocator.hpp replays it). The context (driver, NCCL, cuDNN) lies outside both.
 #pragma once
 
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace dts {
+
+// Bytes by tier, numbered as OffloadTier; what the device itself holds is not among them.
+using TierBytes = std::array<double, 4>;
 
 struct MemoryReport {  // bytes on one rank
   double weights = 0, gradients = 0, optimizer = 0;
@@ -19,7 +23,11 @@ struct MemoryReport {  // bytes on one rank
   double workspace = 0;
   double context = 0;               // outside the allocator
   double update = 0;                // allocated while the optimizer updates, all categories
-  double host_bytes = 0;            // in the host's memory, for this rank
+  TierBytes tiers{};                // what is offloaded, for this rank
+
+  double host_bytes() const noexcept { return tiers[1]; }
+  double nvme_bytes() const noexcept { return tiers[2]; }
+  double remote_bytes() const noexcept { return tiers[3]; }
 
   double allocated() const noexcept {
     return weights + gradients + optimizer + activations + temporaries + gathered_parameters + communication_buffers +

@@ -13,6 +13,7 @@ SavedTape::SavedTape(const std::vector<Op>& ops, const SavedContext& context, co
     regions_ = recompute_regions(ops, rules.modules);
     fates_ = selective_fates(ops, saved_, context, regions_);
   }
+  if (!rules.offload_modules.empty()) leaving_ = offloaded_inputs(ops, rules.offload_modules);
   declare_saved();
   if (by_output()) declare_outputs();
 }
@@ -26,12 +27,22 @@ void SavedTape::declare_saved() {
     const bool drops = rebuilds() ? !t.block_input || comes_in(k) : selects() && fates_.tensors[k].region >= 0;
     const double stays = selects() ? fates_.tensors[k].kept * r_.tokens : bytes / (t.block_input && splits_input ? c_.tp : 1);
     const double kept = drops ? 0 : stays;
-    const double host = kept * r_.on_host;
+    const double host = kept * (leaves(k) ? r_.on_host : 0);
     kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
     tape_.tensors.back().shared = t.storage >= 0 && layouts_[at(t.op_index)].gather > 1;
     again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : std::max(bytes - kept, 0.0) + host, MemoryCategory::Temporaries));
     if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
   }
+}
+
+// Under the modules' names the inputs of their ops leave, whoever else reads them.
+bool SavedTape::leaves(std::size_t k) const {
+  if (r_.offload_modules.empty()) return true;
+  const SavedTensor& t = saved_[k];
+  for (std::size_t i = 0; t.is_output && i < ops_.size(); ++i) {
+    if (leaving_[i] && layouts_[i].producer == t.made_by) return true;
+  }
+  return false;
 }
 
 double SavedTape::rebuilt_share() const {

@@ -38,6 +38,7 @@ class SavedTape : protected TapeWriter {
   // An earlier block brings it back.
   bool comes_in(std::size_t k) const { return r_.recompute == Recompute::Full && !r_.keeps_input && saved_[k].block_input; }
   bool selects() const { return r_.recompute == Recompute::Selective && !by_output(); }
+  bool leaves(std::size_t k) const;
   void declare_saved();
   void declare_outputs();
   double rebuilt_share() const;
@@ -45,6 +46,7 @@ class SavedTape : protected TapeWriter {
 
   std::vector<RecomputeRegion> regions_;
   SelectiveFates fates_;
+  std::vector<char> leaving_;  // per op: its input is offloaded
 };
 
 }  // namespace dts

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "parallel/recompute_layers.hpp"
 #include "parallel/recompute_modules.hpp"
 
 namespace dts {
@@ -66,11 +67,42 @@ void check_layers(Checker& check, const Strategy& s) {
   check.require(s.offload_activations == 0, where, layers, "1 where the kept inputs are offloaded");
 }
 
+constexpr OffloadModule kOffloadable[] = {OffloadModule::AttnNorm, OffloadModule::QkvLinear, OffloadModule::CoreAttention,
+                                          OffloadModule::AttnProj, OffloadModule::MlpNorm,   OffloadModule::ExpertFc1,
+                                          OffloadModule::MoeActivation};
+
+bool has(const ModelSpec& model, OffloadModule module) {
+  return std::any_of(model.layers.begin(), model.layers.end(), [&](const LayerRun& run) {
+    const std::vector<char> inputs = offloaded_inputs(run.block.ops, {module});
+    return std::find(inputs.begin(), inputs.end(), 1) != inputs.end();
+  });
+}
+
+void check_offloaded(Checker& check, const ModelSpec& model, const Strategy& s) {
+  const auto named = [&](OffloadModule module) {
+    return std::count(s.offload_modules.begin(), s.offload_modules.end(), module) > 0;
+  };
+  std::string known;
+  for (OffloadModule module : kOffloadable) {
+    if (has(model, module)) known += (known.empty() ? "" : ", ") + std::string(name_of(module));
+  }
+  for (OffloadModule module : kOffloadable) {
+    check.require(!named(module) || has(model, module), "strategy.offload_modules", std::string(name_of(module)),
+                  "modules that " + model.name + " has: " + known);
+  }
+  check.require(!named(OffloadModule::AttnProj) || named(OffloadModule::CoreAttention), "strategy.offload_modules", "attn_proj",
+                "core_attn beside it: attention's backward reads the same tensor", "add core_attn");
+  const bool whole = s.recompute == Recompute::Full && !recomputes_by_place(s);
+  check.require(s.offload_modules.empty() || !whole, "strategy.offload_modules", std::to_string(s.offload_modules.size()) + " modules",
+                "none under full recomputation, which keeps no input of a module", "use recompute=\"selective\"");
+}
+
 }  // namespace
 
 void check_recompute(Checker& check, const ModelSpec& model, const Strategy& s) {
-  check_modules(check, model, s);
-  check_layers(check, s);
+  if (!s.recompute_modules.empty()) check_modules(check, model, s);
+  if (s.recompute_layers != -1 || s.recompute_method != RecomputeMethod::Uniform) check_layers(check, s);
+  if (!s.offload_modules.empty()) check_offloaded(check, model, s);
 }
 
 }  // namespace dts

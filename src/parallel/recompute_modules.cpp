@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::array<std::string_view, 7> kNames = {"core_attn", "mlp", "moe", "moe_act", "layernorm", "mla_up_proj", "shared_experts"};
 
+constexpr std::array<std::string_view, 7> kOffloadNames = {"attn_norm", "qkv_linear", "core_attn", "attn_proj", "mlp_norm", "expert_fc1", "moe_act"};
+
 class Finder {
  public:
   explicit Finder(const std::vector<Op>& ops) : ops_(ops), producers_(producers_of(ops)) {}
@@ -29,6 +31,24 @@ class Finder {
       case RecomputeModule::MlaUpProjection: up_projections(); break;
     }
     return std::move(found_);
+  }
+
+  bool offloads(std::size_t i, OffloadModule module) const {
+    const Op& op = ops_[i];
+    const std::size_t attention = first(OpKind::Attention);
+    const bool before = i < attention && attention < ops_.size(), after = i > attention || attention == ops_.size();
+    const int from = producers_[i];
+    const bool reads_norm = from >= 0 && norms_the_stream(static_cast<std::size_t>(from));
+    switch (module) {
+      case OffloadModule::AttnNorm: return before && norms_the_stream(i);
+      case OffloadModule::QkvLinear: return before && op.kind == OpKind::Matmul && reads_norm;
+      case OffloadModule::CoreAttention: return op.kind == OpKind::Attention;
+      case OffloadModule::AttnProj: return op.kind == OpKind::Matmul && from == static_cast<int>(attention) && attention < ops_.size();
+      case OffloadModule::MlpNorm: return after && norms_the_stream(i);
+      case OffloadModule::ExpertFc1: return op.kind == OpKind::GroupedMatmul && op.sharding == Sharding::ExpertColumn;
+      case OffloadModule::MoeActivation: return op.kind == OpKind::Activation && op.rows == Rows::Routed;
+    }
+    return false;
   }
 
  private:
@@ -116,6 +136,8 @@ class Finder {
 
 std::string_view name_of(RecomputeModule module) noexcept { return kNames[static_cast<std::size_t>(module)]; }
 
+std::string_view name_of(OffloadModule module) noexcept { return kOffloadNames[static_cast<std::size_t>(module)]; }
+
 std::size_t RecomputeRegion::last() const noexcept {
   return static_cast<std::size_t>(ops.rend() - std::find(ops.rbegin(), ops.rend(), 1)) - 1;
 }
@@ -142,6 +164,15 @@ std::vector<RecomputeRegion> recompute_regions(const std::vector<Op>& ops, const
   }
   std::stable_partition(regions.begin(), regions.end(), [](const RecomputeRegion& r) { return !r.discards_output; });
   return regions;
+}
+
+std::vector<char> offloaded_inputs(const std::vector<Op>& ops, const std::vector<OffloadModule>& modules) {
+  const Finder finder(ops);
+  std::vector<char> inputs(ops.size(), 0);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    inputs[i] = std::any_of(modules.begin(), modules.end(), [&](OffloadModule module) { return finder.offloads(i, module); });
+  }
+  return inputs;
 }
 
 }  // namespace dts

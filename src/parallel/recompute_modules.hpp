@@ -19,6 +19,7 @@
 namespace dts {
 
 std::string_view name_of(RecomputeModule module) noexcept;
+std::string_view name_of(OffloadModule module) noexcept;
 
 struct RecomputeRegion {
   std::vector<char> ops;         // per op of the block: whether it runs again
@@ -32,5 +33,8 @@ std::vector<int> producers_of(const std::vector<Op>& ops);
 
 // Each part by itself, those that keep their input first; none of a module that the block lacks.
 std::vector<RecomputeRegion> recompute_regions(const std::vector<Op>& ops, const std::vector<RecomputeModule>& modules);
+
+// Per op: whether its input leaves the device under one of these modules (Megatron-Core, offload_modules).
+std::vector<char> offloaded_inputs(const std::vector<Op>& ops, const std::vector<OffloadModule>& modules);
 
 }  // namespace dts

@@ -36,6 +36,14 @@ enum class Fp8Recipe { Tensorwise, Delayed, Blockwise, MXFP8 };
 // gradient in 16 bits (SwitchBack, arXiv:2304.13013).
 enum class Int8Recipe { Rowwise, SwitchBack };
 
+// Where bytes lie that the device does not keep: its node's host memory, the node's NVMe drives, memory or storage that the
+// network reaches; the last two are staged through pinned host memory (ZeRO-Infinity, arXiv:2104.07857 §5).
+enum class OffloadTier { None, Host, Nvme, Remote };
+// Which processor updates offloaded optimizer states.
+enum class OffloadUpdate { Host, Device };
+// Ops whose input leaves the device (Megatron-Core's offload_modules).
+enum class OffloadModule { AttnNorm, QkvLinear, CoreAttention, AttnProj, MlpNorm, ExpertFc1, MoeActivation };
+
 // Type in which gradients are accumulated and reduced.
 enum class GradDType { Framework, BF16, FP32 };
 
@@ -65,9 +73,12 @@ struct Strategy {
   int dp_replicas = 1;
   int reshard_after_forward = -1;  // zero 3: -1 as the framework does, 0 no, 1 yes, n > 1 to groups of n ranks
   GradDType grad_dtype = GradDType::Framework;
-  bool offload_optimizer = false;    // states and update on the host
-  bool offload_parameters = false;   // zero 3: shards on the host, copied to the device before each gather
-  double offload_activations = 0;    // share of what each block but a stage's last saves, kept on the host
+  OffloadTier offload_optimizer = OffloadTier::None;    // states; gradients too where the host updates
+  OffloadTier offload_parameters = OffloadTier::None;   // zero 3: shards, copied to the device before each gather
+  OffloadUpdate offload_update = OffloadUpdate::Host;
+  double offload_activations = 0;    // share of what each block but a stage's last saves
+  OffloadTier activation_tier = OffloadTier::Host;
+  std::vector<OffloadModule> offload_modules;           // of activations; empty = all
   std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
   std::vector<int> layers_per_stage;          // empty = even; one entry per virtual stage, in model order
 

@@ -15,7 +15,7 @@ std::size_t hash_of(const Strategy& s) noexcept {
   mix(s.dp), mix(s.tp), mix(s.pp), mix(s.vpp), mix(s.cp), mix(s.ep), mix(s.etp), mix(s.zero), mix(s.micro_batch);
   mix(s.global_batch), mix(static_cast<int>(s.recompute) * 64 + static_cast<int>(s.schedule));
   mix(static_cast<int>(s.precision) * 64 + static_cast<int>(s.cp_comm)), mix(s.dp_replicas), mix(s.reshard_after_forward);
-  mix(s.offload_optimizer * 4 + s.offload_parameters * 2 + (s.offload_activations > 0));
+  mix(static_cast<int>(s.offload_optimizer) * 16 + static_cast<int>(s.offload_parameters) * 2 + (s.offload_activations > 0));
   return static_cast<std::size_t>(hash);
 }
 
@@ -44,7 +44,8 @@ Strategy block_part(const Strategy& s) {
   if ((!narrow || s.zero == 0) && s.rank_order == none.rank_order) part.dp = s.dp * s.pp, part.pp = 1;
   part.optimizer = none.optimizer, part.optimizer_kernels = none.optimizer_kernels, part.muon_tp = none.muon_tp;
   part.overlap_grad_reduce = part.overlap_param_gather = true;
-  part.offload_optimizer = part.offload_parameters = false;
+  part.offload_optimizer = part.offload_parameters = none.offload_parameters;
+  part.offload_update = none.offload_update, part.activation_tier = none.activation_tier;
   part.custom_order.clear();
   part.delay_weight_grad = part.optimizer_post_validation = false;
   part.overlap_moe_1f1b = false, part.p2p = none.p2p, part.micro_batch_group = 0;

@@ -16,7 +16,7 @@ constexpr std::size_t kRowsAtOnce = 64;  // neighbours share prices
 
 constexpr const char* kNames[kEvaluationColumns] = {
     "step_time_s", "tokens_per_s", "mfu", "mfu_full_attention", "hfu", "micro_batches", "tasks",
-    "allocated_bytes", "reserved_bytes", "oom_probability", "host_bytes",
+    "allocated_bytes", "reserved_bytes", "oom_probability", "host_bytes", "nvme_bytes", "remote_bytes",
     "forward_s", "backward_s", "recompute_s", "optimizer_s", "exposed_tp_s", "exposed_cp_s", "exposed_ep_s", "exposed_dp_s",
     "offload_s", "pipeline_s", "interference_s", "contention_s", "straggler_s", "host_s", "fixed_s",
     "communication_tp_s", "communication_cp_s", "communication_ep_s", "communication_dp_s", "communication_pp_s",
@@ -26,7 +26,8 @@ constexpr const char* kNames[kEvaluationColumns] = {
 using Row = std::array<double, kEvaluationColumns>;
 
 struct Memory {
-  double allocated = 0, fill = -1, oom = 0, host = 0;  // of the stage that fills its devices most; the others: worst
+  double allocated = 0, fill = -1, oom = 0;  // of the stage that fills its devices most; the others: worst
+  TierBytes tiers{};
   bool fits = true;
 };
 
@@ -39,8 +40,11 @@ Memory worst_memory(const StepResult& r, const FrameworkProfile& profile, const 
     const double oom = out_of_memory_probability(allocated * options.failure_factor, capacity - report.context);
     if (fill > worst.fill) worst.fill = fill, worst.allocated = allocated;
     worst.oom = std::max(worst.oom, oom);
-    worst.host = std::max(worst.host, report.host_bytes);
-    worst.fits = worst.fits && oom < 0.5 && (options.host_capacity_bytes < 0 || report.host_bytes <= options.host_capacity_bytes);
+    worst.fits = worst.fits && oom < 0.5;
+    for (std::size_t tier = 0; tier < report.tiers.size(); ++tier) {
+      worst.tiers[tier] = std::max(worst.tiers[tier], report.tiers[tier]);
+      worst.fits = worst.fits && (options.tier_capacity_bytes[tier] < 0 || report.tiers[tier] <= options.tier_capacity_bytes[tier]);
+    }
   }
   return worst;
 }
@@ -48,7 +52,7 @@ Memory worst_memory(const StepResult& r, const FrameworkProfile& profile, const 
 Row row_of(const StepResult& r, const Memory& memory, double reserved_factor) {
   const Breakdown& b = r.mean;
   Row row = {r.step_time_s, r.tokens_per_step / r.step_time_s, r.mfu(), r.mfu_full(), r.hfu(), static_cast<double>(r.micro_batches), r.tasks,
-             memory.allocated, memory.allocated * reserved_factor, memory.oom, memory.host,
+             memory.allocated, memory.allocated * reserved_factor, memory.oom, memory.tiers[1], memory.tiers[2], memory.tiers[3],
              b.forward_s, b.backward_s, b.recompute_s, b.optimizer_s, b.exposed_tp_s, b.exposed_cp_s, b.exposed_ep_s,
              b.exposed_dp_s, b.offload_s, b.pipeline_s, b.interference_s, b.contention_s, b.straggler_s, b.host_s, b.fixed_s};
   for (std::size_t axis = 0; axis < kCommAxes; ++axis) {

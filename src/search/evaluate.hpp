@@ -2,6 +2,7 @@
 // same engine, with a book of prices that rows share (step/price_book.hpp). What cannot run is data with its reason.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@ namespace dts {
 // What strategies are evaluated for; the job's own strategy does not count.
 struct EvaluateOptions {
   double failure_factor = 1;        // reserved over allocated bytes at which half of a framework's jobs fail
-  double host_capacity_bytes = -1;  // of one device; < 0 = unknown, and not checked
+  std::array<double, 4> tier_capacity_bytes{-1, -1, -1, -1};  // of one device, numbered as OffloadTier; < 0 = unknown, and not checked
   int threads = 1;                  // 0: one per core
 };
 
@@ -24,7 +25,7 @@ enum class RowStatus : std::uint8_t {
   Illegal,      // refused, with the reason
 };
 
-inline constexpr std::size_t kEvaluationColumns = 36;
+inline constexpr std::size_t kEvaluationColumns = 38;
 const char* const* evaluation_columns() noexcept;  // names, units in them
 
 struct Evaluations {

@@ -39,6 +39,7 @@ const std::vector<StrategyField>& strategy_fields() {
       field<&S::dp_replicas>("dp_replicas"), field<&S::reshard_after_forward>("reshard_after_forward"),
       field<&S::grad_dtype>("grad_dtype"), field<&S::offload_optimizer>("offload_optimizer"),
       field<&S::offload_parameters>("offload_parameters"), field<&S::offload_activations>("offload_activations"),
+      field<&S::activation_tier>("activation_tier"), field<&S::offload_update>("offload_update"),
       field<&S::moe_dispatcher>("moe_dispatcher"), field<&S::capacity_factor>("capacity_factor"),
       field<&S::overlap_moe_1f1b>("overlap_moe_1f1b"), field<&S::overlap_shared_experts>("overlap_shared_experts"),
       field<&S::delay_weight_grad>("delay_weight_grad"), field<&S::micro_batch_group>("micro_batch_group"),

@@ -59,7 +59,11 @@ double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
     case TaskKind::GradOffload:
     case TaskKind::ParamUpload:
     case TaskKind::ActivationOffload:
-    case TaskKind::ActivationReload: return offload_s;
+    case TaskKind::ActivationReload:
+    case TaskKind::StateUpload:
+    case TaskKind::StateDownload:
+    case TaskKind::TierRead:
+    case TaskKind::TierWrite: return offload_s;
     default: return pipeline_s;
   }
 }
@@ -142,9 +146,9 @@ void BreakdownRecorder::add_update(Breakdown& b, const Share& share, const TaskI
   const StepPlan& plan = *plans_[share.variant];
   if (info.piece < 0) {
     b.optimizer_s += share.stretched * plan.optimizer_s[static_cast<std::size_t>(info.rank)];
-  } else {  // on the host
+  } else {  // unit by unit
     const auto& units = plan.comm[static_cast<std::size_t>(info.stage)].units;
-    b.optimizer_s += share.ranks * units[static_cast<std::size_t>(info.piece)].host_update_s;
+    b.optimizer_s += share.ranks * units[static_cast<std::size_t>(info.piece)].update_s;
   }
 }
 

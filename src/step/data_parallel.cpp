@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "step/rank_states.hpp"
 #include "step/update_cost.hpp"
 
 namespace dts {
@@ -87,7 +88,7 @@ std::vector<DataParallel::Start> DataParallel::starts(const StageCost& stage, bo
 std::vector<StageComm::Unit> DataParallel::units(const StageCost& stage, bool first) const {
   const RankGrid& grid = groups_.grid();
   const bool alone = grid.size(Axis::DP_CP) == 1 && grid.size(Axis::EDP) == 1;
-  if ((alone && !s_.offload_optimizer && s_.offload_activations == 0) || stage.blocks.empty()) return {};
+  if ((alone && s_.offload_optimizer == OffloadTier::None && s_.offload_activations == 0) || stage.blocks.empty()) return {};
   double dense = 0;
   for (const BlockCost* block : stage.blocks) dense += block->dense_trainable;
   const std::vector<Start> cuts = starts(stage, first);
@@ -157,18 +158,35 @@ void DataParallel::set_seconds(StageComm::Unit& u) const {
 }
 
 bool DataParallel::communicates(const StageComm::Unit& u) const {
-  return u.gather_s >= 0 || u.reduce_s >= 0 || u.replica_s >= 0 || u.grad_offload_s >= 0;
+  return u.gather_s >= 0 || u.reduce_s >= 0 || u.replica_s >= 0 || u.update_s >= 0;
 }
 
-// The host updates what the rank owns, at the bandwidth of its memory that a vectorised update reaches.
+// What the rank owns is updated by its host, at the bandwidth of its memory that a vectorised update reaches, or by the
+// device, which gets the states for it. What lies behind the host passes its memory.
 void DataParallel::add_copies(StageComm::Unit& u, const Sums& sums) const {
-  if (!s_.offload_optimizer || sums.dense + sums.expert <= 0) return;
-  const double updated = owned(sums.dense, sums.expert);
-  u.grad_offload_s = updated * gradient_bytes() / job_.host.copy_Bps;
-  const double bytes = host_update_bytes(s_, gradient_bytes());
-  u.host_update_s = updated * bytes / (job_.profile.host_update_efficiency * job_.host.memory_Bps);
+  if (s_.offload_optimizer == OffloadTier::None || sums.dense + sums.expert <= 0) return;
+  const bool on_host = s_.offload_update == OffloadUpdate::Host;
+  const double updated = owned(sums.dense, sums.expert), copy_Bps = job_.host.copy_Bps;
+  const double states = updated * state_recipe_of(job_).optimizer_bytes, gradients = on_host ? updated * gradient_bytes() : 0;
+  u.state_bytes = states;
   const bool cast_there = s_.zero == 3 && job_.profile.fp32_shards && bytes_of(s_.precision) < 4;  // on the device
-  u.param_upload_s = owned(sums.dense_gathered, sums.expert_gathered) * (cast_there ? 2 : 1) / job_.host.copy_Bps;
+  const double weights = owned(sums.dense_gathered, sums.expert_gathered) * (cast_there ? 2 : 1);
+  if (on_host || s_.offload_parameters != OffloadTier::None) u.param_upload_s = weights / copy_Bps;
+  if (on_host) {
+    u.grad_offload_s = gradients / copy_Bps;
+    u.update_s = updated * host_update_bytes(s_, gradient_bytes()) / (job_.profile.host_update_efficiency * job_.host.memory_Bps);
+  } else {
+    u.state_upload_s = states / copy_Bps;
+    u.state_download_s = (states + (s_.offload_parameters != OffloadTier::None ? weights : 0)) / copy_Bps;
+    u.update_s = device_update_s(job_, groups_, updated);
+  }
+  const TierRate* parameters = job_.host.behind(s_.offload_parameters);
+  if (parameters) u.param_read_s = weights / parameters->read_Bps, u.state_write_s = weights / parameters->write_Bps;
+  const TierRate* tier = job_.host.behind(s_.offload_optimizer);
+  if (!tier) return;
+  if (on_host) u.grad_write_s = gradients / tier->write_Bps;
+  u.state_read_s = (states + gradients) / tier->read_Bps;
+  u.state_write_s = states / tier->write_Bps + std::max(u.state_write_s, 0.0);
 }
 
 double DataParallel::seconds(const std::vector<CollectiveCall>& list) const {
@@ -197,8 +215,8 @@ void DataParallel::set_rules(StepPlan& plan) const {
   plan.unsharded_stages = p.fsdp_unsharded_stages;
   plan.reshard_after_forward = s_.reshard_after_forward < 0 ? p.reshard_after_forward : s_.reshard_after_forward > 0;
   plan.reduce_every_micro_batch = p.fsdp_reduce_every_micro_batch && !under_pp;
-  plan.offload_optimizer = s_.offload_optimizer;
-  plan.upload_before_gather = s_.offload_parameters;
+  plan.offload_optimizer = s_.offload_optimizer != OffloadTier::None;
+  plan.upload_before_gather = s_.offload_parameters != OffloadTier::None;
 }
 
 }  // namespace dts

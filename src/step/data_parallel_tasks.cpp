@@ -7,6 +7,7 @@ namespace dts {
 
 namespace {
 
+constexpr std::array<TaskId, 3> kEverywhere = {kNoTask, kNoTask, kNoTask};
 constexpr std::size_t kTapesInTransit = 2;  // blocks whose activations wait for their copy (Transformer Engine's offload)
 
 void keep_last(Tasks& list, std::size_t count) {
@@ -102,11 +103,7 @@ void DataParallelTasks::after(Flow& flow, std::size_t i, TaskId done) {
   flow.done = i + 1;
   if (prefetch(flow) == BackwardPrefetch::Post) gather(flow, i + 1, 0);
   if (piece.reduces) reduce(flow.rank, flow.stage, flow.pass.micro_batch, piece.index, done);
-  if (piece.offloads) {
-    const TaskInfo info{TaskKind::ActivationOffload, StreamKind::ToHost, flow.rank, flow.stage, flow.pass.micro_batch, piece.index};
-    state.offloads.push_back(add(info, unit(flow.stage, piece.index).activation_copy_s, {done}));
-    offloaded(flow) = state.offloads.back();
-  }
+  if (piece.offloads) offload(flow, piece, done);
   if (prefetch(flow) == BackwardPrefetch::None) gather(flow, i + ahead(), plan_.overlap_param_gather ? plan_.gather_ahead : 0);
   keep_last(state.reductions, kept().reductions);
   keep_last(state.offloads, kTapesInTransit);
@@ -127,7 +124,7 @@ TaskId DataParallelTasks::room_for(const Flow& flow, std::size_t piece, int ahea
 void DataParallelTasks::gather_own(Flow& flow, bool all_at_once) {
   const bool unlimited = all_at_once || (plan_.overlap_param_gather && plan_.gather_ahead == 0);
   for (std::size_t i = 0; unlimited && i < flow.pieces.size(); ++i) {
-    if (flow.pieces[i].gather_s >= 0) flow.gathered[i] = gather_unit(flow, flow.stage, flow.pieces[i].index, kNoTask);
+    if (flow.pieces[i].gather_s >= 0) flow.gathered[i] = gather_unit(flow, flow.stage, flow.pieces[i].index, kEverywhere);
   }
   const std::size_t first = unlimited ? 0 : ahead();
   for (std::size_t i = 0; i < first; ++i) gather(flow, i, plan_.overlap_param_gather ? plan_.gather_ahead : 0);
@@ -135,7 +132,8 @@ void DataParallelTasks::gather_own(Flow& flow, bool all_at_once) {
 
 void DataParallelTasks::gather(Flow& flow, std::size_t piece, int ahead) {
   if (piece >= flow.pieces.size() || flow.pieces[piece].gather_s < 0 || flow.gathered[piece] != kNoTask) return;
-  flow.gathered[piece] = gather_unit(flow, flow.stage, flow.pieces[piece].index, room_for(flow, piece, ahead));
+  flow.gathered[piece] = gather_unit(flow, flow.stage, flow.pieces[piece].index,
+                                      {room_for(flow, piece, ahead), room_for(flow, piece, ahead + 1), room_for(flow, piece, ahead + 2)});
 }
 
 // Every unit of a later stage.
@@ -144,26 +142,49 @@ void DataParallelTasks::gather_stage(const Flow& flow, int stage) {
   Tasks& issued = issued_[static_cast<std::size_t>(stage)];
   issued.assign(count, kNoTask);
   for (std::size_t u = 0; u < count; ++u) {
-    if (unit(stage, static_cast<int>(u)).gather_s >= 0) issued[u] = gather_unit(flow, stage, static_cast<int>(u), kNoTask);
+    if (unit(stage, static_cast<int>(u)).gather_s >= 0) issued[u] = gather_unit(flow, stage, static_cast<int>(u), kEverywhere);
   }
 }
 
-TaskId DataParallelTasks::gather_unit(const Flow& flow, int stage, int index, TaskId after) {
+// Shards that lie elsewhere come up in steps, each a unit ahead of the next: from the tier to the host, to the device,
+// gathered (ZeRO-Infinity's prefetcher, arXiv:2104.07857 §6.2).
+TaskId DataParallelTasks::gather_unit(const Flow& flow, int stage, int index, const Rooms& rooms) {
   const StageComm::Unit& u = unit(stage, index);
   TaskInfo info{TaskKind::ParamGather, StreamKind::DataParallel, flow.rank, stage, flow.pass.micro_batch, index};
   info.regather = flow.pass.kind != PassKind::Forward;
   const double seconds = info.regather && u.regather_s >= 0 ? u.regather_s : u.gather_s;
-  if (!plan_.upload_before_gather) return add(info, seconds, {after});
+  if (!plan_.upload_before_gather) return add(info, seconds, {rooms[0]});
+  FewTasks there{rooms[1]};
+  if (u.param_read_s >= 0) {
+    there.add(add({TaskKind::TierRead, StreamKind::Storage, flow.rank, stage, flow.pass.micro_batch, index}, u.param_read_s, {rooms[2]}));
+  }
   const TaskInfo upload{TaskKind::ParamUpload, StreamKind::FromHost, flow.rank, stage, flow.pass.micro_batch, index};
-  return add(info, seconds, {add(upload, u.param_upload_s, {after})});
+  return add(info, seconds, {rooms[0], add(upload, u.param_upload_s, there)});
 }
 
-// Activations come back one block ahead.
+void DataParallelTasks::offload(const Flow& flow, const Piece& piece, TaskId done) {
+  const StageComm::Unit& u = unit(flow.stage, piece.index);
+  RankTasks& state = at(flow.rank);
+  const TaskInfo info{TaskKind::ActivationOffload, StreamKind::ToHost, flow.rank, flow.stage, flow.pass.micro_batch, piece.index};
+  state.offloads.push_back(add(info, u.activation_copy_s, {done}));
+  offloaded(flow) = state.offloads.back();
+  if (u.activation_write_s < 0) return;
+  const TaskInfo write{TaskKind::TierWrite, StreamKind::Storage, flow.rank, flow.stage, flow.pass.micro_batch, piece.index};
+  offloaded(flow) = add(write, u.activation_write_s, {state.offloads.back()});
+}
+
+// Activations come back one block ahead, to the host two.
 void DataParallelTasks::reload(Flow& flow, std::size_t piece) {
   if (piece >= flow.pieces.size() || !flow.pieces[piece].reloads) return;
   const int index = flow.pieces[piece].index;
+  const StageComm::Unit& u = unit(flow.stage, index);
+  TaskId there = offloaded(flow);
+  if (u.activation_read_s >= 0) {
+    const TaskInfo read{TaskKind::TierRead, StreamKind::Storage, flow.rank, flow.stage, flow.pass.micro_batch, index};
+    there = add(read, u.activation_read_s, {room_for(flow, piece, 2), there});
+  }
   const TaskInfo info{TaskKind::ActivationReload, StreamKind::FromHost, flow.rank, flow.stage, flow.pass.micro_batch, index};
-  flow.reloaded[piece] = add(info, unit(flow.stage, index).activation_copy_s, {room_for(flow, piece, 1), offloaded(flow)});
+  flow.reloaded[piece] = add(info, u.activation_copy_s, {room_for(flow, piece, 1), there});
 }
 
 void DataParallelTasks::reduce(int rank, int stage, int micro_batch, int index, TaskId done) {
@@ -179,6 +200,7 @@ void DataParallelTasks::reduce(int rank, int stage, int micro_batch, int index, 
   }
   if (u.replica_s >= 0) run(TaskKind::ReplicaReduce, StreamKind::Replica, u.replica_s);
   if (u.grad_offload_s >= 0) run(TaskKind::GradOffload, StreamKind::ToHost, u.grad_offload_s);
+  if (u.grad_write_s >= 0) run(TaskKind::TierWrite, StreamKind::Storage, u.grad_write_s);
 }
 
 // One stream runs its tasks one after the other: the last of each is enough.
@@ -203,7 +225,7 @@ void DataParallelTasks::reduce_rest() {
 void DataParallelTasks::update(TaskId meeting) {
   for (int rank = 0; rank < placement_.pp; ++rank) {
     const FewTasks after = meeting == kNoTask ? leaving(rank) : FewTasks{meeting};
-    plan_.offload_optimizer ? host_update(rank, after) : update(rank, after);
+    plan_.offload_optimizer ? staged_update(rank, after) : update(rank, after);
   }
 }
 
@@ -214,18 +236,46 @@ void DataParallelTasks::update(int rank, const FewTasks& after) {
   for_units(rank, [&](int stage, int index) { gather_late(rank, stage, index, done); });
 }
 
-// The device waits while its host updates unit by unit; what is updated travels back beside the next unit's update. A
-// slow device does not slow its host.
-void DataParallelTasks::host_update(int rank, const FewTasks& after) {
+TaskId DataParallelTasks::read_states(const UnitPlace& place, const FewTasks& after) {
+  const double seconds = unit(place.stage, place.index).state_read_s;
+  if (seconds < 0) return kNoTask;
+  return add({TaskKind::TierRead, StreamKind::Storage, place.rank, place.stage, plan_.micro_batches - 1, place.index}, seconds, after);
+}
+
+// Unit by unit: while one is updated, the states of the next come up and those of the one before go back (ZeRO-Infinity
+// §5.2.2). The device waits while its host updates; what is updated travels back beside the next unit's update. A slow
+// device does not slow its host.
+void DataParallelTasks::staged_update(int rank, const FewTasks& after) {
+  std::vector<UnitPlace> units;
   for_units(rank, [&](int stage, int index) {
-    const StageComm::Unit& u = unit(stage, index);
-    if (u.grad_offload_s < 0) return;
-    TaskId done = add({TaskKind::Optimizer, StreamKind::Compute, rank, stage, plan_.micro_batches - 1, index}, u.host_update_s, after);
-    if (u.param_upload_s >= 0 && !plan_.upload_before_gather) {
-      done = add({TaskKind::ParamUpload, StreamKind::FromHost, rank, stage, plan_.micro_batches - 1, index}, u.param_upload_s, {done});
-    }
-    gather_late(rank, stage, index, done);
+    if (unit(stage, index).update_s >= 0) units.push_back({rank, stage, index});
   });
+  TaskId read = units.empty() ? kNoTask : read_states(units.front(), after), left = kNoTask, room = kNoTask;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const auto& [of_rank, stage, index] = units[i];
+    const StageComm::Unit& u = unit(stage, index);
+    const auto task = [&, s = stage, x = index](TaskKind kind, StreamKind stream, double seconds, FewTasks waits) {
+      return add({kind, stream, rank, s, plan_.micro_batches - 1, x}, seconds, waits);
+    };
+    FewTasks waits = after;
+    waits.add(read);
+    if (u.state_upload_s >= 0) {
+      FewTasks free = waits;
+      free.add(room);  // of two units on the device
+      waits.add(task(TaskKind::StateUpload, StreamKind::FromHost, u.state_upload_s, free));
+    }
+    const double own_s = u.state_upload_s >= 0 ? u.update_s : 0;
+    const TaskId updated = tasks_.add({TaskKind::Optimizer, StreamKind::Compute, rank, stage, plan_.micro_batches - 1, index}, u.update_s,
+                                      rank, waits, own_s);
+    read = i + 1 < units.size() ? read_states(units[i + 1], after) : kNoTask;
+    TaskId done = updated;
+    room = left;
+    if (u.state_download_s >= 0) left = done = task(TaskKind::StateDownload, StreamKind::ToHost, u.state_download_s, {updated});
+    if (u.state_write_s >= 0) task(TaskKind::TierWrite, StreamKind::Storage, u.state_write_s, {done});
+    done = updated;
+    if (u.param_upload_s >= 0 && !plan_.upload_before_gather) done = task(TaskKind::ParamUpload, StreamKind::FromHost, u.param_upload_s, {updated});
+    gather_late(of_rank, stage, index, done);
+  }
 }
 
 void DataParallelTasks::gather_late(int rank, int stage, int index, TaskId done) {

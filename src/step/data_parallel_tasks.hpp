@@ -61,6 +61,9 @@ class DataParallelTasks {
   std::vector<TaskInfo> finish() && { return std::move(pieces_).finish(); }
 
  private:
+  struct UnitPlace {
+    int rank, stage, index;
+  };
   RankTasks& at(int rank) { return ranks_[static_cast<std::size_t>(rank)]; }
   const RankTasks& at(int rank) const { return ranks_[static_cast<std::size_t>(rank)]; }
   bool blocking() const { return !plan_.overlap_grad_reduce && plan_.zero >= 2; }  // compute waits for each reduction
@@ -77,13 +80,17 @@ class DataParallelTasks {
   void gather(Flow& flow, std::size_t piece, int ahead);
   void gather_own(Flow& flow, bool all_at_once);
   void gather_stage(const Flow& flow, int stage);
-  TaskId gather_unit(const Flow& flow, int stage, int index, TaskId after);
+  // Where the unit has room: on the device, and one and two units earlier on its way there.
+  using Rooms = std::array<TaskId, 3>;
+  TaskId gather_unit(const Flow& flow, int stage, int index, const Rooms& rooms);
+  void offload(const Flow& flow, const Piece& piece, TaskId done);
   void reload(Flow& flow, std::size_t piece);
   TaskId room_for(const Flow& flow, std::size_t piece, int ahead) const;
   void reduce(int rank, int stage, int micro_batch, int index, TaskId done);
   TaskId add(const TaskInfo& info, double seconds, const FewTasks& after);  // on the rank of the task
   void update(int rank, const FewTasks& after);
-  void host_update(int rank, const FewTasks& after);
+  void staged_update(int rank, const FewTasks& after);
+  TaskId read_states(const UnitPlace& place, const FewTasks& after);
   void gather_late(int rank, int stage, int index, TaskId done);
 
   template <class Visit>

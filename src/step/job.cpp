@@ -11,35 +11,57 @@ namespace {
 
 constexpr long long kMaxPasses = 50'000'000;  // forward and backward passes of one folded step
 
-// Needs the host where something lies there.
+// Needs the host where something lies there or passes it, and each tier that is used.
 void check_host(Checker& check, const Job& job) {
   const Strategy& s = job.strategy;
-  const bool copies = s.offload_optimizer || s.offload_activations > 0;
-  check.require(!copies || job.host.copy_Bps > 0, [&] {
+  const bool states = s.offload_optimizer != OffloadTier::None, moves = s.offload_activations > 0;
+  if (!states && !moves) return;
+  check.require(job.host.copy_Bps > 0, [&] {
     return Violation{"node.host_Bps", "unknown", "bytes/s between a device and host memory: the strategy offloads",
                      "give the node its host_Bps"};
   });
-  check.require(!s.offload_optimizer || job.host.memory_Bps > 0, [&] {
+  check.require(!states || s.offload_update == OffloadUpdate::Device || job.host.memory_Bps > 0, [&] {
     return Violation{"node.host_memory_Bps", "unknown", "bytes/s of the host's memory: the update runs there",
-                     "give the node its host_memory_Bps"};
+                     "give the node its host_memory_Bps, or use offload_update=\"device\""};
+  });
+  const auto uses = [&](OffloadTier tier) {
+    return s.offload_optimizer == tier || s.offload_parameters == tier || (moves && s.activation_tier == tier);
+  };
+  const auto known = [](const TierRate& rate) { return rate.read_Bps > 0 && rate.write_Bps > 0; };
+  check.require(!uses(OffloadTier::Nvme) || known(job.host.nvme), [&] {
+    return Violation{"node.nvme_read_Bps, node.nvme_write_Bps", "no NVMe drives known",
+                     "bytes/s of the node's drives together: the strategy offloads to nvme",
+                     "use tier host, or give the node nvme_bytes, nvme_read_Bps and nvme_write_Bps"};
+  });
+  check.require(!uses(OffloadTier::Remote) || known(job.host.remote), [&] {
+    return Violation{"cluster.remote_Bps", "no remote tier known",
+                     "bytes/s that the cluster reaches remote memory with, and NICs of known rate: the strategy offloads to remote",
+                     "give the cluster remote_Bps and remote_bytes"};
   });
 }
 
 void check_offload(Checker& check, const Strategy& s) {
+  const bool states = s.offload_optimizer != OffloadTier::None, parameters = s.offload_parameters != OffloadTier::None;
+  const bool moves = s.offload_activations > 0;
+  const auto rule = [&](bool ok, const char* where, const char* got, const char* expected, const char* fix) {
+    check.require(ok, [&] { return Violation{std::string("strategy.") + where, got, expected, fix}; });
+  };
   check.require(s.offload_activations >= 0 && s.offload_activations <= 1, [&] {
     return Violation{"strategy.offload_activations", number_text(s.offload_activations), "a share from 0 to 1", ""};
   });
-  check.require(!s.offload_parameters || s.zero == 3, [&] {
-    return Violation{"strategy.offload_parameters", "true", "false unless parameters are sharded", "use zero=3"};
-  });
-  check.require(!s.offload_parameters || s.offload_optimizer, [&] {
-    return Violation{"strategy.offload_parameters", "true", "false while the optimizer updates on the device",
-                     "use offload_optimizer=True"};
-  });
-  check.require(!s.offload_optimizer || s.optimizer != Optimizer::Muon, [&] {
-    return Violation{"strategy.offload_optimizer", "true", "false with optimizer=muon: its iterations are matrix products",
-                     "use another optimizer"};
-  });
+  rule(!parameters || s.zero == 3, "offload_parameters", "a tier", "none unless parameters are sharded", "use zero=3");
+  rule(!parameters || states, "offload_parameters", "a tier", "none while the optimizer's states stay on the device",
+       "use offload_optimizer=\"host\"");
+  rule(!states || s.optimizer != Optimizer::Muon, "offload_optimizer", "a tier",
+       "none with optimizer=muon: its iterations are matrix products", "use another optimizer");
+  rule(states || s.offload_update == OffloadUpdate::Host, "offload_update", "device", "host unless states are offloaded",
+       "use offload_optimizer=\"host\"");
+  rule(s.activation_tier != OffloadTier::None, "activation_tier", "none", "host, nvme or remote",
+       "use offload_activations=0 to keep them on the device");
+  rule(moves || s.offload_modules.empty(), "offload_modules", "modules", "none while offload_activations is 0",
+       "use offload_activations=1.0");
+  rule(moves || s.activation_tier == OffloadTier::Host, "activation_tier", "another tier", "host while offload_activations is 0",
+       "use offload_activations=1.0");
 }
 
 // What the cluster and the simulator ask of a legal layout.

@@ -10,10 +10,20 @@
 
 namespace dts {
 
-// A device's part of its node's host.
+// A tier below the host, as one device gets it while all devices of the node use it; 0 = there is none, or unknown.
+struct TierRate {
+  double read_Bps = 0, write_Bps = 0;
+};
+// A device's part of its node's host and of what lies behind it.
 struct HostShare {
   double copy_Bps = 0;    // between device and host memory, per direction; 0 = unknown
   double memory_Bps = 0;  // of the host's memory; 0 = unknown
+  TierRate nvme{}, remote{};
+
+  // Null for tiers that the host's memory is, or that nothing lies in.
+  const TierRate* behind(OffloadTier tier) const noexcept {
+    return tier == OffloadTier::Nvme ? &nvme : tier == OffloadTier::Remote ? &remote : nullptr;
+  }
 };
 
 struct Job {

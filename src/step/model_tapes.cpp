@@ -117,6 +117,7 @@ TapeRules ModelTapes::rules_of(const Job& job, const Block& block, Kind kind, do
   rules.tokens = tokens;
   rules.ep = s.ep;
   rules.on_host = kind.on_host;
+  rules.offload_modules = s.offload_modules;
   rules.loss_kernel = p.loss_kernel, rules.loss_chunks = p.loss_chunks;
   rules.gradients_until_end = p.accumulates_after_backward, rules.casts_gradients = p.keeps_gradients && p.main_grad_bytes > 2;
   rules.gather_buffers = p.gather_buffers > 0 && !(p.layers_gather_anew && kind.is_layer);

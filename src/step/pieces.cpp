@@ -49,7 +49,7 @@ std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, con
     Piece piece;
     piece.index = static_cast<int>(u);
     if (place.gathers && !still_there) piece.gather_s = !forward && unit.regather_s >= 0 ? unit.regather_s : unit.gather_s;
-    piece.reduces = place.reduces && (unit.reduce_s >= 0 || unit.replica_s >= 0 || unit.grad_offload_s >= 0);
+    piece.reduces = place.reduces && (unit.reduce_s >= 0 || unit.replica_s >= 0 || unit.grad_offload_s >= 0 || unit.grad_write_s >= 0);
     piece.offloads = forward && unit.activation_copy_s >= 0;
     piece.reloads = tape && !forward && unit.activation_copy_s >= 0;
     for_unit_blocks(comm, u, forward, [&](std::size_t block, double share) {

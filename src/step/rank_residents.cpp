@@ -65,7 +65,7 @@ double RankResidents::dummy_gradients(const std::vector<std::size_t>& runs) {
   return known->second = dummy_gradient_bytes(ops, step_.tapes->layer_context());
 }
 
-double RankResidents::hold(int rank, RankTape& tape) {
+TierBytes RankResidents::hold(int rank, RankTape& tape) {
   const Job& job = job_;
   const PlannedStep& step = step_;
   const SavedContext& context = step.tapes->layer_context();
@@ -115,7 +115,8 @@ double RankResidents::hold(int rank, RankTape& tape) {
     add(tape.update, "gathered slices", own.trained * width, MemoryCategory::GatheredParameters);
     if (!tape.update.empty()) tape.update.back().pieces = static_cast<int>(ranks);
   }
-  return states.host;
+  add(tape.update, "states under update", states.staged, MemoryCategory::Optimizer);
+  return states.tiers;
 }
 
 }  // namespace dts

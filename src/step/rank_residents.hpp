@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "memory/memory_report.hpp"
 #include "parallel/stages.hpp"
 #include "schedule/rank_tape.hpp"
 #include "step/job.hpp"
@@ -18,9 +19,9 @@ class RankResidents {
   RankResidents(const Job& job, const PlannedStep& step, const RankGrid& grid, const std::vector<ChunkLayers>& chunks)
       : job_(job), step_(step), grid_(grid), chunks_(chunks) {}
 
-  // Adds them to the tape; buffers and dummy gradients appear in the first step and stay. Returns the bytes that lie on the
-  // host instead.
-  double hold(int rank, RankTape& tape);
+  // Adds them to the tape; buffers and dummy gradients appear in the first step and stay. Returns the bytes that lie in
+  // other tiers instead.
+  TierBytes hold(int rank, RankTape& tape);
 
  private:
   double dummy_gradients(const std::vector<std::size_t>& runs);

@@ -1,6 +1,7 @@
-// Weights, gradients and optimizer states of one pipeline rank, on the device and on its host.
+// Weights, gradients and optimizer states of one pipeline rank, on the device and in other tiers.
 #pragma once
 
+#include "memory/memory_report.hpp"
 #include "memory/static_bytes.hpp"
 #include "step/job.hpp"
 #include "step/step_plan.hpp"
@@ -10,8 +11,12 @@ namespace dts {
 struct RankStates {  // bytes
   double weights = 0, gradients = 0, optimizer = 0;
   double made_by_update = 0;  // of the optimizer's: by the first one
-  double host = 0;
+  TierBytes tiers{};   // what lies elsewhere; buffers that stage it count to the host
+  double staged = 0;   // of optimizer states on the device while it updates them
 };
+
+// Bytes per parameter by the strategy's recipe.
+StateRecipe state_recipe_of(const Job& job);
 
 // Parameters of a rank's blocks, added up block by block.
 struct RankParameters {
@@ -23,12 +28,12 @@ struct RankParameters {
   void add(const BlockCost& block, const Strategy& strategy, double times = 1);
 };
 
-// Bytes of gradients that leave for the host: all of them, and of the largest unit.
-struct LeavingGradients {
-  double all = 0, largest = 0;
+// Bytes of what is offloaded: all gradients, and of the largest unit that is updated by itself.
+struct LeavingStates {
+  double all_gradients = 0, gradients = 0, states = 0, weights = 0;
 };
 
-RankStates rank_states(const Job& job, const RankParameters& parameters, const LeavingGradients& leaving = {});
+RankStates rank_states(const Job& job, const RankParameters& parameters, const LeavingStates& leaving = {});
 RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& grid, int rank);
 
 // Blocks that stand on a pipeline rank.

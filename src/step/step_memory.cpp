@@ -51,13 +51,13 @@ class StepMemory {
     RankResidents residents(job_, step_, grid_, chunks_);
     for (int rank = 0; rank < s_.pp; ++rank) {
       RankTape tape;
-      double host = residents.hold(rank, tape);
+      TierBytes tiers = residents.hold(rank, tape);
       for (int c = 0; c < placement_.chunks; ++c) tape.chunks.push_back(blocks_of(placement_.stage_of(rank, c)));
       tape.passes = step_.plan.order[static_cast<std::size_t>(rank)];
       tape.lead = host_lead(job_.profile, tape.passes, rank, s_.pp);
-      if (s_.offload_activations > 0) host += activations_on_host(rank, tape);
+      if (s_.offload_activations > 0) offload_activations(rank, tape, tiers);
       made.ranks.push_back(std::move(tape));
-      made.host_bytes.push_back(host);
+      made.tiers.push_back(tiers);
     }
     made.blocks = step_.tapes;
     return made;
@@ -110,8 +110,8 @@ class StepMemory {
     }
   }
 
-  // Bytes on the host; on the device two units are on their way: one is copied while the other computes.
-  double activations_on_host(int rank, RankTape& tape) const {
+  // On the device two units are on their way: one is copied while the other computes; as many on a host that passes them on.
+  void offload_activations(int rank, RankTape& tape, TierBytes& tiers) const {
     std::vector<ChunkTape> host;
     double in_transit = 0;
     for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
@@ -124,7 +124,8 @@ class StepMemory {
       }
     }
     if (in_transit > 0) tape.in_passes.push_back({"", "copies to the host", std::round(in_transit), MemoryCategory::Activations});
-    return peak_tape_bytes(tape.passes, host);
+    tiers[static_cast<std::size_t>(s_.activation_tier)] += peak_tape_bytes(tape.passes, host);
+    if (job_.host.behind(s_.activation_tier)) tiers[static_cast<std::size_t>(OffloadTier::Host)] += in_transit;
   }
 
   const Job& job_;
@@ -148,7 +149,10 @@ void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& 
     std::vector<StageComm::Unit>& units = step.plan.comm[stage].units;
     for (std::size_t u = 0; u < units.size(); ++u) {
       const double bytes = memory.offloaded_bytes(stage, u);
-      if (bytes > 0) units[u].activation_copy_s = bytes / job.host.copy_Bps;
+      if (bytes <= 0) continue;
+      units[u].activation_copy_s = bytes / job.host.copy_Bps;
+      const TierRate* tier = job.host.behind(job.strategy.activation_tier);
+      if (tier) units[u].activation_write_s = bytes / tier->write_Bps, units[u].activation_read_s = bytes / tier->read_Bps;
     }
   }
 }
@@ -170,7 +174,7 @@ std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes)
     r.communication_buffers = of(MemoryCategory::CommunicationBuffers);
     r.workspace = of(MemoryCategory::Workspace);
     r.context = job.profile.context_bytes;
-    r.host_bytes = tapes.host_bytes[rank];
+    r.tiers = tapes.tiers[rank];
     r.update = total(update_bytes(tapes.ranks[rank]));
     reports.push_back(r);
   }

@@ -15,14 +15,14 @@ namespace dts {
 // What a delayed weight gradient keeps of a stage's activations, of the stage that keeps most; at most 1. Needs no order.
 double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
-// Time of each unit's copy of activations to the host, or back (offload_activations).
+// Time of each unit's copy of activations to their tier, or back (offload_activations).
 void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& grid);
 
 // What each pipeline rank allocates, in host order; the tapes of its blocks are shared between ranks.
 struct StepTapes {
   std::shared_ptr<const ModelTapes> blocks;
   std::vector<RankTape> ranks;
-  std::vector<double> host_bytes;  // per rank, in its host's memory
+  std::vector<TierBytes> tiers;  // per rank: what lies elsewhere
 };
 StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
 

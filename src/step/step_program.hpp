@@ -1,10 +1,9 @@
-// One training step as a program. Streams of a rank: compute, data-parallel collectives (one communicator runs its
-// collectives one after the other), all-reduces between replicas of shards, and one per direction of pipeline transfers
-// and of copies between device and host. A chunk pass is one task; it is cut into per-block or per-bucket pieces only
-// where a collective or a copy starts or is awaited in its middle.
-//
-// The program is folded: one rank per pipeline stage stands for all ranks of the stage, and every rank runs its tasks in
-// this order. Where ranks differ, the same program is executed for many of them at once (engine/spread.hpp).
+// One training step as a program. Streams of a rank: compute, data-parallel collectives (one after the other), all-reduces
+// between replicas of shards, one per direction of pipeline transfers and of copies between device and host, and one queue of
+// reads and writes behind the host. A chunk pass is one task; it is cut into per-block or per-bucket pieces only where a
+// collective or a copy starts or is awaited in its middle. The program is folded: one rank per pipeline stage stands for all
+// ranks of the stage, and every rank runs its tasks in this order. Where ranks differ, the same program is executed for many
+// of them at once (engine/spread.hpp).
 #pragma once
 
 #include <cstdint>
@@ -25,9 +24,11 @@ enum class TaskKind : std::uint8_t {
   CopyReduce,             // gradients of the two copies that a bidirectional pipeline keeps of the model
   ReplicaReduce,          // gradients between the replicas of a shard (HSDP)
   GradOffload, ParamUpload, ActivationOffload, ActivationReload,  // copies between device and host
+  StateUpload, StateDownload,             // of optimizer states that the device updates
+  TierRead, TierWrite,                    // between the host and a tier behind it
 };
-enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward, Replica, ToHost, FromHost };
-inline constexpr std::uint32_t kStreamsPerRank = 7;
+enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward, Replica, ToHost, FromHost, Storage };
+inline constexpr std::uint32_t kStreamsPerRank = 8;
 
 struct TaskInfo {
   TaskKind kind = TaskKind::Forward;
@@ -41,34 +42,36 @@ struct TaskInfo {
   std::int32_t pass_class = -1;  // of a task that computes a pass: equal ones cost the same (StepProgram::pass_classes)
 };
 
-// Who takes part in one instance of a task: a unit, a lane, or all ranks. Gradients between two pipeline ranks are
-// reduced unit by unit.
+// Who takes part in one instance of a task. Gradients between two pipeline ranks are reduced unit by unit.
 inline Space space_of(TaskKind kind) noexcept {
   if (kind == TaskKind::Sync) return Space::World;
   const bool lane = kind == TaskKind::ParamGather || kind == TaskKind::GradReduce || kind == TaskKind::ReplicaReduce;
   return lane ? Space::Lane : Space::Unit;
 }
 
-inline bool is_host_copy(StreamKind stream) noexcept { return stream == StreamKind::ToHost || stream == StreamKind::FromHost; }
+inline bool is_host_copy(StreamKind stream) noexcept {
+  return stream == StreamKind::ToHost || stream == StreamKind::FromHost || stream == StreamKind::Storage;
+}
 
 TaskKind task_of(PassKind kind);
 PassKind pass_of(TaskKind kind);  // of a task that computes a pass
 
 // The data-parallel and pipeline work of one virtual stage.
 struct StageComm {
-  // A run of blocks, or of parts of blocks, between two points where something starts or is awaited, in forward order:
-  // one block under ZeRO-3, a bucket otherwise. `end` is the first block after the unit; these shares of that block's
-  // forward and backward still belong to it. Negative seconds: no such task.
+  // Blocks, or parts of them, between two points where something starts or is awaited, in forward order: one block under ZeRO-3,
+  // a bucket otherwise. `end` is the first block after it, of which these shares belong to it. Negative seconds: no such task.
   struct Unit {
     std::size_t end = 0;
     double forward_share = 0, backward_share = 0;
-    double gather_s = 0;     // of its parameters, before forward
-    double regather_s = -1;  // before backward; < 0: as before forward
-    double reduce_s = 0, replica_s = -1;  // of its gradients; then between replicas of the shards
+    double gather_s = 0, regather_s = -1;  // of its parameters, before forward and backward; < 0: as before forward
+    double reduce_s = 0, replica_s = -1;   // of its gradients; then between replicas of the shards
     std::vector<CollectiveCall> gather, regather, reduce, replica;
     double held = 0;  // share of the multiprocessors that they hold, at most
-    // Copies between device and host, and the host's update of what was copied.
-    double grad_offload_s = -1, host_update_s = 0, param_upload_s = -1, activation_copy_s = -1;
+    // Copies between device and host, and the update of what is offloaded (< 0: none is).
+    double grad_offload_s = -1, update_s = -1, param_upload_s = -1, activation_copy_s = -1;
+    double state_upload_s = -1, state_download_s = -1, state_bytes = 0;  // of its optimizer states on one rank
+    // Between the host and the tier behind it.
+    double grad_write_s = -1, state_read_s = -1, state_write_s = -1, param_read_s = -1, activation_write_s = -1, activation_read_s = -1;
   };
   std::vector<Unit> units;
   double send_forward_s = 0, send_backward_s = 0;  // to the next / previous virtual stage
@@ -99,8 +102,7 @@ struct StepPlan {
   int reductions_in_flight = 0;      // compute waits for the one before so many; 0 = for none
   bool keeps_gathered = false;  // ZeRO-3: parameters stay gathered between passes, gradients are reduced once
   int unsharded_stages = 0;     // ... of so many stages of a rank, those it needs next; 0 = of all
-  bool offload_optimizer = false;  // updates run on the host
-  bool upload_before_gather = false;  // shards lie on the host
+  bool offload_optimizer = false, upload_before_gather = false;  // updates run unit by unit; shards lie elsewhere
 
   StagePlacement placement() const {
     const int pp = static_cast<int>(order.size());

@@ -13,6 +13,8 @@ class Update {
  public:
   Update(const Job& job, const GroupPricer& groups) : job_(job), s_(job.strategy), groups_(groups) {}
 
+  double elementwise_s(double parameters) const { return optimizer_time_s(job_.device, parameters, elementwise_bytes() + scaling()); }
+
   double seconds(const std::vector<const BlockCost*>& blocks) const {
     double all = 0, matrices = 0, iterations_s = 0;
     const double dense_shards = shards(false), expert_shards = shards(true);
@@ -24,7 +26,7 @@ class Update {
       iterations_s = muon_s(dealt);
     }
     const double rest = std::max(0.0, all - matrices);
-    const double update = optimizer_time_s(job_.device, rest, elementwise_bytes() + scaling()) +
+    const double update = elementwise_s(rest) +
                           optimizer_time_s(job_.device, matrices, kMuonBytes + overhead() + scaling());
     return update + iterations_s + found_infinity_s(all);
   }
@@ -109,6 +111,10 @@ double host_update_bytes(const Strategy& s, double gradient_bytes) {
   if (s.optimizer == Optimizer::Adafactor) return adafactor_bytes(4);
   const double copy = bytes_of(s.precision) < 4 ? 2 : 0;
   return fused_update_bytes(2, 4, gradient_bytes, copy) - 2 * (moment_bytes(Optimizer::Adam) - moment_bytes(s.optimizer));
+}
+
+double device_update_s(const Job& job, const GroupPricer& groups, double parameters) {
+  return Update(job, groups).elementwise_s(parameters);
 }
 
 double update_s(const Job& job, const GroupPricer& groups, const std::vector<const BlockCost*>& blocks) {

@@ -17,6 +17,9 @@ namespace dts {
 // `blocks`: all blocks of the rank.
 double update_s(const Job& job, const GroupPricer& groups, const std::vector<const BlockCost*>& blocks);
 
+// Of the same rule over some of the rank's parameters, matrix iterations and what ranks agree on left out.
+double device_update_s(const Job& job, const GroupPricer& groups, double parameters);
+
 // Bytes per parameter of a vectorised update on the host, which reads gradients and writes a copy to send back.
 double host_update_bytes(const Strategy& strategy, double gradient_bytes);
 

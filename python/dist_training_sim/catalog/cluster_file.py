@@ -142,4 +142,5 @@ def _cluster(file: ClusterFile, nodes: Mapping[str, Node]) -> Cluster:
 
     fabric = None if entry.scale_out is None else _fabric(entry.scale_out)
     others = tuple(OtherNodes(node(other.node), tuple(other.at)) for other in entry.others)
-    return Cluster(node(entry.node), entry.nodes, fabric, entry.name, entry.topology, others)
+    remote = {"remote_bytes": entry.remote_bytes, "remote_Bps": entry.remote_Bps}
+    return Cluster(node(entry.node), entry.nodes, fabric, entry.name, entry.topology, others, **remote)

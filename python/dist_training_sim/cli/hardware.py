@@ -114,6 +114,13 @@ def _device(d: Device) -> list[RenderableType]:
     return _sheet(f"{d.label or d.name}: {d.vendor} {d.kind.value}, {d.generation}.", facts, d.sources)
 
 
+def _drives(n: Node) -> str | None:
+    if n.nvme_bytes is None:
+        return None
+    rates = f", {_rate(n.nvme_read_Bps)} read, {_rate(n.nvme_write_Bps)} written" if n.nvme_read_Bps else ""
+    return f"{_size(n.nvme_bytes)}{rates}"
+
+
 def _node(n: Node) -> list[RenderableType]:
     nics = None if n.nics is None else f"{n.nics:g}"
     facts = {
@@ -125,6 +132,7 @@ def _node(n: Node) -> list[RenderableType]:
         "host memory": _size(n.host_bytes),
         "device to host": _rate(n.host_Bps),
         "host memory bandwidth": _rate(n.host_memory_Bps),
+        "NVMe": _drives(n),
         "price": None if n.price is None else f"{n.price.usd_per_h:g} $/h {n.price.date} {n.price.note}".strip(),
     }
     if n.notes:

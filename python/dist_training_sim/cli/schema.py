@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..parallel import RecomputeModule, Strategy
+from ..parallel import OffloadModule, OffloadTier, RecomputeModule, Strategy
 from .deliver import Out, deliver
 from .job_options import VALUES, option_names
 from .outcome import ExitCode, write_file
@@ -27,10 +27,16 @@ LAYOUT = tuple(f.name for f in fields(Strategy))
 _DEGREES = frozenset(
     ("dp", "tp", "pp", "vpp", "cp", "cp_a2a", "ep", "etp", "micro_batch", "global_batch", "dp_replicas")
 )
+_STATES = ("offload_optimizer", "offload_parameters")
 _KINDS: dict[object, str] = {int: "integer", float: "number", bool: "boolean", str: "string", Path: "string"}
 _NATIVE: dict[str, dict[str, Any]] = {  # fields that a file holds as data, and an option as text
     "layers_per_stage": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     "recompute_modules": {"type": "array", "items": {"type": "string", "enum": [m.value for m in RecomputeModule]}},
+    "offload_modules": {"type": "array", "items": {"type": "string", "enum": [m.value for m in OffloadModule]}},
+    **{
+        name: {"type": ["string", "boolean"], "enum": [*(t.value for t in OffloadTier), True, False]}
+        for name in _STATES
+    },
     "custom_order": {"type": "array", "items": {"type": "string"}},
     "reshard_after_forward": {"type": ["boolean", "integer", "null"], "minimum": 0},
     "expert_load": {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "number"}}]},

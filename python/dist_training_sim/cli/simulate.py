@@ -22,6 +22,9 @@ from ..parallel.strategy import (
     GradDtype,
     Int8Recipe,
     MuonTp,
+    OffloadModule,
+    OffloadTier,
+    OffloadUpdate,
     Optimizer,
     OptimizerKernels,
     PipelineTransfers,
@@ -41,7 +44,7 @@ from .deliver import Json, Out, deliver
 from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode, complain, warn
 from .progress import busy
-from .step import host_of_limit, memory_of_limit, step_tables
+from .step import memory_of_limit, step_tables, tier_of_limit
 from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
 
 __all__ = ["EXAMPLES", "LAYOUT", "give_layout_options", "simulate"]
@@ -122,9 +125,14 @@ def simulate(
     dp_replicas: Annotated[int, _option("Groups that each hold all sharded states (HSDP).")] = 1,
     reshard_after_forward: Annotated[str, _option("Free FSDP weights: true, false, a group size.", "framework")] = "",
     grad_dtype: Annotated[str, _option("Type of gradients.", metavar=_choices(GradDtype))] = "framework",
-    offload_optimizer: Annotated[bool, _option("Optimizer states and update on the host.")] = False,
-    offload_parameters: Annotated[bool, _option("FSDP shards on the host.")] = False,
-    offload_activations: Annotated[float, _option("Share of saved activations kept on the host.")] = 0.0,
+    offload_optimizer: Annotated[str, _option("Tier of optimizer states.", metavar=_choices(OffloadTier))] = "none",
+    offload_update: Annotated[str, _option("Who updates them.", metavar=_choices(OffloadUpdate))] = "host",
+    offload_parameters: Annotated[str, _option("Tier of FSDP shards.", metavar=_choices(OffloadTier))] = "none",
+    offload_activations: Annotated[float, _option("Share of saved activations kept in another tier.")] = 0.0,
+    activation_tier: Annotated[str, _option("Tier of activations.", metavar=_choices(OffloadTier))] = "host",
+    offload_modules: Annotated[
+        str, _option("Offload inputs of these alone, as core_attn.", "all", metavar=_choices(OffloadModule))
+    ] = "",
     rank_order: Annotated[str, _option("Axes from the fastest varying rank to the slowest.")] = "tp-cp-ep-dp-pp",
     layers_per_stage: Annotated[str, _option("Layers of each virtual stage, as 3,4,4,3.", "even")] = "",
     first_rank_layers: Annotated[int, _option("Layers of the first pipeline rank; 0 = as the others.")] = 0,
@@ -245,9 +253,9 @@ def _draw(result: Result, file: Path) -> None:
 def _verdict(result: Result) -> ExitCode:
     if result.fits:
         return ExitCode.OK
-    host = max(result.memory, key=lambda use: use.host_bytes)
-    if not host.fits_host:
-        complain(f"does not fit: {host_of_limit(host)}; raise zero or offload less")
+    tier = next((tier for use in result.memory for tier in use.overfull_tiers), None)
+    if tier is not None:
+        complain(f"does not fit: {tier_of_limit(result, tier)}; raise zero, offload less, or to another tier")
     else:
         complain(f"does not fit: {memory_of_limit(result.peak_memory)}; raise tp, pp or zero, or recompute more")
     return ExitCode.DOES_NOT_FIT

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "breakdown_table",
     "headline",
-    "host_of_limit",
     "layout_text",
     "memory_of_limit",
     "memory_table",
     "step_tables",
+    "tier_of_limit",
 ]
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
@@ -116,10 +116,14 @@ def memory_of_limit(use: MemoryUse) -> str:
     return f"{gib(use.reserved_bytes + use.context_bytes, 1)} of {gib(use.capacity_bytes, 1)} GiB of memory"
 
 
-def host_of_limit(use: MemoryUse) -> str:
-    """What a device keeps in its host's memory, beside its share of that."""
-    limit = "" if use.host_capacity_bytes is None else f" of {gib(use.host_capacity_bytes, 1)}"
-    return f"{gib(use.host_bytes, 1)}{limit} GiB of host memory per device"
+_TIERS = {"host": "host memory", "nvme": "NVMe", "remote": "the remote tier"}
+
+
+def tier_of_limit(result: Result, tier: str) -> str:
+    """What the fullest stage keeps in a tier for each device, beside the device's share of that."""
+    most = max(use.offloaded_bytes[tier] for use in result.memory)
+    known = result.tier_capacity_bytes[tier]
+    return f"{gib(most, 1)}{'' if known is None else f' of {gib(known, 1)}'} GiB of {_TIERS[tier]} per device"
 
 
 def layout_text(result: Result) -> str:
@@ -160,9 +164,9 @@ def memory_table(result: Result) -> Group:
     names = [name for name in _SHORT if any(use.categories[name] for use in result.memory)]
     table = _one_stage(stages[0][1], names) if len(stages) == 1 else _stages(stages, names)
     context = f"total = reserved by the allocator + {gib(result.memory[0].context_bytes) or 0} GiB of context"
-    host = max(result.memory, key=lambda use: use.host_bytes)
-    if host.host_bytes > 0:
-        context += f"; besides, up to {host_of_limit(host)}"
+    used = [tier for tier in _TIERS if any(use.offloaded_bytes[tier] for use in result.memory)]
+    if used:
+        context += f"; besides, up to {', '.join(tier_of_limit(result, tier) for tier in used)}"
     return headed(f"Peak memory of a device, GiB of {gib(result.capacity_bytes, 1)}", table, context)
 
 

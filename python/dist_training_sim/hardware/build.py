@@ -19,7 +19,10 @@ _DEVICE_KEYS = (
     *("hbm_bytes", "hbm_Bps", "sm_count", "l2_bytes", "power_w", "kind", "vendor", "generation", "label"),
     *("announced", "link", "link_Bps", "host_link", "notes"),
 )
-_NODE_KEYS = ("devices", "nics", "nic_Bps", "host_bytes", "host_Bps", "host_memory_Bps", "topology", "label", "notes")
+_NODE_KEYS = (
+    *("devices", "nics", "nic_Bps", "host_bytes", "host_Bps", "host_memory_Bps", "topology", "label", "notes"),
+    *("nvme_bytes", "nvme_read_Bps", "nvme_write_Bps"),
+)
 
 
 def _present(entry: Entry, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from .._convert import CoreSpec
 from ..errors import ConfigError, MissingDataError, Problems
 from ..topology import Topology
-from ._fields import Count, Named, check_member, check_type
+from ._fields import Count, MaybeQuantity, Named, check_member, check_quantities, check_type
 from .fabric import ScaleOut
 from .node import Node
 
@@ -64,6 +64,8 @@ class Cluster:
         Defaults to `"64xdgx-h100"`, say.
     topology
         Shape of the network, a `Topology` or its name; by default the node's.
+    remote_bytes, remote_Bps
+        Memory or storage that all devices reach over their NICs, and the rate of all of it together, per direction.
     others
         Nodes of other kinds and where they stand. Ranks are numbered node by node; each is priced on its own device,
         and a collective at the pace of the slowest node it touches.
@@ -84,7 +86,9 @@ class Cluster:
     """
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
-        "ClusterSpec", python_only=frozenset({"topology"}), none_keeps_default=frozenset({"scale_out"})
+        "ClusterSpec",
+        python_only=frozenset({"topology", "remote_bytes", "remote_Bps"}),
+        none_keeps_default=frozenset({"scale_out"}),
     )
 
     node: Node
@@ -93,6 +97,8 @@ class Cluster:
     name: str = ""
     topology: Named[Topology] = Named(Topology, None)  # the node's, filled in at once
     others: tuple[OtherNodes, ...] = ()
+    remote_bytes: MaybeQuantity = MaybeQuantity("bytes")
+    remote_Bps: MaybeQuantity = MaybeQuantity("Bps")
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -101,6 +107,7 @@ class Cluster:
         counted = problems.count("cluster.nodes", self.nodes, 1, MAX_NODES)
         self._fill_in(f"{self.nodes}x{self.node.name}" if counted else "")
         check_type(problems, "cluster.name", self.name, str)
+        check_quantities(problems, "cluster", self, ("remote_bytes", "remote_Bps"))
         if self.scale_out is not None:
             check_type(problems, "cluster.scale_out", self.scale_out, ScaleOut)
         if counted and self.device_count > _MAX_DEVICES:

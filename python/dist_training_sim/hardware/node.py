@@ -16,6 +16,10 @@ from .link import Link
 __all__ = ["Node", "Price"]
 
 _MAX_DEVICES = 10**4
+_QUANTITIES = (
+    *("nic_Bps", "host_Bps", "host_memory_Bps", "host_bytes"),
+    *("nvme_bytes", "nvme_read_Bps", "nvme_write_Bps"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Node:
         Network cards and the rate of one per direction (text such as `"400 Gb/s"`, or a `Link`).
     host_bytes, host_Bps, host_memory_Bps
         Host memory, the rate between one device and it per direction, and the bandwidth of that memory.
+    nvme_bytes, nvme_read_Bps, nvme_write_Bps
+        Local NVMe drives, all together: capacity and sequential rates. The devices of the node share them.
     scale_out
         What joins nodes of this kind, unless the cluster says otherwise.
     topology
@@ -77,7 +83,19 @@ class Node:
 
     CORE: ClassVar[CoreSpec] = CoreSpec(
         "NodeSpec",
-        python_only=frozenset({"scale_out", "topology", "price", "label", "sources", "notes"}),
+        python_only=frozenset(
+            (
+                "scale_out",
+                "topology",
+                "price",
+                "label",
+                "sources",
+                "notes",
+                "nvme_bytes",
+                "nvme_read_Bps",
+                "nvme_write_Bps",
+            )
+        ),
         unknown={"nics": 0.0, "nic_Bps": 0.0, "host_bytes": 0.0, "host_Bps": 0.0, "host_memory_Bps": 0.0},
     )
 
@@ -90,6 +108,9 @@ class Node:
     host_bytes: MaybeQuantity = MaybeQuantity("bytes")
     host_Bps: MaybeQuantity = MaybeQuantity("Bps")
     host_memory_Bps: MaybeQuantity = MaybeQuantity("Bps")
+    nvme_bytes: MaybeQuantity = MaybeQuantity("bytes")
+    nvme_read_Bps: MaybeQuantity = MaybeQuantity("Bps")
+    nvme_write_Bps: MaybeQuantity = MaybeQuantity("Bps")
     scale_out: ScaleOut | None = None
     topology: Named[Topology] = Named(Topology, Topology.FAT_TREE)
     price: Price | None = None
@@ -106,7 +127,7 @@ class Node:
             self._check_domain(problems, where)
         if self.scale_out is not None:
             check_type(problems, f"{where}.scale_out", self.scale_out, ScaleOut)
-        check_quantities(problems, where, self, ("nic_Bps", "host_Bps", "host_memory_Bps", "host_bytes"), ("nics",))
+        check_quantities(problems, where, self, _QUANTITIES, ("nics",))
         check_member(problems, f"{where}.topology", self.topology, Topology)
         if self.price is not None and not isinstance(self.price, Price):
             problems.add(f"{where}.price", self.price, "a Price")

@@ -69,6 +69,9 @@ class NodeEntry(_Entry):
     host_bytes: Amount | None = None
     host_Bps: Amount | None = None
     host_memory_Bps: Amount | None = None
+    nvme_bytes: Amount | None = None
+    nvme_read_Bps: Amount | None = None
+    nvme_write_Bps: Amount | None = None
     scale_out: str | dict[str, Any] | None = None
     topology: str = "fat_tree"
     price_usd_per_h: Number | None = None
@@ -85,6 +88,9 @@ class InstanceEntry(_Entry):
     nics: Number | None = None
     nic_Bps: Amount | None = None
     host_bytes: Amount | None = None
+    nvme_bytes: Amount | None = None
+    nvme_read_Bps: Amount | None = None
+    nvme_write_Bps: Amount | None = None
     scale_out: str
     price_usd_per_h: Number | None = None
     price_date: str = ""
@@ -112,6 +118,8 @@ class ClusterEntry(BaseModel):
     scale_out: str | dict[str, Any] | None = None
     others: list[OtherNodesEntry] = []
     scale_up: str | dict[str, Any] | None = None
+    remote_bytes: Amount | None = None
+    remote_Bps: Amount | None = None
 
 
 class ClusterFile(BaseModel):

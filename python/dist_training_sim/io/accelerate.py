@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..parallel import Strategy
+from ..parallel import OffloadTier, Strategy
 from ..parallel.strategy import GradDtype, Precision, Recompute
+from .deepspeed import TIERS
 from .located import flat_yaml
 from .options import Options
 from .training_job import TrainingJob
@@ -104,13 +105,14 @@ def _deepspeed(o: Options, devices: int | None) -> dict[str, Any]:
     where = {part: o.text(f"deepspeed_config.offload_{part}_device", default="none") for part in ("optimizer", "param")}
     if zero > 3 and (stage := o.get("deepspeed_config.zero_stage")) is not None:
         o.reject(stage, "a stage from 0 to 3")
-    offload = {name: place in ("cpu", "nvme") for name, place in where.items()}
+    offload = {name: TIERS.get(place, OffloadTier.NONE) for name, place in where.items()}
+    states = offload["param"] if offload["optimizer"] is OffloadTier.NONE else offload["optimizer"]
     return {
         "zero": min(zero, 3),
         "overlap_grad_reduce": zero == 3,
         "overlap_param_gather": zero == 3,
-        "offload_optimizer": offload["optimizer"] or offload["param"],
-        "offload_parameters": offload["param"] and zero == 3,
+        "offload_optimizer": states,
+        "offload_parameters": offload["param"] if zero == 3 else OffloadTier.NONE,
     }
 
 

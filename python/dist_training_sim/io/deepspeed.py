@@ -18,6 +18,7 @@ from ..parallel.strategy import (
     ContextComm,
     GradDtype,
     MuonTp,
+    OffloadTier,
     Optimizer,
     OptimizerKernels,
     PipelineTransfers,
@@ -29,7 +30,7 @@ from .options import Options
 from .training_job import TrainingJob
 from .unwritable import refuse_unwritable, refuse_values
 
-__all__ = ["IGNORED", "read_deepspeed", "strategy_of", "write_deepspeed"]
+__all__ = ["IGNORED", "TIERS", "read_deepspeed", "strategy_of", "write_deepspeed"]
 
 _OPTIMIZERS = {
     "adam": Optimizer.ADAM,
@@ -100,6 +101,9 @@ def _precision(o: Options) -> dict[str, Any]:
     return {"precision": narrow if half or brain or cast else Precision.FP32, "grad_dtype": grads}
 
 
+TIERS = {"cpu": OffloadTier.HOST, "true": OffloadTier.HOST, "nvme": OffloadTier.NVME}
+
+
 def _offload(o: Options) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for part, field in (("optimizer", "offload_optimizer"), ("param", "offload_parameters")):
@@ -108,13 +112,12 @@ def _offload(o: Options) -> dict[str, Any]:
         device = str(option.values[0]).lower() if option is not None and option.values else "none"
         if option is not None and device not in ("cpu", "none", "nvme", "true", "false"):
             o.reject(option, "cpu, nvme or none")
-        if option is not None and device == "nvme":
-            o.note(option, "simulated in host memory")
-        fields[field] = device in ("cpu", "nvme", "true")
-    fields["offload_optimizer"] = fields["offload_optimizer"] or o.flag("zero_optimization.cpu_offload")
-    if fields["offload_parameters"] and not fields["offload_optimizer"]:
+        fields[field] = TIERS.get(device, OffloadTier.NONE)
+    if o.flag("zero_optimization.cpu_offload"):
+        fields["offload_optimizer"] = OffloadTier.HOST
+    if fields["offload_parameters"] is not OffloadTier.NONE and fields["offload_optimizer"] is OffloadTier.NONE:
         o.notes.append("offload_param alone: the optimizer is simulated on the host too")
-        fields["offload_optimizer"] = True
+        fields["offload_optimizer"] = OffloadTier.HOST
     return fields
 
 
@@ -177,10 +180,11 @@ def write_deepspeed(model: Model, cluster: Cluster, strategy: Strategy, seq_len:
     problems.raise_if_any()
     batch, dp = s.global_batch or 1, s.dp or 1
     zero: dict[str, Any] = {"stage": s.zero, "overlap_comm": s.overlap_grad_reduce}
-    if s.offload_optimizer:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
-    if s.offload_parameters:
-        zero["offload_param"] = {"device": "cpu", "pin_memory": True}
+    devices: dict[object, str] = {tier: device for device, tier in TIERS.items() if device != "true"}
+    for name, tier in (("offload_optimizer", s.offload_optimizer), ("offload_param", s.offload_parameters)):
+        if tier in devices:
+            path = {"nvme_path": "/local_nvme"} if tier is OffloadTier.NVME else {}
+            zero[name] = {"device": devices[tier], "pin_memory": True, **path}
     if s.zero == 3 and type(s.reshard_after_forward) is int:
         zero["zero_hpz_partition_size"] = s.reshard_after_forward
     if s.dp_replicas > 1:
@@ -212,6 +216,7 @@ def _check_values(s: Strategy, problems: Problems) -> None:
         "optimizer_kernels": (OptimizerKernels.FRAMEWORK,),
         "schedule": (Schedule.ONE_F_ONE_B,),
         "p2p": (PipelineTransfers.FRAMEWORK,),
+        **dict.fromkeys(("offload_optimizer", "offload_parameters"), (OffloadTier.NONE, *TIERS.values())),
     }
     if s.cp > 1:
         known["cp_comm"] = (ContextComm.A2A,)

@@ -47,7 +47,6 @@ SWITCHES = {
     "pad_to_capacity": "moe-pad-expert-input-to-capacity",
     "overlap_shared_experts": "moe-shared-expert-overlap",
     "overlap_moe_1f1b": "overlap-moe-expert-parallel-comm",
-    "offload_optimizer": "optimizer-cpu-offload",
 }
 RECOMPUTE = {"full": Recompute.FULL, "selective": Recompute.SELECTIVE}
 METHODS = {"uniform": RecomputeMethod.UNIFORM, "block": RecomputeMethod.BLOCK}

@@ -12,6 +12,8 @@ from ..parallel.strategy import (
     Fp8Recipe,
     GradDtype,
     MuonTp,
+    OffloadModule,
+    OffloadTier,
     Optimizer,
     OptimizerKernels,
     PipelineTransfers,
@@ -102,7 +104,22 @@ def _optimizer(o: Options) -> dict[str, Any]:
     share = o.number("optimizer-offload-fraction", default=1.0)
     if share != 1.0 and (option := o.get("optimizer-offload-fraction")) is not None:
         o.note(option, "simulated as 1, all states on the host" if share else "simulated as 1")
-    return {"optimizer": kind, **({"muon_tp": mode} if kind is Optimizer.MUON else {})}
+    offload = OffloadTier.HOST if o.flag("optimizer-cpu-offload") else OffloadTier.NONE
+    muon = {"muon_tp": mode} if kind is Optimizer.MUON else {}
+    return {"optimizer": kind, "offload_optimizer": offload, **muon, **_activations(o)}
+
+
+def _activations(o: Options) -> dict[str, Any]:
+    """Inputs of modules that lie on the host between the passes."""
+    known = {str(module.value): module for module in OffloadModule}
+    names, option = o.texts("offload-modules"), o.get("offload-modules")
+    share = o.number("activation-offload-fraction", default=1.0)
+    if not o.flag("fine-grained-activation-offloading"):
+        return {}
+    if option is not None and (left_out := [name for name in names if name not in known]):
+        o.note(option, f"simulated without {', '.join(left_out)}")
+    found = tuple(known[name] for name in names if name in known)
+    return {"offload_activations": share, "offload_modules": found} if found else {}
 
 
 def _sharding(o: Options) -> dict[str, Any]:
@@ -221,6 +238,7 @@ def write_strategy(s: Strategy, profile: FrameworkProfile, problems: Problems, *
 
 _SPECIAL = frozenset(
     (
+        *("offload_optimizer", "offload_activations", "offload_modules"),
         *("recompute_modules", "recompute_method", "recompute_layers"),
         *("dp", "zero", "recompute", "precision", "fp8_recipe", "grad_dtype", "optimizer", "muon_tp", "cp_comm"),
         *("cp_a2a", "rank_order", "layers_per_stage", "moe_dispatcher", "capacity_factor", "sequence_parallel"),
@@ -237,10 +255,14 @@ def _check_values(s: Strategy, problems: Problems) -> None:
         "optimizer": (Optimizer.ADAM, Optimizer.MOMENTUM, Optimizer.SGD, Optimizer.MUON),
         "optimizer_kernels": (OptimizerKernels.FRAMEWORK,),
         "p2p": (PipelineTransfers.FRAMEWORK,),
+        "offload_optimizer": (OffloadTier.NONE, OffloadTier.HOST),
         "recompute_method": (RecomputeMethod.UNIFORM, RecomputeMethod.BLOCK),
         "rank_order": ("tp-cp-ep-dp-pp", TP_PP_DP),
     }
     refuse_values(s, "Megatron-LM", problems, known)
+    if s.offload_activations and not s.offload_modules:
+        share = "0, or offload_modules beside it: Megatron-LM offloads inputs of modules"
+        problems.add("strategy.offload_activations", s.offload_activations, share)
     if s.reshard_after_forward not in (None, True):
         problems.add("strategy.reshard_after_forward", s.reshard_after_forward, "the default in Megatron-LM")
     if s.sequence_parallel and s.tp == 1:
@@ -286,6 +308,10 @@ def _write_states(s: Strategy) -> dict[str, object]:
         "use-distributed-optimizer": s.zero > 0,
         "use-megatron-fsdp": fsdp,
         "data-parallel-sharding-strategy": sharding[s.zero] if fsdp else None,
+        "optimizer-cpu-offload": s.offload_optimizer is OffloadTier.HOST,
+        "fine-grained-activation-offloading": s.offload_activations > 0,
+        "offload-modules": tuple(module.value for module in s.offload_modules) or None,  # type: ignore[union-attr]
+        "activation-offload-fraction": s.offload_activations if 0 < s.offload_activations < 1 else None,
         "optimizer": kind,
         "sgd-momentum": "0.0" if s.optimizer is Optimizer.SGD else None,
         "muon-tp-mode": s.muon_tp.value if kind == "muon" else None,  # type: ignore[union-attr]

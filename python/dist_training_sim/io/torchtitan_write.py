@@ -6,7 +6,7 @@ from ..errors import ConfigError, Problems
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
-from ..parallel import Strategy
+from ..parallel import OffloadTier, Strategy
 from ..parallel.expert_load import Dispatcher
 from ..parallel.strategy import (
     ContextComm,
@@ -82,6 +82,7 @@ def _check_values(s: Strategy, problems: Problems) -> None:
         "moe_dispatcher": (Dispatcher.FRAMEWORK, Dispatcher.ALLTOALL, Dispatcher.DEEPEP),
         "p2p": (PipelineTransfers.FRAMEWORK,),
         "reshard_after_forward": (None, True, False),
+        "offload_optimizer": (OffloadTier.NONE, OffloadTier.HOST),
         "recompute_method": (RecomputeMethod.UNIFORM, RecomputeMethod.EVERY),
     }
     if s.recompute_method is RecomputeMethod.UNIFORM:
@@ -92,7 +93,7 @@ def _check_values(s: Strategy, problems: Problems) -> None:
     if s.tp > 1 and not s.sequence_parallel:
         problems.add("strategy.sequence_parallel", False, "true beside tp > 1 in torchtitan")
     if s.offload_optimizer != s.offload_parameters:
-        problems.add("strategy.offload_parameters", s.offload_parameters, "as offload_optimizer in torchtitan")
+        problems.add("strategy.offload_parameters", s.offload_parameters.value, "as offload_optimizer in torchtitan")  # type: ignore[union-attr]
     if not (s.overlap_grad_reduce and (s.overlap_param_gather or s.zero == 0)):
         problems.add("strategy.overlap_grad_reduce", s.overlap_grad_reduce, "true: torchtitan always overlaps")
 
@@ -105,7 +106,7 @@ def _data_parallel(s: Strategy) -> dict[str, object]:
         "parallelism.data_parallel_replicate_degree": replicas,
         "parallelism.data_parallel_shard_degree": (s.dp or 1) // s.dp_replicas if s.zero else 1,
         "parallelism.fsdp_reshard_after_forward": names[reshard] if s.zero == 3 and isinstance(reshard, bool) else None,
-        "training.enable_cpu_offload": s.offload_optimizer,
+        "training.enable_cpu_offload": s.offload_optimizer is OffloadTier.HOST,
     }
 
 

@@ -18,6 +18,9 @@ __all__ = [
     "GradDtype",
     "Int8Recipe",
     "MuonTp",
+    "OffloadModule",
+    "OffloadTier",
+    "OffloadUpdate",
     "Optimizer",
     "OptimizerKernels",
     "PipelineTransfers",
@@ -33,7 +36,7 @@ MAX_DEGREE = 1 << 24
 _SWITCHES = (
     *("overlap_grad_reduce", "overlap_param_gather", "embedding_as_layer", "loss_as_layer", "sequence_parallel"),
     *("pad_to_capacity", "overlap_shared_experts", "overlap_moe_1f1b", "optimizer_post_validation"),
-    *("delay_weight_grad", "offload_optimizer", "offload_parameters"),
+    "delay_weight_grad",
 )
 
 
@@ -75,6 +78,40 @@ class RecomputeMethod(NamedEnum):
     """The first `recompute_layers` (all) of each virtual stage."""
     EVERY = "every"
     """Every `recompute_layers`-th (2nd) layer of a rank (torchtitan)."""
+
+
+class OffloadTier(NamedEnum):
+    """Where bytes lie that the device does not keep."""
+
+    NONE = "none"
+    """On the device."""
+    HOST = "host"
+    """In its node's host memory."""
+    NVME = "nvme"
+    """On its node's NVMe drives, staged through pinned host memory (ZeRO-Infinity, arXiv:2104.07857)."""
+    REMOTE = "remote"
+    """In memory or storage over the network, staged likewise."""
+
+
+class OffloadUpdate(NamedEnum):
+    """Which processor updates offloaded optimizer states."""
+
+    HOST = "host"
+    """The host, at the bandwidth of its memory (ZeRO-Offload); gradients lie where the states do."""
+    DEVICE = "device"
+    """The device: states come up unit by unit and go back; gradients stay."""
+
+
+class OffloadModule(NamedEnum):
+    """Ops whose input is offloaded (Megatron-Core's `offload_modules`)."""
+
+    ATTN_NORM = "attn_norm"
+    QKV_LINEAR = "qkv_linear"
+    CORE_ATTN = "core_attn"
+    ATTN_PROJ = "attn_proj"
+    MLP_NORM = "mlp_norm"
+    EXPERT_FC1 = "expert_fc1"
+    MOE_ACT = "moe_act"
 
 
 class Schedule(NamedEnum):
@@ -252,14 +289,19 @@ class Strategy(ShortRepr):
     grad_dtype
         `"bf16"` or `"fp32"`: type of the gradient buffer and of its reduction; `"framework"` = the profile's.
     offload_optimizer
-        Optimizer states and the update on the host: gradients go down as soon as they are reduced, the host updates at
-        the bandwidth of its memory, new parameters come up beside the update of the next (ZeRO-Offload,
-        arXiv:2101.06840). Needs `host_Bps` and `host_memory_Bps` of the node.
+        Tier of the optimizer's states; True = host. Gradients go down as soon as they are reduced, unit by unit states
+        are read, updated on the host, and written back; new parameters come up beside the update of the next
+        (ZeRO-Offload, arXiv:2101.06840). Needs `host_Bps` and `host_memory_Bps` of the node, and what the tier needs:
+        `nvme_read_Bps` and `nvme_write_Bps` of the node, or `remote_Bps` of the cluster.
+    offload_update
+        `"device"`: offloaded states are copied to the device to be updated there, gradients stay.
     offload_parameters
-        With `zero=3` and `offload_optimizer`: parameter shards live on the host and are copied up before each gather.
-    offload_activations
-        Share, 0 to 1, of what each block saves for backward that is copied to the host after its forward and back one
-        block ahead of its backward; the last unit of a stage stays. Needs `host_Bps` of the node.
+        With `zero=3` and `offload_optimizer`: tier of the parameter shards, which come up before each gather.
+    offload_activations, activation_tier
+        Share, 0 to 1, of what each block saves for backward that is copied to the tier after its forward and back one
+        block ahead of its backward; the last unit of a stage stays.
+    offload_modules
+        Of the activations, only the inputs of these ops; a text such as `"core_attn,expert_fc1"`. Empty = all.
     rank_order
         Axes from the fastest varying rank to the slowest.
     layers_per_stage
@@ -341,9 +383,12 @@ class Strategy(ShortRepr):
     dp_replicas: int = 1
     reshard_after_forward: bool | int | None = None
     grad_dtype: GradDtype | str = GradDtype.FRAMEWORK
-    offload_optimizer: bool = False
-    offload_parameters: bool = False
+    offload_optimizer: OffloadTier | str | bool = OffloadTier.NONE
+    offload_update: OffloadUpdate | str = OffloadUpdate.HOST
+    offload_parameters: OffloadTier | str | bool = OffloadTier.NONE
     offload_activations: float = 0.0
+    activation_tier: OffloadTier | str = OffloadTier.HOST
+    offload_modules: tuple[OffloadModule | str, ...] | str = ()
     rank_order: str = "tp-cp-ep-dp-pp"
     layers_per_stage: tuple[int, ...] = ()
     moe_dispatcher: Dispatcher | str = Dispatcher.FRAMEWORK
@@ -390,7 +435,11 @@ class Strategy(ShortRepr):
         for i, passes in enumerate(order):
             if not isinstance(passes, str) or not passes.isascii():
                 problems.add(f"strategy.custom_order[{i}]", passes, "a text such as 'F0 B0'")
-        self._name_modules(problems)
+        self._name_modules(problems, "recompute_modules", RecomputeModule)
+        self._name_modules(problems, "offload_modules", OffloadModule)
+        for name in ("offload_optimizer", "offload_parameters"):
+            if isinstance(getattr(self, name), bool):
+                object.__setattr__(self, name, OffloadTier.HOST if getattr(self, name) else OffloadTier.NONE)
         self._name_enums(problems)
         problems.raise_if_any()
 
@@ -408,22 +457,26 @@ class Strategy(ShortRepr):
         if problems.non_negative("strategy.offload_activations", share) and share > 1:
             problems.add("strategy.offload_activations", share, "a share from 0 to 1")
 
-    def _name_modules(self, problems: Problems) -> None:
-        given = self.recompute_modules
+    def _name_modules(self, problems: Problems, field: str, kind: type[NamedEnum]) -> None:
+        given = getattr(self, field)
         names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
         modules = []
         for i, name in enumerate(names):
             try:
-                modules.append(RecomputeModule(name))
+                modules.append(kind(name))
             except ValueError:
-                known = ", ".join(str(m.value) for m in RecomputeModule)
-                problems.add(f"strategy.recompute_modules[{i}]", name, f"one of {known}")
-        object.__setattr__(self, "recompute_modules", tuple(dict.fromkeys(modules)))
+                known = ", ".join(str(m.value) for m in kind)
+                problems.add(f"strategy.{field}[{i}]", name, f"one of {known}")
+        object.__setattr__(self, field, tuple(dict.fromkeys(modules)))
 
     def _name_enums(self, problems: Problems) -> None:
         kinds: dict[str, type[NamedEnum]] = {
             "recompute": Recompute,
             "recompute_method": RecomputeMethod,
+            "offload_optimizer": OffloadTier,
+            "offload_parameters": OffloadTier,
+            "offload_update": OffloadUpdate,
+            "activation_tier": OffloadTier,
             "schedule": Schedule,
             "optimizer": Optimizer,
             "optimizer_kernels": OptimizerKernels,

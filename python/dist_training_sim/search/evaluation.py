@@ -35,7 +35,8 @@ class Evaluation:
     columns
         Arrays by name, NaN where a strategy was refused. The names are those of `Result`: `step_time_s`,
         `tokens_per_s`, `mfu`, `mfu_full_attention`, `hfu`, `micro_batches`; memory of the stage that fills its devices
-        most: `allocated_bytes`, `reserved_bytes`, `oom_probability`, `host_bytes`; the parts of `Result.breakdown`; and
+        most: `allocated_bytes`, `reserved_bytes`, `oom_probability`; `host_bytes`, `nvme_bytes`,
+        `remote_bytes` of what is offloaded; the parts of `Result.breakdown`; and
         of `Result.communication` for every axis `communication_tp_s` and `communication_tp_exposed_s`.
     """
 
@@ -145,7 +146,7 @@ def evaluate_job(job: Job, rows: StrategyTable | StrategyRows, threads: int) -> 
         **arguments,
         **rows.core_arguments(job.cluster.device_count),
         failure_factor=job.profile.failure_factor or job.profile.reserved_factor,
-        host_capacity_bytes=-1.0 if job.host_capacity_bytes is None else job.host_capacity_bytes,
+        tier_capacity_bytes=[-1.0, *(-1.0 if limit is None else limit for limit in job.tier_capacity_bytes.values())],
         threads=threads,
     )
     return Evaluation(rows, columns, reasons)

@@ -153,9 +153,7 @@ class _Search:
     def _cell_bounds(self, cells: Columns, is_open: npt.NDArray[np.bool_]) -> Values:
         """What every strategy of a cell at least takes; NaN where none is legal."""
         least = np.full(len(is_open), np.nan)
-        strongest = (
-            max(self.space.offload, key=lambda name: sum(OFFLOADS[name])) if self.objective.by_memory else "none"
-        )
+        strongest = max(self.space.offload, key=_relief) if self.objective.by_memory else "none"
         stages = self.space.zero[::-1] if self.objective.by_memory else self.space.zero
         for stage in stages:
             open_rows = np.flatnonzero(np.isnan(least))
@@ -232,6 +230,12 @@ class _Search:
 
 
 _OFFLOAD_FIELDS = ("offload_optimizer", "offload_parameters", "offload_activations")
+
+
+def _relief(name: str) -> tuple[int, float]:
+    """What leaves the device; of equals to the nearer tier, which more nodes have."""
+    values = OFFLOADS[name]
+    return sum(value > 0 for value in values), -sum(values)
 
 
 def _offload(name: str, rows: int) -> Columns:

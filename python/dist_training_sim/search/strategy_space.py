@@ -21,12 +21,14 @@ from .strategy_table import StrategyTable
 
 __all__ = ["OFFLOADS", "Columns", "StrategySpace", "times", "where"]
 
-OFFLOADS = {  # optimizer, parameters, activations
+OFFLOADS = {  # optimizer, parameters by their tier; share of activations
     "none": (0, 0, 0.0),
     "optimizer": (1, 0, 0.0),
     "parameters": (1, 1, 0.0),
     "activations": (0, 0, 1.0),
     "all": (1, 1, 1.0),
+    "optimizer_nvme": (2, 0, 0.0),
+    "parameters_nvme": (2, 2, 0.0),
 }
 _MOST_ROWS = 20_000_000
 _LEAST_TOKENS = 2048  # of a sequence on one context-parallel rank, unless cp is given
@@ -48,7 +50,8 @@ class StrategySpace:
     zero, micro_batch, recompute, schedule
         Values of those fields of `Strategy`.
     offload
-        Of "none", "optimizer", "parameters" (with the optimizer), "activations", "all".
+        Of "none", "optimizer", "parameters" (with the optimizer), "activations", "all" to the host, "optimizer_nvme",
+        "parameters_nvme" to NVMe drives.
     precision
         Matmul types; None takes bf16, and fp8 where the device computes in it.
     base

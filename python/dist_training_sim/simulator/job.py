@@ -51,27 +51,43 @@ class Job:
             "profile": profile_core(self.profile, self._generation, self.model),
             "seq_len": float(self.seq_len),
             "other_devices": list(self.devices[1:]),
-            **self._host(),
+            "host": self._host(),
         }
 
     @property
     def _generation(self) -> str:
         return self.cluster.node.device.generation
 
-    def _host(self) -> dict[str, float]:
+    def _host(self) -> _core.HostShare:
         # A device's part of its host; among several kinds of nodes the slowest, for which the others wait.
-        nodes = [core_of(self.cluster).node, *(other.node for other in core_of(self.cluster).others)]
-        return {
-            "host_Bps": min(node.host_Bps for node in nodes),
-            "host_memory_Bps": min(node.host_memory_Bps / node.devices for node in nodes),
-        }
+        kinds, devices = self.cluster.node_kinds, self.cluster.node.devices
+
+        def slowest(name: str) -> float:
+            return min(getattr(node, name) or 0.0 for node in kinds)
+
+        nics = min((node.nics or 0.0) * (node.nic_Bps or 0.0) for node in kinds) / devices
+        remote = min(nics, (self.cluster.remote_Bps or 0.0) / self.cluster.device_count)
+        return _core.HostShare(
+            copy_Bps=slowest("host_Bps"),
+            memory_Bps=slowest("host_memory_Bps") / devices,
+            nvme=_core.TierRate(slowest("nvme_read_Bps") / devices, slowest("nvme_write_Bps") / devices),
+            remote=_core.TierRate(remote, remote),
+        )
 
     @property
-    def host_capacity_bytes(self) -> float | None:
-        """Host memory of one device: of the node that has least; `None` where any does not say."""
-        capacities = [node.host_bytes for node in self.cluster.node_kinds if node.host_bytes is not None]
-        known = len(capacities) == len(self.cluster.node_kinds)
-        return min(capacities) / self.cluster.node.devices if known else None
+    def tier_capacity_bytes(self) -> dict[str, float | None]:
+        """A device's part of host memory, of NVMe drives, of the remote tier; `None` where any is not known."""
+        whole = self.cluster.remote_bytes
+        return {
+            "host": self._least("host_bytes"),
+            "nvme": self._least("nvme_bytes"),
+            "remote": None if whole is None else whole / self.cluster.device_count,
+        }
+
+    def _least(self, name: str) -> float | None:
+        """Of the node that has least, for one device."""
+        known = [value for node in self.cluster.node_kinds if (value := getattr(node, name)) is not None]
+        return min(known) / self.cluster.node.devices if len(known) == len(self.cluster.node_kinds) else None
 
 
 def described_job(

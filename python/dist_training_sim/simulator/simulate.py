@@ -79,7 +79,7 @@ def simulate(
     InfeasibleError
         If dead links cut ranks off, or a flow network has more to simulate than is sensible.
     MissingDataError
-        If the strategy offloads and the node does not say how fast its host is.
+        If the strategy offloads to a tier that the cluster lacks, or of which it does not say how fast it is.
 
     Examples
     --------
@@ -116,5 +116,5 @@ def simulate(
         _core_result=core,
         _described=(job.model, job.cluster, job.strategy),
         stage_capacity_bytes=tuple(core.capacity_bytes),
-        host_capacity_bytes=job.host_capacity_bytes,
+        tier_capacity_bytes=job.tier_capacity_bytes,
     )

@@ -227,8 +227,9 @@ class TrainingSimulator:
         core = _core.simulate(
             to_core(model), device, _core.Interconnect.of_topology(self._comm.core), to_core(strategy),
             to_core(self._framework), float(self._seq_len), True, True, True, slowdown,
-            host_Bps=self._memory.host_Bps,
-            host_memory_Bps=_core.NodeSpec().host_memory_Bps / self._memory.devices_per_node,
+            host=_core.HostShare(
+                self._memory.host_Bps, _core.NodeSpec().host_memory_Bps / self._memory.devices_per_node
+            ),
         )  # fmt: skip
         return IterationResult(
             Result(

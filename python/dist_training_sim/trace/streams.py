@@ -4,4 +4,7 @@ from __future__ import annotations
 
 __all__ = ["STREAM_NAMES"]
 
-STREAM_NAMES = ("compute", "data parallel", "send forward", "send backward", "replicas", "to host", "from host")
+STREAM_NAMES = (
+    *("compute", "data parallel", "send forward", "send backward", "replicas"),
+    *("to host", "from host", "storage"),
+)

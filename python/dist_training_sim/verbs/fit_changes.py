@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models import Model
-from ..parallel import Recompute, RecomputeMethod, Strategy
+from ..parallel import OffloadTier, Recompute, RecomputeMethod, Strategy
 
 __all__ = ["Change", "changes_of", "recomputing"]
 
@@ -84,8 +84,9 @@ def _degrees(s: Strategy) -> Iterator[Change]:
 
 
 def _offload(s: Strategy) -> Iterator[Change]:
-    """To the host's memory."""
-    if not s.offload_optimizer and s.zero > 0:
-        yield Change("optimizer states on the host", {"offload_optimizer": True})
+    """To the host's memory, or its drives."""
+    if s.offload_optimizer is OffloadTier.NONE and s.zero > 0:
+        yield Change("optimizer states on the host", {"offload_optimizer": OffloadTier.HOST})
+        yield Change("optimizer states on NVMe", {"offload_optimizer": OffloadTier.NVME})
     if s.offload_activations == 0:
         yield Change("activations on the host", {"offload_activations": 1.0})

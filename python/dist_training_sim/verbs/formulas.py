@@ -120,7 +120,7 @@ def _states(model: Model, result: Result) -> Iterator[Formula]:
     if (
         _text(s.optimizer) != "adam"
         or _text(s.precision) not in ("bf16", "fp16", "fp8")
-        or s.offload_optimizer
+        or _text(s.offload_optimizer) != "none"
         or s.ep > 1
     ):
         return

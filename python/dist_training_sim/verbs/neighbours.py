@@ -11,7 +11,7 @@ import numpy as np
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model, OpKind
-from ..parallel import Recompute, Strategy
+from ..parallel import OffloadTier, Recompute, Strategy
 from ..parallel.strategy import Precision
 from ..result import BREAKDOWN_LABELS, strategy_dict
 from ..search import Evaluation, evaluate
@@ -188,12 +188,13 @@ def _states(s: Strategy) -> Iterator[Change]:
     for then in _neighbours((0, 1, 2, 3), s.zero):
         changed: dict[str, Any] = {"zero": then}
         if then < 3:
-            changed |= {"reshard_after_forward": None, "offload_parameters": False}
+            changed |= {"reshard_after_forward": None, "offload_parameters": OffloadTier.NONE}
         yield Change(f"ZeRO {s.zero}→{then}", changed)
-    if s.offload_optimizer:
-        yield Change("optimizer on the device", {"offload_optimizer": False, "offload_parameters": False})
+    if s.offload_optimizer is not OffloadTier.NONE:
+        none = OffloadTier.NONE
+        yield Change("optimizer on the device", {"offload_optimizer": none, "offload_parameters": none})
     elif s.zero:
-        yield Change("optimizer on the host", {"offload_optimizer": True})
+        yield Change("optimizer on the host", {"offload_optimizer": OffloadTier.HOST})
     share = 0.0 if s.offload_activations else 1.0
     yield Change(f"activations on the {'host' if share else 'device'}", {"offload_activations": share})
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..io.jobs import WrittenJob
-from ..parallel import Strategy
+from ..parallel import OffloadTier, Strategy
 from ..result import Result, strategy_dict
 from ..units import format_seconds
 from .neighbours import KnobStep
@@ -194,12 +194,21 @@ def layout_words(s: Strategy) -> str:
     words += [f"micro-batch {s.micro_batch}"]
     recompute = getattr(s.recompute, "value", s.recompute)
     words += [] if recompute == "none" else [f"{recompute} recomputation"]
-    hosts = (
-        ("optimizer", s.offload_optimizer),
-        ("parameters", s.offload_parameters),
-        ("activations", s.offload_activations),
-    )
-    offloaded = [name for name, on in hosts if on]
-    words += [f"{' and '.join(offloaded)} on the host"] if offloaded else []
+    words += _offloaded(s)
     precision = getattr(s.precision, "value", s.precision)
     return ", ".join([*words, *([] if precision == "bf16" else [str(precision)])])
+
+
+def _offloaded(s: Strategy) -> list[str]:
+    """`optimizer and parameters on the host`, say."""
+    activations = s.activation_tier if s.offload_activations else OffloadTier.NONE
+    parts = {"optimizer": s.offload_optimizer, "parameters": s.offload_parameters, "activations": activations}
+    words = []
+    for tier, place in (
+        (OffloadTier.HOST, "on the host"),
+        (OffloadTier.NVME, "on NVMe"),
+        (OffloadTier.REMOTE, "remote"),
+    ):
+        names = [name for name, where in parts.items() if where is tier]
+        words += [f"{' and '.join(names)} {place}"] if names else []
+    return words

@@ -54,6 +54,7 @@ RESOURCES = (
     Resource("scale-up bandwidth", "links inside a domain", _links),
     Resource("network bandwidth", "NICs", _node("nic_Bps")),
     Resource("host link", "copies between device and host", _node("host_Bps")),
+    Resource("NVMe read rate", "states and activations offloaded to nvme", _node("nvme_read_Bps")),
     Resource("host memory bandwidth", "updates on the host", _node("host_memory_Bps")),
 )
 
