@@ -170,6 +170,14 @@ def test_every_task_kind_has_a_name() -> None:
 def test_results_show_every_part() -> None:
     reported = {name for name in dir(_core.Breakdown) if name.endswith("_s")} - {"total_s"}
     assert reported == set(BREAKDOWN_LABELS)
-    apart = {"allocated", "context", "update", "tiers", "host_bytes", "nvme_bytes", "remote_bytes"}  # shown beside the categories
+    apart = {
+        "allocated",
+        "context",
+        "update",
+        "tiers",
+        "host_bytes",
+        "nvme_bytes",
+        "remote_bytes",
+    }  # shown beside the categories
     held = {name for name in dir(_core.MemoryReport) if name[0] != "_"} - apart
     assert held == set(_MEMORY)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 import dist_training_sim as dts
+import pytest
 from dist_training_sim import Strategy
 
 MEGATRON = (

@@ -145,3 +145,11 @@ def test_true_is_the_host() -> None:
     assert BASE.replace(offload_optimizer=True) == BASE.replace(offload_optimizer="host")
     with pytest.raises(ConfigError, match=r"'disk'.*none, host, nvme, remote"):
         Strategy(offload_optimizer="disk")
+
+
+def test_fit_says_which_tier_is_too_small() -> None:
+    small = dts.Cluster(CLUSTER.node.replace(nvme_bytes="64 GB"), 1)
+    report = dts.fit(**JOB, cluster=small, strategy=BASE.replace(**STATES))
+    assert (report.fits, report.verdict) == (False, "does not fit")
+    assert report.stages[0].overfull_tiers == ("nvme",)
+    assert all(option.fits for option in report.remedies)

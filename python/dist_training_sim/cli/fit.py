@@ -62,7 +62,8 @@ def fit(**options: Any) -> ExitCode:
     deliver(_plain(report), _tables(report), as_json=job.as_json, out=job.out)
     if report.fits:
         return ExitCode.OK
-    complain(f"does not fit: {_percent(report.oom_probability)} chance of running out of memory")
+    tiers = _overfull(report)
+    complain(f"does not fit: {tiers or _percent(report.oom_probability) + ' chance of running out of memory'}")
     return ExitCode.DOES_NOT_FIT
 
 
@@ -98,6 +99,13 @@ def _tables(report: FitReport) -> list[RenderableType]:
     return tables
 
 
+def _overfull(report: FitReport) -> str:
+    """Tiers that are too small for what is offloaded to them."""
+    stage = report.stages[report.fullest.stage]
+    held = [f"{gib(stage.offloaded_bytes[tier], 1)} GiB offloaded to {tier}" for tier in stage.overfull_tiers]
+    return "" if not held else f"{' and '.join(held)} is more than a device's share of it"
+
+
 def _headline(report: FitReport) -> str:
     stage = report.stages[report.fullest.stage]
     where = f"stage {stage.stage} " if len(report.stages) > 1 else ""
@@ -120,6 +128,9 @@ def _stages(stages: Sequence[StageFit]) -> RenderableType:
         style = {"fits": "", "at risk": "yellow"}.get(s.verdict, "red")
         table.add_row(str(s.stage), *map(gib, sizes), _percent(s.oom_probability), s.verdict, style=style)
     note = "used = reserved by the allocator (replayed) + context; the chance is that of measured jobs this full"
+    most = max(stages, key=lambda s: sum(s.offloaded_bytes.values())).offloaded_bytes
+    if any(most.values()):
+        note += "; offloaded by each device: " + ", ".join(f"{gib(b, 1)} GiB to {t}" for t, b in most.items() if b)
     return headed("Memory of a device by pipeline stage, GiB", table, note)
 
 

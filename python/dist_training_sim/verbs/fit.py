@@ -41,12 +41,15 @@ class StageFit:
         and communicators beside it.
     used_bytes, limit_bytes, headroom_bytes
         Reserved and context together; device memory; what is left (negative: lacking).
-    host_bytes
-        In the host's memory, for this device.
+    offloaded_bytes
+        What lies in other tiers for this device, by tier: host, nvme, remote.
+    overfull_tiers
+        Those in which that is more than the device's share of them.
     fragmentation
         Share of the reserved bytes that no tensor fills at the peak.
     oom_probability, verdict
-        Chance of running out of memory, from measured jobs; `fits`, `at risk` or `does not fit`.
+        Chance of running out of device memory, from measured jobs; `fits`, `at risk` or `does not fit`, the last also
+        where a tier is too small.
     categories
         Bytes by category at the peak.
     """
@@ -58,7 +61,8 @@ class StageFit:
     used_bytes: float
     limit_bytes: float
     headroom_bytes: float
-    host_bytes: float
+    offloaded_bytes: dict[str, float]
+    overfull_tiers: tuple[str, ...]
     fragmentation: float
     oom_probability: float
     verdict: str
@@ -81,6 +85,8 @@ class Option:
         Predicted step, and its change as a fraction.
     oom_probability, verdict
         As in `StageFit`, of the fullest stage.
+    fits
+        Whether every stage more likely fits than not, and what is offloaded stays within its tiers.
     """
 
     changes: str
@@ -91,6 +97,7 @@ class Option:
     step_time_change: float
     oom_probability: float
     verdict: str
+    fits: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +107,8 @@ class FitReport:
     Attributes
     ----------
     fits, verdict, oom_probability
-        Of the fullest stage: whether it more likely fits than not; in words; the chance that it does not.
+        Of the fullest stage, a stage with too small a tier first: whether it more likely fits than not; in words; the
+        chance that device memory runs out.
     step_time_s
         Of the asked layout.
     stages
@@ -182,8 +190,8 @@ def fit(
     result = simulate(model, cluster, strategy, **job, keep_events=False)
     memory = memory_timeline(model, cluster, strategy, **job, expandable_segments=expandable_segments)
     stages = tuple(map(_stage, range(len(memory)), result.memory, memory))
-    fullest = max(range(len(stages)), key=lambda i: stages[i].oom_probability)
-    worst = result.memory[fullest]
+    fullest = max(range(len(stages)), key=lambda i: (bool(stages[i].overfull_tiers), stages[i].oom_probability))
+    worst = stages[fullest]
     singles = _tried(model, cluster, result, job) if strategies or not result.fits else []
     return FitReport(
         model=model.name,
@@ -210,12 +218,17 @@ def _stage(stage: int, use: MemoryUse, memory: StageMemory) -> StageFit:
         used_bytes=used,
         limit_bytes=use.capacity_bytes,
         headroom_bytes=use.capacity_bytes - used,
-        host_bytes=use.host_bytes,
+        offloaded_bytes=use.offloaded_bytes,
+        overfull_tiers=use.overfull_tiers,
         fragmentation=memory.fragmentation,
         oom_probability=use.oom_probability,
-        verdict=use.verdict,
+        verdict=_verdict(use),
         categories=use.categories,
     )
+
+
+def _verdict(use: MemoryUse) -> str:
+    return "does not fit" if use.overfull_tiers else use.verdict
 
 
 def _tried(model: Model, cluster: Cluster, base: Result, job: dict[str, Any]) -> list[tuple[Change, Option]]:
@@ -229,14 +242,14 @@ def _remedies(
     model: Model, cluster: Cluster, base: Result, job: dict[str, Any], singles: list[tuple[Change, Option]]
 ) -> list[Option]:
     """The fewest changes that suffice; of these the cheapest."""
-    found = [option for _, option in singles if option.oom_probability < 0.5]
+    found = [option for _, option in singles if option.fits]
     saving = sorted((pair for pair in singles if pair[1].saved_bytes > 0), key=lambda pair: -pair[1].saved_bytes)
     useful = [change for change, _ in saving[:_PAIRED]]
     for together in range(2, MOST_CHANGES + 1):
         if found:
             break
         options = (_option(model, cluster, base, job, chosen) for chosen in _compatible(useful, together))
-        found = [option for option in options if option and option.oom_probability < 0.5]
+        found = [option for option in options if option and option.fits]
     return sorted(found, key=lambda option: option.step_time_s)[:MOST_OPTIONS]
 
 
@@ -257,7 +270,7 @@ def _option(
         result = simulate(model, cluster, base.strategy.replace(**changed), **job, keep_events=False)
     except DtsError:
         return None
-    before, use = base.fullest_stage, result.fullest_stage
+    before, use = base.fullest_stage, next((u for u in result.memory if u.overfull_tiers), result.fullest_stage)
     differs = {
         f.name: getattr(result.strategy, f.name)
         for f in fields(Strategy)
@@ -271,5 +284,6 @@ def _option(
         step_time_s=result.step_time_s,
         step_time_change=result.step_time_s / base.step_time_s - 1,
         oom_probability=use.oom_probability,
-        verdict=use.verdict,
+        verdict=_verdict(use),
+        fits=result.fits,
     )

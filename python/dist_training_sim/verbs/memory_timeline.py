@@ -160,9 +160,14 @@ def _stage(stage: int, timeline: _core.MemoryTimeline, replay: _core.AllocatorRe
         peak_bytes=timeline.peak_bytes,
         peak_time_s=timeline.peak_time_s,
         tensors=tuple(
-            HeldTensor(f"{op} {what}".strip(), CATEGORIES[category], round(count), size)
+            HeldTensor(_name(op, what), CATEGORIES[category], round(count), size)
             for op, what, category, count, size in timeline.live
         ),
         reserved_bytes=reserved,
         fragmentation=1 - replay.peak_allocated_bytes / reserved if reserved else 0.0,
     )
+
+
+def _name(op: str, what: str) -> str:
+    """`attention q`; a tensor that is called after its own op is not called so twice."""
+    return what if what.startswith(f"{op} ") else f"{op} {what}".strip()
