@@ -700,3 +700,21 @@ def test_custom_policies_of_maxtext_keep_attention_where_they_say_so() -> None:
     kept = job_of(Row("r", {**run, "features": ["context=device", "query_proj=device"]}))
     again = job_of(Row("r", {**run, "features": ["decoder_layer_input=offload"]}))
     assert (kept.strategy.recompute.value, again.strategy.recompute.value) == ("selective", "full")
+
+
+def test_deepseeks_recipe_on_h100_hides_its_exchange() -> None:
+    model = {**LLAMA_8B, "name": "DeepSeek-V3 671B", "experts": 64, "topk": 8, "moe_ffn": 512}
+    run = {**DATA, "model": model, "framework": "megatron-bridge", "parallel": {"ep": 8}}
+    on_h100 = job_of(Row("r", run)).strategy
+    elsewhere = job_of(Row("r", {**run, "accelerator": "H200-SXM-141GB"})).strategy
+    assert (on_h100.moe_dispatcher.value, on_h100.overlap_moe_1f1b) == ("deepep", True)
+    assert (elsewhere.moe_dispatcher.value, elsewhere.overlap_moe_1f1b) == ("framework", False)
+
+
+def test_dense_experts_of_maxtext_are_padded() -> None:
+    model = {**LLAMA_8B, "name": "Mixtral 8x7B", "experts": 8, "topk": 2, "moe_ffn": 14336}
+    run = {**DATA, "model": model, "framework": "maxtext", "accelerator": "TPU-v6e", "parallel": {"zero": "fsdp"}}
+    padded = job_of(Row("r", {**run, "features": ["sparse_matmul=False", "capacity_factor=1.25"]})).strategy
+    assert (padded.capacity_factor, padded.pad_to_capacity) == (1.25, True)
+    sparse = job_of(Row("r", {**run, "features": ["sparse_matmul=True", "capacity_factor=-1"]})).strategy
+    assert sparse.capacity_factor == 0

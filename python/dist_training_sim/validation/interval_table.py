@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def scored(measured: Measured, kept: Sequence[Errors], without: str = "") -> Ite
 def factors_of(measured: Measured, kept: Sequence[Errors], without: str = "") -> Factors:
     """Of each badge the smallest factors that cover 50 and 90 % of the rows of sources left out.
 
-    Those of extrapolated predictions are no less than the others.
+    Those of a badge are no less than those of a surer one.
     """
     needed: dict[str, list[tuple[float, float]]] = {badge: [] for badge in BADGES}
     for e, pool, _ in scored(measured, kept, without):
@@ -81,7 +82,7 @@ def factors_of(measured: Measured, kept: Sequence[Errors], without: str = "") ->
         needed[pool.badge] += [(value / sizes[0], value / sizes[1]) for value in e.values]
     everything = [pair for pairs in needed.values() for pair in pairs]
     low, high = ([_between(needed[badge], everything, at, q) for badge in BADGES] for at, q in enumerate((0.5, 0.9)))
-    low[-1], high[-1] = max(low), max(high)
+    low, high = list(accumulate(low, max)), list(accumulate(high, max))
     return {badge: (round(a, 3), round(b, 3)) for badge, a, b in zip(BADGES, low, high, strict=True)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .corpus import Row
@@ -12,20 +13,37 @@ __all__ = ["expert_options"]
 # all-to-all on others.
 _HYBRID_EP = ("B200-SXM", "B300-SXM", "GB200", "GB300")
 _OVERLAP = ("overlap_moe_expert_parallel_comm", "moe_a2a_overlap")
+# Its DEEPSEEK_V3_H100_BASE_CONFIG (2025): moe_flex_dispatcher_backend="deepep", moe_a2a_overlap=True.
+_DEEPEP_OVERLAPPED = ("deepseek-v3", "H100-SXM-80GB")
 
 
 def expert_options(row: Row, ep: int, pp: int, vpp: int, recompute: str) -> dict[str, Any]:
-    """Fields of `Strategy` on experts; none for a row without expert parallelism."""
-    if ep <= 1:
-        return {}
+    """Fields of `Strategy` on experts; none for a row without expert parallelism, unless it pads them."""
     words = row.words("features")
+    if ep <= 1:
+        return _padded(words) if row.count("model.experts") else {}
     options: dict[str, Any] = {"moe_dispatcher": _dispatcher(row, words)}
     overlaps = any(word.split("=")[0] in _OVERLAP and not word.endswith("=false") for word in words)
+    overlaps |= _is_deepseek_recipe(row)
     if overlaps and recompute != "full" and (pp == 1 or vpp > 1):  # pairs passes of neighbouring micro-batches
         options["overlap_moe_1f1b"] = True
     if "moe_capacity_factor_1_padded" in words:
         options |= {"capacity_factor": 1.0, "pad_to_capacity": True}
     return options
+
+
+def _padded(words: tuple[str, ...]) -> dict[str, Any]:
+    """MaxText without sparse matmuls pads every expert's rows to a capacity (configs/base.yml capacity_factor)."""
+    stated = next((word.partition("=")[2] for word in words if word.startswith("capacity_factor=")), "")
+    if "sparse_matmul=false" not in words or not re.fullmatch(r"[0-9]{1,2}([.][0-9]{1,3})?", stated):
+        return {}
+    return {"capacity_factor": float(stated), "pad_to_capacity": True}
+
+
+def _is_deepseek_recipe(row: Row) -> bool:
+    name, accelerator = _DEEPEP_OVERLAPPED
+    deepseek = row.text("model.name").lower().startswith(name) and row.text("accelerator") == accelerator
+    return deepseek and row.text("framework") == "megatron-bridge"
 
 
 def _dispatcher(row: Row, words: tuple[str, ...]) -> str:
@@ -36,4 +54,4 @@ def _dispatcher(row: Row, words: tuple[str, ...]) -> str:
         if name == "moe_token_dispatcher_type" and value in ("alltoall", "allgather"):
             return value
     recipe = row.text("framework") == "megatron-bridge" and row.text("accelerator") in _HYBRID_EP
-    return "deepep" if recipe else "framework"
+    return "deepep" if recipe or _is_deepseek_recipe(row) else "framework"
