@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 __all__ = ["mutated"]
 
@@ -24,6 +24,9 @@ def mutated(choose: random.Random, data: bytes, others: Sequence[bytes]) -> byte
     for _ in range(choose.randint(1, 6)):
         data = choose.choice(_CHANGES)(choose, data, others)
     return data[:100_000]
+
+
+Change = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 
 def _span(choose: random.Random, data: bytes, most: int = 200) -> tuple[int, int]:
@@ -82,4 +85,4 @@ def _truncate(choose: random.Random, data: bytes, others: Sequence[bytes]) -> by
     return data[: choose.randint(0, len(data))]
 
 
-_CHANGES = [_flip, _cut, _repeat, _insert, _insert, _replace, _replace, _replace, _replace, _lines, _splice, _truncate]
+_CHANGES: list[Change] = [_flip, _cut, _repeat, _insert, _insert, _replace, _replace, _replace, _replace, _lines, _splice, _truncate]

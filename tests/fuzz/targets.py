@@ -45,7 +45,7 @@ def _unit(data: bytes, folder: Path) -> None:
 
 
 def _order(data: bytes, folder: Path) -> None:
-    lists = _text(data).splitlines()
+    lists = tuple(_text(data).splitlines())
     pp = max(1, len(lists))
     strategy = dts.Strategy(pp=pp, dp=max(1, 8 // pp), custom_order=lists, global_batch=4 * max(1, 8 // pp))
     dts.simulate("gpt2", "1xdgx-h100", strategy, seq_len=128, keep_events=False)
