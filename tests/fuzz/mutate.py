@@ -61,7 +61,7 @@ def _replace(choose: random.Random, data: bytes, others: Sequence[bytes]) -> byt
     if not found:
         return data
     match = choose.choice(found)
-    names = _NAME.findall(choose.choice(others)) or _WORDS
+    names: list[bytes] = _NAME.findall(choose.choice(others)) or _WORDS
     return data[: match.start()] + choose.choice(choose.choice((_WORDS, names))) + data[match.end() :]
 
 
@@ -85,4 +85,17 @@ def _truncate(choose: random.Random, data: bytes, others: Sequence[bytes]) -> by
     return data[: choose.randint(0, len(data))]
 
 
-_CHANGES: list[Change] = [_flip, _cut, _repeat, _insert, _insert, _replace, _replace, _replace, _replace, _lines, _splice, _truncate]
+_CHANGES: list[Change] = [
+    _flip,
+    _cut,
+    _repeat,
+    _insert,
+    _insert,
+    _replace,
+    _replace,
+    _replace,
+    _replace,
+    _lines,
+    _splice,
+    _truncate,
+]
