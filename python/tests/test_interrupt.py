@@ -25,7 +25,7 @@ CALLS = {
     "many micro-batches": """
         dts.simulate("llama-3.1-8b", "1xdgx-h100", dts.Strategy(pp=8, global_batch=1_000_000), seq_len=8192)""",
     "v_half": """
-        layout = dts.Strategy(pp=8, global_batch=100_000, schedule="v_half")
+        layout = dts.Strategy(pp=8, vpp=2, global_batch=100_000, schedule="v_half")
         dts.simulate("llama-3.1-8b", "1xdgx-h100", layout, seq_len=8192)""",
     "shared links": """
         dts.simulate("llama-3.1-8b", "512xdgx-h100", dts.Strategy(dp=512, tp=8, zero=3, global_batch=512), seq_len=8192,

@@ -521,15 +521,35 @@ def test_micro_batches() -> None:
         ("none", "none"),
         ("selective", "selective"),
         ("selective (per-op SAC)", "selective"),
-        ("selective:mla_up_proj", "none"),
+        ("selective:mla_up_proj", "selective"),
         ("selective:core_attn,mlp", "selective"),
-        ("full (block, 21 layers)", "none"),
+        ("full (block, 21 layers)", "full"),
+        ("selective: every 2nd layer", "full"),
         ("custom", "full"),
         ("recipe: cpu_offloading=True", "none"),
     ],
 )
 def test_recomputation(kind: str | None, expected: str) -> None:
     assert getattr(job_of(row(recompute_kind=kind)).strategy.recompute, "value", "") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("selective:mla_up_proj,mlp", {"recompute_modules": ("mla_up_proj", "mlp")}),
+        ("selective [layernorm moe_act]", {"recompute_modules": ("layernorm", "moe_act")}),
+        ("selective:core_attn", {"recompute_modules": ()}),
+        ("rmsnorm and MLA up-projections", {"recompute_modules": ("layernorm", "mla_up_proj")}),
+        ("full (block, 21 layers)", {"recompute_method": "block", "recompute_layers": 21}),
+        ("recipe: granularity=full, method=block, recompute_num_layers=5", {"recompute_layers": 5}),
+        ("selective: every 2nd layer", {"recompute_method": "every", "recompute_layers": 2}),
+    ],
+)
+def test_parts_that_are_recomputed(kind: str, fields: dict[str, object]) -> None:
+    strategy = job_of(row(recompute_kind=kind)).strategy
+    for name, value in fields.items():
+        got = getattr(strategy, name)
+        assert (tuple(m.value for m in got) if isinstance(got, tuple) else getattr(got, "value", got)) == value
 
 
 def test_precision_and_layout() -> None:

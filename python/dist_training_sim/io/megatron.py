@@ -92,6 +92,8 @@ def megatron_options(
         problems.add(
             "model", model.name, "a model without a norm behind its token table: Megatron-LM has no option for it"
         )
+    if shape.attention.alibi:
+        problems.add("model", model.name, "another position embedding than ALiBi: Megatron-LM has no option for it")
     routed = shape.experts is not None
     resolved = strategy.resolved(devices)
     options = write_shape(shape, seq_len) | write_strategy(resolved, profile, problems, routed=routed)

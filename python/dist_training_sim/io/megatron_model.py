@@ -103,6 +103,7 @@ def _attention(o: Options, heads: int, hidden: int, *, bias: bool, rope: bool) -
         qk_norm=o.flag("qk-layernorm"),
         rope=rope,
         score_dropout=o.number("attention-dropout", default=0.1) > 0,
+        alibi=o.text("position-embedding-type", default="") == "alibi",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError, MissingDataError
 from ..frameworks import FrameworkDefaults, FrameworkProfile
@@ -14,6 +15,7 @@ from .row_cluster import cluster_of
 from .row_experts import expert_options
 from .row_framework import profile_of
 from .row_model import model_of
+from .row_recompute import recompute_fields
 from .row_stages import layers_before_prediction, layers_by_cost, stages_of
 
 __all__ = ["Job", "job_of"]
@@ -65,7 +67,7 @@ def _degrees(row: Row) -> dict[str, int]:
     return {**degrees, "cp": max(1, degrees["cp"] // cores)}
 
 
-def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], defaults: FrameworkDefaults) -> Strategy:
+def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, Any], defaults: FrameworkDefaults) -> Strategy:
     pp = degrees["pp"]
     ranks = degrees["tp"] * pp * degrees["cp"]
     if devices % ranks:
@@ -79,20 +81,18 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, int], def
     sequence = row.flag("parallel.sp")
     vpp = stages_of(row, model.layer_count, pp, defaults)
     ends = "first_and_last_stage_one_layer_fewer" in row.words("features")
+    recompute = recompute_fields(row, defaults)
     return Strategy(
+        **recompute,
         dp=dp,
-        tp=degrees["tp"],
-        pp=pp,
-        cp=degrees["cp"],
-        ep=degrees["ep"],
-        **expert_options(row, degrees["ep"], pp, vpp, _recompute(row, defaults)),
+        **degrees,
+        **expert_options(row, degrees["ep"], pp, vpp, recompute["recompute"]),
         vpp=vpp,
         etp=row.count("parallel.etp") or (degrees["tp"] if "megatron_ci_golden" in row.words("features") else None),
         sequence_parallel=sequence if sequence is not None else defaults.sequence_parallel,
         zero=zero,
         micro_batch=_micro_batch(row, batch, dp, pp, defaults),
         global_batch=batch,
-        recompute=_recompute(row, defaults),
         schedule=_schedule(row),
         cp_comm="a2a" if degrees["cp"] > 1 and "cp_a2a" in row.words("features") else "p2p",
         precision=_precision(row, defaults),
@@ -149,23 +149,6 @@ def _micro_batch(row: Row, batch: int, dp: int, pp: int, defaults: FrameworkDefa
     if defaults.micro_batches == "stages" and pp > 1 and local % pp == 0:
         return local // pp
     return row.count("micro_batch") or 1
-
-
-def _recompute(row: Row, defaults: FrameworkDefaults) -> str:
-    """`none`, `selective` or `full`.
-
-    A list of modules without core attention, a few layers of many, and offloading are nearest to none.
-    """
-    stated = row.text("recompute_kind").lower()
-    if not stated:
-        return defaults.recompute
-    if stated == "custom":  # MaxText: a policy keeps the layer input, and attention where it keeps its output `context`
-        return "selective" if {"context=device", "context=offload"} & set(row.words("features")) else "full"
-    if stated == "full":
-        return "full"
-    if stated == "selective" or "core_attn" in stated or "per-op" in stated or "toml default" in stated:
-        return "selective"
-    return "none"
 
 
 def _schedule(row: Row) -> Schedule:
