@@ -85,7 +85,7 @@ def test_stated_coverage_holds() -> None:
     assert {use for use, _ in lines} == {*USES, "comparison"}
     for use in ("step_time", "comparison", "memory", "kernels", "collectives"):
         assert 0.85 <= lines[use, "all"]["in90"] <= 0.95, use
-        assert 0.45 <= lines[use, "all"]["in50"] <= 0.57, use
+        assert 0.45 <= lines[use, "all"]["in50"] <= 0.58, use
     for badge in ("validated", "calibrated", "extrapolated"):
         assert 0.85 <= lines["step_time", badge]["in90"] <= 0.95, badge
         assert 0.35 <= lines["step_time", badge]["in50"] <= 0.62, badge  # `calibrated` rests on six sources

@@ -459,6 +459,11 @@ class Strategy(ShortRepr):
 
     def _name_modules(self, problems: Problems, field: str, kind: type[NamedEnum]) -> None:
         given = getattr(self, field)
+        if isinstance(given, kind):
+            given = (given,)
+        if not isinstance(given, (str, tuple, list)):
+            problems.add(f"strategy.{field}", given, f"names of modules, as {next(iter(kind)).value!r}")
+            return
         names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
         modules = []
         for i, name in enumerate(names):
