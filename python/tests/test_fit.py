@@ -156,3 +156,12 @@ def test_figure_of_stages() -> None:
     report = dts.fit(**SMALL, strategy=Strategy(pp=2, zero=1, global_batch=64))
     figure = Visualizer().plot_fit(report)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["stage 0", "stage 1"]
+
+
+def test_a_pair_that_is_cheaper_than_any_single_change_comes_first() -> None:
+    strategy = dts.Strategy(zero=1, micro_batch=8, global_batch=64)
+    report = dts.fit("llama-3.1-8b", "1xdgx-h100", strategy, seq_len=8192, strategies=True)
+    best, alone = report.remedies[0], [option for option in report.strategies if option.fits]
+    assert alone
+    assert ", " in best.changes
+    assert best.step_time_s < min(option.step_time_s for option in alone)

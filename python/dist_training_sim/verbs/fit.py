@@ -25,7 +25,7 @@ __all__ = ["FitReport", "Option", "StageFit", "fit"]
 
 MOST_CHANGES = 3  # made together
 MOST_OPTIONS = 8
-_PAIRED = 10  # changes that save most, from which pairs and triples are made
+_PAIRED = 10  # changes that save most, and that cost least, from which pairs are made
 
 
 @dataclass(frozen=True)
@@ -241,16 +241,22 @@ def _tried(model: Model, cluster: Cluster, base: Result, job: dict[str, Any]) ->
 def _remedies(
     model: Model, cluster: Cluster, base: Result, job: dict[str, Any], singles: list[tuple[Change, Option]]
 ) -> list[Option]:
-    """The fewest changes that suffice; of these the cheapest."""
-    found = [option for _, option in singles if option.fits]
-    saving = sorted((pair for pair in singles if pair[1].saved_bytes > 0), key=lambda pair: -pair[1].saved_bytes)
-    useful = [change for change, _ in saving[:_PAIRED]]
-    for together in range(2, MOST_CHANGES + 1):
-        if found:
-            break
-        options = (_option(model, cluster, base, job, chosen) for chosen in _compatible(useful, together))
-        found = [option for option in options if option and option.fits]
+    """Single changes and pairs that suffice, the cheapest first; more at once only where no pair does."""
+    alone = [option for _, option in singles if option.fits]
+    rest = [pair for pair in singles if pair[1].saved_bytes > 0 and not pair[1].fits]
+    saving = [change for change, _ in sorted(rest, key=lambda pair: -pair[1].saved_bytes)[:_PAIRED]]
+    cheap = [change for change, _ in sorted(rest, key=lambda pair: pair[1].step_time_s)[:_PAIRED]]
+    found = alone + _that_fit(model, cluster, base, job, [*saving, *(c for c in cheap if c not in saving)], 2)
+    for together in range(3, MOST_CHANGES + 1):
+        found = found or _that_fit(model, cluster, base, job, saving, together)
     return sorted(found, key=lambda option: option.step_time_s)[:MOST_OPTIONS]
+
+
+def _that_fit(
+    model: Model, cluster: Cluster, base: Result, job: dict[str, Any], changes: list[Change], together: int
+) -> list[Option]:
+    options = (_option(model, cluster, base, job, chosen) for chosen in _compatible(changes, together))
+    return [option for option in options if option and option.fits]
 
 
 def _compatible(changes: list[Change], together: int) -> Iterator[tuple[Change, ...]]:
