@@ -13,7 +13,7 @@ from .named_enum import member
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .parallel.strategy import Optimizer, Precision, Recompute
+    from .parallel.choices import Optimizer, Precision, Recompute
 
 __all__ = ["BlockShares", "MemoryEstimate", "MemoryPlan", "StrategyRow", "as_tier", "transformer_layer_bytes"]
 

@@ -33,7 +33,8 @@ from dist_training_sim.hardware import (
 from dist_training_sim.memory_plan import BlockShares, MemoryPlan
 from dist_training_sim.models import Block, LayerRun, Model, Op, OpKind, Rows, Sharding
 from dist_training_sim.parallel import Dispatcher, ExpertLoad, LoadKind, StragglerKind, Stragglers
-from dist_training_sim.parallel.strategy import Optimizer, Precision, Recompute, Schedule, Strategy
+from dist_training_sim.parallel.choices import Optimizer, Precision, Recompute, Schedule
+from dist_training_sim.parallel.strategy import Strategy
 from dist_training_sim.result import _MEMORY, BREAKDOWN_LABELS
 from dist_training_sim.topology import Topology
 

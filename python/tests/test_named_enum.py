@@ -11,7 +11,7 @@ from dist_training_sim.device_types import DeviceType
 from dist_training_sim.errors import ConfigError
 from dist_training_sim.hardware import DeviceKind
 from dist_training_sim.named_enum import NamedEnum, member
-from dist_training_sim.parallel.strategy import Precision, Schedule
+from dist_training_sim.parallel.choices import Precision, Schedule
 from dist_training_sim.topology import Topology
 from hypothesis import given
 from hypothesis import strategies as st

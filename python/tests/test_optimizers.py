@@ -9,7 +9,7 @@ import pytest
 from dist_training_sim import FrameworkProfile, Strategy, _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.models import Model, transformer
-from dist_training_sim.parallel.strategy import Optimizer
+from dist_training_sim.parallel.choices import Optimizer
 
 HIDDEN, FFN, VOCABULARY, LAYERS = 512, 2048, 4096, 4
 MODEL = transformer.language_model("small", [transformer.llama_block(HIDDEN, 8, 8, FFN)] * LAYERS, HIDDEN, VOCABULARY)

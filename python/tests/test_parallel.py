@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dist_training_sim import ConfigError, RankGrid, Recompute, Schedule, Strategy, _core
 from dist_training_sim._convert import to_core
-from dist_training_sim.parallel.strategy import Optimizer, Precision
+from dist_training_sim.parallel.choices import Optimizer, Precision
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,8 +15,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..network import FlowFabric
-from ..parallel.expert_load import Dispatcher, LoadKind
-from ..parallel.strategy import (
+from ..parallel.choices import (
     ContextComm,
     Fp8Recipe,
     GradDtype,
@@ -33,8 +32,9 @@ from ..parallel.strategy import (
     RecomputeMethod,
     RecomputeModule,
     Schedule,
-    Strategy,
 )
+from ..parallel.expert_load import Dispatcher, LoadKind
+from ..parallel.strategy import Strategy
 from ..result import Result
 from ..simulator.distribution import step_distribution
 from ..simulator.simulate import simulate as run

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..parallel import OffloadTier, Strategy
-from ..parallel.strategy import GradDtype, Precision, Recompute
+from ..parallel.choices import GradDtype, Precision, Recompute
 from .deepspeed import TIERS
 from .located import flat_yaml
 from .options import Options

@@ -14,7 +14,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
-from ..parallel.strategy import (
+from ..parallel.choices import (
     ContextComm,
     GradDtype,
     MuonTp,

@@ -13,7 +13,7 @@ from typing import Any
 from .._files import is_file
 from ..models import Model, with_lora
 from ..parallel import Strategy
-from ..parallel.strategy import Optimizer, OptimizerKernels, Precision, Recompute
+from ..parallel.choices import Optimizer, OptimizerKernels, Precision, Recompute
 from . import accelerate, deepspeed
 from .deepspeed import strategy_of
 from .launch import read_launch

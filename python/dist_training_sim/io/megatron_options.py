@@ -4,8 +4,8 @@ megatron/training/config, megatron/core/model_parallel_config.py and transformer
 
 from __future__ import annotations
 
+from ..parallel.choices import ContextComm, Fp8Recipe, MuonTp, Optimizer, Recompute, RecomputeMethod
 from ..parallel.expert_load import Dispatcher
-from ..parallel.strategy import ContextComm, Fp8Recipe, MuonTp, Optimizer, Recompute, RecomputeMethod
 
 __all__ = [
     "COUNTS",

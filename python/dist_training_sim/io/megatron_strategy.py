@@ -7,8 +7,7 @@ from typing import Any
 
 from ..errors import Problems
 from ..frameworks import FrameworkProfile
-from ..parallel.expert_load import Dispatcher
-from ..parallel.strategy import (
+from ..parallel.choices import (
     Fp8Recipe,
     GradDtype,
     MuonTp,
@@ -22,8 +21,9 @@ from ..parallel.strategy import (
     RecomputeMethod,
     RecomputeModule,
     Schedule,
-    Strategy,
 )
+from ..parallel.expert_load import Dispatcher
+from ..parallel.strategy import Strategy
 from .megatron_options import (
     COUNTS,
     CP_COMM,

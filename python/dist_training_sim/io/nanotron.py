@@ -11,8 +11,7 @@ from ..hardware import Cluster
 from ..models import Model
 from ..models.transformer import RMS, Attention, Experts, Mlp
 from ..parallel import Strategy
-from ..parallel.expert_load import Dispatcher
-from ..parallel.strategy import (
+from ..parallel.choices import (
     ContextComm,
     GradDtype,
     Optimizer,
@@ -22,6 +21,7 @@ from ..parallel.strategy import (
     Recompute,
     Schedule,
 )
+from ..parallel.expert_load import Dispatcher
 from .decoder_shape import DecoderShape, build_decoder, shape_of
 from .located import flat_yaml
 from .options import Options

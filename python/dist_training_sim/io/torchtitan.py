@@ -15,8 +15,7 @@ from typing import Any
 from .._files import is_file
 from ..errors import DtsError
 from ..models import Model
-from ..parallel.expert_load import Dispatcher
-from ..parallel.strategy import (
+from ..parallel.choices import (
     ContextComm,
     Fp8Recipe,
     Optimizer,
@@ -25,8 +24,9 @@ from ..parallel.strategy import (
     Recompute,
     RecomputeMethod,
     Schedule,
-    Strategy,
 )
+from ..parallel.expert_load import Dispatcher
+from ..parallel.strategy import Strategy
 from .launch import Launch, read_launch
 from .located import flat_toml
 from .options import Option, Options

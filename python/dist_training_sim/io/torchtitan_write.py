@@ -7,8 +7,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import OffloadTier, Strategy
-from ..parallel.expert_load import Dispatcher
-from ..parallel.strategy import (
+from ..parallel.choices import (
     ContextComm,
     Fp8Recipe,
     Optimizer,
@@ -18,6 +17,7 @@ from ..parallel.strategy import (
     Recompute,
     RecomputeMethod,
 )
+from ..parallel.expert_load import Dispatcher
 from .megatron import torchrun
 from .torchtitan import SCHEDULES, cut_stages, model_flavor
 from .unwritable import refuse_unwritable, refuse_values

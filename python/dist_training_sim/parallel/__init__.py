@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from .expert_load import Dispatcher, ExpertLoad, LoadKind
-from .rank_grid import RankGrid
-from .stragglers import StragglerKind, Stragglers
-from .strategy import (
+from .choices import (
     ContextComm,
     Fp8Recipe,
     GradDtype,
@@ -17,8 +14,11 @@ from .strategy import (
     RecomputeMethod,
     RecomputeModule,
     Schedule,
-    Strategy,
 )
+from .expert_load import Dispatcher, ExpertLoad, LoadKind
+from .rank_grid import RankGrid
+from .stragglers import StragglerKind, Stragglers
+from .strategy import Strategy
 
 __all__ = [
     "ContextComm",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from ..parallel.strategy import Schedule
+from ..parallel.choices import Schedule
 from ..simulator.job import Job
 from .evaluation import Evaluation, evaluate_job
 from .strategy_space import OFFLOADS, Columns, StrategySpace, times, where

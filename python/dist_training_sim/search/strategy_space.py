@@ -15,7 +15,8 @@ from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
 from ..models.op import OpKind
-from ..parallel.strategy import Precision, Recompute, Schedule, Strategy
+from ..parallel.choices import Precision, Recompute, Schedule
+from ..parallel.strategy import Strategy
 from ..simulator.job import Job, described_job
 from .strategy_table import StrategyTable
 

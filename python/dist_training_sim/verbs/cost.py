@@ -14,7 +14,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
-from ..parallel.strategy import Optimizer
+from ..parallel.choices import Optimizer
 from ..result import Result
 from ..simulator import simulate
 from .cost_deadline import least_nodes

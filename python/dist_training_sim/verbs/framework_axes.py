@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..frameworks import FrameworkProfile
-from ..parallel.strategy import Schedule, Strategy
+from ..parallel.choices import Schedule
+from ..parallel.strategy import Strategy
 
 __all__ = ["axes_of", "base_of", "completed", "format_of", "recomputes_modules"]
 

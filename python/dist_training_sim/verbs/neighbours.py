@@ -12,7 +12,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model, OpKind
 from ..parallel import OffloadTier, Recompute, Strategy
-from ..parallel.strategy import Precision
+from ..parallel.choices import Precision
 from ..result import BREAKDOWN_LABELS, strategy_dict
 from ..search import Evaluation, evaluate
 from ..units import format_bytes, format_seconds

@@ -11,7 +11,7 @@ from ..hardware import Cluster
 from ..models import Model
 from ..named_enum import NamedEnum, member
 from ..parallel import Recompute, Schedule, Strategy
-from ..parallel.strategy import Precision
+from ..parallel.choices import Precision
 from ..simulator.job import checked_seq_len
 from .inputs import cluster_of, gather, model_of
 from .plan_ask import Ask
