@@ -59,6 +59,17 @@ def test_no_layout_of_the_front_beats_another(report: dts.PlanReport) -> None:
     assert front_of(front) == list(front)
 
 
+def test_the_front_is_that_of_all_layouts_so_near_the_best() -> None:
+    question: dict[str, Any] = {"global_batch": 64, "seq_len": 4096, "schedule": "1f1b", "cp": 1, "vpp": (1, 2, 4)}
+    every = dts.plan("llama-3.1-8b", "1xdgx-h100", top=1000, **question)
+    for within in (0.0, 0.05, 0.3):
+        few = dts.plan("llama-3.1-8b", "1xdgx-h100", top=1, within=within, **question)
+        near = [layout for layout in every.top if layout.value <= every.best.value * (1 + within)]
+        assert [(x.strategy, x.step_time_s) for x in few.front] == [(x.strategy, x.step_time_s) for x in front_of(near)]
+        assert few.searched.evaluated < every.searched.evaluated
+    assert len(few.front) > 3
+
+
 def test_losers_say_why(report: dts.PlanReport) -> None:
     by_words = {step.words: step for step in report.losers}
     assert "precision bf16→fp8" in by_words

@@ -87,6 +87,9 @@ def plan(
     precision: Annotated[str | None, typer.Option(help="Matmul types.", metavar=VALUES, show_default="bf16")] = None,
     top: Annotated[int, typer.Option(help="Layouts to rank.")] = 5,
     launch: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the winner's launch file.")] = None,
+    within: Annotated[
+        float, typer.Option(help="Front: layouts whose objective is at most this share worse than the best.")
+    ] = 0.05,
     threads: Annotated[int, typer.Option(help="Threads of the search; 0 = one per core.")] = 0,
     as_json: Json = False,
     out: Out = None,
@@ -114,7 +117,8 @@ def plan(
             max_usd_per_h=max_price_per_hour,
             top=top,
             threads=threads,
-            compare=layout,
+            within=within,
+        compare=layout,
             **numbers,
             **{name: None if text is None else values_of(text) for name, text in texts.items()},
         )
@@ -159,8 +163,9 @@ def _tables(report: PlanReport, file: Path | None) -> list[RenderableType]:
     tables.append(headed(_searched(report), _layouts(report.top), _SURE))
     if len(report.front) > 1:
         shown = report.front[:_SHOWN_FRONT]
+        words = f"at most {report.within:.0%} more {report.objective} than the best"
         rest = f"{len(report.front) - len(shown)} more: --json" if len(report.front) > len(shown) else ""
-        tables.append(headed("Less memory or fewer devices for more time", _layouts(shown), rest))
+        tables.append(headed(f"Less memory or fewer devices, {words}", _layouts(shown), rest))
     tables.append(headed("Why not", _losers(report.losers)))
     tables += [sentence("\n".join(report.notes))] if report.notes else []
     if report.launch is None:

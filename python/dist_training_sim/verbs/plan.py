@@ -67,6 +67,7 @@ def plan(
     max_usd_per_h: float | None = None,
     top: int = 5,
     threads: int = 0,
+    within: float = 0.05,
     compare: Strategy | None = None,
     **axes: Any,
 ) -> PlanReport:
@@ -96,6 +97,9 @@ def plan(
         How many layouts to rank, each simulated in full.
     threads
         At most so many; 0 takes one per core.
+    within
+        The front holds layouts whose objective is at most by this share worse than the best one's, all that no other
+        beats (for energy: of those priced); 0 to 1. More takes longer.
     compare
         A layout of yours, simulated on the whole cluster beside the best one; its `global_batch` is that of the plan.
     **axes
@@ -125,7 +129,7 @@ def plan(
         lambda: model_of(model) if isinstance(model, str) else model,
         lambda: cluster_of(cluster) if isinstance(cluster, str) else cluster,
         lambda: FrameworkProfile.from_catalog(framework) if isinstance(framework, str) else framework,
-        lambda: _check(global_batch, max_gpus, max_usd_per_h, limits, max_oom_probability, top, threads),
+        lambda: _check(global_batch, max_gpus, max_usd_per_h, limits, max_oom_probability, top, threads, within),
         lambda: axis_values(axes),
     )
     length = checked_seq_len(described, seq_len)
@@ -143,6 +147,7 @@ def plan(
         axes=values,
         top=top,
         threads=threads,
+        within=within,
         compare=compare,
     )
     return ask.report(_counts(hardware, max_gpus, gpus, kind))
@@ -156,9 +161,12 @@ def _check(
     risk: float,
     top: int,
     threads: int,
+    within: float,
 ) -> None:
     problems = Problems()
     problems.count("global_batch", global_batch)
+    if problems.non_negative("within", within) and within > 1:
+        problems.add("within", within, "at most 1: twice the best")
     problems.count("top", top, maximum=1000)
     problems.count("threads", threads, minimum=0, maximum=1024)
     if max_gpus is not None:

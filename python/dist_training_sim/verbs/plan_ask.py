@@ -53,6 +53,7 @@ class Ask:
     axes: Mapping[str, tuple[Any, ...]]
     top: int
     threads: int
+    within: float = 0.0
     compare: Strategy | None = None
 
     def space(self) -> StrategySpace:
@@ -63,8 +64,8 @@ class Ask:
         values.setdefault("micro_batch", sizes)
         return StrategySpace(global_batch=self.global_batch, base=base_of(self.profile), **values)
 
-    def search(self, devices: int, *, keep: int) -> tuple[Job, Found]:
-        """What a search over layouts of so many devices finds, the best `keep` at least."""
+    def search(self, devices: int, *, keep: int, within: float = 0.0) -> tuple[Job, Found]:
+        """What a search over layouts of so many devices finds: the best `keep`, and all so little worse, at least."""
         cluster = sized(self.cluster, devices)
         job = described_job(self.model, cluster, Strategy(), self.seq_len, self.profile, None, None)
         objective = objective_of(self.objective, self.terms, devices)
@@ -73,6 +74,7 @@ class Ask:
             self.space(),
             objective,
             keep=keep,
+            slack=within,
             risk=self.terms.max_oom_probability,
             complete=lambda columns: completed(self.profile, columns),
             threads=self.threads,
@@ -80,7 +82,7 @@ class Ask:
 
     def report(self, counts: list[int]) -> PlanReport:
         """The answer for some numbers of devices, most first."""
-        found = [self.search(devices, keep=self.top) for devices in counts]
+        found = [self.search(devices, keep=self.top, within=self.within) for devices in counts]
         given, illegal = given_layout(self)
         layouts = [layout for job, part in found for layout in self.layouts(job, part)]
         layouts.sort(key=lambda layout: layout.value)
@@ -94,7 +96,8 @@ class Ask:
         return PlanReport(
             **self.asked(),
             top=tuple(best),
-            front=tuple(front_of(layouts)[:MOST_FRONT]),
+            front=tuple(front_of([x for x in layouts if x.value <= best[0].value * (1 + self.within)])[:MOST_FRONT]),
+            within=self.within,
             losers=tuple(self.losers(best[0])),
             given=given,
             given_problem=illegal,

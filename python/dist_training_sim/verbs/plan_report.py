@@ -102,8 +102,9 @@ class PlanReport:
         What was asked.
     top
         The best layouts, best first, each simulated in full; empty where none meets the constraints.
-    front
-        Layouts among the priced ones that no other beats in step time, memory, devices and cost at once, fastest first.
+    front, within
+        Every layout that no other beats in step time, memory, devices and cost at once, of those whose objective is at
+        most by the share `within` worse than the best one's (for energy: of those priced); fastest first.
     losers
         The winner with one knob turned by one step, and why that is worse.
     sentence
@@ -137,6 +138,7 @@ class PlanReport:
     notes: tuple[str, ...] = ()
     given: PlannedLayout | None = None
     given_problem: str = ""
+    within: float = 0.0
 
     @property
     def feasible(self) -> bool:
@@ -166,6 +168,7 @@ class PlanReport:
             "given": None if self.given is None else self.given.to_dict(),
             "given_problem": self.given_problem,
             "top": [layout.to_dict() for layout in self.top],
+            "within": self.within,
             "front": [layout.to_dict() for layout in self.front],
             "losers": [loser.to_dict() for loser in self.losers],
             "launch": None if self.launch is None else self.launch.to_dict(),
