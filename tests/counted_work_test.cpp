@@ -12,12 +12,17 @@ namespace {
 std::atomic<long long> allocations{0};
 }
 
-void* operator new(std::size_t bytes) {
+// Each form that goes with the plain delete, or a sanitizer's own would be freed by ours.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   ++allocations;
-  if (void* made = std::malloc(bytes > 0 ? bytes : 1)) return made;
+  return std::malloc(bytes > 0 ? bytes : 1);
+}
+void* operator new(std::size_t bytes) {
+  if (void* made = operator new(bytes, std::nothrow)) return made;
   throw std::bad_alloc();
 }
 void operator delete(void* freed) noexcept { std::free(freed); }
+void operator delete(void* freed, const std::nothrow_t&) noexcept { std::free(freed); }
 void operator delete(void* freed, std::size_t) noexcept { std::free(freed); }
 
 namespace {
