@@ -6,7 +6,6 @@ import itertools
 import math
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -245,7 +244,7 @@ def test_all_problems_of_events_are_reported_together() -> None:
         Visualizer().plot_training_timeline([Event("a", "forward", 0, "compute", 1.0, 0.0)])
 
 
-def test_a_hundred_thousand_events_take_seconds(tmp_path: Path) -> None:
+def test_a_hundred_thousand_events_are_few_artists(tmp_path: Path) -> None:
     events = [
         Event(
             "x",
@@ -257,10 +256,10 @@ def test_a_hundred_thousand_events_take_seconds(tmp_path: Path) -> None:
         )
         for i in range(100_000)
     ]
-    begin = time.perf_counter()
     vis = Visualizer()
-    vis.save_figure(vis.plot_training_timeline(events), tmp_path / "many.png")
-    assert time.perf_counter() - begin < 10.0  # 0.7 s alone on one core; the rest is for busy machines
+    fig = vis.plot_training_timeline(events)
+    assert len(fig.findobj()) < 600  # boxes of a kind are one collection
+    vis.save_figure(fig, tmp_path / "many.png")
     vis.save_figure(vis.plot_training_timeline(events, devices=range(200)), tmp_path / "many.svg")
     assert (tmp_path / "many.svg").stat().st_size < 2e6  # boxes by the ten thousand are embedded as an image
 
