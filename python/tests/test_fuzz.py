@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import dist_training_sim as dts
 import pytest
 
 FUZZ = Path(__file__).parents[2] / "tests" / "fuzz"
@@ -23,6 +24,9 @@ def test_changed_seeds_give_a_result_or_a_clear_error(name: str) -> None:
 
 
 def test_seeds_themselves_are_understood(tmp_path: Path) -> None:
+    """Each seed gives a result: a target raises what none of its readers takes."""
     for name in TARGETS:
         for data in seeds(name):
             TARGETS[name](data, tmp_path)
+    with pytest.raises(dts.DtsError):
+        TARGETS["units"](b"no unit at all", tmp_path)

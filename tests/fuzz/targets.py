@@ -37,11 +37,15 @@ def _of_file(read: Callable[[Path], object], name: str) -> Target:
 
 
 def _unit(data: bytes, folder: Path) -> None:
+    """Read by each parser; refused only if none of them understands it."""
+    refused = []
     for parse in (parse_bytes, parse_bandwidth, parse_flops, parse_seconds):
         try:
             parse(_text(data))
-        except dts.DtsError:
-            continue
+        except dts.DtsError as error:
+            refused.append(error)
+    if len(refused) == 4:
+        raise refused[0]
 
 
 def _order(data: bytes, folder: Path) -> None:
