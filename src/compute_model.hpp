@@ -3,6 +3,7 @@
 // the pure formulas in compute/.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "compute/attention.hpp"
@@ -35,10 +36,15 @@ class ComputeModel {
   static constexpr int kSlowest = -1;  // in place of a device index
 
   ComputeModel(int devices, const DeviceSpec& device);  // throws ConfigError
+  // Device i is kinds[kind_of[i]] at speed[i]. Throws ConfigError.
+  ComputeModel(std::vector<DeviceSpec> kinds, std::vector<std::size_t> kind_of, std::vector<double> speed);
 
   int devices() const noexcept { return static_cast<int>(kind_of_.size()); }
   const DeviceSpec& device(int index) const;
   double speed(int index) const;
+  const std::vector<DeviceSpec>& kinds() const noexcept { return kinds_; }
+  const std::vector<std::size_t>& kind_of() const noexcept { return kind_of_; }
+  const std::vector<double>& speeds() const noexcept { return speed_; }
 
   void set_device(int index, const DeviceSpec& device);
   void set_speed(int index, double factor);  // 0.9: everything on this device takes 1/0.9 of the time

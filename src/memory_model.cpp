@@ -158,6 +158,35 @@ const PoolUsage& MemoryModel::usage(int device, MemoryTier tier) const {
   return pools_[pool_index(device, tier)];
 }
 
+std::vector<PoolPeak> MemoryModel::peaks() const {
+  std::vector<PoolPeak> list;
+  for (std::size_t i = 0; i < pools_.size(); ++i)
+    if (pools_[i].peak_bytes > 0) list.push_back({i, pools_[i].peak_bytes, pools_[i].peak_by_category});
+  return list;
+}
+
+MemoryModel MemoryModel::restored(int num_devices, int devices_per_node, const Tiers& tiers, std::int64_t next_handle,
+                                  const std::vector<Allocation>& live, const std::vector<PoolPeak>& peaks) {
+  MemoryModel model(num_devices, devices_per_node, tiers);
+  Checker check;
+  for (const Allocation& a : live) {
+    check.require(a.handle >= 1 && a.handle < next_handle, "handle", std::to_string(a.handle), "1 to " + std::to_string(next_handle - 1));
+    check.throw_if_any();
+    model.next_handle_ = a.handle;
+    model.allocate(a.device, a.bytes, a.tier, a.name, a.category);
+  }
+  for (const PoolPeak& peak : peaks) {
+    check.require(peak.pool < model.pools_.size() && peak.bytes >= model.pools_[peak.pool].used_bytes, "peak",
+                  std::to_string(peak.bytes) + " bytes of pool " + std::to_string(peak.pool), "at least what the pool holds");
+    check.throw_if_any();
+    PoolUsage& pool = model.pools_[peak.pool];
+    pool.peak_bytes = peak.bytes;
+    pool.peak_by_category = peak.by_category;
+  }
+  model.next_handle_ = next_handle;
+  return model;
+}
+
 void MemoryModel::reset_peaks() {
   for (PoolUsage& pool : pools_) {
     pool.peak_bytes = pool.used_bytes;

@@ -28,6 +28,13 @@ struct PoolUsage {
   std::int64_t free_bytes() const noexcept { return capacity_bytes - used_bytes; }
 };
 
+// Peaks of one pool, by its place in the order of pools.
+struct PoolPeak {
+  std::size_t pool = 0;
+  std::int64_t bytes = 0;
+  std::map<std::string, std::int64_t> by_category;
+};
+
 class MemoryModel {
  public:
   // Throws ConfigError listing every illegal value. The last node may be partly filled.
@@ -46,6 +53,13 @@ class MemoryModel {
   std::vector<Allocation> allocations() const;  // live, in handle order
   const PoolUsage& usage(int device, MemoryTier tier) const;
   void reset_peaks();  // peaks restart at what is held now
+
+  // What a ledger is made of beside its sizes and tiers, and the ledger made of it: handles and peaks stay. Throws
+  // ConfigError where the parts contradict each other.
+  std::int64_t next_handle() const noexcept { return next_handle_; }
+  std::vector<PoolPeak> peaks() const;  // of the pools that ever held anything
+  static MemoryModel restored(int num_devices, int devices_per_node, const Tiers& tiers, std::int64_t next_handle,
+                              const std::vector<Allocation>& live, const std::vector<PoolPeak>& peaks);
 
   int num_devices() const noexcept { return num_devices_; }
   int devices_per_node() const noexcept { return devices_per_node_; }

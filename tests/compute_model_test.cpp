@@ -80,3 +80,18 @@ TEST(ComputeModel, RefusesBadInput) {
     EXPECT_EQ(e.violations().size(), 2u);
   }
 }
+
+TEST(ComputeModel, IsMadeOfKindsAndSpeeds) {
+  const dts::DeviceSpec fast = dts_test::round_device();
+  dts::DeviceSpec slow = fast;
+  slow.hbm_Bps /= 2;
+  const ComputeModel model({fast, slow}, {0, 1, 1}, {1, 1, 0.5});
+  const dts::OpProfile copy{0, 1e9, DType::BF16};
+  EXPECT_GT(model.op_time_s(copy, 1), model.op_time_s(copy, 0));
+  EXPECT_DOUBLE_EQ(model.op_time_s(copy, 2), 2 * model.op_time_s(copy, 1));
+  EXPECT_DOUBLE_EQ(model.op_time_s(copy), model.op_time_s(copy, 2));
+  EXPECT_THROW(ComputeModel({fast}, {0, 1}, {1, 1}), dts::ConfigError);
+  EXPECT_THROW(ComputeModel({fast}, {0, 0}, {1}), dts::ConfigError);
+  EXPECT_THROW(ComputeModel({fast}, {0}, {0}), dts::ConfigError);
+  EXPECT_THROW(ComputeModel({fast}, {}, {}), dts::ConfigError);
+}

@@ -166,4 +166,21 @@ TEST(MemoryModel, RandomTrafficConservesBytes) {
   }
 }
 
+TEST(MemoryModel, RestoredLedgerHoldsHandlesAndPeaks) {
+  MemoryModel model(3, 2);
+  const std::int64_t gone = model.allocate(0, 500, MemoryTier::HBM, "a", "x");
+  const std::int64_t kept = model.allocate(2, 300, MemoryTier::CPU, "b", "y");
+  model.free(gone);
+  MemoryModel again = MemoryModel::restored(3, 2, model.tiers(), model.next_handle(), model.allocations(), model.peaks());
+  EXPECT_EQ(again.usage(0, MemoryTier::HBM).used_bytes, 0);
+  EXPECT_EQ(again.usage(0, MemoryTier::HBM).peak_bytes, 500);
+  EXPECT_EQ(again.usage(2, MemoryTier::CPU).used_bytes, 300);
+  EXPECT_EQ(again.allocation(kept).name, "b");
+  EXPECT_EQ(again.allocate(0, 1, MemoryTier::HBM, "c", "x"), 3);
+  // A peak below what is held; a handle that was never given out.
+  EXPECT_THROW(MemoryModel::restored(3, 2, model.tiers(), 3, model.allocations(), {{4, 299, {}}}), ConfigError);
+  EXPECT_THROW(MemoryModel::restored(3, 2, model.tiers(), 2, model.allocations(), {}), ConfigError);
+  EXPECT_THROW(MemoryModel::restored(3, 2, model.tiers(), 3, model.allocations(), {{99, 300, {}}}), ConfigError);
+}
+
 }  // namespace

@@ -1013,6 +1013,8 @@ class Allocation(metaclass=_CoreType):
     @property
     def category(self) -> str: ...
 
+class PoolPeak: ...  # of a ledger's state
+
 class PoolUsage(metaclass=_CoreType):
     @property
     def capacity_bytes(self) -> int: ...

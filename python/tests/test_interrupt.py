@@ -40,12 +40,14 @@ CALLS = {
         while True:
             dts.plan("llama-3.1-8b", "2xdgx-h100", seq_len=8192, global_batch=64)""",
     "messages": """
-        comm = dts.CommunicationModel(num_nodes=1024, topology=dts.Topology.FULLY_CONNECTED)
+        comm = dts.CommunicationModel(num_nodes=256, topology=dts.Topology.FAT_TREE)
+        network = dts.FlowNetwork(comm)
         while True:
-            dts.FlowNetwork(comm).collective("all-to-all", 1e9)""",
+            network.run([Collective("all-to-all", 1e9)])""",
 }
 FRAME = """
 import dist_training_sim as dts
+from dist_training_sim.network import Collective
 print("ready", flush=True)
 try:
     while True:

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/long_call.hpp"
+#include "bindings/pickle.hpp"
 #include "compute/attention.hpp"
 #include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
@@ -138,6 +139,12 @@ void bind_model(py::module_& m) {
   py::class_<ComputeModel>(m, "ComputeModel")
       .def(py::init<int, const dts::DeviceSpec&>(), "devices"_a, "device"_a)
       .def("__deepcopy__", [](const ComputeModel& model, const py::dict&) { return model; }, "memo"_a)
+      .def(py::pickle([](const ComputeModel& model) { return py::make_tuple(model.kinds(), model.kind_of(), model.speeds()); },
+                      [](const py::tuple& state) {
+                        check_state(state, 3);
+                        return ComputeModel(state[0].cast<std::vector<dts::DeviceSpec>>(), state[1].cast<std::vector<std::size_t>>(),
+                                            state[2].cast<std::vector<double>>());
+                      }))
       .def_readonly_static("SLOWEST", &ComputeModel::kSlowest)
       .def_property_readonly("devices", &ComputeModel::devices)
       .def("device", &ComputeModel::device, "index"_a)  // a copy

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/pickle.hpp"
 #include "hardware/device.hpp"
 
 namespace py = pybind11;
@@ -44,7 +45,8 @@ void bind_constants(py::module_& m) {
       .def(py::init<>())
       .def_readwrite("peak_flops", &DTypeRate::peak_flops)
       .def_readwrite("burst_share", &DTypeRate::burst_share)
-      .def_readwrite("sustained_share", &DTypeRate::sustained_share);
+      .def_readwrite("sustained_share", &DTypeRate::sustained_share)
+      .def(pickled(&DTypeRate::peak_flops, &DTypeRate::burst_share, &DTypeRate::sustained_share));
   py::class_<GemmConstants>(m, "GemmConstants")
       .def(py::init<>())
       .def_readwrite("small_tile_rate", &GemmConstants::small_tile_rate)
@@ -55,7 +57,10 @@ void bind_constants(py::module_& m) {
       .def_readwrite("overlap_power", &GemmConstants::overlap_power)
       .def_readwrite("wave_quantisation", &GemmConstants::wave_quantisation)
       .def_readwrite("split_k_floor_s", &GemmConstants::split_k_floor_s)
-      .def_readwrite("l2_factor", &GemmConstants::l2_factor);
+      .def_readwrite("l2_factor", &GemmConstants::l2_factor)
+      .def(pickled(&GemmConstants::small_tile_rate, &GemmConstants::tiny_tile_rate, &GemmConstants::prologue_k,
+                   &GemmConstants::floor_s, &GemmConstants::memory_efficiency, &GemmConstants::overlap_power,
+                   &GemmConstants::wave_quantisation, &GemmConstants::split_k_floor_s, &GemmConstants::l2_factor));
   py::class_<AttentionConstants>(m, "AttentionConstants")
       .def(py::init<>())
       .def_readwrite("rate_d64", &AttentionConstants::rate_d64)
@@ -65,19 +70,27 @@ void bind_constants(py::module_& m) {
       .def_readwrite("block_overhead", &AttentionConstants::block_overhead)
       .def_readwrite("causal_overhead", &AttentionConstants::causal_overhead)
       .def_readwrite("block_q", &AttentionConstants::block_q)
-      .def_readwrite("floor_s", &AttentionConstants::floor_s);
+      .def_readwrite("floor_s", &AttentionConstants::floor_s)
+      .def(pickled(&AttentionConstants::rate_d64, &AttentionConstants::rate_d128, &AttentionConstants::rate_d256,
+                   &AttentionConstants::rate_mla, &AttentionConstants::block_overhead,
+                   &AttentionConstants::causal_overhead, &AttentionConstants::block_q, &AttentionConstants::floor_s));
   py::class_<MemoryConstants>(m, "MemoryConstants")
       .def(py::init<>())
       .def_readwrite("stream_efficiency", &MemoryConstants::stream_efficiency)
       .def_readwrite("norm_efficiency", &MemoryConstants::norm_efficiency)
       .def_readwrite("gather_efficiency", &MemoryConstants::gather_efficiency)
       .def_readwrite("optimizer_efficiency", &MemoryConstants::optimizer_efficiency)
-      .def_readwrite("kernel_floor_s", &MemoryConstants::kernel_floor_s);
+      .def_readwrite("kernel_floor_s", &MemoryConstants::kernel_floor_s)
+      .def(pickled(&MemoryConstants::stream_efficiency, &MemoryConstants::norm_efficiency,
+                   &MemoryConstants::gather_efficiency, &MemoryConstants::optimizer_efficiency,
+                   &MemoryConstants::kernel_floor_s));
   py::class_<QuantiseConstants>(m, "QuantiseConstants")
       .def(py::init<>())
       .def_readwrite("bytes_per_element", &QuantiseConstants::bytes_per_element)
       .def_readwrite("efficiency", &QuantiseConstants::efficiency)
-      .def_readwrite("floor_s", &QuantiseConstants::floor_s);
+      .def_readwrite("floor_s", &QuantiseConstants::floor_s)
+      .def(pickled(&QuantiseConstants::bytes_per_element, &QuantiseConstants::efficiency,
+                   &QuantiseConstants::floor_s));
 }
 
 }  // namespace
@@ -107,7 +120,12 @@ void bind_device(py::module_& m) {
       .def_readwrite("quantise_fp8_block", &DeviceSpec::quantise_fp8_block)
       .def_readwrite("quantise_fp4_block", &DeviceSpec::quantise_fp4_block)
       .def_readwrite("systolic", &DeviceSpec::systolic)
-      .def_readwrite("measured_kernels", &DeviceSpec::measured_kernels);
+      .def_readwrite("measured_kernels", &DeviceSpec::measured_kernels)
+      .def(pickled(&DeviceSpec::name, &DeviceSpec::kind, &DeviceSpec::hbm_bytes, &DeviceSpec::hbm_Bps,
+                   &DeviceSpec::sm_count, &DeviceSpec::rates, &DeviceSpec::gemm, &DeviceSpec::gemm_fp8,
+                   &DeviceSpec::gemm_fp4, &DeviceSpec::attention_forward, &DeviceSpec::attention_backward,
+                   &DeviceSpec::memory, &DeviceSpec::quantise_fp8_tensor, &DeviceSpec::quantise_fp8_block,
+                   &DeviceSpec::quantise_fp4_block, &DeviceSpec::systolic, &DeviceSpec::measured_kernels));
   m.def("check_device", &dts::check_device, "device"_a);
   m.def("compute_dtype", &dts::compute_dtype, "device"_a, "dtype"_a);
   m.def("matmul_flops", &dts::matmul_flops, "device"_a, "dtype"_a, "clock"_a);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "bindings/long_call.hpp"
+#include "bindings/pickle.hpp"
 #include "memory/saved_bytes.hpp"
 #include "memory/strategy_table.hpp"
 #include "memory/transformer_layer.hpp"
@@ -33,12 +34,26 @@ void bind_enums(py::module_& m) {
       .finalize();
 }
 
+auto pickled_ledger() {
+  return py::pickle(
+      [](const MemoryModel& model) {
+        return py::make_tuple(model.num_devices(), model.devices_per_node(), model.tiers(), model.next_handle(), model.allocations(),
+                              model.peaks());
+      },
+      [](const py::tuple& state) {
+        check_state(state, 6);
+        return MemoryModel::restored(state[0].cast<int>(), state[1].cast<int>(), state[2].cast<Tiers>(), state[3].cast<std::int64_t>(),
+                                     state[4].cast<std::vector<Allocation>>(), state[5].cast<std::vector<PoolPeak>>());
+      });
+}
+
 void bind_ledger(py::module_& m) {
   py::class_<TierSpec>(m, "MemoryTierSpec")
       .def(py::init<double, double, double>(), "capacity_bytes"_a, "bandwidth_Bps"_a, "latency_s"_a)
       .def_readonly("capacity_bytes", &TierSpec::capacity_bytes)
       .def_readonly("bandwidth_Bps", &TierSpec::bandwidth_Bps)
-      .def_readonly("latency_s", &TierSpec::latency_s);
+      .def_readonly("latency_s", &TierSpec::latency_s)
+      .def(pickled(&TierSpec::capacity_bytes, &TierSpec::bandwidth_Bps, &TierSpec::latency_s));
   m.def("default_memory_tiers", &default_tiers);
   py::class_<Allocation>(m, "Allocation")
       .def_readonly("handle", &Allocation::handle)
@@ -46,18 +61,24 @@ void bind_ledger(py::module_& m) {
       .def_readonly("tier", &Allocation::tier)
       .def_readonly("bytes", &Allocation::bytes)
       .def_readonly("name", &Allocation::name)
-      .def_readonly("category", &Allocation::category);
+      .def_readonly("category", &Allocation::category)
+      .def(pickled(&Allocation::handle, &Allocation::device, &Allocation::tier, &Allocation::bytes, &Allocation::name,
+                   &Allocation::category));
   py::class_<PoolUsage>(m, "PoolUsage")
       .def_readonly("capacity_bytes", &PoolUsage::capacity_bytes)
       .def_readonly("used_bytes", &PoolUsage::used_bytes)
       .def_readonly("peak_bytes", &PoolUsage::peak_bytes)
       .def_readonly("by_category", &PoolUsage::by_category)
       .def_readonly("peak_by_category", &PoolUsage::peak_by_category)
-      .def_property_readonly("free_bytes", &PoolUsage::free_bytes);
+      .def_property_readonly("free_bytes", &PoolUsage::free_bytes)
+      .def(pickled(&PoolUsage::capacity_bytes, &PoolUsage::used_bytes, &PoolUsage::peak_bytes, &PoolUsage::by_category,
+                   &PoolUsage::peak_by_category));
+  py::class_<PoolPeak>(m, "PoolPeak").def(pickled(&PoolPeak::pool, &PoolPeak::bytes, &PoolPeak::by_category));
   // A ledger is one mutable object: its calls keep the GIL.
   py::class_<MemoryModel>(m, "MemoryModel")
       .def(py::init<int, int, const Tiers&>(), "num_devices"_a, "devices_per_node"_a, "tiers"_a)
       .def("__deepcopy__", [](const MemoryModel& model, const py::dict&) { return model; }, "memo"_a)
+      .def(pickled_ledger())
       .def("allocate", &MemoryModel::allocate, "device"_a, "bytes"_a, "tier"_a, "name"_a, "category"_a)
       .def("free", &MemoryModel::free, "handle"_a)
       .def("transfer", &MemoryModel::transfer, "handle"_a, "to"_a)

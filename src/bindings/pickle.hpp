@@ -7,12 +7,16 @@
 #include <cstddef>
 #include <type_traits>
 
+inline void check_state(const pybind11::tuple& state, std::size_t members) {
+  if (state.size() != members) throw pybind11::value_error("state of another version");
+}
+
 template <class T, class... Member>
 auto pickled(Member T::*... members) {
   namespace py = pybind11;
   return py::pickle([members...](const T& value) { return py::make_tuple((value.*members)...); },
                     [members...](const py::tuple& state) {
-                      if (state.size() != sizeof...(Member)) throw py::value_error("state of another version");
+                      check_state(state, sizeof...(Member));
                       T value;
                       std::size_t i = 0;
                       ((value.*members = state[i++].cast<Member>()), ...);

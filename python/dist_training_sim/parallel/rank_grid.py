@@ -35,7 +35,8 @@ class RankGrid:
             if strategy.dp is None:
                 raise ConfigError("strategy.dp: got None, expected a number, or `devices` to derive it from")
             devices = strategy.dp * strategy.tp * strategy.pp * strategy.cp
-        self._grid = _core.RankGrid(to_core(strategy.resolved(devices)))
+        self._strategy = strategy.resolved(devices)
+        self._grid = _core.RankGrid(to_core(self._strategy))
 
     @property
     def world(self) -> int:
@@ -51,6 +52,9 @@ class RankGrid:
     def groups(self, axis: str) -> list[list[int]]:
         """Every group of an axis, ordered by first rank."""
         return self._grid.groups(member(_core.Axis, axis, "axis"))
+
+    def __reduce__(self) -> tuple[type[RankGrid], tuple[Strategy]]:
+        return RankGrid, (self._strategy,)
 
     def __repr__(self) -> str:
         return f"RankGrid({self.world} ranks)"

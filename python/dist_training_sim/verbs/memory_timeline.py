@@ -46,7 +46,7 @@ class HeldTensor:
     bytes: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class StageMemory:
     """Memory of one rank of a pipeline stage over a step.
 
