@@ -1013,7 +1013,9 @@ class Allocation(metaclass=_CoreType):
     @property
     def category(self) -> str: ...
 
-class PoolPeak: ...  # of a ledger's state
+class PoolPeak(metaclass=_CoreType):
+    def __getstate__(self) -> Any: ...
+    def __setstate__(self, state: Any, /) -> None: ...
 
 class PoolUsage(metaclass=_CoreType):
     @property
