@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .memory import MemoryModel, MemoryTier
     from .models import Block, LayerRun, Model, ops
     from .network import FlowFabric, FlowNetwork, FlowResult, LinkChange
+    from .op_table import OpTable, StepOp
     from .parallel import (
         Dispatcher,
         ExpertLoad,
@@ -86,6 +87,7 @@ _HOMES = {
     "memory": ("MemoryModel", "MemoryTier"),
     "models": ("Block", "LayerRun", "Model", "ops"),
     "network": ("FlowFabric", "FlowNetwork", "FlowResult", "LinkChange"),
+    "op_table": ("OpTable", "StepOp"),
     "parallel": (
         *("Dispatcher", "ExpertLoad", "OffloadModule", "OffloadTier", "OffloadUpdate", "RankGrid", "Recompute"),
         *("RecomputeMethod", "RecomputeModule", "Schedule", "Stragglers", "Strategy"),
@@ -158,6 +160,7 @@ __all__ = [
     "OffloadTier",
     "OffloadUpdate",
     "OpProfile",
+    "OpTable",
     "OtherNodes",
     "PathPart",
     "PlanChange",
@@ -178,6 +181,7 @@ __all__ = [
     "Sensitivity",
     "StageMemory",
     "StepDistribution",
+    "StepOp",
     "Stragglers",
     "Strategy",
     "StrategySpace",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .intervals import Comparison, Interval, Situation
     from .models import Model
     from .network.step_links import StepLinks
+    from .op_table import OpTable
     from .parallel import Strategy
 
 __all__ = ["BREAKDOWN_LABELS", "MemoryUse", "Result", "breakdown_html"]
@@ -153,6 +154,10 @@ class Result:
         Memory of a device, the smallest where they differ.
     stage_capacity_bytes
         The same for the devices of each pipeline stage; empty where it is the same for all.
+    tier_capacity_bytes
+        A device's share of host memory, NVMe drives and the remote tier; None where it is not known.
+    ops
+        Every op with its FLOPs, bytes and seconds (`Visualizer.plot_roofline(result)` draws them).
     """
 
     step_time_s: float
@@ -168,6 +173,7 @@ class Result:
     tier_capacity_bytes: dict[str, float | None] = field(
         default_factory=lambda: dict[str, float | None].fromkeys(TIERS)
     )
+    ops: OpTable | None = field(default=None, repr=False, compare=False)
     _described: tuple[Model, Cluster, Strategy] | None = field(default=None, repr=False, compare=False)
 
     @property

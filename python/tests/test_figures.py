@@ -371,7 +371,7 @@ def test_pages_need_no_network(tmp_path: Path, interactive: bool) -> None:
     assert again.read_text(encoding="utf-8") == page
     if interactive:
         with pytest.raises(
-            ConfigError, match=r"got suffix '\.png', expected one of \.html; an interactive figure is a page"
+            ConfigError, match=r"got '[^']*png', expected a name that ends in .html; an interactive figure is a page"
         ):
             vis.save_figure(vis.plot_step_breakdown(BREAKDOWN), tmp_path / "step.png")
 

@@ -18,6 +18,7 @@ void bind_memory(py::module_& m);
 void bind_flow_step(py::module_& m);
 void bind_simulator(py::module_& m);
 void bind_memory_timeline(py::module_& m);
+void bind_step_ops(py::module_& m);
 void bind_search(py::module_& m);
 void bind_trace(py::module_& m);
 
@@ -38,6 +39,7 @@ PYBIND11_MODULE(_core, m) {
   bind_flow_step(m);
   bind_simulator(m);
   bind_memory_timeline(m);
+  bind_step_ops(m);
   bind_search(m);
   bind_trace(m);
 }

@@ -45,7 +45,6 @@ double visible_keys(const AttentionShape& s, double block, bool skip) noexcept {
   return growing * before + block * growing * (growing + 1) / 2 + (rows - growing) * cap;
 }
 
-// Each tensor read or written once: q, k, v, o forward, those and their gradients backward.
 double tensor_bytes(const AttentionShape& s, double element_bytes, bool backward) noexcept {
   const double dims = s.qk_dim + s.v_dim;
   const double once = s.batch * dims * (s.heads * s.q_len + s.kv_heads * s.kv_len) * element_bytes;
@@ -74,18 +73,24 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
   return saturate(c.floor_s + std::max(compute_s, memory_s));
 }
 
+double flash_attention_bytes(const DeviceSpec& device, DType dtype, const AttentionShape& s, bool backward) noexcept {
+  return tensor_bytes(s, bytes_of(attention_dtype(device, dtype)), backward);
+}
+
 double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, double forward_flops, double forward_bytes,
                    bool backward) noexcept {
   if (!(forward_flops > 0 || forward_bytes > 0)) return 0;
   const DTypeRate& rate = device.rate(attention_dtype(device, dtype));
   const AttentionConstants& c = backward ? device.attention_backward : device.attention_forward;
-  const double again = backward ? kBackwardFlops : 1;
+  const double again = backward ? kScanBackward : 1;
   const double compute_s = again * forward_flops / (rate_share(c, head_dim, head_dim) * rate.peak_flops * rate.sustained_share);
   const double memory_s = again * forward_bytes / (device.memory.stream_efficiency * device.hbm_Bps);
   return saturate(kScanKernels * again * device.memory.kernel_floor_s + std::max(compute_s, memory_s));
 }
 
 namespace {
+
+double score_count(const AttentionShape& s) noexcept { return s.batch * s.heads * s.q_len * s.kv_len; }
 
 // Batched products of the scores; rows that are not whole 16 bytes keep them off tensor cores (NVIDIA, Matrix
 // Multiplication Background: multiples of 8 elements).
@@ -97,14 +102,17 @@ double unfused_product_flops(const DeviceSpec& device, DType type, const Attenti
 
 }  // namespace
 
+double unfused_attention_bytes(const AttentionShape& s, bool backward, const UnfusedAttentionBytes& bytes) noexcept {
+  return score_count(s) * (backward ? bytes.backward_bytes_per_score : bytes.forward_bytes_per_score);
+}
+
 double unfused_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& s, bool backward,
                                 const UnfusedAttentionBytes& bytes) noexcept {
   if (!has_work(s)) return 0;
-  const double scores = s.batch * s.heads * s.q_len * s.kv_len;
-  const double per_score = backward ? bytes.backward_bytes_per_score : bytes.forward_bytes_per_score;
+  const double scores = score_count(s);
   const double products = 2 * scores * (s.qk_dim + s.v_dim) * (backward ? 2 : 1);
   return saturate(kUnfusedKernels[backward] * device.memory.kernel_floor_s +
-                  scores * per_score / (kUnfusedBandwidthShare * device.hbm_Bps) +
+                  unfused_attention_bytes(s, backward, bytes) / (kUnfusedBandwidthShare * device.hbm_Bps) +
                   products / unfused_product_flops(device, attention_dtype(device, dtype), s));
 }
 

@@ -19,6 +19,9 @@ struct AttentionShape {
 double flash_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward,
                               bool causal_skip, Clock clock = Clock::Sustained) noexcept;
 
+// Each tensor read or written once: q, k, v, o forward, those and their gradients backward.
+double flash_attention_bytes(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward) noexcept;
+
 // Bytes moved per score element (batch * heads * q_len * kv_len), set by what a framework fuses. Defaults: 16-bit
 // scores, fused scale-mask-softmax, dropout with a mask; without dropout 8 and 14.
 struct UnfusedAttentionBytes {
@@ -31,9 +34,12 @@ struct UnfusedAttentionBytes {
 // dimension (assumed: no published kernel table), backward recomputes the states and takes 2.5 times both.
 double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, double forward_flops, double forward_bytes,
                    bool backward) noexcept;
+inline constexpr double kScanBackward = 2.5;
 inline constexpr int kScanKernels = 5;  // mamba_ssm ssd_combined.py: cumulated decay, states, passing, products, output
 
 double unfused_attention_time_s(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward,
                                 const UnfusedAttentionBytes& bytes = {}) noexcept;
+
+double unfused_attention_bytes(const AttentionShape& shape, bool backward, const UnfusedAttentionBytes& bytes) noexcept;
 
 }  // namespace dts

@@ -10,8 +10,7 @@ bool has_work(const ConvShape& s) noexcept {
          s.kernel_area > 0 && s.groups > 0;
 }
 
-// The two tensors read and the one written.
-double conv_bytes(const ConvShape& s, GemmPass pass, double element_bytes, double output_bytes) noexcept {
+double tensor_bytes(const ConvShape& s, GemmPass pass, double element_bytes, double output_bytes) noexcept {
   const double input = s.samples * s.input_positions * s.in_channels;
   const double output = s.samples * s.output_positions * s.out_channels;
   const double weight = s.in_channels * s.out_channels / s.groups * s.kernel_area;
@@ -33,12 +32,17 @@ GemmShape conv_gemm(const ConvShape& s, GemmPass pass) noexcept {
   return {out, in * s.kernel_area, pixels, s.groups};
 }
 
+double conv_bytes(const DeviceSpec& device, DType dtype, const ConvShape& shape, GemmPass pass,
+                  double output_bytes_per_element) noexcept {
+  return tensor_bytes(shape, pass, operand_bytes(compute_dtype(device, dtype)), output_bytes_per_element);
+}
+
 double conv_time_s(const DeviceSpec& device, DType dtype, const ConvShape& shape, GemmPass pass,
                    double output_bytes_per_element, Clock clock) noexcept {
   if (!has_work(shape)) return 0;
   const DType t = compute_dtype(device, dtype);
   return tiled_time_s(device, gemm_constants(device, t),
-                      {conv_gemm(shape, pass), conv_bytes(shape, pass, operand_bytes(t), output_bytes_per_element),
+                      {conv_gemm(shape, pass), tensor_bytes(shape, pass, operand_bytes(t), output_bytes_per_element),
                        matmul_flops(device, t, clock) * layout_rate(pass), true});
 }
 

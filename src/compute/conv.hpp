@@ -18,6 +18,10 @@ struct ConvShape {
 // The product that a pass executes; every pass does the same FLOPs.
 GemmShape conv_gemm(const ConvShape& shape, GemmPass pass) noexcept;
 
+// The two tensors read and the one written.
+double conv_bytes(const DeviceSpec& device, DType dtype, const ConvShape& shape, GemmPass pass,
+                  double output_bytes_per_element) noexcept;
+
 double conv_time_s(const DeviceSpec& device, DType dtype, const ConvShape& shape, GemmPass pass,
                    double output_bytes_per_element, Clock clock = Clock::Sustained) noexcept;
 

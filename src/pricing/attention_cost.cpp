@@ -33,7 +33,7 @@ UnfusedAttentionBytes softmax_bytes(const AttentionShape& s, DType type) {
 
 // Products write scores and read probabilities, and in backward both gradients and probabilities; dropout reads, writes and
 // keeps a mask; ALiBi is copied into the scores, to which their product is then added (torch.baddbmm).
-UnfusedAttentionBytes score_bytes(const AttentionShape& s, DType type, bool dropout, bool alibi) {
+UnfusedAttentionBytes bytes_per_score(const AttentionShape& s, DType type, bool dropout, bool alibi) {
   const UnfusedAttentionBytes softmax = softmax_bytes(s, type);
   const double dropped = dropout ? 5 : 0;
   return {4 + softmax.forward_bytes_per_score + dropped + (alibi ? 4 : 0), 8 + softmax.backward_bytes_per_score + dropped};
@@ -42,11 +42,29 @@ UnfusedAttentionBytes score_bytes(const AttentionShape& s, DType type, bool drop
 }  // namespace
 
 // Attention stays in 16 bits under 8- and 4-bit recipes.
-double OpTimer::attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const {
-  const DType type = bytes_of(precision) < 2 ? DType::BF16 : precision;
-  if (profile.flash_attention) return flash_attention_time_s(device, type, shape, backward, profile.causal_skip);
+DType OpTimer::attention_type() const noexcept { return bytes_of(precision) < 2 ? DType::BF16 : precision; }
+
+UnfusedAttentionBytes OpTimer::score_bytes(const LocalOp& op, const AttentionShape& shape) const {
   const bool dropout = op.op->score_dropout || profile.attention_dropout > 0;
-  return unfused_attention_time_s(device, type, shape, backward, score_bytes(shape, type, dropout, op.op->alibi));
+  return bytes_per_score(shape, attention_type(), dropout, op.op->alibi);
+}
+
+double OpTimer::attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const {
+  const DType type = attention_type();
+  if (profile.flash_attention) return flash_attention_time_s(device, type, shape, backward, profile.causal_skip);
+  return unfused_attention_time_s(device, type, shape, backward, score_bytes(op, shape));
+}
+
+// The rank's queries meet every key once: all keys at once, or one rank's after the other's.
+double OpTimer::attention_bytes(const LocalOp& op, bool backward) const {
+  const Op& o = *op.op;
+  const double split = op.sequence_split, steps = op.gathered_keys ? 1 : split;
+  const bool chunks = chunked(op, sizes);
+  AttentionShape shape = shape_of(op, sizes, sizes.seq_len / split, sizes.seq_len / steps, o.causal);
+  if (chunks) shape = shape_of(op, sizes, o.chunk, o.chunk, o.causal), shape.batch *= sizes.seq_len / o.chunk / split;
+  const double bytes = profile.flash_attention ? flash_attention_bytes(device, attention_type(), shape, backward)
+                                               : unfused_attention_bytes(shape, backward, score_bytes(op, shape));
+  return bytes * (chunks ? 1 : steps);
 }
 
 // Exchanged tensors are packed by peer and put back in sequence order: two reads and two writes.

@@ -5,9 +5,8 @@
 
 #include "pricing/expert_overlap.hpp"
 #include "pricing/group_pricer.hpp"
-#include "pricing/op_cost.hpp"
+#include "pricing/lowered_block.hpp"
 #include "pricing/op_passes.hpp"
-#include "pricing/recompute.hpp"
 
 namespace dts {
 
@@ -63,23 +62,16 @@ namespace {
 class BlockPricer {
  public:
   BlockPricer(const Block& block, const BlockContext& context, BlockRole role)
-      : c_(context), is_head_(role == BlockRole::Head), is_layer_(role == BlockRole::Layer),
-        narrow_(bytes_of(context.precision) < 2 && !is_head_ && role != BlockRole::Encoder), sizes_(context.sizes),
-        timer_{c_.device, c_.profile, sizes_, !narrow_ && bytes_of(c_.precision) < 2 ? DType::BF16 : c_.precision,
-               quantise_recipe(c_.precision, c_.fp8_recipe, c_.int8_recipe)},
-        again_(recomputed_shares(block, is_layer_ || role == BlockRole::Encoder ? c_.recompute : Recompute::None, c_.recompute_modules, c_.profile)) {
-    if (narrow_ && c_.profile.cast_before_gather) sizes_.cast_bytes = operand_bytes(c_.precision);
-    ops_ = lower_block(block, sizes_);
-  }
+      : c_(context), is_head_(role == BlockRole::Head), is_layer_(role == BlockRole::Layer), lowered_(block, context, role) {}
 
   BlockCost price() {
     for (std::size_t i = 0; i < ops_.size(); ++i) {
-      add(ops_[i], again_[i]);
+      add(ops_[i], lowered_.again[i]);
       count_parameters(ops_[i]);
     }
     bool dispatch_again = false;
     for (std::size_t i = 0; i < ops_.size(); ++i) {
-      dispatch_again |= ops_[i].op->kind == OpKind::Dispatch && again_[i] > 0;
+      dispatch_again |= ops_[i].op->kind == OpKind::Dispatch && lowered_.again[i] > 0;
     }
     overlap_exchange(cost_, ops_, c_, dispatch_again);
     const double forward_launch_s = c_.profile.host_forward_s_per_op;
@@ -137,7 +129,7 @@ class BlockPricer {
   }
 
   bool is_cast(const LocalOp& op) const {
-    return narrow_ && timer_.casts(op);
+    return lowered_.narrow && timer_.casts(op);
   }
 
   bool owners_cast() const { return c_.zero > 0 && c_.profile.cast_parameters; }
@@ -180,7 +172,7 @@ class BlockPricer {
     }
     if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
     const bool narrow_gather = is_cast(op) && owners_cast();
-    own.gathered_bytes = op.parameters * (narrow_gather ? operand_bytes(c_.precision) : sizes_.activation_bytes);
+    own.gathered_bytes = op.parameters * (narrow_gather ? operand_bytes(c_.precision) : lowered_.sizes.activation_bytes);
     (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) += own.gathered_bytes;
   }
 
@@ -188,16 +180,15 @@ class BlockPricer {
     if (op.op->kind != OpKind::Matmul && op.op->kind != OpKind::GroupedMatmul) return;
     const Sharding s = op.op->sharding;
     const bool row = s == Sharding::Row || s == Sharding::ExpertRow, column = s == Sharding::Column || s == Sharding::ExpertColumn;
-    const double split = row || column ? (op.expert_weights ? sizes_.etp : sizes_.tp) : 1;
+    const double split = row || column ? (op.expert_weights ? lowered_.sizes.etp : lowered_.sizes.tp) : 1;
     cost_.matrices.push_back({row ? op.out : op.in, row ? op.in : op.out, split, op.local_experts, op.expert_weights});
   }
 
   const BlockContext& c_;
-  bool is_head_, is_layer_, narrow_;
-  LocalSizes sizes_;
-  OpTimer timer_;
-  std::vector<double> again_;
-  std::vector<LocalOp> ops_;
+  bool is_head_, is_layer_;
+  const LoweredBlock lowered_;
+  const OpTimer& timer_ = lowered_.timer;
+  const std::vector<LocalOp>& ops_ = lowered_.ops;
   BlockCost cost_;
   BeforeSync sync_, sync_again_;
   double forward_kernels_ = 0, backward_kernels_ = 0, weight_kernels_ = 0, kernels_again_ = 0;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "compute/attention.hpp"
-#include "compute/byte_costs.hpp"
 #include "compute/conv.hpp"
 #include "compute/gemm.hpp"
 #include "compute/grouped.hpp"
@@ -23,27 +22,35 @@ constexpr double kFewestCastFeatures = 64;
 
 double custom_flops(const LocalOp& op) { return op.busy_rows() * op.feature_share * op.op->flops_per_row; }
 
-ConvShape conv_shape(const LocalOp& op) {
+}  // namespace
+
+ConvShape conv_shape(const LocalOp& op) noexcept {
   const Op& o = *op.op;
   return {op.rows, op.in, op.out, o.input_positions, o.output_positions, o.kernel_area, o.groups};
 }
 
-}  // namespace
+GemmShape OpTimer::product_of(const LocalOp& op) const noexcept {
+  if (op.op->kind == OpKind::Router) return {op.rows, op.op->experts, op.in};
+  return {op.busy_rows() / op.local_experts, op.out, op.in};
+}
 
-double OpTimer::gemm_s(const LocalOp& op, const GemmShape& forward, GemmPass pass, DType type, double output_bytes) const {
-  const GemmShape shape = pass_shape(forward, pass);
+DType OpTimer::product_type(const LocalOp& op, GemmPass pass) const {
+  if (op.op->kind == OpKind::Router) {  // 16-bit operands with fp32 results, or fp32 throughout
+    return !profile.moe_router_fp32 && sizes.activation_bytes < 4 ? DType::BF16 : DType::FP32;
+  }
+  return matmul_type(op, pass == GemmPass::WeightGrad ? weight_grad_type() : precision);
+}
+
+double OpTimer::gemm_s(const LocalOp& op, GemmPass pass) const {
+  const GemmShape shape = pass_shape(product_of(op), pass);
+  const DType type = product_type(op, pass);
+  const double output_bytes = output_bytes_per_element(op, pass);
   if (op.op->kind != OpKind::GroupedMatmul) return gemm_time_s(device, type, shape, pass, output_bytes);
   const GroupedKernel& kernel = profile.grouped_single_launch ? kGroupedSingleLaunch : kGroupedMultiStream;
   if (!op.expert_rows.empty()) {
     return grouped_rows_time_s(device, type, op.expert_rows, op.out, op.in, pass, output_bytes, kernel);
   }
   return grouped_gemm_time_s(device, type, op.local_experts, shape, pass, output_bytes, kernel);
-}
-
-// 16-bit operands with fp32 results, or fp32 throughout.
-double OpTimer::router_s(const LocalOp& op, GemmPass pass, double output_bytes) const {
-  const bool narrow_operands = !profile.moe_router_fp32 && sizes.activation_bytes < 4;
-  return gemm_s(op, {op.rows, op.op->experts, op.in}, pass, narrow_operands ? DType::BF16 : DType::FP32, output_bytes);
 }
 
 QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) noexcept {
@@ -102,89 +109,56 @@ bool OpTimer::cast_by_experts(const LocalOp& op, bool at_gate) const {
   return profile.fused_experts && op.op->kind == OpKind::GroupedMatmul && at_gate;
 }
 
-// Stated bytes are those of fused kernels on 2-byte activations.
-double OpTimer::pass_bytes(const LocalOp& op, double bytes_per_element) const {
-  return op.busy_rows() * op.in * bytes_per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
+// Operands that the weight gradient reads narrow too are cast along both dimensions.
+double OpTimer::cast_input_s(const LocalOp& op) const {
+  if (!casts(op) || cast_by_experts(op, op.fresh_input)) return 0;
+  const bool kept = op.op->trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2;
+  return quantise_s(op.busy_rows() * op.in * op.cast_share, kept ? 2 : 1, op.fresh_input);
 }
 
-double OpTimer::scan_s(const LocalOp& op, bool backward) const {
-  const Op& o = *op.op;
-  const double bytes = op.rows * op.in * o.forward_bytes_per_element * sizes.activation_bytes / 2;
-  return scan_time_s(device, precision, std::max(o.qk_head_dim, o.v_head_dim), forward_flops(op), bytes, backward);
+double OpTimer::cast_gradient_s(const LocalOp& op) const {
+  if (!casts(op) || cast_by_experts(op, op.op->sharding == Sharding::ExpertColumn)) return 0;
+  const bool both = op.op->trainable && bytes_of(weight_grad_type()) < 2;
+  return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, both ? 2 : 1);
 }
 
-double OpTimer::forward_s(const LocalOp& op) const {
+double OpTimer::pass_s(const LocalOp& op, GemmPass pass) const {
   const Op& o = *op.op;
-  const double element = sizes.activation_bytes;
   if (inside_experts(op)) return 0;
+  const bool backward = pass == GemmPass::DataGrad;
   switch (o.kind) {
     case OpKind::Matmul:
-    case OpKind::GroupedMatmul:
-      return (casts(op) && !cast_by_experts(op, op.fresh_input) ? quantise_s(op.busy_rows() * op.in * op.cast_share,
-                                     o.trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2 ? 2 : 1, op.fresh_input)
-                        : 0) +
-             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::Forward, matmul_type(op, precision), element) +
-             expert_bias_s(op, profile.expert_bias_forward_bytes);
-    case OpKind::Attention: return attention_s(op, false);
-    case OpKind::Router:  // fp32 scores
-      return router_s(op, GemmPass::Forward, 4) +
-             stream_time_s(device, 8 * op.rows * o.experts);
-    case OpKind::CrossEntropy: return stream_time_s(device, profile.cross_entropy_bytes / 2 * op.rows * op.in);
-    case OpKind::Embedding: return stream_time_s(device, embedding_forward_bytes(op.rows, op.out, element));
+    case OpKind::GroupedMatmul: {
+      const double biased = backward ? profile.expert_bias_backward_bytes : profile.expert_bias_forward_bytes;
+      return (backward ? cast_gradient_s(op) : cast_input_s(op)) + gemm_s(op, pass) + expert_bias_s(op, biased);
+    }
+    case OpKind::Attention: return attention_s(op, backward);
+    case OpKind::Router: return gemm_s(op, pass) + (backward ? 0 : stream_time_s(device, router_score_bytes(op)));
     case OpKind::Dispatch:
-    case OpKind::Combine: return permute_time_s(device, profile.permute_passes * element * op.permuted_rows * op.in);
-    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::Forward, element);
-    case OpKind::Custom:
-      return roofline_time_s(device, precision, custom_flops(op), pass_bytes(op, o.forward_bytes_per_element));
-    case OpKind::Scan: return scan_s(op, false);
-    case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
-    default: return stream_time_s(device, pass_bytes(op, o.forward_bytes_per_element));
+    case OpKind::Combine: return permute_time_s(device, bytes(op, pass));
+    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), pass, output_bytes_per_element(op, pass));
+    case OpKind::Custom: return roofline_time_s(device, precision, custom_flops(op), bytes(op, pass));
+    case OpKind::Scan:
+      return scan_time_s(device, precision, std::max(o.qk_head_dim, o.v_head_dim), forward_flops(op),
+                         stated_bytes(op, false), backward);
+    case OpKind::Norm: return norm_time_s(device, bytes(op, pass));
+    default: return stream_time_s(device, bytes(op, pass));
   }
 }
 
-double OpTimer::data_grad_s(const LocalOp& op) const {
-  const Op& o = *op.op;
-  const double element = sizes.activation_bytes;
-  if (inside_experts(op)) return 0;
-  switch (o.kind) {
-    case OpKind::Matmul:
-    case OpKind::GroupedMatmul:
-      return (casts(op) && !cast_by_experts(op, o.sharding == Sharding::ExpertColumn) ? quantise_s(op.busy_rows() * op.out * op.grad_cast_share, o.trainable && bytes_of(weight_grad_type()) < 2 ? 2 : 1)
-                        : 0) +
-             gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::DataGrad, matmul_type(op, precision), element) +
-             expert_bias_s(op, profile.expert_bias_backward_bytes);
-    case OpKind::Attention: return attention_s(op, true);
-    case OpKind::Router: return router_s(op, GemmPass::DataGrad, 4);
-    case OpKind::CrossEntropy:
-    case OpKind::Dispatch:
-    case OpKind::Combine: return forward_s(op);
-    case OpKind::Embedding: return 0;
-    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::DataGrad, element);
-    case OpKind::Custom:
-      return roofline_time_s(device, precision, custom_flops(op), pass_bytes(op, o.backward_bytes_per_element));
-    case OpKind::Scan: return scan_s(op, true);
-    case OpKind::Norm: return norm_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
-    default: return stream_time_s(device, pass_bytes(op, o.backward_bytes_per_element));
-  }
-}
+double OpTimer::forward_s(const LocalOp& op) const { return pass_s(op, GemmPass::Forward); }
+double OpTimer::data_grad_s(const LocalOp& op) const { return pass_s(op, GemmPass::DataGrad); }
 
 double OpTimer::weight_grad_s(const LocalOp& op) const {
-  const Op& o = *op.op;
-  if (!trains_weights(o)) return 0;
-  // Matmuls accumulate into the gradient buffer in their epilogue; other gradients are added in a pass of their own.
-  const double accumulate = profile.grad_accumulate_bytes > 0 ? profile.grad_accumulate_bytes : sizes.activation_bytes;
-  switch (o.kind) {
+  constexpr GemmPass kPass = GemmPass::WeightGrad;
+  if (!trains_weights(*op.op)) return 0;
+  switch (op.op->kind) {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
-      return gemm_s(op, {op.busy_rows() / op.local_experts, op.out, op.in}, GemmPass::WeightGrad, matmul_type(op, weight_grad_type()), accumulate);
-    case OpKind::Router: return router_s(op, GemmPass::WeightGrad, accumulate);
-    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulate);
-    case OpKind::Embedding:
-      return stream_time_s(device, embedding_backward_bytes(op.rows, op.out, sizes.activation_bytes, op.parameters / op.out,
-                                                            profile.grad_accumulate_bytes > 0));
-    case OpKind::Custom:
-      return roofline_time_s(device, precision, custom_flops(op), accumulate * op.parameters);
-    default: return stream_time_s(device, accumulate * op.parameters);
+    case OpKind::Router: return gemm_s(op, kPass);
+    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), kPass, output_bytes_per_element(op, kPass));
+    case OpKind::Custom: return roofline_time_s(device, precision, custom_flops(op), bytes(op, kPass));
+    default: return stream_time_s(device, bytes(op, kPass));
   }
 }
 
@@ -203,11 +177,18 @@ double OpTimer::forward_flops(const LocalOp& op) const {
   }
 }
 
-double OpTimer::backward_flops(const LocalOp& op) const {
+double OpTimer::flops(const LocalOp& op, GemmPass pass) const {
   const double forward = forward_flops(op);
-  if (op.op->kind == OpKind::Attention) return 2 * forward;
-  if (op.op->kind == OpKind::Scan) return 2 * forward;
-  return forward * (trains_weights(*op.op) ? 2 : 1);
+  const bool own_gradients = op.op->kind == OpKind::Attention || op.op->kind == OpKind::Scan;
+  switch (pass) {
+    case GemmPass::Forward: return forward;
+    case GemmPass::DataGrad: return own_gradients ? 2 * forward : forward;
+    default: return own_gradients || !trains_weights(*op.op) ? 0 : forward;
+  }
+}
+
+double OpTimer::backward_flops(const LocalOp& op) const {
+  return flops(op, GemmPass::DataGrad) + flops(op, GemmPass::WeightGrad);
 }
 
 int OpTimer::kernels(const LocalOp& op) const {

@@ -1,20 +1,14 @@
 #include "step/priced_model.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "parallel/recompute_layers.hpp"
 #include "parallel/stage_map.hpp"
-#include "schedule/pipeline.hpp"
+#include "step/block_uses.hpp"
 
 namespace dts {
 
 namespace {
-
-bool predicts(const Block& block) {
-  return std::any_of(block.ops.begin(), block.ops.end(), [](const Op& op) { return op.kind == OpKind::CrossEntropy; });
-}
-
-bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.ops.end(), trains_weights); }
 
 void drop_backward(BlockCost& cost) {
   cost.recompute = cost.backward = cost.data_grad = cost.weight_grad = {};
@@ -65,25 +59,13 @@ PricedModel price_model(const Job& job, const GroupPricer& groups) {
   const Strategy& s = job.strategy;
   PricedModel priced;
   priced.sizes = local_sizes(model, s, job.profile, job.seq_len);
-  BlockContext context{job.device, job.profile, groups, priced.sizes, s.recompute, s.precision, s.fp8_recipe,
-                       s.zero, static_cast<double>(job.micro_batches()), splits_backward(s), s.int8_recipe, s.recompute_modules};
-  const auto price = [&](const Block& block, BlockRole role) { return std::make_unique<BlockCost>(price_block(block, context, role)); };
-  priced.blocks.push_back(price(model.stem, BlockRole::Stem));
-  for (const LayerRun& run : model.layers) priced.blocks.push_back(price(run.block, BlockRole::Layer));
-  priced.blocks.push_back(price(model.head, BlockRole::Head));
-  price_kept_layers(job, context, priced);
-  context.recompute = recomputes_prediction(s) ? s.recompute : Recompute::None;
-  for (const LayerRun& run : model.prediction) {
-    priced.prediction.push_back(price(run.block, predicts(run.block) ? BlockRole::Head : BlockRole::Layer));
-  }
-  context.recompute = s.recompute;
-  bool trained = false;  // gradients flow back to the first trained weight of an encoder
-  for (const LayerRun& run : model.encoder) {
-    context.sizes = encoder_sizes(model, run.block, s, job.profile, job.seq_len);
-    priced.encoder.push_back(price(run.block, BlockRole::Encoder));
-    trained |= trains(run.block);
-    if (!trained) drop_backward(*priced.encoder.back());
-  }
+  visit_blocks(job, groups, priced.sizes, [&](const BlockUse& use) {
+    auto cost = std::make_unique<BlockCost>(price_block(use.block, use.context, use.role));
+    if (!use.backward) drop_backward(*cost);
+    using Part = BlockUse::Part;
+    (use.part == Part::Encoder ? priced.encoder : use.part == Part::Prediction ? priced.prediction : priced.blocks).push_back(std::move(cost));
+  });
+  price_kept_layers(job, block_context(job, groups, priced.sizes), priced);
   const double width = priced.sizes.activation_bytes, table = embedding_parameters(model, s);
   const bool ends_meet = placement(s).ends_meet();
   if (!model.prediction.empty() && !model.tied_embeddings && !ends_meet) add_table(*priced.prediction.front(), table, width);  // its copy

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ..units import format_seconds
 from ..verbs.explain import Explanation
@@ -25,25 +28,46 @@ Examples:
   dts explain --model llama-3.1-70b --cluster 8xdgx-h100 --tp 8 --pp 4 --vpp 2 --zero 1 \\
       --global-batch 128 --seq-len 8192
   dts explain train.sh --cluster 8xdgx-h100
+  dts explain --model mixtral-8x7b --cluster 4xdgx-h100 --ep 8 --zero 1 --seq-len 4096 \
+      --ops --roofline roofline.png
 
 Takes the layout options of `dts simulate`. Exit code 3: the layout does not fit into memory.
 """
-_SHOWN_KNOBS, _SHOWN_PATH = 16, 8
+_SHOWN_KNOBS, _SHOWN_PATH, _SHOWN_OPS = 16, 8, 24
 
 
 def explain(**options: Any) -> ExitCode:
     """Take a step apart: time by cause and what bounds it, critical path, formulas, and what would help."""
+    with_ops, roofline = options.pop("with_ops"), options.pop("roofline")
     job = take_job(options)
     with busy("simulating, with more of each resource and each knob turned"):
         why = answer(job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
-    deliver(why.to_dict(), _tables(why), as_json=job.as_json, out=job.out)
+    if roofline is not None:
+        _draw_roofline(why, roofline)
+    tables = _tables(why) + ([headed("Ops that take most of the step", _ops(why), _OPS_NOTE)] if with_ops else [])
+    deliver(why.to_dict(), tables, as_json=job.as_json, out=job.out)
     if why.result.fits:
         return ExitCode.OK
     complain(f"does not fit: {why.result.fullest_stage.oom_probability:.0%} chance of running out of memory")
     return ExitCode.DOES_NOT_FIT
 
 
-_simulate.give_layout_options(explain, {})
+_OWN: dict[str, tuple[Any, Any]] = {
+    "with_ops": (Annotated[bool, typer.Option("--ops", help="Add a table of the ops: FLOPs, bytes, seconds.")], False),
+    "roofline": (
+        Annotated[Path | None, typer.Option(help="Draw the ops under the roofs of the device.", metavar="FILE")],
+        None,
+    ),
+}
+_simulate.give_layout_options(explain, _OWN)
+_OPS_NOTE = "time: in a step, on a device; the rest of one run. --json has every op."
+
+
+def _draw_roofline(why: Explanation, file: Path) -> None:
+    from ..visualization import Visualizer
+
+    vis = Visualizer()
+    vis.save_figure(vis.plot_roofline(why.result), file)
 
 
 def _tables(why: Explanation) -> list[RenderableType]:
@@ -93,6 +117,26 @@ def _formulas(why: Explanation) -> list[RenderableType]:
         text.append(f"\n{f.part}", style="bold")
         text.append(f"\n  {f.text}\n  simulated: {f.simulated}\n  source: {f.source}", style="not bold")
     return [text] if why.formulas else []
+
+
+def _ops(why: Explanation) -> Any:
+    table = new_table(("op", "pass", "time", "share", "GFLOP", "MB", "FLOP/B", "TFLOP/s", "of peak", "GB/s"))
+    ops = why.result.ops
+    for op in ops.longest(_SHOWN_OPS) if ops is not None else ():
+        peak = ops.peak_flops.get(op.dtype) if ops is not None and op.flops else None
+        table.add_row(
+            op.name,
+            op.op_pass.replace("_", " "),
+            format_seconds(op.total_s),
+            f"{op.total_s / why.result.step_time_s:.1%}",
+            f"{op.flops / 1e9:,.4g}" if op.flops else "",
+            f"{op.bytes / 1e6:,.4g}",
+            f"{op.intensity:,.0f}" if op.flops else "",
+            f"{op.achieved_flops / 1e12:,.0f}" if op.flops else "",
+            f"{op.achieved_flops / peak:.0%}" if peak else "",
+            f"{op.bytes / op.time_s / 1e9:,.0f}",
+        )
+    return table
 
 
 def _resources(why: Explanation) -> Any:

@@ -10,6 +10,7 @@ from ..errors import Problems
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.cluster import Cluster
 from ..models.model import Model
+from ..op_table import OpTable
 from ..parallel.stragglers import Stragglers
 from ..parallel.strategy import Strategy
 from ..result import Result
@@ -96,8 +97,9 @@ def simulate(
     if link_intervals and job.flow is None:
         problems.add("link_intervals", link_intervals, "0 without shared links", 'give network="flow"')
     problems.raise_if_any()
+    described = job.core_arguments()
     core = _core.simulate(
-        **job.core_arguments(),
+        **described,
         expand=expand,
         keep_events=keep_events,
         stragglers=None if stragglers is None else to_core(stragglers),
@@ -114,6 +116,7 @@ def simulate(
         capacity_bytes=min(core.capacity_bytes),
         profile=job.profile,
         _core_result=core,
+        ops=OpTable(described),
         _described=(job.model, job.cluster, job.strategy),
         stage_capacity_bytes=tuple(core.capacity_bytes),
         tier_capacity_bytes=job.tier_capacity_bytes,

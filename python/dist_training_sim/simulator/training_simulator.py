@@ -15,6 +15,7 @@ from ..events import EventList
 from ..frameworks.profile import FrameworkProfile
 from ..memory import MemoryModel, MemoryTier
 from ..models.model import Model
+from ..op_table import OpTable
 from ..parallel.strategy import Strategy
 from ..result import Result, breakdown_html, strategy_dict
 from .attention_kernel import generation_of, use_attention_kernel
@@ -67,6 +68,11 @@ class IterationResult:
         """Bytes sent from each device (row) to each other in the iteration."""
         matrix: list[list[float]] = self.result._core_result.traffic_bytes().tolist()
         return matrix
+
+    @property
+    def ops(self) -> OpTable | None:
+        """Every op with its FLOPs, bytes and seconds."""
+        return self.result.ops
 
     @property
     def breakdown(self) -> dict[str, float]:
@@ -224,13 +230,17 @@ class TrainingSimulator:
         model, strategy = self._checked_job()
         device, slowdown = self._slowdown(model, strategy)
         use_attention_kernel(device, generation_of(device.name), self._framework)
-        core = _core.simulate(
-            to_core(model), device, _core.Interconnect.of_topology(self._comm.core), to_core(strategy),
-            to_core(self._framework), float(self._seq_len), True, True, True, slowdown,
-            host=_core.HostShare(
-                self._memory.host_Bps, _core.NodeSpec().host_memory_Bps / self._memory.devices_per_node
-            ),
-        )  # fmt: skip
+        memory_Bps = _core.NodeSpec().host_memory_Bps / self._memory.devices_per_node
+        described: dict[str, Any] = {
+            "model": to_core(model),
+            "device": device,
+            "network": _core.Interconnect.of_topology(self._comm.core),
+            "strategy": to_core(strategy),
+            "profile": to_core(self._framework),
+            "seq_len": float(self._seq_len),
+            "host": _core.HostShare(self._memory.host_Bps, memory_Bps),
+        }
+        core = _core.simulate(**described, expand=True, keep_events=True, keep_traffic=True, slowdown=slowdown)
         return IterationResult(
             Result(
                 step_time_s=core.step_time_s,
@@ -242,6 +252,7 @@ class TrainingSimulator:
                 capacity_bytes=float(self._memory.usage(0, MemoryTier.HBM).capacity_bytes),
                 profile=self._framework,
                 _core_result=core,
+                ops=OpTable(described),
             )
         )
 

@@ -92,7 +92,8 @@ class Explanation:
         knobs = [knob.to_dict() for knob in self.knobs]
         rows = ("causes", "path", "formulas", "resources")
         plain = {name: [part.__dict__ for part in getattr(self, name)] for name in rows}
-        return {"sentence": self.sentence, "result": self.result.to_dict(), **plain, "knobs": knobs}
+        ops = [op.to_dict() for op in self.result.ops or ()]
+        return {"sentence": self.sentence, "result": self.result.to_dict(), **plain, "knobs": knobs, "ops": ops}
 
     def __repr__(self) -> str:
         return f"<{self.sentence}>"

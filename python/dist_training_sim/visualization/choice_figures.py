@@ -122,9 +122,9 @@ class ChoiceFigures(Board):
 
     def plot_roofline(
         self,
-        ops: Iterable[object],
-        peak_flops: float | Mapping[str, float],
-        memory_Bps: float,
+        ops: object,
+        peak_flops: float | Mapping[str, float] | None = None,
+        memory_Bps: float | None = None,
         *,
         title: str | None = None,
     ) -> Figure:
@@ -133,12 +133,14 @@ class ChoiceFigures(Board):
         Parameters
         ----------
         ops
-            One mapping, or object with attributes, per op: `name`, `flops`, `bytes`, `time_s`, and optionally `kind`,
-            which tells colours apart. Ops without FLOPs are left out.
+            A result (or its `ops`): the passes of every op, added up over a step. Or one mapping, or object with
+            attributes, per op: `name`, `flops`, `bytes`, `time_s`, and optionally `kind`, which tells colours apart.
+            Ops without FLOPs are counted, not drawn.
         peak_flops
-            Arithmetic peak in FLOP/s, or several by name (`{"bf16": 989e12, "fp8": 1979e12}`).
+            Arithmetic peak in FLOP/s, or several by name (`{"bf16": 989e12, "fp8": 1979e12}`). Of a result by default
+            those of the types it computes in.
         memory_Bps
-            Memory bandwidth in bytes per second.
+            Memory bandwidth in bytes per second; of a result by default its device's.
         title
             Heading; by default the share of time of memory-bound ops.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import write_whole
-from ..errors import ConfigError, suggest
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,8 +43,8 @@ def _checked(figure: object, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     known = [".html"] if _is_plotly(figure) else list(_METADATA)
     if target.suffix.lower() not in known:
-        fix = "an interactive figure is a page" if _is_plotly(figure) else suggest(target.suffix, known)
-        raise ConfigError(f"path: got suffix {target.suffix!r}, expected one of {', '.join(known)}; {fix}")
+        fix = "; an interactive figure is a page" if _is_plotly(figure) else ""
+        raise ConfigError(f"path: got {target.name!r}, expected a name that ends in {' or '.join(known)}{fix}")
     if not target.parent.is_dir():
         raise ConfigError(f"path: got {str(target)!r}, expected a file in an existing folder; create {target.parent}")
     return target

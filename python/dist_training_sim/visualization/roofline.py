@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ConfigError, Problems
+from ..errors import Problems
 from ..units import format_count
 from .canvas import SMALL_PT, add_title, dress, format_axis, new_figure, plain
 from .hover import set_hover
 from .inputs import Floats
 from .labels import label_points
-from .records import column, read_records
+from .roofline_ops import read_ops, table_of
 from .style import Theme, series_colour
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ __all__ = ["roofline"]
 _LABELLED = 14
 
 
-def _peaks(peak_flops: object, memory_Bps: object) -> dict[str, float]:
-    """Roofs by name, highest first, after checking them and the bandwidth."""
+def _peaks(peak_flops: object, memory_Bps: object) -> tuple[dict[str, float], float]:
+    """Roofs by name, highest first, and the bandwidth, after checking them."""
     roofs: Mapping[str, Any] = peak_flops if isinstance(peak_flops, Mapping) else {"peak": peak_flops}
     problems = Problems()
     if not roofs:
@@ -35,7 +35,8 @@ def _peaks(peak_flops: object, memory_Bps: object) -> dict[str, float]:
         problems.positive(f"peak_flops[{name!r}]" if isinstance(peak_flops, Mapping) else "peak_flops", value)
     problems.positive("memory_Bps", memory_Bps)
     problems.raise_if_any()
-    return dict(sorted(((str(name), float(value)) for name, value in roofs.items()), key=lambda item: -item[1]))
+    highest_first = sorted(((str(name), float(value)) for name, value in roofs.items()), key=lambda item: -item[1])
+    return dict(highest_first), float(memory_Bps)  # type: ignore[arg-type]
 
 
 def _draw_roofs(
@@ -74,11 +75,16 @@ def _draw_roofs(
     )
 
 
+def _areas(time: Floats) -> Floats:
+    """Square points of each marker."""
+    return 24 + 260 * time / max(float(time.max()), 1e-300)
+
+
 def _draw_ops(
     axes: Axes, theme: Theme, names: list[str], groups: list[str], x: Floats, y: Floats, time: Floats
 ) -> None:
     order = list(dict.fromkeys(groups))
-    size = 24 + 260 * time / max(float(time.max()), 1e-300)
+    size = _areas(time)
     share = time / time.sum() if time.sum() else time
     for i, group in enumerate(order):
         on = np.array([name == group for name in groups])
@@ -101,56 +107,50 @@ def _draw_ops(
             ],
         )
     if len(order) > 1:
-        plain(
-            axes.legend(
-                frameon=False, fontsize=SMALL_PT, labelcolor=theme.text, loc="lower right", markerscale=0.6
-            ).get_texts()
-        )
-
-
-def _read(ops: Iterable[object]) -> tuple[list[str], list[str], Floats, Floats, Floats]:
-    """Names, kinds, FLOPs, bytes and seconds of the ops that compute anything."""
-    rows = [row for row in read_records("ops", ops) if row.get("flops") != 0]
-    if not rows:
-        raise ConfigError("ops: got none with FLOPs, expected at least one")
-    amounts = {name: column("ops", rows, name) for name in ("flops", "bytes", "time_s")}
-    problems = Problems()
-    for name, values in amounts.items():
-        for i in np.flatnonzero(values <= 0)[:3].tolist():
-            problems.add(f"ops[{i}].{name}", float(values[i]), "a finite number > 0")
-    problems.raise_if_any()
-    names = [str(row.get("name", "")) for row in rows]
-    return names, [str(row.get("kind", "ops")) for row in rows], *amounts.values()  # type: ignore[return-value]
+        legend = axes.legend(frameon=False, fontsize=SMALL_PT, labelcolor=theme.text, loc="lower right")
+        plain(legend.get_texts())
+        for handle in legend.legend_handles:
+            handle.set_sizes([48.0])  # type: ignore[union-attr]
 
 
 def roofline(
     theme: Theme,
-    ops: Iterable[object],
-    peak_flops: float | Mapping[str, float],
-    memory_Bps: float,
+    ops: object,
+    peak_flops: float | Mapping[str, float] | None,
+    memory_Bps: float | None,
     *,
     title: str | None = None,
 ) -> Figure:
     """Draw ops under a device's roofs; see `Visualizer.plot_roofline`."""
-    peaks = _peaks(peak_flops, memory_Bps)
-    names, kinds, flops, moved, time = _read(ops)
-    x, y, top = flops / moved, flops / time, max(peaks.values())
-    span = (float(x.min()) / 3, max(float(x.max()) * 3, top / memory_Bps * 3))
+    table = table_of(ops)
+    if table is not None:
+        peak_flops = table.peak_flops if peak_flops is None else peak_flops
+        memory_Bps = table.memory_Bps if memory_Bps is None else memory_Bps
+    peaks, memory_Bps = _peaks(peak_flops, memory_Bps)
+    drawn = read_ops(ops)
+    names, time = drawn.names, drawn.time_s
+    x, y, top = drawn.flops / drawn.bytes, drawn.flops / time, max(peaks.values())
+    knee = top / memory_Bps
+    span = (min(float(x.min()) / 3, knee / 8), max(float(x.max()) * 3, knee * 3))
     figure = new_figure(theme, 9.2, 5.8)
     axes = figure.add_subplot()
     dress(axes, theme, grid="both", x_label="Arithmetic intensity (FLOP/B)", y_label="Achieved (FLOP/s)")
-    _draw_roofs(axes, theme, peaks, float(memory_Bps), span)
-    _draw_ops(axes, theme, names, kinds, x, y, time)
+    _draw_roofs(axes, theme, peaks, memory_Bps, span)
+    _draw_ops(axes, theme, names, drawn.kinds, x, y, time)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*span)
     axes.set_ylim(min(float(y.min()), span[0] * memory_Bps) / 2, top * 2.5)
-    format_axis(axes, "x", lambda value: f"{value:.4g}")
+    format_axis(axes, "x", lambda value: f"{value:,.0f}" if value >= 1 else f"{value:.4g}")
     format_axis(axes, "y", format_count)
-    first = np.argsort(-time, kind="stable")
-    label_points(axes, theme, np.stack([x, y], axis=1)[first], [names[i] for i in first], _LABELLED)
-    bound = time[x < top / memory_Bps].sum() / time.sum()
+    whole = float(time.sum()) + drawn.others_s
+    bound = (float(time[x < knee].sum()) + drawn.others_s) / whole
     heading = f"{bound:.0%} of the time goes to ops that memory bandwidth bounds"
     note = "area: time of the op; under the slope memory bounds, under the flat part arithmetic"
+    if drawn.others_s:
+        note = f"area: time of the op in a step; ops without FLOPs, {drawn.others_s / whole:.0%} of the time, not drawn"
     add_title(axes, theme, title or heading, note)
+    first = np.argsort(-time, kind="stable")
+    radii = np.sqrt(_areas(time)[first] / np.pi)
+    label_points(axes, theme, np.stack([x, y], axis=1)[first], [names[i] for i in first], _LABELLED, radii)
     return figure
