@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import dist_training_sim as dts
 from dist_training_sim.visualization import Visualizer
+from likeness import keep
 
-IMAGES = Path(__file__).parent / "img"
+SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
+    "1f1b": ("1F1B", {}),
+    "interleaved": ("Interleaved 1F1B", {"vpp": 2}),
+    "zb_v": ("ZB-V", {"schedule": "zb_v", "vpp": 2}),
+    "dualpipe": ("DualPipe", {"schedule": "dualpipe"}),
+}
 
 
-def pipeline_timeline() -> None:
+def interleaved() -> dts.Result:
     """Llama-3.1-70B on 64 H100: four pipeline stages of two chunks each, tensor parallel inside the node."""
     strategy = dts.Strategy(tp=8, pp=4, vpp=2, micro_batch=1, global_batch=16, zero=1)
-    result = dts.simulate("llama-3.1-70b", "8xdgx-h100", strategy, seq_len=8192)
+    return dts.simulate("llama-3.1-70b", "8xdgx-h100", strategy, seq_len=8192)
+
+
+def pipeline_timeline() -> Any:
+    """The step as a timeline."""
+    result = interleaved()
     title = f"Llama-3.1-70B, 64 H100, interleaved 1F1B: step {result.step_time_s:.2f} s, MFU {result.mfu:.0%}"
-    visualizer = Visualizer()
-    figure = visualizer.plot_training_timeline(result.events, title=title)
-    visualizer.save_figure(figure, IMAGES / "pipeline_timeline.png")
+    return Visualizer().plot_training_timeline(result.events, title=title)
 
 
-def pipeline_schedules() -> None:
-    """Llama-3.1-70B, four pipeline stages, eight micro-batches: four orders of the same work."""
-    schedules = {
-        "1f1b": ("1F1B", {}),
-        "interleaved": ("Interleaved 1F1B", {"vpp": 2}),
-        "zb_v": ("ZB-V", {"schedule": "zb_v", "vpp": 2}),
-        "dualpipe": ("DualPipe", {"schedule": "dualpipe"}),
-    }
-    visualizer = Visualizer()
-    for file, (name, choice) in schedules.items():
-        strategy = dts.Strategy(tp=8, pp=4, micro_batch=1, global_batch=8, zero=1, **choice)
-        result = dts.simulate("llama-3.1-70b", "4xdgx-h100", strategy, seq_len=8192)
-        waiting = result.breakdown["pipeline_s"] / result.step_time_s
-        title = f"{name}: step {result.step_time_s:.2f} s, waiting for other stages {waiting:.0%}"
-        figure = visualizer.plot_training_timeline(result.events, title=title)
-        visualizer.save_figure(figure, IMAGES / f"schedule_{file}.png")
+def pipeline_diagram() -> Any:
+    """The same step, pass by pass."""
+    return Visualizer().plot_pipeline(interleaved())
 
 
-def pipeline_diagram() -> None:
-    """The same job as `pipeline_timeline`, pass by pass."""
-    strategy = dts.Strategy(tp=8, pp=4, vpp=2, micro_batch=1, global_batch=16, zero=1)
-    result = dts.simulate("llama-3.1-70b", "8xdgx-h100", strategy, seq_len=8192)
-    visualizer = Visualizer()
-    visualizer.save_figure(visualizer.plot_pipeline(result), IMAGES / "pipeline_diagram.png")
+def schedule(name: str) -> Any:
+    """Llama-3.1-70B, four pipeline stages, eight micro-batches: one order of the same work."""
+    words, choice = SCHEDULES[name]
+    strategy = dts.Strategy(tp=8, pp=4, micro_batch=1, global_batch=8, zero=1, **choice)
+    result = dts.simulate("llama-3.1-70b", "4xdgx-h100", strategy, seq_len=8192)
+    waiting = result.breakdown["pipeline_s"] / result.step_time_s
+    title = f"{words}: step {result.step_time_s:.2f} s, waiting for other stages {waiting:.0%}"
+    return Visualizer().plot_training_timeline(result.events, title=title)
 
+
+FIGURES: dict[str, Callable[[], Any]] = {
+    "pipeline_timeline.png": pipeline_timeline,
+    "pipeline_diagram.png": pipeline_diagram,
+    **{f"schedule_{name}.png": lambda name=name: schedule(name) for name in SCHEDULES},
+}
 
 if __name__ == "__main__":
-    IMAGES.mkdir(exist_ok=True)
-    pipeline_timeline()
-    pipeline_schedules()
-    pipeline_diagram()
+    for file, draw in FIGURES.items():
+        keep(draw(), file)

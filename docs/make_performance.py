@@ -17,11 +17,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import results  # noqa: E402
+from likeness import keep  # noqa: E402
 from rows import REFERENCES, ROWS, SERIES, Series  # noqa: E402
 from table import compared, exponent, markdown, number  # noqa: E402
 
 PAGE = ROOT / "docs" / "guide" / "performance.md"
-IMAGES = ROOT / "docs" / "img"
+DPI = 130
 LIMIT = "copy "  # the row of that name is a limit, no other way to the same
 SHOWN = ("search", "timed", "folded", "interleaved", "expanded_16384", "flow_1024", "flow_ring", "sweep", "perfetto")
 
@@ -74,7 +75,7 @@ def _axes(count: int, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def speed_figure(found: dict[str, Any]) -> None:
+def speed_figure(found: dict[str, Any]) -> Any:
     """How many times as fast as each reference, on a logarithmic axis; the rows of one work stand together."""
     from dist_training_sim.visualization.style import series_colour, theme_named
 
@@ -97,10 +98,10 @@ def speed_figure(found: dict[str, Any]) -> None:
     ax.set_xlabel("times as fast as the reference", color=theme.text)
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
-    figure.savefig(IMAGES / "speed.png", dpi=130)
+    return figure
 
 
-def growth_figure(found: dict[str, Any]) -> None:
+def growth_figure(found: dict[str, Any]) -> Any:
     """Cost over the size of a job, with the fitted power."""
     from dist_training_sim.visualization.style import series_colour
 
@@ -108,7 +109,7 @@ def growth_figure(found: dict[str, Any]) -> None:
     for ax, series in zip(axes, SERIES, strict=True):
         _growth(ax, series, found["series"][series.key], series_colour(0), series_colour(1))
     axes[0].set_ylabel("CPU seconds")
-    figure.savefig(IMAGES / "growth.png", dpi=130)
+    return figure
 
 
 def _growth(ax: Any, series: Series, entries: list[dict[str, Any]], colour: str, fit: str) -> None:
@@ -124,6 +125,9 @@ def _growth(ax: Any, series: Series, entries: list[dict[str, Any]], colour: str,
     ax.legend(frameon=False, fontsize=9)
 
 
+FIGURES = {"speed.png": speed_figure, "growth.png": growth_figure}
+
+
 def main() -> None:
     """Keep the results, write the page, draw the figures."""
     found = results.keep([Path(name) for name in sys.argv[1:]])
@@ -136,8 +140,8 @@ def main() -> None:
     ):
         text = between(text, name, new)
     PAGE.write_text(text, encoding="utf-8")
-    speed_figure(found)
-    growth_figure(found)
+    for file, draw in FIGURES.items():
+        keep(draw(found), file, dpi=DPI)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run the notebooks of this folder and keep their outputs in them: `python examples/run_notebooks.py [NAME ...]`.
 
 Notebooks are kept with their figures, so that they can be read where no kernel runs. `python/tests/test_notebooks.py`
-runs them all; it does not compare outputs, which move with the predictions.
+runs them all and fails where an output is no longer what is kept.
 """
 
 from __future__ import annotations

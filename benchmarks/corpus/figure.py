@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dist_training_sim.validation import RowResult
@@ -18,7 +17,7 @@ FAMILIES = {
 }
 
 
-def draw(rows: Sequence[RowResult], path: Path) -> None:
+def draw(rows: Sequence[RowResult]) -> Any:
     """Predicted over measured step times above, predicted / measured below, by kind of accelerator."""
     import matplotlib
 
@@ -41,8 +40,8 @@ def draw(rows: Sequence[RowResult], path: Path) -> None:
     above.set_title("Published step times and their predictions; lines: equal, and 20 % off", fontsize=10)
     below.set(xlabel="measured step time, s", ylabel="predicted / measured", ylim=(0.35, 1.85))
     above.legend(frameon=False, fontsize=8)
-    figure.savefig(path)
     plt.close(figure)
+    return figure
 
 
 def _points(above: Any, below: Any, rows: Sequence[RowResult], colour: str, label: str) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,11 @@ from dist_training_sim.validation.interval_table import write_tables
 from dist_training_sim.validation.step_fit import check_steps, fit_steps
 from figure import draw
 
+sys.path.insert(0, str(page.ROOT / "docs"))
+import likeness
+
 BUDGET = page.ROOT / "python" / "tests" / "fixtures" / "error_budget.json"
+FIGURE = "accuracy.png"
 FACTOR_SLACK = 0.02  # a factor on a clock, or of intervals, may differ from the packaged one by so much
 COST_SLACK = 0.2  # one on a host's or a step's cost, which is a few percent of a step
 FIGURE_SLACK = 0.005  # a figure of the budget
@@ -53,12 +57,18 @@ def main(arguments: list[str]) -> int:
     budget["ablation"] = held["ablation"] if fast else rounded([vars(worth) for worth in ablation.worths(rows)])
     sys.stdout.write(f"{page.tables_of(budget)}\n")
     if "--check" in arguments:
-        return _report([*_moved_constants(runs), *_moved_figures(budget, held), *_moved_factors(tables)])
+        moved = [*_moved_constants(runs), *_moved_figures(budget, held), *_moved_factors(tables)]
+        apart = likeness.stale(FIGURE, draw(_shown(rows)))
+        return _report([*moved, *([f"docs/img/{FIGURE}: {apart}"] if apart else [])])
     BUDGET.write_text(f"{json.dumps(budget, indent=1)}\n", encoding="utf-8")
     page.write(budget)
     cost_anchors.write()
-    draw([row for row in rows if row.use == "step_time" and row.included], page.FIGURE)
+    likeness.keep(draw(_shown(rows)), FIGURE)
     return 0
+
+
+def _shown(rows: Iterable[Any]) -> list[Any]:
+    return [row for row in rows if row.use == "step_time" and row.included]
 
 
 def _report(moved: list[str]) -> int:
