@@ -93,6 +93,44 @@ TEST(BlockTape, KeepsTheSavedTensorsBetweenThePasses) {
   }
 }
 
+// What is kept follows kept_outputs whichever norms a block has, and an output is kept or made again, never both at once.
+TEST(BlockTape, KeptOutputsStandOnce) {
+  SavedContext eager;
+  eager.seq_len = kTokens, eager.eager_norm = eager.eager_gate = true;
+  const std::vector<Op> ops = llama_layer(256, 8, 2, 32, 512);
+  for (const SavedContext& context : {SavedContext{}, eager}) {
+    for (double share : {0.0, 0.5, 1.0}) {
+      TapeRules rules;
+      rules.tokens = kTokens, rules.recompute = Recompute::Selective;
+      rules.dropped_outputs.assign(ops.size(), share);
+      const BlockTape tape = block_tape(ops, context, rules);
+      const double kept = kept_outputs(ops, context, rules.dropped_outputs).kept * kTokens;
+      EXPECT_NEAR(total(tape.forward_sum.after), kept, 16);
+      double live = 0, most = 0;
+      for (const std::vector<TapeEvent>* events : {&tape.forward, &tape.backward}) {
+        for (const TapeEvent& e : *events) {
+          const TapeTensor& t = tape.tensors[static_cast<std::size_t>(e.tensor)];
+          if (t.what != "fc1 output" && (t.op != "fc1" || t.what != "output")) continue;
+          most = std::max(most, live += e.frees ? -t.bytes : t.bytes);
+        }
+      }
+      EXPECT_EQ(live, 0);
+      EXPECT_EQ(most, 2.0 * 2 * 512 * kTokens);
+    }
+  }
+}
+
+TEST(BlockTape, FullRecomputationKeepsTheInputThatNoNormSaves) {
+  SavedContext eager;
+  eager.seq_len = kTokens, eager.eager_norm = true;
+  const std::vector<Op> ops = llama_layer(256, 8, 2, 32, 512);
+  TapeRules rules;
+  rules.tokens = kTokens, rules.recompute = Recompute::Full;
+  EXPECT_EQ(total(block_tape(ops, eager, rules).forward_sum.after), 2.0 * 256 * kTokens);
+  rules.keeps_input = false;
+  EXPECT_EQ(total(block_tape(ops, eager, rules).forward_sum.after), 0);
+}
+
 TEST(BlockTape, OffloadKeepsNothingOnTheDevice) {
   TapeRules rules;
   rules.tokens = kTokens, rules.on_host = 1;

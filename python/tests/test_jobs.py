@@ -21,7 +21,7 @@ PROFILES = {
     "dts": "megatron-core",
     "megatron-lm": "megatron-core",
     "megatron-bridge": "megatron-bridge",
-    "torchtitan": "torchtitan",
+    "torchtitan": "torchtitan-2025",
     "deepspeed": "deepspeed",
     "nanotron": "nanotron",
 }
@@ -386,7 +386,7 @@ def test_torchtitan_file_and_flags(tmp_path: Path) -> None:
     assert job.strategy == dts.Strategy(
         tp=8, zero=3, dp_replicas=2, micro_batch=4, recompute="full", precision="fp8", sequence_parallel=True
     )
-    assert (job.framework, job.unknown[0].where) == ("torchtitan", f"{tmp_path / 'llama.toml'}:17")
+    assert (job.framework, job.unknown[0].where) == ("torchtitan-2025", f"{tmp_path / 'llama.toml'}:17")
     script = tmp_path / "run.sh"
     script.write_text(
         "NGPU=8 CONFIG=llama.toml\ntorchrun --nproc_per_node=8 -m torchtitan.train --job.config_file ./llama.toml "
@@ -396,7 +396,7 @@ def test_torchtitan_file_and_flags(tmp_path: Path) -> None:
     )
     flags = dts.read_job(script)
     assert (flags.strategy.tp, flags.strategy.global_batch, flags.seq_len) == (4, 32, 8192)
-    assert (flags.framework, flags.devices) == ("torchtitan-async-tp", 8)
+    assert (flags.framework, flags.devices) == ("torchtitan-2025-async-tp", 8)
 
 
 def test_torchtitan_of_2024_and_2026() -> None:

@@ -152,6 +152,8 @@ def test_no_row_raises_anything_but_our_errors(changes: dict[str, Any], key: str
             job_of(Row("fuzz", data))
 
 
+TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions are of August 2025
+
 # ---- framework -------------------------------------------------------------------------------------------------------
 
 
@@ -172,7 +174,11 @@ def test_no_row_raises_anything_but_our_errors(changes: dict[str, Any], key: str
         (None, "MLPerf Training v3.0; synapseAI", {"features": ["deepspeed_pipeline"]}, "megatron-core"),
         ("torchtitan", "torchtitan 9dec370, torchao eab345c", {}, "torchtitan-eager"),
         ("torchtitan", "torchtitan 9dec370", {"features": ["torch_compile"]}, "torchtitan"),
-        ("torchtitan", "torchao+torchtitan", {}, "torchtitan"),
+        ("torchtitan", "torchtitan e7c0cae (NGC 25.05)", {"features": ["torch_compile"]}, "torchtitan-2025"),
+        ("torchtitan", "torchtitan 2025-03", {"features": ["torch_compile"]}, "torchtitan"),
+        ("torchtitan", "torchtitan 2025-06", {"features": ["torch_compile", "async_tp"]}, "torchtitan-2025-async-tp"),
+        ("torchtitan", "torchao+torchtitan", {}, "torchtitan-eager"),
+        ("torchtitan", "torchao+torchtitan", {"features": ["torch_compile"]} | TORCHAO_MI300X, "torchtitan-2025"),
         ("maxtext", "MaxText 2026", {"accelerator": "TPU-v6e"}, "maxtext"),
         ("maxtext", "MaxText 2026", {}, "maxtext-gpu"),
         (

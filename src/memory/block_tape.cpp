@@ -34,13 +34,14 @@ class TapeBuilder : SavedTape {
 
   void forward(bool again, Events& events) {
     std::vector<int> output(ops_.size(), kNone);
+    if (!again) take(events, input_);
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       const int inside = forward_temporary(i);
       take(events, inside);
       if (storage_[i] >= 0) {
         take_saved(events, at(storage_[i]), again);
       } else if (last_reader_[i] >= 0) {
-        output[i] = temporary(i, "output", layouts_[i].output_elements / (makes_logits(i) ? r_.loss_chunks : 1));
+        output[i] = temporary(i, "output", dropped(i) * layouts_[i].output_elements / (makes_logits(i) ? r_.loss_chunks : 1));
         tape_.tensors[at(output[i])].shared = scatters(ops_[i]);
         take(events, output[i]);
       }
@@ -99,6 +100,7 @@ class TapeBuilder : SavedTape {
       backward_of(i, input_only, gradient, events);
     }
     give(events, residual);
+    give(events, input_);
     cast_gradient(events);
   }
 

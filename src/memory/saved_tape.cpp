@@ -4,6 +4,10 @@
 
 namespace dts {
 
+namespace {
+constexpr char kLogSumExp[] = "log-sum-exp";
+}
+
 SavedTape::SavedTape(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
     : TapeWriter(ops, context, rules), saved_(saved_tensors(ops, context)), last_reader_(ops.size(), kNone), storage_(ops.size(), kNone) {
   for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -15,12 +19,12 @@ SavedTape::SavedTape(const std::vector<Op>& ops, const SavedContext& context, co
   }
   if (!rules.offload_modules.empty()) leaving_ = offloaded_inputs(ops, rules.offload_modules);
   declare_saved();
+  if (rebuilds() && rules.keeps_input) declare_input();
   if (by_output()) declare_outputs();
 }
 
 void SavedTape::declare_saved() {
   const bool splits_input = r_.partition_block_input && r_.recompute == Recompute::Full && !c_.sequence_parallel;
-  const double rebuilt = rebuilt_share();
   for (std::size_t k = 0; k < saved_.size(); ++k) {
     const SavedTensor& t = saved_[k];
     const double bytes = t.bytes_per_token * r_.tokens;
@@ -30,7 +34,7 @@ void SavedTape::declare_saved() {
     const double host = kept * (leaves(k) ? r_.on_host : 0);
     kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
     tape_.tensors.back().shared = t.storage >= 0 && layouts_[at(t.op_index)].gather > 1;
-    again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt : std::max(bytes - kept, 0.0) + host, MemoryCategory::Temporaries));
+    again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt_share(t) : std::max(bytes - kept, 0.0) + host, MemoryCategory::Temporaries));
     if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
   }
 }
@@ -45,28 +49,27 @@ bool SavedTape::leaves(std::size_t k) const {
   return false;
 }
 
-double SavedTape::rebuilt_share() const {
-  if (!by_output()) return 1;
-  const double rest = saved_bytes_per_token(ops_, c_) - block_input();
-  return rest > 0 ? kept_outputs(ops_, c_, r_.dropped_outputs).recomputed / rest : 0;
+// What runs again of a tensor: all but the part that is kept as its op's output.
+double SavedTape::rebuilt_share(const SavedTensor& t) const {
+  const bool output = t.storage >= 0 || t.tensor == kLogSumExp;
+  return output && t.made_by >= 0 ? dropped(at(t.made_by)) : 1;
+}
+
+// Norms that keep fp32 copies leave the block's input to the checkpoint, which runs again from it.
+void SavedTape::declare_input() {
+  if (std::any_of(saved_.begin(), saved_.end(), [](const SavedTensor& t) { return t.block_input; })) return;
+  input_ = declare("block", "input", block_input_bytes_per_token(ops_, c_) * r_.tokens, MemoryCategory::Activations);
 }
 
 void SavedTape::declare_outputs() {
   const std::vector<double> outputs = output_bytes_per_token(ops_, c_);
   for (std::size_t i = 0; i < ops_.size(); ++i) {
-    double bytes = (1 - r_.dropped_outputs[i]) * outputs[i];
+    double bytes = (1 - dropped(i)) * outputs[i];
     for (const SavedTensor& t : saved_) {
-      const bool statistic = t.tensor == "log-sum-exp" && at(t.op_index) == i;
-      if (statistic) bytes += (1 - r_.dropped_outputs[i]) * t.bytes_per_token;
+      if (t.tensor == kLogSumExp && at(t.op_index) == i) bytes += (1 - dropped(i)) * t.bytes_per_token;
     }
     outputs_.push_back(declare(ops_[i].name, "output", bytes * r_.tokens, MemoryCategory::Activations));
   }
-}
-
-double SavedTape::block_input() const {
-  double bytes = 0;
-  for (const SavedTensor& t : saved_) bytes += t.block_input ? t.bytes_per_token : 0;
-  return bytes;
 }
 
 void SavedTape::drop_in_forward(std::size_t op, Events& events) const {

@@ -33,6 +33,9 @@ class SavedTape : protected TapeWriter {
   std::vector<int> storage_;              // per op: the saved tensor that is its output
   std::vector<int> kept_, again_;         // tensors per saved one
   std::vector<int> outputs_;              // tensors per op, where outputs are kept
+  int input_ = kNone;                     // of a block that runs again from it although none of its ops saves it
+  // The share of an op's output that is not among `outputs_`.
+  double dropped(std::size_t op) const { return by_output() ? r_.dropped_outputs[op] : 1; }
 
  private:
   // An earlier block brings it back.
@@ -41,8 +44,8 @@ class SavedTape : protected TapeWriter {
   bool leaves(std::size_t k) const;
   void declare_saved();
   void declare_outputs();
-  double rebuilt_share() const;
-  double block_input() const;
+  double rebuilt_share(const SavedTensor& t) const;
+  void declare_input();
 
   std::vector<RecomputeRegion> regions_;
   SelectiveFates fates_;

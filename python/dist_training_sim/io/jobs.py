@@ -37,7 +37,7 @@ _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profil
     "dts": (write_job_file, "job.yaml", "megatron-core"),
     "megatron-lm": (write_megatron, "train.sh", "megatron-core"),
     "megatron-bridge": (write_bridge, "train.sh", "megatron-bridge"),
-    "torchtitan": (write_torchtitan, "train.sh", "torchtitan"),
+    "torchtitan": (write_torchtitan, "train.sh", "torchtitan-2025"),
     "deepspeed": (write_deepspeed, "ds_config.json", "deepspeed"),
     "nanotron": (write_nanotron, "config.yaml", "nanotron"),
 }

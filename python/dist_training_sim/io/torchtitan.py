@@ -312,11 +312,13 @@ def _profile(o: Options) -> str:
     if "config" in o or "training.num_tokens_per_microbatch_per_dp_rank" in o:
         o.flag("compile.enable")
         return "torchtitan-2026"
+    since_2025 = "compile.enable" in o or "training.local_batch_size" in o  # the loss is compiled as well
     compiled = o.flag("compile.enable", "training.compile")
     names = [f"{section}.enable_async_tensor_parallel" for section in ("parallelism", "experimental", "compile")]
-    if o.flag(*names) and compiled:
-        return "torchtitan-async-tp"
-    return "torchtitan" if compiled else "torchtitan-eager"
+    overlaps = o.flag(*names)
+    if not compiled:
+        return "torchtitan-eager"
+    return ("torchtitan-2025" if since_2025 else "torchtitan") + ("-async-tp" if overlaps else "")
 
 
 def model_flavor(model: Model) -> tuple[str, str] | None:

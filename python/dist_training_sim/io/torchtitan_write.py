@@ -167,5 +167,5 @@ def _compute(s: Strategy, profile: FrameworkProfile) -> dict[str, object]:
         "model.converters": "quantize.linear.mx" if fp8 and mx else "quantize.linear.float8" if fp8 else None,
         "training.mixed_precision_param": "float32" if s.precision is Precision.FP32 else None,
         "compile.enable": profile.name != "torchtitan-eager",
-        "parallelism.enable_async_tensor_parallel": profile.name == "torchtitan-async-tp",
+        "parallelism.enable_async_tensor_parallel": profile.name.endswith("-async-tp"),
     }

@@ -22,6 +22,9 @@ _RELEASE = re.compile(r"\b(2[3-9])[.](0[1-9]|1[0-2])\b")
 _GRAPHS = ("full_iteration_cuda_graph", "layer_cuda_graph", "mcore_cuda_graph")
 # Megatron's own attention; its dropout is 0.1 unless a model turns it off.
 _UNFUSED = ("attention_backend=unfused", "attention_backend=local", "transformer_impl=local")
+_DAY = re.compile(r"\b20(2[0-9])-(0[1-9]|1[0-2])\b")
+# The versions that pytorch/ao docs/source/workflows/training.md names under its tables, as year.month of torchtitan.
+_VERSIONS_OF_TORCHAO = {"NVIDIA H100": "25.03", "AMD MI300X": "25.08", "NVIDIA B200": "25.08"}
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 
@@ -93,10 +96,7 @@ def framework_of(row: Row) -> str:
     """Name of the catalogue profile."""
     name, software, features = row.text("framework"), row.text("software"), row.words("features")
     if name == "torchtitan":
-        compiled = "torch_compile" in features or "float8_tensorwise" in features or software.startswith("torchao")
-        if "async_tp" in features:
-            return "torchtitan-async-tp"
-        return "torchtitan" if compiled else "torchtitan-eager"
+        return _torchtitan(row, features)
     if name == "maxtext":
         return "maxtext" if row.text("accelerator").startswith("TPU") else "maxtext-gpu"
     if name == "megatron-bridge":
@@ -111,6 +111,18 @@ def framework_of(row: Row) -> str:
     if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
         return "llm-foundry-2023-06"
     return _BY_NAME.get(name, "megatron-core")
+
+
+def _torchtitan(row: Row, features: tuple[str, ...]) -> str:
+    """Its loss is compiled with the blocks from April 2025 on."""
+    if not any(word in features for word in ("torch_compile", "float8_tensorwise")):
+        return "torchtitan-eager"
+    software = row.text("software")
+    day = _DAY.search(software)
+    stated = (int(day.group(1)), int(day.group(2))) if day else (0, 0)
+    since = max(stated, _release(software + " " + _VERSIONS_OF_TORCHAO.get(row.text("source.where"), "")))
+    era = "torchtitan-2025" if since >= (25, 4) else "torchtitan"
+    return f"{era}-async-tp" if "async_tp" in features else era
 
 
 def _nemo(software: str) -> str:
