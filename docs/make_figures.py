@@ -27,7 +27,7 @@ def pipeline_timeline() -> Any:
     """The step as a timeline."""
     result = interleaved()
     title = f"Llama-3.1-70B, 64 H100, interleaved 1F1B: step {result.step_time_s:.2f} s, MFU {result.mfu:.0%}"
-    return Visualizer().plot_training_timeline(result.events, title=title)
+    return Visualizer().plot_training_timeline(result, title=title)
 
 
 def pipeline_diagram() -> Any:
@@ -42,7 +42,7 @@ def schedule(name: str) -> Any:
     result = dts.simulate("llama-3.1-70b", "4xdgx-h100", strategy, seq_len=8192)
     waiting = result.breakdown["pipeline_s"] / result.step_time_s
     title = f"{words}: step {result.step_time_s:.2f} s, waiting for other stages {waiting:.0%}"
-    return Visualizer().plot_training_timeline(result.events, title=title)
+    return Visualizer().plot_training_timeline(result, title=title)
 
 
 FIGURES: dict[str, Callable[[], Any]] = {

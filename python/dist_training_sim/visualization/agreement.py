@@ -22,7 +22,7 @@ __all__ = ["predicted_against_measured"]
 
 _MOST_GROUPS = 8
 _WITHIN = 0.2
-_LOG_ABOVE = 10.0
+_LOG_ABOVE, _FEW_DECADES = 10.0, 300.0
 
 
 def _read(
@@ -106,6 +106,8 @@ def predicted_against_measured(
     title: str | None = None,
 ) -> Figure:
     """Draw predictions beside measurements; see `Visualizer.plot_predicted_vs_measured`."""
+    from matplotlib.ticker import LogLocator
+
     x, y, names = _read(predicted, measured, groups)
     low, high = 0.8 * float(min(x.min(), y.min())), 1.25 * float(max(x.max(), y.max()))
     figure = new_figure(theme, 7.2, 6.6)
@@ -116,6 +118,9 @@ def predicted_against_measured(
     if high > _LOG_ABOVE * low:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        if high < _FEW_DECADES * low:
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     for which in ("x", "y"):
         format_axis(axes, which, lambda value: value_text(value, unit))
     axes.set_xlim(low, high)
@@ -124,7 +129,8 @@ def predicted_against_measured(
     if len(set(names)) > 1:
         plain(axes.legend(frameon=False, fontsize=SMALL_PT, labelcolor=theme.text, loc="upper left").get_texts())
     error = np.abs(y / x - 1)
-    heading = f"{quantity} of {len(x)} runs: median error {np.median(error):.1%}"
+    runs = "1 run" if len(x) == 1 else f"{len(x):,} runs"
+    heading = f"{quantity} of {runs}: median error {np.median(error):.1%}"
     note = (
         f"{np.mean(error <= _WITHIN):.0%} lie in the grey band, within {_WITHIN:.0%}; bias {np.median(y / x - 1):+.1%}"
     )

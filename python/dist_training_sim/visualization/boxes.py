@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .events import EventColumns
+from .events import EventColumns, Ints
 from .hover import set_hover
 from .inputs import Floats
 from .lanes import Lane, Layout
@@ -91,30 +91,42 @@ def draw_boxes(
             set_hover(boxes, _stories(part, kind))
 
 
-def _number_size(part: EventColumns, layout: Layout, span_s: float) -> float:
-    """Largest font size, in points, at which the numbers of nearly all boxes of one kind fit; 0 if none does."""
-    digits = len(str(part.micro_batch.max()))
-    room_pt = float(np.quantile(part.duration_s, 0.1)) / span_s * AXES_IN * 72
+def _number_size(duration_s: Floats, digits: int, layout: Layout, span_s: float) -> float:
+    """Largest font size, in points, at which the numbers of nearly all passes of one kind fit; 0 if none does."""
+    room_pt = float(np.quantile(duration_s, 0.1)) / span_s * AXES_IN * 72
     size = min(8.0, layout.unit_in * 72 * 0.62, room_pt / (0.66 * digits + 0.3))
     return size if size >= _SMALLEST_PT else 0.0
+
+
+def _whole_passes(part: EventColumns, chunk: Ints) -> tuple[list[int], Floats, Floats]:
+    """Passes that run in pieces, put together: the first event of each, and its start and end."""
+    keys = np.stack([part.device, part.stream, chunk, part.micro_batch], axis=1)
+    _, first, whole = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    start, end = np.full(len(first), np.inf), np.full(len(first), -np.inf)
+    np.minimum.at(start, whole.ravel(), part.start_s)
+    np.maximum.at(end, whole.ravel(), part.end_s)
+    return first.tolist(), start, end
 
 
 def draw_numbers(
     axes: Axes, table: EventColumns, layout: Layout, span_s: float, colours: Mapping[tuple[str, int], str] | None = None
 ) -> None:
-    """Micro-batch numbers in the boxes of the kinds whose boxes have room for them."""
+    """Micro-batch numbers in the passes of the kinds whose passes have room for them."""
     middle = {(lane.device, lane.stream): lane.middle for lane in layout.lanes if lane.height >= 1.0}
     scale, chunk = time_unit(span_s)[0], table.chunk
     for kind in sorted(_NUMBERED & set(table.kinds)):
         on = (table.kind == table.kinds.index(kind)) & (table.micro_batch >= 0)
-        part, chunks = table.take(on), chunk[on].tolist()
-        size = _number_size(part, layout, span_s) if 0 < len(part.kind) <= _NUMBERS_MAX else 0.0
-        for i in range(len(part.kind) if size else 0):
+        part, chunks = table.take(on), chunk[on]
+        if not len(part.kind):
+            continue
+        first, start, end = _whole_passes(part, chunks)
+        size = _number_size(end - start, len(str(part.micro_batch.max())), layout, span_s)
+        for i, at in zip(first, (start + end) / 2, strict=True) if size and len(first) <= _NUMBERS_MAX else ():
             y = middle.get((int(part.device[i]), part.streams[part.stream[i]]))
             if y is not None:
-                face = (colours or {}).get((kind, chunks[i])) or colour_of_kind(kind)
+                face = (colours or {}).get((kind, int(chunks[i]))) or colour_of_kind(kind)
                 axes.text(
-                    (part.start_s[i] + part.duration_s[i] / 2) / scale,
+                    at / scale,
                     y,
                     str(part.micro_batch[i]),
                     ha="center",

@@ -83,8 +83,10 @@ def add_title(axes: Axes, theme: Theme, title: str, note: str = "") -> None:
 
 
 def add_legend(figure: Figure, theme: Theme, handles: list[Artist]) -> None:
-    """One legend for the figure, below the axes, in as many columns as fit its width."""
-    columns = max(1, min(len(handles), int(figure.get_size_inches()[0] / 1.45)))
+    """One legend for the figure, below the axes, in as few rows as fit its width, all about as long."""
+    most = max(1, int(figure.get_size_inches()[0] / 1.45))
+    rows = -(-len(handles) // most)
+    columns = max(1, -(-len(handles) // max(rows, 1)))
     legend = figure.legend(
         handles=handles,
         loc="outside lower center",

@@ -68,7 +68,7 @@ def _facts(cluster: Cluster) -> str:
     device = cluster.node.device
     memory = format_bytes(device.hbm_bytes) if device.hbm_bytes else "memory unknown"
     rate = f"{device.hbm_Bps / 1e12:.3g} TB/s" if device.hbm_Bps else "bandwidth unknown"
-    domain = f"; scale-up domain of {cluster.domain_devices} devices"
+    domain = f"; scale-up domain of {cluster.domain_devices} device{'s' * (cluster.domain_devices > 1)}"
     return f"{device.label or device.name}: {memory} at {rate}{domain}"
 
 

@@ -60,7 +60,7 @@ def _facts(sent: Floats, local_bytes: float) -> str:
         else f"{format_bytes(amounts.min())} to {format_bytes(amounts.max())} each"
     )
     busiest = format_bytes(float(sent.sum(axis=1).max()))
-    return f"{len(amounts)} sender-receiver pairs, {per_pair}; the busiest device sends {busiest}{local}"
+    return f"{len(amounts):,} sender-receiver pairs, {per_pair}; the busiest device sends {busiest}{local}"
 
 
 def communication_graph(
@@ -83,7 +83,7 @@ def communication_graph(
         draw_heatmap(axes, theme, sent)
     else:
         draw_graph(axes, theme, sent, _places(kind, count, devices_per_node))
-    devices = f"{count} device{'s' * (count > 1)}"
+    devices = f"{count:,} device{'s' * (count > 1)}"
     heading = f"{devices} exchange {format_bytes(float(sent.sum()))}" if sent.any() else f"No traffic: {devices}"
     add_title(axes, theme, title or heading, _facts(sent, float(np.trace(traffic))))
     return figure

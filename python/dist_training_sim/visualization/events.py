@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import ConfigError, Problems
 from .inputs import Floats, as_list, vector
 
-__all__ = ["EventColumns", "read_events", "window_of"]
+__all__ = ["EventColumns", "Ints", "read_events", "row_names", "window_of"]
 
 Ints = npt.NDArray[np.int64]
 _MISSING = object()
@@ -152,6 +152,17 @@ def read_events(events: object) -> EventColumns:
     if not 0 < last - first < float("inf"):
         raise ConfigError(f"events: got a span of {last - first} s, expected a finite time > 0")
     return table
+
+
+def row_names(events: object, count: int) -> tuple[str, str]:
+    """What one row of a timeline is called, and what its `count` rows are.
+
+    A result whose ranks are folded has a row per pipeline stage, which stands for the ranks of the stage.
+    """
+    devices = getattr(events, "devices", count)
+    if not isinstance(devices, int) or devices <= count or getattr(events, "rank_classes", 0) != 1:
+        return "device", f"{count:,} device{'s' * (count > 1)}"
+    return "stage", f"{devices:,} devices, {f'{count} pipeline stages' if count > 1 else 'all alike'}"
 
 
 def window_of(window_s: object, table: EventColumns) -> tuple[float, float]:

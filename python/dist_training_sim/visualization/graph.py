@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["draw_graph"]
 
 _LABELLED_EDGES = 16
+_NAMED_PT = 9.5  # diameter of the smallest node whose number can be read
 _BEND = 0.13  # of each arrow, so that both directions of a pair show
 
 
 def _node_pt(count: int) -> float:
     """Diameter of a node in points."""
-    return float(np.clip(620.0 / count, 9.0, 34.0))
+    return float(np.clip(700.0 / count, 6.0, 34.0))
 
 
 def _draw_edges(axes: Axes, theme: Theme, sent: Floats, places: Floats) -> None:
@@ -86,7 +87,7 @@ def draw_graph(axes: Axes, theme: Theme, sent: Floats, places: Floats) -> None:
             for i in range(len(sent))
         ],
     )
-    for device, (x, y) in enumerate(places):
+    for device, (x, y) in enumerate(places if size >= _NAMED_PT else ()):
         axes.text(
             x, y, str(device), ha="center", va="center", color=theme.text, zorder=4, fontsize=min(10.0, size * 0.5)
         )

@@ -21,11 +21,17 @@ _SIDES = tuple((side, rise) for rise in (0.0, 1.0, -1.0, 2.0, -2.0) for side in 
 
 
 def label_points(
-    axes: Axes, theme: Theme, points: Floats, names: Sequence[str], most: int, radii_pt: Floats | float = 3.5
+    axes: Axes,
+    theme: Theme,
+    points: Floats,
+    names: Sequence[str],
+    most: int,
+    radii_pt: Floats | float = 3.5,
+    lines: Floats | None = None,
 ) -> int:
     """Write up to `most` names beside their points (shape (n, 2), in order of importance); return how many.
 
-    Call it last: scales, limits and every other text have to be set.
+    Names avoid the polyline `lines` too. Call it last: scales, limits and every other text have to be set.
     """
     from matplotlib.patheffects import withStroke
 
@@ -38,6 +44,8 @@ def label_points(
     radii = np.broadcast_to(radii_pt, len(points)) * per_pt
     drawn = np.concatenate([places - radii[:, None], places + radii[:, None]], axis=1)
     taken = np.array([text.get_window_extent().extents for text in axes.texts if text.get_text()]).reshape(-1, 4)
+    if lines is not None:
+        taken = np.concatenate([taken, _dots(axes.transData.transform(lines))])
     done = 0
     for i, name in enumerate(names):
         size = np.array([_WIDTH * len(name), _HEIGHT]) * _SIZE_PT * per_pt
@@ -56,6 +64,13 @@ def label_points(
         written.set_path_effects([withStroke(linewidth=2.0, foreground=theme.background)])  # over lines and grid
         done += 1
     return done
+
+
+def _dots(line: Floats) -> Floats:
+    """A polyline as boxes without size, close together."""
+    along = np.linspace(0, len(line) - 1, 60 * len(line))
+    at = np.stack([np.interp(along, np.arange(len(line)), line[:, i]) for i in (0, 1)], axis=1)
+    return np.concatenate([at, at], axis=1)
 
 
 def _free_box(at: Floats, away: float, size: Floats, others: Floats, frame: Floats) -> Floats | None:

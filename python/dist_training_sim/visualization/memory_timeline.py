@@ -55,13 +55,14 @@ def _mark_peak(axes: Axes, theme: Theme, memory: Any, scale: float, time_scale: 
     x, y = memory.peak_time_s / time_scale, memory.peak_bytes / scale
     axes.plot([x], [y], marker="v", color=theme.text, markersize=6, clip_on=False)
     left = x < (axes.get_xlim()[0] + axes.get_xlim()[1]) / 2
+    low = y < axes.get_ylim()[1] / 4  # no room for the note below the peak
     note = f"peak {format_bytes(memory.peak_bytes)}\n{held}"
     axes.annotate(
         note,
         (x, y),
-        xytext=(8 if left else -8, -4),
+        xytext=(8 if left else -8, 22 if low else -4),
         textcoords="offset points",
-        va="top",
+        va="bottom" if low else "top",
         ha="left" if left else "right",
         fontsize=7.5,
         color=theme.text,

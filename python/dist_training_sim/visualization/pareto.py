@@ -88,9 +88,6 @@ def pareto_front(
     _axis(axes, "x", x, points[:, 0])
     _axis(axes, "y", y, points[:, 1])
     axes.margins(0.12)
-    if label is not None:
-        spread = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), _LABELLED)).round().astype(int))]
-        label_points(axes, theme, points[spread], [str(rows[i].get(label)) for i in spread], _LABELLED)
     add_legend(
         figure,
         theme,
@@ -101,6 +98,10 @@ def pareto_front(
     )
     heading = f"{len(order)} of {len(points)} choices are not beaten in {label_of(x)} and {label_of(y)}"
     add_title(axes, theme, title or heading, _note(x, y, larger))
+    if label is not None:
+        spread = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), _LABELLED)).round().astype(int))]
+        names = [str(rows[i].get(label)) for i in spread]
+        label_points(axes, theme, points[spread], names, _LABELLED, lines=points[order])
     return figure
 
 

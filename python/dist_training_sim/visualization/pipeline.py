@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ConfigError
 from .boxes import draw_boxes, draw_numbers
 from .canvas import add_legend, add_title, dress, new_figure
-from .events import EventColumns, read_events
+from .events import EventColumns, read_events, row_names
 from .lanes import Layout, lay_out
 from .margin import label_margin, margin_heading
 from .selection import Selection, select_devices
@@ -56,10 +56,12 @@ def _shade_bubbles(axes: Axes, theme: Theme, layout: Layout, span: tuple[float, 
         axes.barh(lane.middle, span[1] - span[0], left=span[0], height=lane.height, color=theme.grid, zorder=0)
 
 
-def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection) -> None:
+def _label_rows(
+    axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str
+) -> None:
     first, last = table.span_s()
     rows = [layout.of_device(device)[0] for device in chosen.stands_for]
-    names = [f"device {d}" + (f" (+{n - 1})" if n > 1 else "") for d, n in chosen.stands_for.items()]
+    names = [f"{row} {d}" + (f" (+{n - 1})" if n > 1 else "") for d, n in chosen.stands_for.items()]
     axes.set_yticks([lane.middle for lane in rows], names)
     axes.tick_params(axis="y", length=0, pad=6)
     for lane in rows:
@@ -105,7 +107,7 @@ def pipeline_diagram(theme: Theme, events: object, *, title: str | None = None, 
     _shade_bubbles(axes, theme, layout, (first / scale, last / scale))
     draw_boxes(axes, theme, table, layout, last - first, colours)
     draw_numbers(axes, table, layout, last - first, colours)
-    _label_rows(axes, theme, table, layout, chosen)
+    _label_rows(axes, theme, table, layout, chosen, row_names(events, len(everything.devices()))[0])
     _legend(figure, theme, colours, table)
     idle = 1 - np.mean(
         [

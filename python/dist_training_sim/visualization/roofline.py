@@ -152,5 +152,6 @@ def roofline(
     add_title(axes, theme, title or heading, note)
     first = np.argsort(-time, kind="stable")
     radii = np.sqrt(_areas(time)[first] / np.pi)
-    label_points(axes, theme, np.stack([x, y], axis=1)[first], [names[i] for i in first], _LABELLED, radii)
+    roof = np.array([(span[0], span[0] * memory_Bps), (knee, top), (span[1], top)])
+    label_points(axes, theme, np.stack([x, y], axis=1)[first], [names[i] for i in first], _LABELLED, radii, roof)
     return figure

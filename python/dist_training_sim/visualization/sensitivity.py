@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["sensitivity"]
 
 _MOST = 20
+_NOTHING = 1e-9  # of the base: no effect
 _BETTER, _WORSE = KINDS["forward"][0], KINDS["all_reduce"][0]
 
 
@@ -62,9 +63,9 @@ def _draw(axes: Axes, theme: Theme, base: float, spans: Floats, unit: str, highe
         ends = np.maximum(spans[:, 1], base) if column else np.minimum(spans[:, 0], base)
         axes.barh(rows, ends - base, left=base, height=0.66, color=colour)
         for row, end in zip(rows.tolist(), ends.tolist(), strict=True):
-            if abs(end - base) > 1e-12 * base:
+            if abs(end - base) > _NOTHING * base:
                 axes.annotate(
-                    f"{end / base - 1:+.1%}",
+                    f"{end / base - 1:+.{1 if abs(end - base) >= 1e-3 * base else 2}%}",
                     (end, row),
                     xytext=(4 if column else -4, 0),
                     va="center",
@@ -90,20 +91,23 @@ def sensitivity(
     from matplotlib.patches import Patch
 
     names, spans = _read(base, effects)
-    skipped, names, spans = max(len(names) - _MOST, 0), names[:_MOST], spans[:_MOST]
+    some = max(1, int((spans[:, 1] - spans[:, 0] > _NOTHING * base).sum()))
+    without, skipped = len(names) - some, max(some - _MOST, 0)
+    names, spans = names[: min(some, _MOST)], spans[: min(some, _MOST)]
     figure = new_figure(theme, 9.5, 1.9 + 0.34 * len(names))
     axes = figure.add_subplot()
-    dress(axes, theme, grid="x", x_label=quantity + (f" ({unit})" if unit else ""))
+    dress(axes, theme, grid="x", x_label=quantity)
     _draw(axes, theme, float(base), spans, unit, higher_is_better)
     axes.set_yticks(range(len(names)), names)
     plain(axes.get_yticklabels())
     axes.set_ylim(len(names) - 0.4, -0.6)
     reach = max(float(spans.max()) - base, base - float(spans.min()), 1e-3 * base)
     axes.set_xlim(min(float(spans.min()), base) - 0.18 * reach, max(float(spans.max()), base) + 0.18 * reach)
-    format_axis(axes, "x", lambda value: f"{value:.4g}")
+    format_axis(axes, "x", lambda value: value_text(value, unit))
     add_legend(figure, theme, [Patch(facecolor=_BETTER, label="better"), Patch(facecolor=_WORSE, label="worse")])
     best = spans[:, 1].max() if higher_is_better else spans[:, 0].min()
     heading = f"{quantity}: {names[0]} matters most" if best != base else f"{quantity}: nothing helps"
     note = f"base {value_text(float(base), unit)}" + (f"; {skipped} smaller effects left out" if skipped else "")
+    note += f"; {without} without effect left out" if without else ""
     add_title(axes, theme, title or heading, note)
     return figure

@@ -20,6 +20,7 @@ __all__ = [
     "colour_of_kind",
     "colour_of_part",
     "ink_on",
+    "line_colour",
     "memory_colours",
     "series_colour",
     "theme_named",
@@ -100,6 +101,7 @@ SERIES = tuple(
     )
 )
 
+_DARK = 150  # largest of red, green and blue of a colour that a dark background swallows
 _COMMUNICATION = {"communication", "comm", "exposed", "tp", "sp", "cp", "ep", "dp", "pp"}
 _COMPUTE = {"compute", "kernels"}
 
@@ -148,6 +150,15 @@ def words(name: str) -> str:
 def series_colour(index: int) -> str:
     """Colour of the `index`-th curve or group; they repeat after eight."""
     return SERIES[index % len(SERIES)]
+
+
+def line_colour(theme: Theme, index: int) -> str:
+    """Colour of the `index`-th thin line: as `series_colour`, but the dark ones lighter on a dark background."""
+    colour = series_colour(index)
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    if theme.name == "light" or max(parts) > _DARK:
+        return colour
+    return "#" + "".join(f"{round(part + 0.45 * (255 - part)):02X}" for part in parts)
 
 
 def ink_on(colour: str) -> str:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..units import format_bytes, format_seconds
 from .canvas import add_title, dress, format_axis, new_figure
-from .style import KINDS, theme_named
+from .style import line_colour, theme_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Series", "plot_sweeps"]
-
-_COLOURS = tuple(KINDS[name][0] for name in ("forward", "all_reduce", "weight_grad", "all_to_all", "reduce_scatter"))
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ def plot_sweeps(
     Parameters
     ----------
     series
-        Curves; those of one `colour` (0 to 4) share it.
+        Curves; those of one `colour` (0 to 7) share it.
     title, note
         Heading and the line below it.
     bandwidth
@@ -59,15 +57,14 @@ def plot_sweeps(
     y_label = "Bus bandwidth (GB/s)" if bandwidth else "Time"
     dress(axes, look, grid="both", x_label="Message size", y_label=y_label)
     for one in series:
-        colour = _COLOURS[one.colour % len(_COLOURS)]
+        colour = line_colour(look, one.colour)
         values = [v / 1e9 for v in one.values] if bandwidth else list(one.values)
         shape = {"linestyle": "", "marker": "o", "markersize": 4} if one.measured else {"linewidth": 1.6}
         axes.plot(one.size_bytes, values, color=colour, label=one.label, **shape)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     format_axis(axes, "x", format_bytes)
-    if not bandwidth:
-        format_axis(axes, "y", format_seconds)
+    format_axis(axes, "y", (lambda value: f"{value:g}") if bandwidth else format_seconds)
     legend = axes.legend(frameon=False, fontsize=8.5, labelcolor=look.text)
     legend.set_zorder(3)
     add_title(axes, look, title, note)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .boxes import draw_boxes, draw_numbers
 from .canvas import add_legend, add_title, dress, new_figure
-from .events import EventColumns, read_events, window_of
+from .events import EventColumns, read_events, row_names, window_of
 from .inputs import Floats
 from .lanes import Layout, lay_out
 from .margin import label_margin, margin_heading
@@ -35,14 +35,16 @@ def busy_share(start: Floats, end: Floats, span_s: float) -> float:
     return float(np.maximum(end - np.maximum(start, covered_until), 0.0).sum() / span_s)
 
 
-def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection) -> None:
+def _label_rows(
+    axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str
+) -> None:
     """Device names and, where there is room, stream names on the left; compute busy share on the right."""
     named = layout.unit_in * 0.5 >= _LABEL_IN
     ticks, labels = [], []
     for device, count in chosen.stands_for.items():
         lanes = layout.of_device(device)
         ticks.append(lanes[0].middle if named else (lanes[0].top + lanes[-1].top + lanes[-1].height) / 2)
-        labels.append(f"device {device}" + (f" (+{count - 1})" if count > 1 else ""))
+        labels.append(f"{row} {device}" + (f" (+{count - 1})" if count > 1 else ""))
     axes.set_yticks(ticks, labels)
     axes.tick_params(axis="y", length=0, pad=6)
     if named:
@@ -104,11 +106,9 @@ def training_timeline(
     axes.set_ylim(layout.height + 0.2, -0.2)
     draw_boxes(axes, theme, table, layout, last - first)
     draw_numbers(axes, table, layout, last - first)
-    _label_rows(axes, theme, table, layout, chosen)
+    row, who = row_names(events, len(everything.devices()))
+    _label_rows(axes, theme, table, layout, chosen, row)
     legend_of_kinds(figure, theme, table)
-    count = len(everything.devices())
     what = "from first to last event" if window_s is None else f"from {seconds_text(first)}"
-    add_title(
-        axes, theme, title or f"{count} device{'s' * (count > 1)}: {seconds_text(last - first)} {what}", chosen.note
-    )
+    add_title(axes, theme, title or f"{who}: {seconds_text(last - first)} {what}", chosen.note)
     return figure

@@ -29,6 +29,7 @@ _NAMED_PT = 8.0  # smallest device that gets its number
 _PT_PER_UNIT = 150.0  # of the drawing
 _MOST = 4_096
 _COLOURED = 6  # different rates that get colours
+_NAMES = {"mesh_2d": "2D mesh", "torus_2d": "2D torus", "torus_3d": "3D torus"}
 _GRIDS = ("mesh_2d", "torus_2d", "torus_3d")
 _RANK, _HUB, _SWITCH = KINDS["forward"][0], KINDS["weight_grad"][0], KINDS["all_reduce"][0]
 
@@ -75,10 +76,15 @@ def _dragonfly(ranks: int, count: int, near: list[list[int]]) -> Floats:
     stand = nodes(len(routers), group)
     hosts = [next(other for other in near[rank] if other >= ranks) for rank in range(ranks)]
     turn = [hosts[:rank].count(hosts[rank]) if ranks <= _IN_A_ROW else rank % 8 for rank in range(ranks)]
-    outward = (
-        np.array([stand[host - ranks] for host in hosts]) * 1.22 if len(routers) > 1 else 0.5 * circle(ranks + 1)[1:]
-    )
-    aside = np.stack([-outward[:, 1], outward[:, 0]], axis=1) * 0.06 * np.array(turn)[:, None]
+    if len(routers) == 1:
+        return np.concatenate([0.5 * circle(ranks + 1)[1:], stand])
+    beside = np.array([stand[host - ranks] for host in hosts])
+    few = group > 1 and ranks <= _IN_A_ROW  # away from its group; many devices from the middle of the drawing
+    centre = np.array([stand[(host - ranks) // group * group :][:group].mean(axis=0) for host in hosts])
+    away = beside - few * centre
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+    aside = np.stack([-away[:, 1], away[:, 0]], axis=1) * 0.08 * np.array(turn)[:, None]
+    outward = beside + 0.22 * away
     return np.concatenate([outward + aside, stand])
 
 
@@ -140,11 +146,17 @@ def _kinds(model: CommunicationModel, count: int) -> list[tuple[str, str, range,
     return [kind for kind in kinds if len(kind[2])]
 
 
+def _nearest(places: Floats) -> float:
+    """Distance of the two vertices that stand closest."""
+    order = np.lexsort((places[:, 1], places[:, 0]))
+    near = [np.linalg.norm(places[order[k:]] - places[order[:-k]], axis=1) for k in range(1, min(len(order), 40))]
+    return float(min(float(distances.min()) for distances in near))
+
+
 def _draw_vertices(axes: Axes, theme: Theme, model: CommunicationModel, places: Floats) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
-    size = float(np.clip(_PT_PER_UNIT * 0.8 * float(steps.min()), 2.0, 26.0)) if len(steps) else 26.0
+    size = float(np.clip(_PT_PER_UNIT * 0.8 * _nearest(places), 2.0, 26.0)) if len(places) > 1 else 26.0
     legend = []
     for one, several, vertices, colour, marker in _kinds(model, len(places)):
         own = places[vertices.start : vertices.stop]
@@ -222,7 +234,7 @@ def topology_drawing(theme: Theme, network: CommunicationModel | Cluster | str, 
     axes.set_ylim(-reach, reach)
     if network.topology.value in (*_GRIDS, "ring", "fully_connected", "dragonfly"):
         axes.set_aspect("equal")
-    kind = network.topology.value.replace("_", " ")
+    kind = _NAMES.get(network.topology.value, network.topology.value.replace("_", " ").capitalize())
     add_title(
         axes,
         theme,
