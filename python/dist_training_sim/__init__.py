@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .validation.runner import validate
     from .verbs.calibrate import Calibration, calibrate_nccl
     from .verbs.check import CheckReport, check
-    from .verbs.collective import CollectiveEstimate, collective
+    from .verbs.collective import CollectiveEstimate, collective, collective_sweep
     from .verbs.cost import cost
     from .verbs.cost_report import CostReport
     from .verbs.critical_path import PathPart
@@ -102,7 +102,8 @@ _HOMES = {
     "topology": ("CustomLink", "Topology", "TopologyLink"),
     "verbs": (
         *("Calibration", "CheckReport", "CollectiveEstimate", "CostReport", "FitReport", "GroupSpan", "NetworkReport"),
-        *("StageMemory", "calibrate_nccl", "check", "collective", "cost", "fit", "group_span", "memory_timeline"),
+        *("StageMemory", "calibrate_nccl", "check", "collective", "collective_sweep", "cost", "fit", "group_span"),
+        "memory_timeline",
         *("KnobStep", "PlanChange", "PlanObjective", "PlanReport", "PlannedLayout", "plan"),
         *("SweepResult", "SweepSpace", "sweep"),
         *("ScalePoint", "ScaleReport", "scale"),
@@ -200,6 +201,7 @@ __all__ = [
     "calibrate_nccl",
     "check",
     "collective",
+    "collective_sweep",
     "cost",
     "evaluate",
     "explain",
