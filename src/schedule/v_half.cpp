@@ -25,18 +25,36 @@ struct Place {
   bool operator<(const Place& o) const { return std::tie(slot, rank, type, index) < std::tie(o.slot, o.rank, o.type, o.index); }
 };
 
-std::vector<Place> in_slot_order(const std::vector<Slots>& ranks, std::size_t only = static_cast<std::size_t>(-1)) {
-  poll_interrupt(static_cast<std::int64_t>(ranks.front().front().size()));
-  std::vector<Place> places;
+constexpr std::size_t kEveryRank = static_cast<std::size_t>(-1);
+
+// Passes by slot, rank, type and micro-batch: a merge of the ranks' lists, each of which rises.
+std::vector<Place> in_slot_order(const std::vector<Slots>& ranks, std::size_t only = kEveryRank) {
+  std::vector<Place> heads;
+  std::size_t count = 0;
   for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-    if (only != static_cast<std::size_t>(-1) && rank != only) continue;
-    for (std::size_t type = 0; type < ranks[rank].size(); ++type) {
-      for (std::size_t i = 0; i < ranks[rank][type].size(); ++i) {
-        places.push_back({ranks[rank][type][i], static_cast<int>(rank), static_cast<int>(type), static_cast<int>(i)});
-      }
+    for (std::size_t type = 0; (only == kEveryRank || rank == only) && type < ranks[rank].size(); ++type) {
+      const std::vector<int>& list = ranks[rank][type];
+      if (!list.empty()) heads.push_back({list.front(), static_cast<int>(rank), static_cast<int>(type), 0});
+      count += list.size();
     }
   }
-  std::sort(places.begin(), places.end());
+  std::vector<Place> places;
+  places.reserve(count);
+  const auto later = [](const Place& a, const Place& b) { return b < a; };
+  std::make_heap(heads.begin(), heads.end(), later);
+  while (!heads.empty()) {
+    poll_interrupt(5);
+    std::pop_heap(heads.begin(), heads.end(), later);
+    Place& next = heads.back();
+    places.push_back(next);
+    const std::vector<int>& list = ranks[static_cast<std::size_t>(next.rank)][static_cast<std::size_t>(next.type)];
+    if (static_cast<std::size_t>(++next.index) == list.size()) {
+      heads.pop_back();
+    } else {
+      next.slot = list[static_cast<std::size_t>(next.index)];
+      std::push_heap(heads.begin(), heads.end(), later);
+    }
+  }
   return places;
 }
 
@@ -58,6 +76,7 @@ void add_weights(std::vector<Slots>& ranks, std::size_t lists) {
       return false;
     };
     for (const Place& place : places) {
+      poll_interrupt(1);
       for (; slot < place.slot; ++slot) fill();
       ++slot;
       if (place.type >= 2) ++waiting[lists == 1 ? 0 : static_cast<std::size_t>(place.type - 2)];
@@ -71,6 +90,7 @@ int peak_of(const std::vector<Slots>& ranks, std::size_t rank) {
   const bool weights = ranks[rank].size() > kWeight;
   int held = 0, peak = 0, waiting = 0, slot = 0;
   for (const Place& place : in_slot_order(ranks, rank)) {
+    poll_interrupt(1);
     if (!weights) {
       const int released = std::min(waiting, place.slot - slot);
       held -= released, waiting -= released;
@@ -99,6 +119,7 @@ class Squeeze {
     enum { Head, Steady, Tail } phase = Head;
     const int last = static_cast<int>(ranks_[0][0].size()) - 1;
     for (const Place& place : in_slot_order(ranks_)) {
+      poll_interrupt(1);
       if (phase == Head && place.type == 3 && place.rank == 0) phase = Steady;
       const bool moves = phase == Tail || (phase == Head && head);
       if (phase == Steady && place.type == 0 && place.index == last) phase = Tail;
@@ -153,6 +174,7 @@ std::vector<Slots> compacted(const std::vector<Slots>& ranks) {
   std::vector<Slots> out = ranks;
   std::vector<int> free(ranks.size(), 0);
   for (const Place& p : in_slot_order(ranks)) {
+    poll_interrupt(1);
     const auto r = static_cast<std::size_t>(p.rank), t = static_cast<std::size_t>(p.type), i = static_cast<std::size_t>(p.index);
     int start = free[r];
     if (p.type < kTypes) {
@@ -188,6 +210,7 @@ PipelineOrder squeezed(const std::vector<Block>& blocks, int micro_batches) {
                                      {PassKind::BackwardInput, 1, 0},  {PassKind::BackwardInput, 0, 0},
                                      {PassKind::BackwardWeight, 1, 0}, {PassKind::BackwardWeight, 0, 0}};
   for (const Place& place : in_slot_order(ranks)) {
+    poll_interrupt(1);
     Pass pass = kPasses[place.type];
     pass.micro_batch = place.index;
     order[static_cast<std::size_t>(place.rank)].push_back(pass);
