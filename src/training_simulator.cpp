@@ -253,6 +253,7 @@ MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& 
   const JobAsRun run(asked, book);
   const Job& job = run.job;
   book.check(job);
+  check_step_size(memory_timeline_size(job));
   const Prepared ready(job, false, book);
   PassSpans spans(ready.plan(), ready.variants.steps.front());
   const RankPrices prices = ready.slowed({});
@@ -268,6 +269,7 @@ std::vector<AllocatorReplay> allocator_replays(const Job& asked, const CachingAl
   PriceBook book;
   const JobAsRun run(asked, book);
   book.check(run.job);
+  check_step_size(step_size(run.job, false, false));
   const Prepared ready(run.job, false, book);
   const StepTapes tapes = tapes_of_step(run.job, ready.variants.planned.front(), ready.grid);
   std::vector<AllocatorReplay> replays;
@@ -287,6 +289,7 @@ std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers
   book.check(job);
   const int world = static_cast<int>(world_size(job.strategy));
   check_stragglers(stragglers, world);
+  check_step_size(step_size(job, true, false));
   const Prepared ready(job, true, book, flow);
   std::vector<double> seconds;
   for (int i = 0; i < count; ++i) seconds.push_back(ready.step_time_s(slowdown_of(stragglers, world, first + i)));

@@ -12,6 +12,11 @@ namespace {
 std::atomic<long long> allocations{0};
 }
 
+// GCC for Windows takes the replaced forms for mismatched ones.
+#if defined(__MINGW32__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 // Each form that goes with the plain delete, or a sanitizer's own would be freed by ours.
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   ++allocations;

@@ -210,4 +210,10 @@ TEST(FlowCollectives, HierarchicalAllReduceEqualsItsClosedForm) {
   EXPECT_EQ(dts::group_dims(network.topology(), Algorithm::Hierarchical, {0, 1, 8, 9}), (std::vector<int>{2, 2}));
 }
 
+TEST(FlowCollectives, MessagesAreCountedBeforeTheyAreSent) {
+  const dts::Schedule ring = dts::classic_schedule(CollectiveKind::AllReduce, dts::Algorithm::Ring, 8e6, 8);
+  EXPECT_EQ(dts::messages_of(dts::make_pattern(ring, 8)), 2 * 7 * 8);
+  EXPECT_EQ(dts::messages_of(dts::make_pattern(ring, 8, {true, 1})), 8);
+}
+
 }  // namespace

@@ -1430,11 +1430,11 @@ def step_times(
     profile: FrameworkProfile,
     seq_len: float,
     stragglers: StragglerSpec,
-    first: int,
     count: int,
     other_devices: Sequence[DeviceSpec] = ...,
     host: HostShare = ...,
     flow: FlowStepOptions | None = None,
+    threads: int = 0,
 ) -> list[float]: ...
 
 class OpPass(Enum):

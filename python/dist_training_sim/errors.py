@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,16 @@ class Problems:
         if not ok:
             self.add(where, value, f"an integer from {minimum} to {maximum}")
         return ok
+
+    def few(self, where: str, values: object, most: int) -> bool:
+        """Record a problem if a list has more than `most` items, before any is read; return whether it has not."""
+        try:
+            count = len(values) if isinstance(values, Sized) else 0
+        except OverflowError:  # a range longer than any list
+            count = sys.maxsize
+        if count > most:
+            self.add(where, f"{count:,} values", f"at most {most:,}")
+        return count <= most
 
     def listed(self, where: str, value: object, expected: str) -> tuple[Any, ...]:
         """The items of a list, a tuple or the like; record a problem and give none for anything else, text too."""

@@ -39,6 +39,10 @@ CALLS = {
     "plan": """
         while True:
             dts.plan("llama-3.1-8b", "2xdgx-h100", seq_len=8192, global_batch=64)""",
+    "draws": """
+        layout = dts.Strategy(tp=8, global_batch=8192)
+        dts.step_distribution("llama-3.1-8b", "64xdgx-h100", layout, stragglers=dts.Stragglers.normal(0.05),
+                              steps=1_000_000, seq_len=8192, threads=2)""",
     "messages": """
         comm = dts.CommunicationModel(num_nodes=256, topology=dts.Topology.FAT_TREE)
         network = dts.FlowNetwork(comm)

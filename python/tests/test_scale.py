@@ -71,7 +71,8 @@ def test_bad_counts(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"devices": [12]}, "multiple of 8"), ({"devices": []}, "0 numbers"), ({"global_batch": 0}, "global_batch"),
+    [({"devices": [12]}, "multiple of 8"), ({"devices": []}, "devices: got nothing"),
+     ({"global_batch": 0}, "global_batch"),
      ({"mode": "odd"}, "odd"), ({"strategy": dts.Strategy(), "tp": 2}, "beside a fixed strategy"),
      ({"speed": 1}, "speed=")],
 )  # fmt: skip

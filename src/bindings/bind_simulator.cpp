@@ -9,6 +9,7 @@
 #include "bindings/events.hpp"
 #include "bindings/long_call.hpp"
 #include "bindings/pickle.hpp"
+#include "search/step_draws.hpp"
 #include "training_simulator.hpp"
 
 namespace py = pybind11;
@@ -61,11 +62,10 @@ StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconn
 
 std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                               const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
-                              const StragglerSpec& stragglers, std::int64_t first, int count,
-                              const std::vector<DeviceSpec>& other_devices, const HostShare& host,
-                              const std::optional<FlowStepOptions>& flow) {
-  return step_times({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
-                    stragglers, first, count, flow);
+                              const StragglerSpec& stragglers, int count, const std::vector<DeviceSpec>& other_devices,
+                              const HostShare& host, const std::optional<FlowStepOptions>& flow, int threads) {
+  return step_times_of_draws({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host}, stragglers,
+                             count, flow, threads);
 }
 
 void bind_stragglers(py::module_& m) {
@@ -240,5 +240,6 @@ void bind_simulator(py::module_& m) {
         "host"_a = HostShare{}, "flow"_a = std::optional<FlowStepOptions>{}, "intervals"_a = 0, "traffic"_a = false,
         Release());
   m.def("step_times", &run_steps, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "stragglers"_a, "first"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{}, "flow"_a = std::optional<FlowStepOptions>{}, Release());
+        "stragglers"_a, "count"_a, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{},
+        "flow"_a = std::optional<FlowStepOptions>{}, "threads"_a = 0, Release());
 }

@@ -47,6 +47,7 @@ struct FlowResult {
   std::uint64_t flows_solved = 0;         // rates computed
 };
 
+inline constexpr double kMaxMessages = 1e8;      // of one run
 inline constexpr double kMaxLogCells = 1 << 25;  // of bytes over time: 256 MiB
 
 class FlowNetwork {

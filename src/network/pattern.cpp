@@ -110,4 +110,10 @@ Pattern make_pattern(const Schedule& schedule, int members, const PatternOptions
   return pattern;
 }
 
+double messages_of(const Pattern& pattern) noexcept {
+  double messages = 0;
+  for (const PatternRound& round : pattern.rounds) messages += static_cast<double>(round.repeat) * static_cast<double>(round.sends.size());
+  return messages * std::max(1, pattern.chunks);
+}
+
 }  // namespace dts

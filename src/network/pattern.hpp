@@ -44,4 +44,6 @@ struct PatternOptions {
 // Throws ConfigError where a send names a member outside 0 .. members-1 or itself, or has bytes that are no amount.
 Pattern make_pattern(const Schedule& schedule, int members, const PatternOptions& options = {});
 
+double messages_of(const Pattern& pattern) noexcept;
+
 }  // namespace dts

@@ -109,10 +109,14 @@ class Workers {
 }  // namespace detail
 
 // `threads` 0: one per core.
+inline std::size_t thread_count(int threads) noexcept {
+  const std::size_t cores = std::max<std::size_t>(1, std::thread::hardware_concurrency());
+  return std::min(threads > 0 ? static_cast<std::size_t>(threads) : cores, kMostThreads);
+}
+
 template <class MakeWorker>
 void parallel_for(std::size_t count, int threads, MakeWorker make_worker) {
-  const std::size_t cores = std::max<std::size_t>(1, std::thread::hardware_concurrency());
-  const std::size_t wanted = std::min({count, threads > 0 ? static_cast<std::size_t>(threads) : cores, kMostThreads});
+  const std::size_t wanted = std::min(count, thread_count(threads));
   const InterruptPoll* outer = detail::interrupt_state.poll;
   detail::Workers workers(count);
   std::vector<std::thread> pool;

@@ -37,6 +37,14 @@ StepSize step_size(const Job& job, bool expand, bool keep_events) {
   return size;
 }
 
+StepSize memory_timeline_size(const Job& job) {
+  StepSize size = step_size(job, false, true);
+  double layers = 0;
+  for (const LayerRun& run : job.model.layers) layers += run.repeat;
+  size.events += 2.0 * job.micro_batches() * layers;
+  return size;
+}
+
 void check_step_size(const StepSize& size) {
   Checker check;
   const auto one_digit = [](double value) { return number_text(value < 10 ? value : static_cast<double>(static_cast<long long>(value))); };

@@ -17,6 +17,9 @@ inline constexpr double kMostStepBytes = 16.0 * 1024 * 1024 * 1024;
 
 StepSize step_size(const Job& job, bool expand, bool keep_events);
 
+// Of a step whose memory is followed over time: a row for each block of each pass beside its tasks.
+StepSize memory_timeline_size(const Job& job);
+
 // Throws ConfigError where a step would take more than kMostStepBytes.
 void check_step_size(const StepSize& size);
 

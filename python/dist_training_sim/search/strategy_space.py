@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..models.op import OpKind
 from ..parallel.choices import Precision, Recompute, Schedule
 from ..parallel.strategy import Strategy
 from ..simulator.job import Job, described_job
-from .strategy_table import StrategyTable
+from .strategy_table import MOST_ROWS, StrategyTable
 
 __all__ = ["OFFLOADS", "Columns", "StrategySpace", "times", "where"]
 
@@ -31,8 +32,11 @@ OFFLOADS = {  # optimizer, parameters by their tier; share of activations
     "optimizer_nvme": (2, 0, 0.0),
     "parameters_nvme": (2, 2, 0.0),
 }
-_MOST_ROWS = 20_000_000
+_MOST_VALUES = 65_536  # of one axis
 _LEAST_TOKENS = 2048  # of a sequence on one context-parallel rank, unless cp is given
+_AXES = (
+    *("tp", "pp", "vpp", "cp", "ep", "etp", "zero", "micro_batch", "recompute", "schedule", "offload", "precision"),
+)
 Columns = dict[str, npt.NDArray[np.float64]]
 
 
@@ -84,6 +88,9 @@ class StrategySpace:
     def __post_init__(self) -> None:
         problems = Problems()
         problems.count("space.global_batch", self.global_batch, maximum=2**31 - 1)
+        for name in _AXES:
+            problems.few(f"space.{name}", getattr(self, name), _MOST_VALUES)
+        problems.raise_if_any()
         for name in ("tp", "pp", "vpp", "cp", "ep", "etp", "micro_batch"):
             for value in getattr(self, name) or ():
                 problems.count(f"space.{name}", value, maximum=1 << 24)
@@ -129,10 +136,12 @@ class StrategySpace:
     def combinations(self, job: Job) -> Columns:
         """Every combination that fills the cluster and the batch, by arithmetic alone."""
         devices, layers = job.cluster.device_count, sum(run.repeat for run in job.model.layers)
-        tp, pp, cp = (values.astype(np.float64) for values in np.meshgrid(*self._outer(job, layers), indexing="ij"))
-        columns = {"tp": tp.ravel(), "pp": pp.ravel(), "cp": cp.ravel()}
-        columns = where(columns, devices % (columns["tp"] * columns["pp"] * columns["cp"]) == 0)
-        columns["dp"] = devices // (columns["tp"] * columns["pp"] * columns["cp"])
+        columns: Columns = {"dp": np.ones(1)}
+        for name, values in zip(("tp", "pp", "cp"), self._outer(job, layers), strict=True):
+            columns = times(columns, name, [value for value in values if devices % value == 0])
+            columns["dp"] *= columns[name]
+            columns = where(columns, devices % columns["dp"] == 0)
+        columns["dp"] = devices // columns.pop("dp")
         columns = times(columns, "micro_batch", self.micro_batch)
         columns = where(columns, self.global_batch % (columns["dp"] * columns["micro_batch"]) == 0)
         columns = self._expert_axes(columns, job)
@@ -187,7 +196,8 @@ def _numbers_of(core: Any, values: Sequence[Any]) -> list[int]:
 
 
 def _divisors(n: int) -> list[int]:
-    return [d for d in range(1, n + 1) if n % d == 0]
+    small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
+    return small + [n // d for d in reversed(small) if d * d < n]
 
 
 def where(columns: Columns, mask: npt.NDArray[Any]) -> Columns:
@@ -199,8 +209,8 @@ def times(columns: Columns, name: str, values: Sequence[Any] | range) -> Columns
     """Every row with every value, which varies fastest."""
     rows, count = len(next(iter(columns.values()))), len(values)
     problems = Problems()
-    if rows * count > _MOST_ROWS:
-        problems.add("space", f"{rows * count:,} combinations", f"at most {_MOST_ROWS:,}", "give fewer values per axis")
+    if rows * count > MOST_ROWS:
+        problems.add("space", f"{rows * count:,} combinations", f"at most {MOST_ROWS:,}", "give fewer values per axis")
     problems.raise_if_any()
     wider = {key: np.repeat(column, count) for key, column in columns.items()}
     return wider | {name: np.tile(np.asarray(values, dtype=np.float64), rows)}

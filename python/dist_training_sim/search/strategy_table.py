@@ -19,6 +19,7 @@ from ..parallel.strategy import Strategy
 __all__ = ["StrategyTable"]
 
 Column = npt.NDArray[np.float64]
+MOST_ROWS = 20_000_000
 _DEFAULT = Strategy()
 
 
@@ -57,7 +58,8 @@ class StrategyTable:
             if name not in known:
                 problems.add(f"strategies.{name}", "a column", f"one of {', '.join(sorted(known))}")
                 continue
-            made[name] = _numbers(name, values, problems)
+            if problems.few(f"strategies.{name}", values, MOST_ROWS):
+                made[name] = _numbers(name, values, problems)
         lengths = {len(values) for values in made.values()}
         if len(lengths) > 1:
             sizes = ", ".join(f"{name} {len(values)}" for name, values in made.items())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,17 +119,5 @@ def step_distribution(
     job = described_job(model, cluster, strategy, seq_len, framework, network, stragglers)
     arguments = job.core_arguments() | {"flow": job.flow}
     even = _core.simulate(**arguments, keep_events=False).step_time_s
-    return StepDistribution(_times(arguments, stragglers, steps, min(steps, threads or os.cpu_count() or 1)), even)
-
-
-def _times(arguments: dict[str, Any], stragglers: Stragglers, steps: int, threads: int) -> npt.NDArray[np.float64]:
-    """Times of steps 0 to `steps` - 1: one run of neighbouring steps per thread, outside the GIL."""
-    spec = to_core(stragglers)
-    bounds = [steps * i // threads for i in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(
-            lambda first, end: _core.step_times(**arguments, stragglers=spec, first=first, count=end - first),
-            bounds[:-1],
-            bounds[1:],
-        )
-        return np.concatenate([np.array(part, dtype=np.float64) for part in parts])
+    times = _core.step_times(**arguments, stragglers=to_core(stragglers), count=steps, threads=threads)
+    return StepDistribution(np.array(times, dtype=np.float64), even)

@@ -240,6 +240,8 @@ def _checked_group(
 
 def _placed(problems: Problems, ranks: Sequence[int], devices: int, stride: int) -> tuple[int, ...]:
     """The listed ranks; each must be a device of the network, once, and no stride may be given beside them."""
+    problems.few("ranks", ranks, devices)
+    problems.raise_if_any()
     placed = tuple(ranks)
     if stride != 1:
         problems.add("stride", stride, "1 beside a list of ranks", "a list places every member itself")

@@ -17,6 +17,8 @@ from .inputs import cluster_of
 
 __all__ = ["GroupSpan", "group_span"]
 
+MOST_RANKS = 1 << 20
+
 
 @dataclass(frozen=True)
 class GroupSpan:
@@ -129,6 +131,8 @@ def group_span(
 
 def _checked(ranks: Sequence[int], where: str) -> tuple[int, ...]:
     problems = Problems()
+    problems.few(where, ranks, MOST_RANKS)
+    problems.raise_if_any()
     for rank in ranks:
         if not isinstance(rank, Integral) or isinstance(rank, bool) or abs(rank) >= 2**31:
             problems.add(where, rank, "device numbers")

@@ -20,6 +20,7 @@ from .plan_report import PlanReport
 
 __all__ = ["PLAN_AXES", "PlanObjective", "axis_values", "plan"]
 
+MOST_COUNTS = 65_536  # values of one axis
 PLAN_AXES = (
     "tp",
     "pp",
@@ -195,8 +196,10 @@ def _counts(cluster: Cluster, max_gpus: int | None, gpus: int | Sequence[int] | 
             "raise max_gpus or the budget"
         )
     if gpus is not None:
-        asked = [gpus] if isinstance(gpus, int) else list(gpus)
         problems = Problems()
+        problems.few("gpus", gpus, MOST_COUNTS)
+        problems.raise_if_any()
+        asked = [gpus] if isinstance(gpus, int) else list(gpus)
         for count in asked:
             if problems.count("gpus", count, maximum=most) and count % per_node and count != cluster.device_count:
                 problems.add("gpus", count, f"a multiple of {per_node}, the devices of a node")
@@ -220,6 +223,8 @@ def axis_values(axes: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     for name in axes:
         if name not in PLAN_AXES:
             problems.add("axes", f"{name}=", f"an axis: {', '.join(PLAN_AXES)}")
+        elif not isinstance(axes[name], str):
+            problems.few(name, axes[name], MOST_COUNTS)
     problems.raise_if_any()
     return {name: _several(name, value) for name, value in axes.items() if value is not None}
 

@@ -162,7 +162,7 @@ def scale(
         lambda: _check(global_batch, threads),
     )
     length = checked_seq_len(described, seq_len)
-    counts = _counts(parse_counts(devices) if isinstance(devices, str) else list(devices), hardware.node.devices)
+    counts = _counts(parse_counts(devices) if isinstance(devices, str) else devices, hardware.node.devices)
     job = _Scaled(described, hardware, profile, length, strategy, _axes(axes, strategy), threads)
     batches = [global_batch * count // counts[0] if kind is ScaleMode.WEAK else global_batch for count in counts]
     points = [job.point(count, batch) for count, batch in zip(counts, batches, strict=True)]
@@ -222,10 +222,11 @@ def parse_counts(text: str) -> list[int]:
     return counts
 
 
-def _counts(counts: list[int], per_node: int) -> list[int]:
+def _counts(counts: Sequence[int], per_node: int) -> list[int]:
     problems = Problems()
-    if not 1 <= len(counts) <= MOST_POINTS:
-        problems.add("devices", f"{len(counts)} numbers", f"1 to {MOST_POINTS}")
+    if problems.few("devices", counts, MOST_POINTS) and not counts:
+        problems.missing("devices", "at least one number")
+    problems.raise_if_any()
     for count in counts:
         if problems.count("devices", count, maximum=2**20) and count % per_node:
             problems.add("devices", count, f"a multiple of {per_node}, the devices of a node")

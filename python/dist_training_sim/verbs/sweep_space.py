@@ -98,6 +98,8 @@ class SweepSpace(Sequence[Mapping[str, Any]]):
 
 
 def _values(name: str, value: Any, problems: Problems) -> tuple[Any, ...]:
+    if not isinstance(value, _SINGLE) and not problems.few(f"space.{name}", value, MOST_POINTS):
+        return ()
     several = (value,) if isinstance(value, _SINGLE) or value is None else tuple(value)
     if not several:
         problems.add(f"space.{name}", "no value", "at least one")

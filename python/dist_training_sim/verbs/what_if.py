@@ -20,6 +20,7 @@ from .resources import RESOURCES, changed
 
 __all__ = ["WhatIfReport", "WhatIfRow", "what_if"]
 
+MOST_CHANGES = 10_000
 LAYOUT = frozenset(f.name for f in fields(Strategy))
 _FACTORS = {resource.name.replace(" ", "_").replace("-", "_"): resource for resource in RESOURCES}
 SETTINGS = ("cluster", "nodes", "gpus", "model", "seq_len", "framework", *_FACTORS)
@@ -134,6 +135,8 @@ def what_if(
 def _named(changes: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     problems = Problems()
     given = changes.values() if isinstance(changes, Mapping) else changes
+    problems.few("changes", given, MOST_CHANGES)
+    problems.raise_if_any()
     for change in problems.listed("changes", given, "a list of changes, each a mapping"):
         if not isinstance(change, Mapping):
             problems.add("changes", change, "a mapping of settings to values")
