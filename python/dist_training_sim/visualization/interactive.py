@@ -23,6 +23,7 @@ __all__ = ["to_plotly"]
 
 _PX_PER_IN = 80
 _NO_HOVER = {"hoverinfo": "skip"}
+_CORNERS = 5  # of a square marker, closed
 _TOLD_CELLS = 128 * 128
 
 
@@ -48,7 +49,8 @@ def to_plotly(figure: Figure) -> Any:
     for number, axes in enumerate(panels, 1):
         for trace in _traces(axes):
             x, y = axis_names(number)
-            drawn.add_trace({**trace, "xaxis": x, "yaxis": y})
+            listed = axes.get_legend() is not None and trace.get("showlegend", False)
+            drawn.add_trace({**trace, "xaxis": x, "yaxis": y, "showlegend": listed})
     drawn.update_layout(
         width=round(float(width)),
         height=round(float(height)),
@@ -118,14 +120,20 @@ def _points(artist: Any) -> list[dict[str, Any]]:
             "mode": "markers",
             "x": places[:, 0].tolist(),
             "y": places[:, 1].tolist(),
-            "marker": {"size": size.tolist(), "color": colours, "opacity": 1, "line": {"width": 0}},
+            "marker": {
+                "size": size.tolist(),
+                "color": colours,
+                "opacity": 1,
+                "line": {"width": 0},
+                "symbol": "square" if len(artist.get_paths()[0].vertices) <= _CORNERS else "circle",
+            },
             **_name(artist),
             **_told(artist),
         }
     ]
 
 
-def _outline(vertices: list[Any], colour: str, **more: Any) -> dict[str, Any]:
+def _outline(vertices: list[Any], colour: str, edge: str = "", **more: Any) -> dict[str, Any]:
     """One filled trace of many polygons, `None` between them."""
     xs: list[float | None] = []
     ys: list[float | None] = []
@@ -139,7 +147,7 @@ def _outline(vertices: list[Any], colour: str, **more: Any) -> dict[str, Any]:
         "y": ys[:-1],
         "fill": "toself",
         "fillcolor": colour,
-        "line": {"width": 0.5, "color": colour},
+        "line": {"width": 0.5, "color": edge or colour},
         "hoveron": "points",
         "showlegend": False,
         **_NO_HOVER,
@@ -152,14 +160,17 @@ def _polygons(artist: Any) -> list[dict[str, Any]]:
     paths = [path.vertices for path in artist.get_paths() if len(path.vertices)]
     if not len(faces) or not paths:
         return []
-    groups: dict[str, list[Any]] = {}
-    for i, vertices in enumerate(paths):
-        corners = vertices[:-1] if len(vertices) > 4 and (vertices[0] == vertices[-1]).all() else vertices
-        groups.setdefault(_rgba(faces[i % len(faces)], artist.get_alpha()), []).append(corners)
-    traces = [_outline(group, colour, name=str(artist.get_gid() or "")) for colour, group in groups.items()]
+    edges = artist.get_edgecolors() if np.any(artist.get_linewidths()) else ()
+    groups: dict[tuple[str, str], list[Any]] = {}
+    shapes = [v[:-1] if len(v) > 4 and (v[0] == v[-1]).all() else v for v in paths]
+    for i, corners in enumerate(shapes):
+        edge = _rgba(edges[i % len(edges)]) if len(edges) else ""
+        groups.setdefault((_rgba(faces[i % len(faces)], artist.get_alpha()), edge), []).append(corners)
+    name = str(artist.get_gid() or "")
+    traces = [_outline(group, colour, edge, name=name) for (colour, edge), group in groups.items()]
     texts = hover_of(artist)
     if texts:
-        middle = np.array([corners.mean(axis=0) for group in groups.values() for corners in group])
+        middle = np.array([corners.mean(axis=0) for corners in shapes])
         traces.append(
             {
                 "type": "scatter",

@@ -38,15 +38,16 @@ def _look(text: Any) -> dict[str, Any]:
 
 def _placed(figure: Figure, text: Any) -> dict[str, Any]:
     """A text at its place on the page, for titles, notes and legends."""
-    extent = text.get_window_extent()
-    middle = figure.transFigure.inverted().transform(((extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2))
+    extent, side = text.get_window_extent(), text.get_horizontalalignment()
+    x = {"left": extent.x0, "right": extent.x1}.get(side, (extent.x0 + extent.x1) / 2)
+    place = figure.transFigure.inverted().transform((x, (extent.y0 + extent.y1) / 2))
     return {
         **_look(text),
-        "x": float(middle[0]),
-        "y": float(middle[1]),
+        "x": float(place[0]),
+        "y": float(place[1]),
         "xref": "paper",
         "yref": "paper",
-        "xanchor": "center",
+        "xanchor": side,  # letters of a browser are wider or narrower than those of the page
         "yanchor": "middle",
     }
 
