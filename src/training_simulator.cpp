@@ -6,7 +6,6 @@
 #include <string>
 
 #include "error.hpp"
-#include "schedule/windows.hpp"
 #include "step/step_run.hpp"
 #include "step/step_size.hpp"
 #include "step/step_totals.hpp"
@@ -165,22 +164,19 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
   return r;
 }
 
-constexpr int kWindows = 6;  // that a shortened order keeps
-
 // Sharded gradients and parameters, and activations on the host, cut nearly every pass of a step into many tasks.
 bool cuts_most_passes(const Strategy& s) { return s.zero >= 2 || s.offload_activations > 0; }
 
 // One rank per pipeline stage, nothing kept but the result.
-StepResult simulate_alike(const Job& job, const SimulateOptions& options, PriceBook& book) {
+StepResult simulate_alike(const Job& job, PriceBook& book) {
   const RankGrid grid(job.strategy);
   const bool cut = cuts_most_passes(job.strategy);
-  PlannedStep step = plan_step(job, grid, book, options.skip_repeats && !cut ? kWindows : 0);
-  const int period = order_period(job.strategy);
+  PlannedStep step = plan_step(job, grid, book, !cut);
   double tasks = 0;
-  std::optional<StepRun> run = run_alike(step.plan, period, job.profile.step_cost_s, options.skip_repeats && cut, tasks);
+  std::optional<StepRun> run = run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, cut, tasks);
   if (!run) {
-    order_passes(job, step, grid, book, 0);
-    run = run_alike(step.plan, period, job.profile.step_cost_s, false, tasks);
+    order_passes(job, step, grid, book, false);
+    run = run_alike(step.plan, nullptr, job.profile.step_cost_s, false, tasks);
   }
   return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication), tasks});
 }
@@ -240,9 +236,9 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   const Job& job = run.job;
   book.check(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
-  const bool alike = slowdown.empty() && !options.expand && !options.flow && job.network.node_kinds() == 1;
+  const bool alike = slowdown.empty() && !options.expand && !options.flow && job.network.node_kinds() == 1 && options.skip_repeats;
   check_step_size(step_size(job, options.expand, options.keep_events));
-  StepResult r = alike && !options.keep_events && !options.keep_traffic ? simulate_alike(job, options, book)
+  StepResult r = alike && !options.keep_events && !options.keep_traffic ? simulate_alike(job, book)
                                                                         : simulate_classes(job, options, slowdown, book);
   fill_rates(r, asked);
   return r;

@@ -27,7 +27,7 @@ struct SimulateOptions {
   std::vector<double> slowdown;      // per rank, > 0: its kernels take this many times longer; empty = 1 for all
   std::optional<StragglerSpec> stragglers{};
   std::int64_t step = 0;  // which draw of the stragglers
-  bool skip_repeats = true;  // skip through micro-batches that repeat; the result is the same
+  bool skip_repeats = true;  // false: every pass task by task, for comparison; the result is the same
   std::optional<FlowStepOptions> flow{};  // collectives share the links of the cluster instead of fixed prices
 };
 

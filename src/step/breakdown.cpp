@@ -99,7 +99,7 @@ BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, 
   }
 }
 
-void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds, bool repeats) {
+void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds) {
   if (info.stream != StreamKind::Compute) return;
   if (info.kind == TaskKind::Sync) {
     const TaskId cause = instances.cause[0];
@@ -108,23 +108,16 @@ void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, 
   const auto stage = static_cast<std::size_t>(info.rank);
   for (std::uint32_t u = 0; u < instances.count; ++u) {
     Waits& w = waits(stage, u);
-    Waits& again = repeating_[stage * units_ + u];
     if (w.began_s < 0) {
       w.began_s = plans_.front()->ranks_meet ? 0 : instances.start_s[u];  // else it was still in the step before
       w.busy_until_s = w.began_s;
     }
     const double wait_s = instances.start_s[u] - w.busy_until_s;
-    if (wait_s > 0) {
-      const TaskKind cause = kinds[instances.cause[u]];
-      w.ended_by(cause) += wait_s;
-      if (repeats) again.ended_by(cause) += wait_s;
-    }
+    if (wait_s > 0) w.ended_by(kinds[instances.cause[u]]) += wait_s;
     const double contended_s = instances.contended_s ? instances.contended_s[u] : 0;
     w.contention_s += contended_s;
     if (slows_) {
-      const double slowed_s = std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
-      w.interference_s += slowed_s;
-      if (repeats) again.interference_s += slowed_s;
+      w.interference_s += std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
     }
     w.busy_until_s = instances.end_s[u];
   }

@@ -47,9 +47,9 @@ class BreakdownRecorder {
     Waits since(const Waits& before) const;  // what was waited for since then
   };
   Waits& of_rank(std::size_t stage) { return waits(stage, 0); }
+  Waits& repeating(std::size_t stage) { return repeating_[stage * units_]; }  // of the windows that skipped ones repeat
 
-  // `kinds`: of the tasks so far; `repeats`: the task belongs to the window that skipped ones repeat.
-  void visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds, bool repeats = false);
+  void visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds);  // `kinds`: of the tasks so far
   // `classes`: pass classes under each variant; `period_s`: of the step (step/period.hpp).
   std::vector<Breakdown> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
                                 const RunEnd& run, double period_s, double fixed_s);
@@ -72,7 +72,7 @@ class BreakdownRecorder {
   std::uint32_t units_;
   double all_units_ = 0;
   std::vector<std::vector<Share>> shares_;  // per pipeline rank
-  std::vector<Waits> waits_, repeating_;     // repeating_: of the window that repeats
+  std::vector<Waits> waits_, repeating_;
   std::vector<Breakdown> stages_;
 };
 

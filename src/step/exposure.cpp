@@ -26,9 +26,9 @@ ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, co
     : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), busy_(prices.pp),
       intervals_(2 * prices.pp * kStreamsPerRank) {}
 
-void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances, bool repeats) {
+void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
   if (info.kind == TaskKind::Sync || is_host_copy(info.stream)) return;  // copies are no communication between ranks
-  if (info.stream != StreamKind::Compute) return add_outside(info, {instances.start_s[0], instances.end_s[0], repeats});
+  if (info.stream != StreamKind::Compute) return add_outside(info, {instances.start_s[0], instances.end_s[0], false});
   add_compute(static_cast<std::size_t>(info.rank), instances.start_s[0], instances.end_s[0]);
 }
 
@@ -66,10 +66,9 @@ void ExposureRecorder::add_inside(const PassCounts& counts, const std::vector<co
 
 void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interval) {
   if (info.kind == TaskKind::PipelineSend) {
-    const int to = info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
-    // A wave turns the direction of a chunk, so one stream may send to both neighbours.
-    const auto from = static_cast<std::size_t>(info.rank), receiver = static_cast<std::size_t>(placement_.rank_of(to));
-    return arriving(receiver, info.stream, receiver > from).push_back(interval);
+    const bool forward = info.stream == StreamKind::SendForward;
+    const int to = forward ? placement_.next(info.stage) : placement_.previous(info.stage);
+    return arriving_by(forward, static_cast<std::size_t>(info.rank), static_cast<std::size_t>(placement_.rank_of(to))).push_back(interval);
   }
   const auto rank = static_cast<std::size_t>(info.rank);
   arriving(rank, info.stream).push_back(interval);

@@ -23,7 +23,7 @@ class ExposureRecorder {
  public:
   struct Interval {
     double start_s, end_s;
-    bool repeats;
+    bool repeats;  // it belongs to the windows that skipped ones repeat
   };
   struct Busy {  // a stretch of compute, and the compute before it
     double start_s, end_s, before_s;
@@ -31,11 +31,10 @@ class ExposureRecorder {
 
   ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices);
 
-  // `repeats`: the task belongs to the window that skipped ones repeat.
-  void visit(const TaskInfo& info, const Instances& instances, bool repeats = false);
+  void visit(const TaskInfo& info, const Instances& instances);
   std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
                                    const SkippedWindows& skipped);
-  // Whether everything that arrives at a pipeline rank in that window lies between these times.
+  // Whether everything that arrives at a pipeline rank and repeats lies between these times.
   bool repeats_within(std::size_t rank, double from_s, double to_s) const;
 
   const std::vector<Busy>& computes(std::size_t rank) const { return busy_[rank]; }
@@ -43,6 +42,10 @@ class ExposureRecorder {
   // Of what one stream sends to a rank: in order of time.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
     return intervals_[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
+  }
+  // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both neighbours.
+  std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
+    return arriving(to, forward ? StreamKind::SendForward : StreamKind::SendBackward, to > from);
   }
   void add_collectives(std::size_t rank, const AxisTime& time, double times);  // of data parallelism, hidden or not
 

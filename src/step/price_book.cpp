@@ -6,13 +6,15 @@
 #include "parallel/placed_model.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
+#include "schedule/windows.hpp"
 
 namespace dts {
 
 namespace {
 
 constexpr std::size_t kMostPages = 4096;  // of each kind; then the book starts anew
-constexpr std::size_t kMostPasses = 4'000'000;  // of all orders, 64 MB
+constexpr std::size_t kMostPasses = 4'000'000;      // of all orders, 64 MB
+constexpr std::size_t kMostOperations = 2'000'000;  // 64 MB
 
 template <class Pages, class Make>
 auto page(Pages& pages, BookKey key, Make make) {
@@ -24,6 +26,10 @@ auto page(Pages& pages, BookKey key, Make make) {
 
 BookKey block_key(const Job& job) {
   return {block_part(job.strategy), &job.device, job.kinds, splits_backward(job.strategy), placement(job.strategy).ends_meet()};
+}
+
+OrderKey order_key(const Strategy& s, int micro_batches) {
+  return {s.schedule, s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b, s.delay_weight_grad};
 }
 
 }  // namespace
@@ -58,13 +64,23 @@ std::shared_ptr<const ModelTapes> PriceBook::tapes(const Job& job, const PricedM
 std::shared_ptr<const PipelineOrder> PriceBook::order(const Strategy& s, int micro_batches) {
   const auto made = [&] { return std::make_shared<const PipelineOrder>(pipeline_order(s, micro_batches)); };
   if (!s.custom_order.empty()) return made();
-  const OrderKey key{s.schedule, s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b, s.delay_weight_grad};
+  const OrderKey key = order_key(s, micro_batches);
   const auto found = orders_.find(key);
   if (found != orders_.end()) return found->second;
   if (passes_ > kMostPasses) orders_.clear(), passes_ = 0;
   std::shared_ptr<const PipelineOrder> order = made();
   for (const std::vector<Pass>& passes : *order) passes_ += passes.size();
   return orders_.emplace(key, std::move(order)).first->second;
+}
+
+std::shared_ptr<const RepeatedOps> PriceBook::ops(const Strategy& s, int micro_batches, bool blocking) {
+  const auto [entry, is_new] = ops_.try_emplace({order_key(s, micro_batches), blocking});
+  if (!is_new) return entry->second;
+  RepeatedOps made = repeated_ops(*order(s, micro_batches), placement(s), micro_batches, blocking, order_period(s));
+  std::shared_ptr<const RepeatedOps> ops = made.repeats() ? std::make_shared<const RepeatedOps>(std::move(made)) : nullptr;
+  operations_ += ops ? ops->ops.size() : 0;
+  if (operations_ > kMostOperations) ops_.clear(), operations_ = 0;
+  return ops_[{order_key(s, micro_batches), blocking}] = ops;
 }
 
 }  // namespace dts

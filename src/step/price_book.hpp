@@ -9,9 +9,11 @@
 #include <memory>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "parallel/strategy_key.hpp"
 #include "schedule/pass.hpp"
+#include "schedule/repeated_ops.hpp"
 #include "step/model_tapes.hpp"
 #include "step/priced_model.hpp"
 
@@ -40,6 +42,8 @@ class PriceBook {
   std::shared_ptr<const ModelTapes> tapes(const Job& job, const PricedModel& priced);
   // Of a schedule that needs no pass times.
   std::shared_ptr<const PipelineOrder> order(const Strategy& strategy, int micro_batches);
+  // Of such an order that has windows which repeat; null where it has none.
+  std::shared_ptr<const RepeatedOps> ops(const Strategy& strategy, int micro_batches, bool blocking);
 
  private:
   struct Hash {
@@ -54,7 +58,8 @@ class PriceBook {
   Pages<PricedModel> priced_;
   Pages<ModelTapes> tapes_;
   std::map<OrderKey, std::shared_ptr<const PipelineOrder>> orders_;
-  std::size_t passes_ = 0;  // in orders_
+  std::map<std::pair<OrderKey, bool>, std::shared_ptr<const RepeatedOps>> ops_;
+  std::size_t passes_ = 0, operations_ = 0;  // in orders_, in ops_
 };
 
 }  // namespace dts

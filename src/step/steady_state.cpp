@@ -1,56 +1,42 @@
 #include "step/steady_state.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <utility>
 
 namespace dts {
 
-SteadyState::SteadyState(OrderWindows windows)
-    : windows_(std::move(windows)), next_(windows_.first), now_(windows_.first.size(), kBefore), copies_(windows_.first.size() * windows_.count),
-      around_(windows_.first.size(), {std::numeric_limits<double>::infinity(), 0}) {}
+bool SteadyState::came_back(const PassRunner& runner, std::size_t later) {
+  ++seen_;
+  if (!runner.settled()) return false;
+  if (!kept_ranks_.empty() && like_kept(runner, later)) return true;
+  if (kept_ranks_.empty() || seen_ >= keep_next_) keep(runner, later);
+  return false;
+}
 
-int SteadyState::window_at(int rank, std::size_t pass) {
-  const auto r = static_cast<std::size_t>(rank);
-  if (pass == next_[r] && now_[r] < after()) {
-    ++now_[r];
-    next_[r] += windows_.length[r];
+bool SteadyState::like_kept(const PassRunner& runner, std::size_t later) {
+  const std::vector<PassRunner::RankTimes>& ranks = runner.ranks();
+  shift_s_ = ranks.front().free_s - kept_ranks_.front().free_s;
+  // A stream that the windows do not use keeps its time, which decides nothing once it has passed.
+  const auto shifted = [&](double now_s, double then_s, double free_s) {
+    return now_s - then_s == shift_s_ || (now_s == then_s && now_s <= free_s);
+  };
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+    const PassRunner::RankTimes &now = ranks[rank], &then = kept_ranks_[rank];
+    if (now.free_s - then.free_s != shift_s_) return false;
+    if (!shifted(now.exchanged_s, then.exchanged_s, then.free_s)) return false;
+    if (!shifted(now.sent_s[0], then.sent_s[0], then.free_s) || !shifted(now.sent_s[1], then.sent_s[1], then.free_s)) return false;
   }
-  return now_[r];
-}
-
-void SteadyState::add(int window, const IssuedTask& task, double start_s, double end_s) {
-  if (window < 0 || window >= after()) return;
-  const auto rank = static_cast<std::size_t>(task.info.rank);
-  copies(rank, window).push_back({task.info.kind, task.info.stage, task.info.piece, start_s, end_s});
-  if (task.info.stream != StreamKind::Compute || window + 3 < after()) return;
-  around_[rank].first = std::min(around_[rank].first, start_s);
-  around_[rank].second = std::max(around_[rank].second, end_s);
-}
-
-void SteadyState::depends(int window, int earlier) noexcept {
-  if (window < 0 || earlier == window) return;
-  if (earlier > window || (earlier < 0 && window == after())) regular_ = false;
-  if (earlier < 0) settled_ = std::max(settled_, window + 1);
-  if (earlier >= 0) reach_ = std::max(reach_, window - earlier);
-}
-
-double SteadyState::window_s() const {
-  const int compared = reach_ + 2;  // of these each must be a copy of the one before
-  if (!regular_ || after() < compared + 1 + settled_) return -1;
-  double shift_s = -1;
-  for (std::size_t rank = 0; rank < windows_.first.size(); ++rank) {
-    for (int window = after() - compared; window < after(); ++window) {
-      const std::vector<Copy>&now = copies(rank, window), &before = copies(rank, window - 1);
-      if (now.size() != before.size()) return -1;
-      for (std::size_t i = 0; i < now.size(); ++i) {
-        if (shift_s < 0) shift_s = now[i].end_s - before[i].end_s;
-        const bool same = now[i].kind == before[i].kind && now[i].stage == before[i].stage && now[i].piece == before[i].piece;
-        if (!same || now[i].end_s - before[i].end_s != shift_s || now[i].start_s - before[i].start_s != shift_s) return -1;
-      }
-    }
+  for (std::size_t i = 0; i < ops_.pending.size(); ++i) {
+    if (runner.arrival_s(ops_.pending[i], later) - kept_arrivals_s_[i] != shift_s_) return false;
   }
-  return shift_s;
+  return true;
+}
+
+void SteadyState::keep(const PassRunner& runner, std::size_t later) {
+  kept_ranks_ = runner.ranks();
+  kept_arrivals_s_.clear();
+  for (const RepeatedOps::Arrival& a : ops_.pending) kept_arrivals_s_.push_back(runner.arrival_s(a, later));
+  kept_at_ = seen_;
+  while (keep_next_ <= seen_) keep_next_ *= 2;
 }
 
 }  // namespace dts

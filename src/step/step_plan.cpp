@@ -24,7 +24,7 @@ class Planner {
       : job_(job), s_(job.strategy), placement_(placement(s_)), book_(book), shared_groups_(book.groups(job, grid)),
         groups_(*shared_groups_), parallel_(job, groups_) {}
 
-  PlannedStep plan(int windows) {
+  PlannedStep plan(bool shortens) {
     PlannedStep step;
     step.priced = book_.priced(job_, groups_);
     step.tapes = book_.tapes(job_, *step.priced);
@@ -34,7 +34,7 @@ class Planner {
       step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
     }
     pipeline_transfers(step.plan, step.priced->sizes);
-    order_passes(job_, step, groups_.grid(), book_, windows);
+    order_passes(job_, step, groups_.grid(), book_, shortens);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
     if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
@@ -159,19 +159,22 @@ PassTimes pass_times(const Job& job, const PlannedStep& step, const RankGrid& gr
 
 }  // namespace
 
-PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, int windows) {
-  return Planner(job, grid, book).plan(windows);
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, bool shortens) {
+  return Planner(job, grid, book).plan(shortens);
 }
 
-void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, int windows) {
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, bool shortens) {
   StepPlan& plan = step.plan;
   const Strategy& s = job.strategy;
-  plan.micro_batches = job.micro_batches();
-  const int period = order_period(s), shortest = shortest_order(s, windows);
-  const bool shortens = windows > 0 && period > 0 && plan.micro_batches >= 2 * shortest;
-  plan.skipped_micro_batches = shortens ? (plan.micro_batches - shortest) / period * period : 0;
-  plan.micro_batches -= plan.skipped_micro_batches;
   plan.stage_map = placement(s).map;
+  plan.micro_batches = job.micro_batches(), plan.skipped_micro_batches = 0;
+  step.ops = nullptr;
+  const int period = order_period(s), shortest = shortest_order(s, kKeptWindows + 1);
+  if (shortens && period > 0 && plan.micro_batches >= shortest + period) {
+    const int skipped = (plan.micro_batches - shortest) / period * period;
+    step.ops = book.ops(s, plan.micro_batches - skipped, plan.blocking_p2p);
+    if (step.ops) plan.skipped_micro_batches = skipped, plan.micro_batches -= skipped;
+  }
   plan.order = needs_pass_times(s.schedule) && s.custom_order.empty() ? pipeline_order(s, plan.micro_batches, pass_times(job, step, grid))
                                                                      : *book.order(s, plan.micro_batches);
   if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);

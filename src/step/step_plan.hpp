@@ -13,12 +13,12 @@ struct PlannedStep {
   std::shared_ptr<const PricedModel> priced;
   std::shared_ptr<const ModelTapes> tapes;
   StepPlan plan;  // refers into priced
+  std::shared_ptr<const RepeatedOps> ops;  // of an order that leaves micro-batches out, else null
 };
 
-// What the book knows already is taken from it. `windows` > 0: the order may leave out micro-batches that repeat, as long
-// as it keeps so many windows that are alike (schedule/windows.hpp); 0 = every micro-batch.
-PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, int windows = 0);
+// What the book knows already is taken from it. `shortens`: the order may leave out micro-batches that repeat.
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, bool shortens = false);
 // Another order for a planned step.
-void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, int windows);
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, bool shortens);
 
 }  // namespace dts

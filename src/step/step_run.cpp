@@ -1,129 +1,106 @@
 #include "step/step_run.hpp"
 
-#include <utility>
+#include <algorithm>
 
 #include "engine/time_grid.hpp"
-#include "step/pass_memo.hpp"
+#include "interrupt.hpp"
+#include "step/pass_runner.hpp"
 #include "step/steady_state.hpp"
-#include "step/step_tasks.hpp"
 
 namespace dts {
 
 namespace {
 
-class RunSink final : public TaskSink {
+class WindowedRun {
  public:
-  RunSink(const StepPlan& plan, std::optional<SteadyState>& steady, bool remembers)
-      : plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()), streams_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank),
-        path_(streams_, plan.interference ? kStreamsPerRank : 0), shares_devices_(plan.interference), steady_(steady), remembers_(remembers),
-        breakdown(plans_, prices_, classes_), exposure(plans_, prices_), period(plan) {}
-
-  void expect(std::size_t passes) {  // each with a transfer
-    path_.reserve(2 * passes), kinds_.reserve(2 * passes);
+  WindowedRun(const StepPlan& plan, const RepeatedOps& ops, PassRunner& runner)
+      : ops_(ops), runner_(runner), ranks_(plan.order.size()), micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
+        further_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)), steady_(ops) {
+    bound_.reserve(ops.ops.size());
   }
 
-  TaskId add(const IssuedTask& task) override {
-    const double seconds = on_grid(task.seconds);
-    const TaskId id = path_.add(seconds, task.streams, task.stream_count, task.deps, task.dep_count, shares_devices_ ? task.use : DeviceUse{});
-    const double start_s = path_.start_s(), end_s = path_.end_s(id);
-    const Instances one{&start_s, &end_s, &seconds, &path_.cause(), 1};
-    kinds_.push_back(task.info.kind);
-    const bool repeats = steady_ && window_ == steady_->repeating();
-    if (steady_) {
-      note_dependencies(task);
-      windows_.push_back(window_);
-      steady_->add(window_, task, start_s, end_s);
+  // What was skipped; nothing where the window does not repeat.
+  std::optional<SkippedWindows> run() {
+    run_once(0, ops_.end);
+    const auto is_cut = [&](std::size_t i) { return ops_.ops[i].op == PassOpKind::Pass && !bound_[i].plain; };
+    for (std::size_t i = ops_.begin; i < ops_.end; ++i) {
+      if (is_cut(i)) return std::nullopt;
     }
-    if (task.info.pass_class >= 0) counts.add(task.info.pass_class, repeats);
-    breakdown.visit(task.info, one, kinds_.data(), repeats);
-    exposure.visit(task.info, one, repeats);
-    period.visit(task.info, one);
-    if (path_.last() == id) last_ = task.info;
-    if (memo_) memo_->saw(task.info, end_s);
-    ++executed_;
-    return id;
-  }
-
-  PassMemo* memo(const KeptTasks& kept) override {
-    if (remembers_) memo_.emplace(PassMemo::Run{path_, kinds_, last_, breakdown, exposure}, plans_.front()->order.size(), kept);
-    return memo_ ? &*memo_ : nullptr;
-  }
-
-  int at_pass(int rank, std::size_t index) override {
-    if (steady_) window_ = steady_->window_at(rank, index);
-    return window_;
-  }
-  void at_mark(int mark) override { window_ = mark; }
-  void at_tail() override { window_ = steady_ ? steady_->after() : 0; }
-
-  RunEnd end(const SkippedWindows& skipped) const { return {{path_.makespan_s(), path_.last()}, last_, skipped}; }
-  double tasks() const noexcept { return executed_ + (memo_ ? memo_->repeated() : 0); }
-  void finish_memo() {
-    if (memo_) memo_->finish(counts);
+    SkippedWindows skipped;
+    while (left() > 0 && skipped.count <= 0) {
+      repeat();
+      if (steady_.came_back(runner_, later())) {
+        skipped = skip();
+        break;
+      }
+    }
+    while (left() > 0) repeat();
+    run_once(ops_.end, ops_.ops.size());
+    return skipped;
   }
 
  private:
-  // Streams run in order: the task before on each is a dependency where it sets the start; a collective beside it as well.
-  void note_dependencies(const IssuedTask& task) {
-    if (path_.cause() != kNoTask) steady_->depends(window_, windows_[path_.cause()]);
-    for (std::size_t i = 0; i < task.dep_count; ++i) steady_->depends(window_, windows_[task.deps[i]]);
-    if (!shares_devices_ || task.use.work <= 0) return;
-    for (std::size_t i = 0; i < task.stream_count; ++i) {
-      for (const Held& held : path_.held_beside(task.streams[i])) steady_->depends(window_, windows_[held.task]);
+  std::size_t left() const { return further_ - done_; }
+  std::size_t later() const { return done_ * static_cast<std::size_t>(ops_.later) % micro_batches_; }
+
+  void run_once(std::size_t begin, std::size_t end) {
+    poll_interrupt(static_cast<std::int64_t>(end - begin));
+    for (std::size_t i = begin; i < end; ++i) {
+      bound_.push_back(runner_.bind(ops_.ops[i]));
+      runner_.run(ops_.ops[i], bound_.back(), later());
     }
   }
 
-  std::vector<const StepPlan*> plans_;
-  RankPrices prices_;
-  RankClasses classes_;
-  StreamId streams_;
-  LongestPath path_;
-  bool shares_devices_;
-  std::optional<SteadyState>& steady_;
-  bool remembers_;
-  std::optional<PassMemo> memo_;
-  double executed_ = 0;
-  int window_ = 0;
-  std::vector<int> windows_;      // per task
-  std::vector<TaskKind> kinds_;
-  TaskInfo last_;
+  void repeat() {
+    poll_interrupt(static_cast<std::int64_t>(ops_.end - ops_.begin));
+    ++done_;
+    const std::size_t now = later();
+    for (std::size_t i = ops_.begin; i < ops_.end; ++i) runner_.run(ops_.ops[i], bound_[i], now);
+  }
 
- public:
-  BreakdownRecorder breakdown;
-  ExposureRecorder exposure;
-  PeriodRecorder period;
-  PassCounts counts;
+  // One period, of windows like those before and after it, stands for as many as fit between. Transfers of it may run
+  // beside compute of windows around it, which must repeat as well.
+  SkippedWindows skip() {
+    const std::size_t period = steady_.windows(), guard = static_cast<std::size_t>(ops_.reach) + 1;
+    const std::size_t before = guard > period ? guard - period : 0;
+    if (left() < before + 2 * period + guard) return {};
+    for (std::size_t i = 0; i < before; ++i) repeat();
+    runner_.mark_repeating(true);
+    for (std::size_t i = 0; i < period; ++i) repeat();
+    runner_.mark_repeating(false);
+    const std::size_t periods = (left() - guard) / period;
+    for (std::size_t i = (left() - guard) % period + guard; i > 0; --i) repeat();
+    for (std::size_t rank = 0; rank < ranks_; ++rank) {
+      if (!runner_.exposure().repeats_within(rank, steady_.since_s(rank), runner_.ranks()[rank].free_s)) return {};
+    }
+    further_ -= periods * period;
+    return {static_cast<double>(periods), steady_.seconds()};
+  }
+
+  const RepeatedOps& ops_;
+  PassRunner& runner_;
+  std::size_t ranks_, micro_batches_;
+  std::size_t further_, done_ = 0;  // windows beyond those of the order; of them run
+  SteadyState steady_;
+  std::vector<PassRunner::Bound> bound_;  // per operation
 };
 
 }  // namespace
 
-std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, bool remembers, double& tasks) {
-  std::optional<SteadyState> steady;
-  if (plan.skipped_micro_batches > 0) {
-    steady.emplace(windows_of(plan.order, period / plan.placement().copies()));
-    if (steady->repeating() < 1) return std::nullopt;
-  }
-  RunSink sink(plan, steady, remembers && !steady && plan.ranks_meet);
-  std::size_t passes = 0;
-  for (const std::vector<Pass>& order : plan.order) passes += order.size();
-  sink.expect(passes);
-  const std::vector<TaskInfo> classes = emit_step(plan, sink);
-  tasks += sink.tasks();
-  sink.finish_memo();
+std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers, double& tasks) {
+  PassRunner runner(plan, remembers);
   SkippedWindows skipped;
-  if (steady) {
-    skipped = {static_cast<double>(plan.skipped_micro_batches / period), steady->window_s()};
-    if (skipped.window_s < 0) return std::nullopt;
-    for (std::size_t rank = 0; rank < plan.order.size(); ++rank) {
-      if (!sink.exposure.repeats_within(rank, steady->computes_from_s(rank), steady->computes_until_s(rank))) return std::nullopt;
-    }
+  if (ops) {
+    const std::optional<SkippedWindows> windows = WindowedRun(plan, *ops, runner).run();
+    if (!windows) return std::nullopt;
+    skipped = *windows;
+  } else {
+    walk_ops(plan.order, plan.placement(), plan.micro_batches, plan.blocking_p2p, [&](const PassOp& op) { runner.run(op, runner.bind(op)); });
   }
-  StepRun run;
-  run.end = sink.end(skipped);
+  runner.tail();
+  tasks += runner.tasks();
+  StepRun run = runner.finish(skipped, fixed_s);
   if ((skipped.count > 0 || remembers) && run.end.end.makespan_s + skipped.seconds() > kExactTimes_s) return std::nullopt;
-  run.period_s = sink.period.finish(run.end.end, skipped);
-  run.stages = sink.breakdown.finish(sink.counts, {&classes}, run.end, run.period_s, fixed_s);
-  run.communication = sink.exposure.finish(sink.counts, {&classes}, skipped);
   return run;
 }
 

@@ -1,14 +1,14 @@
-// Runs a step whose ranks are alike: every task is executed as it is issued and recorded at once, no program is kept.
+// Runs a step whose ranks are alike: every operation is executed as it comes and recorded at once, no program is kept.
 //
-// Long schedules repeat. The order then holds fewer micro-batches than the step, and where consecutive windows of it
-// (schedule/windows.hpp) turn out to take the same time, task by task, the windows that were left out take that time
-// too: a window's tasks wait only for tasks a few windows back, so once that many windows in a row are copies of each
-// other, shifted by one duration, every further window is. Times lie on a grid (engine/time_grid.hpp), where shifting is
+// Long schedules repeat. The order then holds fewer micro-batches than the step, and one window of it is run again for
+// those that were left out (schedule/repeated_ops.hpp), until the times at its end are those of an earlier one, shifted: every
+// further window follows suit, and counts without being run. Times lie on a grid (engine/time_grid.hpp), where shifting is
 // exact: the result has the same bits as the whole step's.
 #pragma once
 
 #include <optional>
 
+#include "schedule/repeated_ops.hpp"
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"
 #include "step/period.hpp"
@@ -22,9 +22,9 @@ struct StepRun {
   std::vector<StageTraffic> communication;
 };
 
-// Adds the tasks that were executed to `tasks`. `period`: of the order (order_period), where the plan leaves out
-// micro-batches. `remembers`: passes that go as one before did are taken over (step/pass_memo.hpp). Nothing where the windows
-// of the order do not repeat, or the step is too long for exact times: then the whole order has to run, pass by pass.
-std::optional<StepRun> run_alike(const StepPlan& plan, int period, double fixed_s, bool remembers, double& tasks);
+// Adds the operations and tasks that were executed to `tasks`. `ops`: of the plan's order where it leaves micro-batches
+// out, else null. `remembers`: passes that go as one before did are taken over (step/pass_memo.hpp). Nothing where
+// windows do not repeat, or the step is too long for exact times: then the whole order has to run, pass by pass.
+std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers, double& tasks);
 
 }  // namespace dts

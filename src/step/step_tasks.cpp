@@ -18,9 +18,6 @@ class ProgramSink final : public TaskSink {
     out_.own_s.push_back(task.own_s);
     return out_.program.add(task.seconds, task.streams, task.stream_count, task.deps, task.dep_count, task.use);
   }
-  int at_pass(int, std::size_t) override { return 0; }
-  void at_mark(int) override {}
-  void at_tail() override {}
   StepProgram finish() && { return std::move(out_); }
 
  private:

@@ -11,8 +11,6 @@
 namespace dts {
 
 using Tasks = std::vector<TaskId>;
-class PassMemo;
-struct KeptTasks;
 
 // What a pass waits for: few, so nothing is allocated.
 class FewTasks {
@@ -56,12 +54,6 @@ class TaskSink {
  public:
   virtual ~TaskSink() = default;
   virtual TaskId add(const IssuedTask& task) = 0;
-  // The passes of a rank are issued in their order; what is added next belongs to this one. Gives a mark that grows along
-  // the order; a transfer for which two ranks meet belongs to the later mark of both.
-  virtual int at_pass(int rank, std::size_t index) = 0;
-  virtual void at_mark(int mark) = 0;
-  virtual void at_tail() = 0;  // after the last pass
-  virtual PassMemo* memo(const KeptTasks&) { return nullptr; }  // null: every pass is issued
 };
 
 class StepTasks {

@@ -1,0 +1,134 @@
+#include "schedule/repeated_ops.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "schedule/windows.hpp"
+
+namespace dts {
+
+namespace {
+
+constexpr int kBefore = -1;    // the first window
+constexpr int kRepeating = 1;  // not the first or last, where a step begins and ends
+
+// Sorts operations into windows. An operation belongs to the window of its pass, or to a later one that it waits for.
+class WindowSorter {
+ public:
+  WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches)
+      : windows_(windows), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
+        written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore), done_(windows.first.size(), kBefore),
+        exchanged_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore) {}
+
+  void add(const PassOp& op, const PipelineOrder& order) {
+    int window = window_of(op.rank, op.index);
+    const auto rank = static_cast<std::size_t>(op.rank);
+    switch (op.op) {
+      case PassOpKind::Pass:
+        read(op, order, window);
+        wait(done_[rank], window), wait(exchanged_[rank], window);
+        done_[rank] = exchanged_[rank] = window;
+        break;
+      case PassOpKind::Turn:
+      case PassOpKind::Send:
+        wait(done_[rank], window);
+        carry(op, window);
+        break;
+      case PassOpKind::Meet: {
+        const auto to = static_cast<std::size_t>(placement_.rank_of(op.to));
+        window = std::max({window, window_of(placement_.rank_of(op.to), op.peer_index), exchanged_[rank], exchanged_[to]});
+        carry(op, window);
+        break;
+      }
+      case PassOpKind::Received:
+        window = std::max(window, written_[slot(op.forward, op.to, op.micro_batch)]);
+        if (!op.first) window = std::max(window, exchanged_[rank]);
+        exchanged_[rank] = window;
+        break;
+    }
+    labelled_.emplace_back(window, op);
+  }
+
+  RepeatedOps sorted(int later) && {
+    RepeatedOps out;
+    out.later = later, out.reach = reach_;
+    if (regular_) {
+      const auto earlier = [](const auto& a, const auto& b) { return a.first < b.first; };
+      std::stable_sort(labelled_.begin(), labelled_.end(), earlier);
+      const auto first = std::partition_point(labelled_.begin(), labelled_.end(), [](const auto& l) { return l.first < kRepeating; });
+      const auto last = std::partition_point(first, labelled_.end(), [](const auto& l) { return l.first <= kRepeating; });
+      out.begin = static_cast<std::size_t>(first - labelled_.begin()), out.end = static_cast<std::size_t>(last - labelled_.begin());
+      out.pending = std::move(pending_);
+    }
+    out.ops.reserve(labelled_.size());
+    for (const auto& [window, op] : labelled_) out.ops.push_back(op);
+    return out;
+  }
+
+ private:
+  int window_of(int rank, int index) const {
+    const auto r = static_cast<std::size_t>(rank);
+    const auto first = static_cast<int>(windows_.first[r]);
+    if (index < first) return kBefore;
+    return std::min((index - first) / static_cast<int>(windows_.length[r]), static_cast<int>(windows_.count));
+  }
+
+  std::size_t slot(bool forward, int stage, int micro_batch) const {
+    const auto stages = static_cast<std::size_t>(placement_.stages());
+    return ((forward ? 0 : stages) + static_cast<std::size_t>(stage)) * micro_batches_ + static_cast<std::size_t>(micro_batch);
+  }
+
+  void wait(int earlier, int window) noexcept { regular_ = regular_ && earlier <= window; }
+
+  void carry(const PassOp& op, int window) {
+    written_[slot(op.forward, op.to, op.micro_batch)] = window;
+    if (op.op == PassOpKind::Turn) return;
+    int& before = sent_[2 * static_cast<std::size_t>(op.rank) + (op.forward ? 0 : 1)];  // a stream keeps its order
+    wait(before, window);
+    before = window;
+  }
+
+  void read(const PassOp& op, const PipelineOrder& order, int window) {
+    const Pass& pass = order[static_cast<std::size_t>(op.rank)][static_cast<std::size_t>(op.index)];
+    if (pass.kind != PassKind::BackwardWeight) arrive({op.forward, op.stage, op.micro_batch}, window);
+    if (!pass.with_next) return;
+    const Pass& partner = *(&pass + 1);
+    arrive({partner.kind == PassKind::Forward, placement_.stage_of(op.rank, partner.chunk), partner.micro_batch}, window);
+  }
+
+  void arrive(const RepeatedOps::Arrival& a, int window) {
+    const bool fed = (a.forward ? placement_.previous(a.stage) : placement_.next(a.stage)) >= 0;
+    if (!fed) return;
+    const int written = written_[slot(a.forward, a.stage, a.micro_batch)];
+    wait(written, window);
+    reach_ = std::max(reach_, window - written);
+    if (written <= kRepeating && window > kRepeating) pending_.push_back(a);
+  }
+
+  const OrderWindows& windows_;
+  StagePlacement placement_;
+  std::size_t micro_batches_;
+  std::vector<int> written_;                 // window, per arrival
+  std::vector<int> done_, exchanged_, sent_;  // per rank; sent_: and direction
+  std::vector<std::pair<int, PassOp>> labelled_;
+  std::vector<RepeatedOps::Arrival> pending_;
+  int reach_ = 0;
+  bool regular_ = true;
+};
+
+}  // namespace
+
+RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, int period) {
+  const int later = period / placement.copies();
+  const OrderWindows windows = period > 0 ? windows_of(order, later) : OrderWindows{};
+  if (windows.count < static_cast<std::size_t>(kKeptWindows)) {
+    RepeatedOps plain;
+    walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { plain.ops.push_back(op); });
+    return plain;
+  }
+  WindowSorter sorter(windows, placement, micro_batches);
+  walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { sorter.add(op, order); });
+  return std::move(sorter).sorted(later);
+}
+
+}  // namespace dts

@@ -1,0 +1,33 @@
+// The operations of an order, window by window, with one window that stands for any number of further ones like it
+// (schedule/windows.hpp). It may be run again and again because an operation depends on none of a later window.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "schedule/pass_ops.hpp"
+
+namespace dts {
+
+struct RepeatedOps {
+  struct Arrival {  // what a pass reads: an activation or a gradient that arrives at a stage
+    bool forward;
+    std::int32_t stage, micro_batch;
+  };
+
+  std::vector<PassOp> ops;
+  std::size_t begin = 0, end = 0;  // of the window that repeats; empty: none does
+  int later = 0;                   // micro-batches between one window and the next, of one copy of the model
+  int reach = 0;                   // windows between what arrives and its reader, at most
+  std::vector<Arrival> pending;    // arrives in that window or before, is read after it
+
+  bool repeats() const noexcept { return end > begin; }
+};
+
+constexpr int kKeptWindows = 3;  // of an order that leaves some out: the first, the one that stands for others, the last
+
+// `period`: order_period; 0: nothing repeats, the operations stand as they are walked.
+RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, int period);
+
+}  // namespace dts

@@ -1,0 +1,91 @@
+// Executes the operations of a step whose ranks are alike, and records where its time goes. A pass that nothing happens
+// inside of, and that no collective or copy runs beside, is a few additions; any other is issued task by task
+// (step/step_issuer.hpp), or taken over from one that went alike (step/pass_memo.hpp).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "schedule/repeated_ops.hpp"
+#include "step/breakdown.hpp"
+#include "step/exposure.hpp"
+#include "step/pass_memo.hpp"
+#include "step/period.hpp"
+#include "step/step_issuer.hpp"
+#include "step/step_run.hpp"
+
+
+namespace dts {
+
+class PassRunner final : private TaskSink {
+ public:
+  PassRunner(const StepPlan& plan, bool remembers);
+
+  // What stays the same each time that an operation is run.
+  struct Bound {
+    double seconds = 0, hidden = 0;
+    std::int32_t pass_class = -1;                    // of a plain pass
+    bool plain = false;                              // nothing happens inside
+    std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
+  };
+  Bound bind(const PassOp& op);
+  // `later`: micro-batches that the operation is run later than written.
+  void run(const PassOp& op, const Bound& bound, std::size_t later = 0);
+  void tail();
+  StepRun finish(const SkippedWindows& skipped, double fixed_s);
+
+  // What later operations may depend on, beside the arrivals: per rank, compute, the streams of transfers and the end of
+  // the last exchange. No collective or copy reaches beyond a rank's compute: then it is `settled`.
+  struct RankTimes {
+    double free_s = 0, sent_s[2] = {0, 0}, exchanged_s = 0;
+    double busy_s = 0;     // collectives and copies
+    double waited_s = 0;   // of plain passes, not yet in the breakdown
+    std::uint32_t passes = 0, synced = 0;  // run; known as tasks
+  };
+  const std::vector<RankTimes>& ranks() const noexcept { return ranks_; }
+  bool settled() const;
+  double arrival_s(const RepeatedOps::Arrival& a, std::size_t later) const { return arrival(a.forward, a.stage, a.micro_batch, later); }
+  void mark_repeating(bool repeats);  // what runs from now on belongs to what repeats, or no longer
+  ExposureRecorder& exposure() noexcept { return exposure_; }
+  double tasks() const noexcept { return plain_ + executed_ + (memo_ ? memo_->repeated() : 0); }
+
+ private:
+  TaskId add(const IssuedTask& task) override;
+  double& arrival(bool forward, int stage, int micro_batch, std::size_t later);
+  double arrival(bool forward, int stage, int micro_batch, std::size_t later) const;
+  double input_s(const Pass& pass, int stage, std::size_t later) const;
+  void pass(const PassOp& op, const Bound& bound, std::size_t later);
+  void issue(const PassOp& op, const Bound& bound, double input_s);
+  void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
+  TaskId known_task(double end_s, TaskKind kind);
+  void sync(std::size_t rank);
+  TaskId remember(const DataParallelTasks::Opening& opening, double hidden, const FewTasks& inputs);
+  StreamId stream(std::size_t rank, StreamKind kind) const { return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind); }
+
+  const StepPlan& plan_;
+  StagePlacement placement_;
+  std::vector<const StepPlan*> plans_;
+  RankPrices prices_;
+  RankClasses classes_;
+  BreakdownRecorder breakdown_;
+  ExposureRecorder exposure_;
+  PeriodRecorder period_;
+  PassCounts counts_;
+  LongestPath path_;
+  std::vector<TaskKind> kinds_;  // per task
+  TaskInfo last_;
+  StepIssuer issuer_;
+  std::optional<PassMemo> memo_;
+  std::vector<RankTimes> ranks_;
+  std::vector<double> waited_before_s_;      // per rank, when what repeats began
+  std::vector<double> pair_hidden_;          // per rank: by the pass that follows
+  std::size_t recent_;                       // ends of passes kept per rank, a power of two
+  std::vector<double> ends_s_;               // [rank][pass % recent_]
+  std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]
+  bool waits_beside_ = false;                // collectives beside a pass may slow it, or it waits for them
+  bool repeating_ = false;
+  double executed_ = 0, plain_ = 0;
+};
+
+}  // namespace dts

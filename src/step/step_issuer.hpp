@@ -1,0 +1,34 @@
+// Issues passes that are cut into pieces, and the end of a step, as tasks.
+#pragma once
+
+#include "step/data_parallel_tasks.hpp"
+#include "step/step_tasks.hpp"
+
+namespace dts {
+
+class StepIssuer {
+ public:
+  StepIssuer(const StepPlan& plan, TaskSink& sink) : plan_(plan), tasks_(sink), parallel_(plan, tasks_) {}
+
+  // `inputs`: what feeds the pass, and its partner's where it is the first of a pair. Gives its last compute.
+  TaskId issue(const DataParallelTasks::Opening& opening, double hidden, const FewTasks& inputs);
+  // After the last pass: reductions that did not overlap, tied embeddings, the norm's global meeting, the update.
+  void tail();
+
+  StepTasks& tasks() noexcept { return tasks_; }
+  DataParallelTasks& parallel() noexcept { return parallel_; }
+  std::vector<TaskInfo> finish() && { return std::move(parallel_).finish(); }  // one task of each pass class
+
+ private:
+  void reduce_between(TaskKind kind, double seconds, int a, int b);
+  TaskId sync();
+
+  const StepPlan& plan_;
+  StepTasks tasks_;
+  DataParallelTasks parallel_;
+};
+
+// Share of its expert exchanges that a pass hides behind the pass that it is paired with.
+double hidden_in_pair(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first, const Pass& second);
+
+}  // namespace dts
