@@ -171,7 +171,7 @@ bool cuts_most_passes(const Strategy& s) { return s.zero >= 2 || s.offload_activ
 StepResult simulate_alike(const Job& job, PriceBook& book) {
   const RankGrid grid(job.strategy);
   const bool cut = cuts_most_passes(job.strategy);
-  PlannedStep step = plan_step(job, grid, book, !cut);
+  PlannedStep step = plan_step(job, grid, book, job.strategy.offload_activations == 0);
   double tasks = 0;
   std::optional<StepRun> run = run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, cut, tasks);
   if (!run) {

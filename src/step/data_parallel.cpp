@@ -217,6 +217,9 @@ void DataParallel::set_rules(StepPlan& plan) const {
   plan.reduce_every_micro_batch = p.fsdp_reduce_every_micro_batch && !under_pp;
   plan.offload_optimizer = s_.offload_optimizer != OffloadTier::None;
   plan.upload_before_gather = s_.offload_parameters != OffloadTier::None;
+  plan.offloads_activations = s_.offload_activations > 0;
+  plan.reads_storage = job_.host.behind(s_.offload_optimizer) || job_.host.behind(s_.offload_parameters) ||
+                       (plan.offloads_activations && job_.host.behind(s_.activation_tier));
 }
 
 }  // namespace dts

@@ -9,16 +9,11 @@ namespace dts {
 
 class PassCounts {
  public:
-  void add(std::int32_t pass_class, bool repeats = false) {
+  void add(std::int32_t pass_class, bool repeats = false) { add_times(pass_class, 1, repeats ? 1 : 0); }
+  void add_times(std::int32_t pass_class, double times, double repeating) {  // `repeating`: of them
     const auto at = static_cast<std::size_t>(pass_class);
     if (at >= all_.size()) all_.resize(at + 1, 0), repeating_.resize(at + 1, 0);
-    ++all_[at];
-    repeating_[at] += repeats ? 1 : 0;
-  }
-  void add_times(std::int32_t pass_class, double times) {
-    const auto at = static_cast<std::size_t>(pass_class);
-    if (at >= all_.size()) all_.resize(at + 1, 0), repeating_.resize(at + 1, 0);
-    all_[at] += times;
+    all_[at] += times, repeating_[at] += repeating;
   }
   std::size_t classes() const noexcept { return all_.size(); }
   // With so many further windows like the one that repeats.

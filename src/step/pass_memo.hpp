@@ -6,8 +6,10 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/timeline.hpp"
@@ -20,95 +22,78 @@ namespace dts {
 
 class PassMemo {
  public:
+  static constexpr double kNever = -std::numeric_limits<double>::infinity();
+  // Where a rank stands; the last two: not known, too long a backlog to say.
+  using State = std::uint32_t;
+  static constexpr State kUnknown = static_cast<State>(-1), kTooLong = kUnknown - 1;
+  static constexpr bool is_known(State state) noexcept { return state < kTooLong; }
+
   // What a run keeps; all must outlive the memo.
   struct Run {
     LongestPath& path;
     std::vector<TaskKind>& kinds;  // per task
-    TaskInfo& last;                // the task that ends last
     BreakdownRecorder& breakdown;
     ExposureRecorder& exposure;
   };
-  PassMemo(const Run& run, std::size_t ranks, const KeptTasks& kept);
+  PassMemo(const Run& run, const KeptTasks& kept) : run_(run), kept_(kept) {}
 
-  struct Call {
-    int rank = 0;
+  struct Key {
+    State state = kUnknown;
     const std::vector<Piece>* pieces = nullptr;
-    TaskId input = kNoTask;  // the last to end of what feeds it
-    TaskId tape = kNoTask;   // the copy of its activations to the host
+    double input_s = 0;      // from the end of the rank's compute till its input arrives, at least 0
+    double tape_s = kNever;  // ... till its activations are on the host
+    bool operator==(const Key& o) const { return state == o.state && pieces == o.pieces && input_s == o.input_s && tape_s == o.tape_s; }
   };
-  struct Outcome {
-    TaskId done = kNoTask;       // its last compute
-    TaskId offloaded = kNoTask;  // the last copy of its activations, kNoTask: none
+  // What a pass did; seconds from the end of the rank's compute before it, kNever: nothing of the kind.
+  struct Record {
+    double computed_s = 0, offloaded_s = kNever, latest_s = kNever;
+    std::array<double, 3> leaving_s{};  // RankTasks::leaving
+    std::vector<ExposureRecorder::Busy> computes;
+    std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open;  // collectives that reach out of the pass
+    TaskInfo last;  // that ends at latest_s
+    State next = kUnknown;
+    double uses = 0, repeating = 0;  // taken over so often; of these in windows that skipped ones repeat
+    // Counted once for all uses.
+    int rank = 0;
+    AxisTime collectives;               // within the pass
+    BreakdownRecorder::Waits waits;
+    std::vector<std::int32_t> classes;  // of its pieces
   };
 
-  // Whether the pass went as one before. If not it has to be issued, between `begin` and `end`.
-  bool repeat(const Call& call, RankTasks& tasks, Outcome& out);
-  void begin(const Call& call, const RankTasks& tasks);
+  State state_of(int rank, const RankTasks& tasks);
+  // When the copies of a rank's activations come back at the earliest.
+  double reloads_s(State state) const { return (*times_of_[state])[lists() + 1]; }
+  Record* find(const Key& key);  // null: no such pass went before
+  // A pass that has to be issued, between `begin` and `end`.
+  void begin(const Key& key, int rank);
   void saw(const TaskInfo& info, double end_s) {  // every task in between
     if (recording_ && end_s > made_.latest_s) made_.latest_s = end_s, made_.last = info;
   }
-  void end(const RankTasks& tasks, const Outcome& out);
-  void forget(int rank) { state_[static_cast<std::size_t>(rank)] = kUnknown; }  // something else ran on its streams
-
-  TaskId later(TaskId a, TaskId b) const {  // the first of two that end alike
-    return a == kNoTask || (b != kNoTask && run_.path.end_s(b) > run_.path.end_s(a)) ? b : a;
-  }
-  void finish(PassCounts& counts);  // adds what repeated passes spent
-  double repeated() const noexcept { return repeated_; }
+  State end(const RankTasks& tasks, TaskId offloaded);
+  // Puts tasks on the streams of a rank that stand for what was taken over.
+  void restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks);
+  void finish(PassCounts& counts, double skipped);  // adds what was taken over; `skipped`: so often more where it repeats
 
  private:
-  static constexpr std::uint32_t kUnknown = static_cast<std::uint32_t>(-1), kTooLong = kUnknown - 1;
-  static constexpr std::size_t kStreams = 5;  // that a pass runs on
-
-  // Times are counted from the end of the rank's compute before the pass; tasks by their place among `ends_s`.
-  struct Record {
-    std::vector<double> ends_s;  // of the tasks that later ones may wait for
-    std::vector<TaskKind> kinds;
-    std::vector<std::int32_t> places;  // RankTasks after it: a new task; kNoPlace; or below that, a place before it
-    std::array<std::int32_t, kStreams> streams{};
-    std::array<std::int32_t, 3> leaving{};
-    std::int32_t done = -1, offloaded = -1;
-    std::vector<Held> held;
-    std::vector<ExposureRecorder::Busy> computes;
-    std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open;  // collectives that reach out of the pass
-    AxisTime collectives;  // the others
-    BreakdownRecorder::Waits waits;
-    double computed_s = 0, latest_s = 0;
-    TaskInfo last;
-    int rank = 0;
-    std::vector<std::int32_t> classes;  // of its pieces
-    std::uint32_t next = kUnknown;  // state
-    double uses = 0;
-  };
-  struct Key {
-    std::uint32_t state = kUnknown;
-    const std::vector<Piece>* pieces = nullptr;
-    double input_s = 0, tape_s = 0;
-    bool operator==(const Key& o) const { return state == o.state && pieces == o.pieces && input_s == o.input_s && tape_s == o.tape_s; }
-  };
   struct Hash {
     std::size_t operator()(const Key& key) const noexcept;
     std::size_t operator()(const std::vector<double>& times) const noexcept;
   };
-
-  StreamId stream(int rank, std::size_t i) const;
-  double from_s(double base_s, TaskId task) const;
+  std::size_t lists() const noexcept { return kept_.recent + kept_.reductions + kept_.offloads; }
+  double from_s(double base_s, TaskId task) const { return task == kNoTask ? kNever : run_.path.end_s(task) - base_s; }
   double computed_s(int rank) const;
-  std::uint32_t state_of(int rank, const RankTasks& tasks);
-  Key key_of(const Call& call);
-  void take_over(Record& record, RankTasks& tasks, Outcome& out);
-  std::int32_t place_of(TaskId task);
+  TaskId known_task(double end_s, TaskKind kind);
   void note_collectives();
 
   Run run_;
   KeptTasks kept_;
-  std::vector<std::uint32_t> state_;  // per rank
-  std::unordered_map<std::vector<double>, std::uint32_t, Hash> states_;
+  std::unordered_map<std::vector<double>, State, Hash> states_;
+  std::vector<const std::vector<double>*> times_of_;  // per state
   std::unordered_map<Key, std::unique_ptr<Record>, Hash> records_;
   std::vector<std::pair<Key, Record*>> likely_;  // per state: the record that was used last
-  Tasks places_, after_;
+  Tasks places_;
   std::vector<double> times_;
-  double repeated_ = 0, issued_ = 0;
+  double found_ = 0, issued_ = 0;
   bool off_ = false;
 
   // Of the pass that is issued now.
@@ -116,7 +101,6 @@ class PassMemo {
   Record made_;
   Key key_;
   TaskId first_ = 0;
-  std::vector<TaskId> made_tasks_;
   double base_s_ = 0;
   BreakdownRecorder::Waits waits_before_;
   std::size_t computes_before_ = 0;

@@ -31,7 +31,7 @@ PassRunner::PassRunner(const StepPlan& plan, bool remembers)
   const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
   forward_in_.resize(slots), backward_in_.resize(slots);
   waits_beside_ = plan.interference || plan.reductions_in_flight > 0 || (!plan.overlap_grad_reduce && plan.zero >= 2);
-  if (remembers && plan.ranks_meet) memo_.emplace(PassMemo::Run{path_, kinds_, last_, breakdown_, exposure_}, ranks_.size(), kept);
+  if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(PassMemo::Run{path_, kinds_, breakdown_, exposure_}, kept);
 }
 
 // --- tasks
@@ -58,20 +58,22 @@ TaskId PassRunner::known_task(double end_s, TaskKind kind) {
   return static_cast<TaskId>(path_.size()) - 1;
 }
 
-// Tells the tasks of a rank what plain passes came before.
+// Tells the tasks of a rank what passes came before that were not issued.
 void PassRunner::sync(std::size_t rank) {
   RankTimes& r = ranks_[rank];
   if (r.passes == r.synced) return;
-  Tasks& recent = issuer_.parallel().tasks(static_cast<int>(rank)).recent;
-  const std::uint32_t fresh = std::min(r.passes - r.synced, static_cast<std::uint32_t>(recent_));
+  BreakdownRecorder::Waits& waits = breakdown_.of_rank(rank);
+  waits.pipeline_s += std::exchange(r.waited_s, 0);
+  waits.began_s = std::max(waits.began_s, 0.0), waits.busy_until_s = r.free_s;
+  const auto restored = std::exchange(r.synced, r.passes);
+  RankTasks& tasks = issuer_.parallel().tasks(static_cast<int>(rank));
+  if (memo_) return memo_->restore(r.state, static_cast<int>(rank), r.free_s, r.leaving_s, tasks);
+  Tasks& recent = tasks.recent;
+  const std::uint32_t fresh = std::min(r.passes - restored, static_cast<std::uint32_t>(recent_));
   for (std::uint32_t i = r.passes - fresh; i < r.passes; ++i) {
     recent.push_back(known_task(ends_s_[rank * recent_ + (i & (recent_ - 1))], TaskKind::Forward));
   }
   path_.set_on_stream(stream(rank, StreamKind::Compute), recent.back());
-  BreakdownRecorder::Waits& waits = breakdown_.of_rank(rank);
-  waits.pipeline_s += std::exchange(r.waited_s, 0);
-  waits.began_s = std::max(waits.began_s, 0.0), waits.busy_until_s = r.free_s;
-  r.synced = r.passes;
 }
 
 // --- operations
@@ -97,11 +99,11 @@ PassRunner::Bound PassRunner::bind(const PassOp& op) {
     const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
     bound.hidden = std::exchange(pair_hidden_[rank], 0);
     if (pass.with_next) bound.hidden = pair_hidden_[rank] = hidden_in_pair(plan_, placement_, op.rank, pass, *(&pass + 1));
-    if (memo_) return bound;
     const DataParallelTasks::Opening opening = issuer_.parallel().look(pass, op.rank, op.stage, bound.hidden);
-    const Piece& piece = opening.pieces.front();
-    bound.plain = piece.index < 0 && opening.stages.size() == 0;
-    bound.seconds = on_grid(piece.seconds), bound.pass_class = piece.pass_class;
+    bound.pieces = &opening.pieces;
+    bound.plain = opening.pieces.front().index < 0 && opening.stages.size() == 0;
+    bound.alone = !pass.with_next && opening.alone();
+    bound.seconds = on_grid(opening.pieces.front().seconds);
   } else if (op.op == PassOpKind::Send || op.op == PassOpKind::Meet) {
     const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
     bound.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
@@ -130,7 +132,7 @@ void PassRunner::transfer(const PassOp& op, const Bound& bound, double after_s, 
   sent_s = start_s + bound.seconds;
   arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
   bound.arrivals->push_back({start_s, sent_s, repeating_});
-  ++plain_;
+  ++executed_;
 }
 
 void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
@@ -144,21 +146,28 @@ void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
   }
   if (plan_.blocking_p2p) in_s = std::max(in_s, r.exchanged_s);
   const double start_s = std::max(r.free_s, in_s);
-  if (bound.plain && (!waits_beside_ || start_s >= r.busy_s)) {
-    if (r.passes == 0 && !plan_.ranks_meet) {  // till then it was still in the step before
-      breakdown_.of_rank(rank).began_s = r.free_s = start_s;
-      period_.begin(rank, start_s);
-    }
-    r.waited_s += start_s - r.free_s;
-    r.free_s = start_s + bound.seconds;
-    ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
-    ++r.passes, ++plain_;
-    counts_.add(bound.pass_class, repeating_);
-    exposure_.add_compute(rank, start_s, r.free_s);
+  if (memo_) {
+    known_pass(op, bound, in_s);
+  } else if (bound.plain && (!waits_beside_ || start_s >= r.busy_s)) {
+    plain_pass(rank, bound, start_s);
   } else {
     issue(op, bound, in_s);
   }
   r.exchanged_s = r.free_s;
+}
+
+void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s) {
+  RankTimes& r = ranks_[rank];
+  if (r.passes == 0 && !plan_.ranks_meet) {  // till then it was still in the step before
+    breakdown_.of_rank(rank).began_s = r.free_s = start_s;
+    period_.begin(rank, start_s);
+  }
+  r.waited_s += start_s - r.free_s;
+  r.free_s = start_s + bound.seconds;
+  ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
+  ++r.passes, ++executed_;
+  counts_.add(bound.pieces->front().pass_class, repeating_);
+  exposure_.add_compute(rank, start_s, r.free_s);
 }
 
 void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
@@ -167,14 +176,7 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
   FewTasks inputs;
   if (input_s > 0) inputs.add(known_task(input_s, TaskKind::PipelineSend));
   const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
-  const DataParallelTasks::Opening opening = issuer_.parallel().look(pass, op.rank, op.stage, bound.hidden);
-  TaskId done = kNoTask;
-  if (memo_ && !pass.with_next && opening.alone()) {
-    done = remember(opening, bound.hidden, inputs);
-  } else {
-    if (memo_) memo_->forget(op.rank);
-    done = issuer_.issue(opening, bound.hidden, inputs);
-  }
+  const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, bound.hidden), bound.hidden, inputs);
   RankTimes& r = ranks_[rank];
   r.free_s = path_.end_s(done);
   r.synced = ++r.passes;
@@ -184,26 +186,64 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
   }
 }
 
-TaskId PassRunner::remember(const DataParallelTasks::Opening& o, double hidden, const FewTasks& inputs) {
-  RankTasks& tasks = issuer_.parallel().tasks(o.rank);
-  TaskId& offloaded = issuer_.parallel().offloaded(o.stage, o.pass.micro_batch);
-  const PassMemo::Call call{o.rank, &o.pieces, inputs.size() > 0 ? *inputs.data() : kNoTask,
-                            gives_input_gradient(o.pass.kind) ? offloaded : kNoTask};
-  PassMemo::Outcome out;
-  if (memo_->repeat(call, tasks, out)) {
-    if (out.offloaded != kNoTask) offloaded = out.offloaded;
-    return out.done;
+// --- passes that may go as one before did
+
+void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s) {
+  const auto rank = static_cast<std::size_t>(op.rank);
+  RankTimes& r = ranks_[rank];
+  RankTasks& tasks = issuer_.parallel().tasks(op.rank);
+  PassMemo::Key key;
+  if (bound.alone && r.passes > 0) {
+    if (r.state == PassMemo::kUnknown) r.state = memo_->state_of(op.rank, tasks);
+    key = key_of(op, bound, input_s);
+    PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
+    if (record) return take_over(op, *record);
   }
-  memo_->begin(call, tasks);
-  const TaskId done = issuer_.issue(o, hidden, inputs);
-  memo_->end(tasks, {done, offloaded});
-  return done;
+  sync(rank);
+  memo_->begin(key, op.rank);
+  issue(op, bound, input_s);
+  r.state = memo_->end(tasks, issuer_.parallel().offloaded(op.stage, op.micro_batch));
+  for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
+    if (tasks.leaving[i] != kNoTask) r.leaving_s[i] = path_.end_s(tasks.leaving[i]);
+  }
+}
+
+// Times that change nothing count as the latest that changes nothing.
+PassMemo::Key PassRunner::key_of(const PassOp& op, const Bound& bound, double input_s) {
+  const RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
+  PassMemo::Key key{r.state, bound.pieces, std::max(0.0, input_s - r.free_s), PassMemo::kNever};
+  if (op.forward || !plan_.offloads_activations || !PassMemo::is_known(r.state)) return key;
+  const TaskId tape = issuer_.parallel().offloaded(op.stage, op.micro_batch);
+  if (tape != kNoTask) key.tape_s = std::max(path_.end_s(tape) - r.free_s, memo_->reloads_s(r.state));
+  return key;
+}
+
+void PassRunner::take_over(const PassOp& op, PassMemo::Record& record) {
+  const auto rank = static_cast<std::size_t>(op.rank);
+  RankTimes& r = ranks_[rank];
+  const double from_s = r.free_s;
+  for (const ExposureRecorder::Busy& b : record.computes) exposure_.add_compute(rank, from_s + b.start_s, from_s + b.end_s);
+  for (const auto& [kind, i] : record.open) exposure_.arriving(rank, kind).push_back({from_s + i.start_s, from_s + i.end_s, repeating_});
+  for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
+    if (record.leaving_s[i] != PassMemo::kNever) r.leaving_s[i] = from_s + record.leaving_s[i];
+  }
+  if (record.offloaded_s != PassMemo::kNever) {
+    issuer_.parallel().offloaded(op.stage, op.micro_batch) = known_task(from_s + record.offloaded_s, TaskKind::ActivationOffload);
+  }
+  if (from_s + record.latest_s > latest_s_) latest_s_ = from_s + record.latest_s, latest_ = record.last;
+  r.free_s = from_s + record.computed_s;
+  r.state = record.next;
+  ++r.passes, ++executed_;
+  ++record.uses;
+  if (repeating_) ++record.repeating;
 }
 
 // --- the whole
 
 bool PassRunner::settled() const {
-  return !memo_ && std::all_of(ranks_.begin(), ranks_.end(), [&](const RankTimes& r) { return !waits_beside_ || r.busy_s <= r.free_s; });
+  return std::all_of(ranks_.begin(), ranks_.end(), [&](const RankTimes& r) {
+    return memo_ ? PassMemo::is_known(r.state) : !waits_beside_ || r.busy_s <= r.free_s;
+  });
 }
 
 void PassRunner::mark_repeating(bool repeats) {
@@ -217,11 +257,15 @@ void PassRunner::mark_repeating(bool repeats) {
 
 void PassRunner::tail() {
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) sync(rank);
+  if (latest_s_ > path_.makespan_s()) {
+    known_task(latest_s_, latest_.kind);
+    path_.see_end(latest_s_), last_ = latest_;
+  }
   issuer_.tail();
 }
 
 StepRun PassRunner::finish(const SkippedWindows& skipped, double fixed_s) {
-  if (memo_) memo_->finish(counts_);
+  if (memo_) memo_->finish(counts_, skipped.count);
   StepRun run;
   run.end = {{path_.makespan_s(), path_.last()}, last_, skipped};
   run.period_s = period_.finish(run.end.end, skipped);

@@ -3,6 +3,7 @@
 // (step/step_issuer.hpp), or taken over from one that went alike (step/pass_memo.hpp).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -25,8 +26,9 @@ class PassRunner final : private TaskSink {
   // What stays the same each time that an operation is run.
   struct Bound {
     double seconds = 0, hidden = 0;
-    std::int32_t pass_class = -1;                    // of a plain pass
+    const std::vector<Piece>* pieces = nullptr;      // of a pass
     bool plain = false;                              // nothing happens inside
+    bool alone = false;                              // what happens inside concerns its own stage
     std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
   };
   Bound bind(const PassOp& op);
@@ -41,14 +43,18 @@ class PassRunner final : private TaskSink {
     double free_s = 0, sent_s[2] = {0, 0}, exchanged_s = 0;
     double busy_s = 0;     // collectives and copies
     double waited_s = 0;   // of plain passes, not yet in the breakdown
+    PassMemo::State state = PassMemo::kUnknown;
+    std::array<double, 3> leaving_s{PassMemo::kNever, PassMemo::kNever, PassMemo::kNever};  // RankTasks::leaving
     std::uint32_t passes = 0, synced = 0;  // run; known as tasks
   };
   const std::vector<RankTimes>& ranks() const noexcept { return ranks_; }
   bool settled() const;
+  // Whether further windows may repeat this one.
+  bool may_repeat(const Bound& bound) const noexcept { return memo_ ? bound.alone : bound.plain; }
   double arrival_s(const RepeatedOps::Arrival& a, std::size_t later) const { return arrival(a.forward, a.stage, a.micro_batch, later); }
   void mark_repeating(bool repeats);  // what runs from now on belongs to what repeats, or no longer
   ExposureRecorder& exposure() noexcept { return exposure_; }
-  double tasks() const noexcept { return plain_ + executed_ + (memo_ ? memo_->repeated() : 0); }
+  double tasks() const noexcept { return executed_; }
 
  private:
   TaskId add(const IssuedTask& task) override;
@@ -56,11 +62,14 @@ class PassRunner final : private TaskSink {
   double arrival(bool forward, int stage, int micro_batch, std::size_t later) const;
   double input_s(const Pass& pass, int stage, std::size_t later) const;
   void pass(const PassOp& op, const Bound& bound, std::size_t later);
+  void plain_pass(std::size_t rank, const Bound& bound, double start_s);
   void issue(const PassOp& op, const Bound& bound, double input_s);
+  void known_pass(const PassOp& op, const Bound& bound, double input_s);
+  PassMemo::Key key_of(const PassOp& op, const Bound& bound, double input_s);
+  void take_over(const PassOp& op, PassMemo::Record& record);
   void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
-  TaskId remember(const DataParallelTasks::Opening& opening, double hidden, const FewTasks& inputs);
   StreamId stream(std::size_t rank, StreamKind kind) const { return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind); }
 
   const StepPlan& plan_;
@@ -85,7 +94,9 @@ class PassRunner final : private TaskSink {
   std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]
   bool waits_beside_ = false;                // collectives beside a pass may slow it, or it waits for them
   bool repeating_ = false;
-  double executed_ = 0, plain_ = 0;
+  double executed_ = 0;
+  double latest_s_ = PassMemo::kNever;  // of what was taken over
+  TaskInfo latest_;
 };
 
 }  // namespace dts

@@ -103,6 +103,7 @@ struct StepPlan {
   bool keeps_gathered = false;  // ZeRO-3: parameters stay gathered between passes, gradients are reduced once
   int unsharded_stages = 0;     // ... of so many stages of a rank, those it needs next; 0 = of all
   bool offload_optimizer = false, upload_before_gather = false;  // updates run unit by unit; shards lie elsewhere
+  bool offloads_activations = false, reads_storage = false;     // ... a tier behind the host
 
   StagePlacement placement() const {
     const int pp = static_cast<int>(order.size());

@@ -22,7 +22,7 @@ class WindowedRun {
   // What was skipped; nothing where the window does not repeat.
   std::optional<SkippedWindows> run() {
     run_once(0, ops_.end);
-    const auto is_cut = [&](std::size_t i) { return ops_.ops[i].op == PassOpKind::Pass && !bound_[i].plain; };
+    const auto is_cut = [&](std::size_t i) { return ops_.ops[i].op == PassOpKind::Pass && !runner_.may_repeat(bound_[i]); };
     for (std::size_t i = ops_.begin; i < ops_.end; ++i) {
       if (is_cut(i)) return std::nullopt;
     }
