@@ -56,7 +56,7 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
   const DeviceSpec device = paper_device();
   std::mt19937 random(17);
   double skipped = 0, all = 0;
-  for (int trial = 0; trial < 150; ++trial) {
+  for (int trial = 0; trial < 3000; ++trial) {
     const ModelSpec model = small_llama(static_cast<int>(any(random, {8, 11, 16})), 16384);
     const Strategy s = random_strategy(random, trial);
     const WireNetwork network(s.dp * s.pp, 1e-6, any(random, {1e8, 1e10, 1e12}));

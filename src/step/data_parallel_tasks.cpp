@@ -45,14 +45,14 @@ KeptTasks DataParallelTasks::kept() const {
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, double hidden) {
   const GatherOrder::Stages stages = order_.before(rank, pass);
   const bool own = stages.size() > 0 && *stages.begin() == stage, early = !issued_[static_cast<std::size_t>(stage)].empty();
-  return {pass, rank, stage, stages, own, early, pieces_.pieces(pass, rank, stage, {own || early, reduces(pass, stage), hidden})};
+  return {pass, rank, stage, stages, own, early, pieces_.cut(pass.kind, rank, stage, {own || early, reduces(pass, stage), hidden})};
 }
 
 DataParallelTasks::Flow DataParallelTasks::open(const Opening& o) {
   const GatherOrder::Stages& stages = o.stages;
   const int stage = o.stage;
   Tasks& issued = issued_[static_cast<std::size_t>(stage)];
-  Flow flow{o.pass, o.rank, stage, o.pieces, gathered_, reloaded_};
+  Flow flow{o.pass, o.rank, stage, o.cut.pieces, gathered_, reloaded_};
   const auto gather_others = [&] {
     for (int other : stages) {
       if (other != stage) gather_stage(flow, other);

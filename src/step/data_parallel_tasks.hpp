@@ -27,7 +27,7 @@ class DataParallelTasks {
     Tasks &gathered, &reloaded;  // per piece; kNoTask: none
     std::size_t done = 0;        // pieces emitted so far
 
-    bool whole() const { return pieces.front().index < 0; }  // nothing starts or is awaited in it
+    bool whole() const { return pieces.front().index < 0; }
   };
   // What it takes to open one; nothing is issued yet.
   struct Opening {
@@ -35,7 +35,7 @@ class DataParallelTasks {
     int rank, stage;
     GatherOrder::Stages stages;  // to gather before it
     bool own, early;             // its own stage among them; gathered before
-    const std::vector<Piece>& pieces;
+    const CutPass& cut;
 
     bool alone() const { return !early && stages.size() == (own ? 1u : 0u); }  // nothing of other passes in it
   };

@@ -32,7 +32,7 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) noexcept {
 }  // namespace
 
 std::size_t PassMemo::Hash::operator()(const Key& key) const noexcept {
-  std::uint64_t hash = mixed(key.state, reinterpret_cast<std::uintptr_t>(key.pieces));
+  std::uint64_t hash = mixed(key.state, reinterpret_cast<std::uintptr_t>(key.pass));
   return static_cast<std::size_t>(mixed(mixed(hash, bits_of(key.input_s)), bits_of(key.tape_s)));
 }
 
@@ -123,8 +123,8 @@ void PassMemo::begin(const Key& key, int rank) {
   const auto r = static_cast<std::size_t>(rank);
   key_ = key;
   made_ = {};
-  made_.rank = rank;
-  for (const Piece& piece : *key.pieces) made_.classes.push_back(piece.pass_class);
+  rank_ = rank;
+  made_.pass = key.pass;
   base_s_ = computed_s(rank);
   first_ = static_cast<TaskId>(run_.path.size());
   waits_before_ = run_.breakdown.of_rank(r);
@@ -137,19 +137,20 @@ PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded) {
   recording_ = false;
   Record& r = made_;
   const auto fresh_s = [&](TaskId task) { return task == kNoTask || task < first_ ? kNever : run_.path.end_s(task) - base_s_; };
-  r.computed_s = computed_s(r.rank) - base_s_, r.latest_s -= base_s_;
+  r.computed_s = computed_s(rank_) - base_s_, r.latest_s -= base_s_;
   r.offloaded_s = fresh_s(offloaded);
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) r.leaving_s[i] = fresh_s(tasks.leaving[i]);
-  r.waits = run_.breakdown.of_rank(static_cast<std::size_t>(r.rank)).since(waits_before_);
+  r.waits = run_.breakdown.of_rank(static_cast<std::size_t>(rank_)).since(waits_before_);
   note_collectives();
-  r.next = state_of(r.rank, tasks);
+  r.next = state_of(rank_, tasks);
   if (!is_known(r.next)) return r.next;
+  r.uses.resize(ranks_);
   return records_.emplace(key_, std::make_unique<Record>(std::move(r))).first->second->next;
 }
 
 // What the rank computes in the pass; its collectives, which hide there.
 void PassMemo::note_collectives() {
-  const auto rank = static_cast<std::size_t>(made_.rank);
+  const auto rank = static_cast<std::size_t>(rank_);
   const std::vector<ExposureRecorder::Busy>& computes = run_.exposure.computes(rank);
   for (std::size_t i = computes_before_ - 1; i < computes.size(); ++i) {  // the first was there, and may go on
     const double start_s = std::max(computes[i].start_s, base_s_);
@@ -177,12 +178,16 @@ void PassMemo::note_collectives() {
 void PassMemo::finish(PassCounts& counts, double skipped) {
   for (const auto& known : records_) {
     const Record& r = *known.second;
-    if (r.uses == 0) continue;
-    for (std::int32_t pass_class : r.classes) counts.add_times(pass_class, r.uses, r.repeating);
-    const auto rank = static_cast<std::size_t>(r.rank);
-    run_.breakdown.of_rank(rank).add(r.waits, r.uses);
-    run_.breakdown.repeating(rank).add(r.waits, r.repeating);
-    run_.exposure.add_collectives(rank, r.collectives, r.uses + skipped * r.repeating);
+    for (std::size_t rank = 0; rank < ranks_; ++rank) {
+      const Uses& uses = r.uses[rank];
+      if (uses.all == 0) continue;
+      for (std::size_t i = 0; i < r.pass->pieces.size(); ++i) {
+        counts.add_times(r.pass->first_class[rank] + static_cast<std::int32_t>(i), uses.all, uses.repeating);
+      }
+      run_.breakdown.of_rank(rank).add(r.waits, uses.all);
+      run_.breakdown.repeating(rank).add(r.waits, uses.repeating);
+      run_.exposure.add_collectives(rank, r.collectives, uses.all + skipped * uses.repeating);
+    }
   }
 }
 

@@ -35,14 +35,17 @@ class PassMemo {
     BreakdownRecorder& breakdown;
     ExposureRecorder& exposure;
   };
-  PassMemo(const Run& run, const KeptTasks& kept) : run_(run), kept_(kept) {}
+  PassMemo(const Run& run, const KeptTasks& kept, std::size_t ranks) : run_(run), kept_(kept), ranks_(ranks) {}
 
   struct Key {
     State state = kUnknown;
-    const std::vector<Piece>* pieces = nullptr;
+    const CutPass* pass = nullptr;
     double input_s = 0;      // from the end of the rank's compute till its input arrives, at least 0
     double tape_s = kNever;  // ... till its activations are on the host
-    bool operator==(const Key& o) const { return state == o.state && pieces == o.pieces && input_s == o.input_s && tape_s == o.tape_s; }
+    bool operator==(const Key& o) const { return state == o.state && pass == o.pass && input_s == o.input_s && tape_s == o.tape_s; }
+  };
+  struct Uses {
+    double all = 0, repeating = 0;  // of these in windows that skipped ones repeat
   };
   // What a pass did; seconds from the end of the rank's compute before it, kNever: nothing of the kind.
   struct Record {
@@ -52,23 +55,27 @@ class PassMemo {
     std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open;  // collectives that reach out of the pass
     TaskInfo last;  // that ends at latest_s
     State next = kUnknown;
-    double uses = 0, repeating = 0;  // taken over so often; of these in windows that skipped ones repeat
     // Counted once for all uses.
-    int rank = 0;
-    AxisTime collectives;               // within the pass
+    AxisTime collectives;  // within the pass
     BreakdownRecorder::Waits waits;
-    std::vector<std::int32_t> classes;  // of its pieces
+    const CutPass* pass = nullptr;
+    std::vector<Uses> uses;  // per pipeline rank
   };
 
   State state_of(int rank, const RankTasks& tasks);
   // When the copies of a rank's activations come back at the earliest.
   double reloads_s(State state) const { return (*times_of_[state])[lists() + 1]; }
   Record* find(const Key& key);  // null: no such pass went before
+  static void use(Record& record, std::size_t rank, bool repeats) {
+    ++record.uses[rank].all;
+    if (repeats) ++record.uses[rank].repeating;
+  }
   // A pass that has to be issued, between `begin` and `end`.
   void begin(const Key& key, int rank);
   void saw(const TaskInfo& info, double end_s) {  // every task in between
     if (recording_ && end_s > made_.latest_s) made_.latest_s = end_s, made_.last = info;
   }
+  bool is_recording() const noexcept { return recording_; }
   State end(const RankTasks& tasks, TaskId offloaded);
   // Puts tasks on the streams of a rank that stand for what was taken over.
   void restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks);
@@ -87,6 +94,7 @@ class PassMemo {
 
   Run run_;
   KeptTasks kept_;
+  std::size_t ranks_;
   std::unordered_map<std::vector<double>, State, Hash> states_;
   std::vector<const std::vector<double>*> times_of_;  // per state
   std::unordered_map<Key, std::unique_ptr<Record>, Hash> records_;
@@ -100,6 +108,7 @@ class PassMemo {
   bool recording_ = false;
   Record made_;
   Key key_;
+  int rank_ = 0;
   TaskId first_ = 0;
   double base_s_ = 0;
   BreakdownRecorder::Waits waits_before_;

@@ -31,7 +31,7 @@ PassRunner::PassRunner(const StepPlan& plan, bool remembers)
   const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
   forward_in_.resize(slots), backward_in_.resize(slots);
   waits_beside_ = plan.interference || plan.reductions_in_flight > 0 || (!plan.overlap_grad_reduce && plan.zero >= 2);
-  if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(PassMemo::Run{path_, kinds_, breakdown_, exposure_}, kept);
+  if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(PassMemo::Run{path_, kinds_, breakdown_, exposure_}, kept, ranks_.size());
 }
 
 // --- tasks
@@ -100,10 +100,10 @@ PassRunner::Bound PassRunner::bind(const PassOp& op) {
     bound.hidden = std::exchange(pair_hidden_[rank], 0);
     if (pass.with_next) bound.hidden = pair_hidden_[rank] = hidden_in_pair(plan_, placement_, op.rank, pass, *(&pass + 1));
     const DataParallelTasks::Opening opening = issuer_.parallel().look(pass, op.rank, op.stage, bound.hidden);
-    bound.pieces = &opening.pieces;
-    bound.plain = opening.pieces.front().index < 0 && opening.stages.size() == 0;
+    bound.cut = &opening.cut;
+    bound.plain = opening.cut.whole() && opening.stages.size() == 0;
     bound.alone = !pass.with_next && opening.alone();
-    bound.seconds = on_grid(opening.pieces.front().seconds);
+    bound.seconds = on_grid(opening.cut.pieces.front().seconds);
   } else if (op.op == PassOpKind::Send || op.op == PassOpKind::Meet) {
     const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
     bound.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
@@ -152,6 +152,7 @@ void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
     plain_pass(rank, bound, start_s);
   } else {
     issue(op, bound, in_s);
+    ++unknown_passes_;
   }
   r.exchanged_s = r.free_s;
 }
@@ -166,7 +167,7 @@ void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s
   r.free_s = start_s + bound.seconds;
   ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
   ++r.passes, ++executed_;
-  counts_.add(bound.pieces->front().pass_class, repeating_);
+  counts_.add(bound.cut->first_class[rank], repeating_);
   exposure_.add_compute(rank, start_s, r.free_s);
 }
 
@@ -202,6 +203,7 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
   sync(rank);
   memo_->begin(key, op.rank);
   issue(op, bound, input_s);
+  if (!memo_->is_recording()) ++unknown_passes_;
   r.state = memo_->end(tasks, issuer_.parallel().offloaded(op.stage, op.micro_batch));
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
     if (tasks.leaving[i] != kNoTask) r.leaving_s[i] = path_.end_s(tasks.leaving[i]);
@@ -211,7 +213,7 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
 // Times that change nothing count as the latest that changes nothing.
 PassMemo::Key PassRunner::key_of(const PassOp& op, const Bound& bound, double input_s) {
   const RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
-  PassMemo::Key key{r.state, bound.pieces, std::max(0.0, input_s - r.free_s), PassMemo::kNever};
+  PassMemo::Key key{r.state, bound.cut, std::max(0.0, input_s - r.free_s), PassMemo::kNever};
   if (op.forward || !plan_.offloads_activations || !PassMemo::is_known(r.state)) return key;
   const TaskId tape = issuer_.parallel().offloaded(op.stage, op.micro_batch);
   if (tape != kNoTask) key.tape_s = std::max(path_.end_s(tape) - r.free_s, memo_->reloads_s(r.state));
@@ -234,8 +236,7 @@ void PassRunner::take_over(const PassOp& op, PassMemo::Record& record) {
   r.free_s = from_s + record.computed_s;
   r.state = record.next;
   ++r.passes, ++executed_;
-  ++record.uses;
-  if (repeating_) ++record.repeating;
+  PassMemo::use(record, rank, repeating_);
 }
 
 // --- the whole

@@ -26,7 +26,7 @@ class PassRunner final : private TaskSink {
   // What stays the same each time that an operation is run.
   struct Bound {
     double seconds = 0, hidden = 0;
-    const std::vector<Piece>* pieces = nullptr;      // of a pass
+    const CutPass* cut = nullptr;                    // of a pass
     bool plain = false;                              // nothing happens inside
     bool alone = false;                              // what happens inside concerns its own stage
     std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
@@ -49,6 +49,8 @@ class PassRunner final : private TaskSink {
   };
   const std::vector<RankTimes>& ranks() const noexcept { return ranks_; }
   bool settled() const;
+  // Passes of which nothing is known that would tell what a repetition of them does.
+  std::size_t unknown_passes() const noexcept { return unknown_passes_; }
   // Whether further windows may repeat this one.
   bool may_repeat(const Bound& bound) const noexcept { return memo_ ? bound.alone : bound.plain; }
   double arrival_s(const RepeatedOps::Arrival& a, std::size_t later) const { return arrival(a.forward, a.stage, a.micro_batch, later); }
@@ -95,6 +97,7 @@ class PassRunner final : private TaskSink {
   bool waits_beside_ = false;                // collectives beside a pass may slow it, or it waits for them
   bool repeating_ = false;
   double executed_ = 0;
+  std::size_t unknown_passes_ = 0;
   double latest_s_ = PassMemo::kNever;  // of what was taken over
   TaskInfo latest_;
 };

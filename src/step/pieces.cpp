@@ -61,29 +61,25 @@ std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, con
   return pieces;
 }
 
-const std::vector<Piece>& PieceBook::pieces(const Pass& pass, int rank, int stage, const PassPlace& place) {
-  std::vector<std::unique_ptr<Page>>& pages = pages_[static_cast<std::size_t>(stage) * kKinds + static_cast<std::size_t>(pass.kind)];
-  for (const std::unique_ptr<Page>& page : pages) {
-    const PassPlace& known = page->place;
-    if (known.gathers == place.gathers && known.reduces == place.reduces && known.hidden == place.hidden) return page->pieces;
+const CutPass& PieceBook::cut(PassKind kind, int rank, int stage, const PassPlace& place) {
+  const int like = plan_.like(stage);
+  std::vector<std::unique_ptr<CutPass>>& pages = pages_[static_cast<std::size_t>(like) * kKinds + static_cast<std::size_t>(kind)];
+  auto page = std::find_if(pages.begin(), pages.end(), [&](const std::unique_ptr<CutPass>& known) {
+    return known->place.gathers == place.gathers && known->place.reduces == place.reduces && known->place.hidden == place.hidden;
+  });
+  if (page == pages.end()) {
+    std::vector<Piece> pieces = pieces_of(plan_, kind, like, place);
+    page = pages.insert(page, std::make_unique<CutPass>(CutPass{place, std::move(pieces), std::vector<std::int32_t>(plan_.order.size(), -1)}));
   }
-  pages.push_back(std::make_unique<Page>(Page{place, pieces_of(plan_, pass.kind, stage, place)}));
-  for (Piece& piece : pages.back()->pieces) {
-    piece.pass_class = class_of({task_of(pass.kind), StreamKind::Compute, rank, stage, 0, piece.index, place.hidden});
+  CutPass& pass = **page;
+  std::int32_t& first = pass.first_class[static_cast<std::size_t>(rank)];
+  if (first < 0) {
+    first = static_cast<std::int32_t>(classes_.size());
+    for (const Piece& piece : pass.pieces) {
+      classes_.push_back({task_of(kind), StreamKind::Compute, rank, like, 0, piece.index, place.hidden, false, -1});
+    }
   }
-  return pages.back()->pieces;
-}
-
-std::int32_t PieceBook::class_of(const TaskInfo& info) {
-  const auto page = static_cast<std::size_t>(info.stage) * kKinds + static_cast<std::size_t>(pass_of(info.kind));
-  if (known_.empty()) known_.resize(pages_.size());
-  for (std::int32_t known : known_[page]) {
-    const TaskInfo& other = classes_[static_cast<std::size_t>(known)];
-    if (other.piece == info.piece && other.hidden == info.hidden) return known;
-  }
-  known_[page].push_back(static_cast<std::int32_t>(classes_.size()));
-  classes_.push_back(info);
-  return known_[page].back();
+  return pass;
 }
 
 }  // namespace dts

@@ -18,7 +18,6 @@ struct Piece {
   double gather_s = -1;  // of the collective before it; < 0: none
   bool reduces = false;  // its gradients leave after it: collectives and copies of the unit
   bool offloads = false, reloads = false;  // activations, after a forward and before a backward
-  std::int32_t pass_class = -1;
 };
 
 // What is particular about a pass: whether parameters are gathered for it and its gradients leave; a pair hides a share
@@ -31,26 +30,30 @@ struct PassPlace {
 // In execution order.
 std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, const PassPlace& place);
 
+// A pass in execution order, for all stages that are alike.
+struct CutPass {
+  PassPlace place;
+  std::vector<Piece> pieces;
+  std::vector<std::int32_t> first_class;  // per pipeline rank: class of its first piece, the others follow; -1: not yet
+
+  bool whole() const noexcept { return pieces.front().index < 0; }  // nothing starts or is awaited in it
+};
+
 // The pieces of every kind of pass, cut once each; numbers the classes of the tasks that compute them.
 class PieceBook {
  public:
   explicit PieceBook(const StepPlan& plan) : plan_(plan), pages_(plan.stages.size() * kKinds) {}
 
-  const std::vector<Piece>& pieces(const Pass& pass, int rank, int stage, const PassPlace& place);
-  std::vector<TaskInfo> finish() && { return std::move(classes_); }
+  // Stays where it is; the classes of `rank` are known.
+  const CutPass& cut(PassKind kind, int rank, int stage, const PassPlace& place);
+  std::vector<TaskInfo> finish() && { return std::move(classes_); }  // one task of each class
 
  private:
   static constexpr std::size_t kKinds = 4;
-  struct Page {
-    PassPlace place;
-    std::vector<Piece> pieces;
-  };
-  std::int32_t class_of(const TaskInfo& info);
 
   const StepPlan& plan_;
-  std::vector<std::vector<std::unique_ptr<Page>>> pages_;  // per stage and kind: one per place
+  std::vector<std::vector<std::unique_ptr<CutPass>>> pages_;  // per stage and kind: one per place
   std::vector<TaskInfo> classes_;
-  std::vector<std::vector<std::int32_t>> known_;           // classes per stage and kind
 };
 
 }  // namespace dts

@@ -13,6 +13,7 @@ bool SteadyState::came_back(const PassRunner& runner, std::size_t later) {
 }
 
 bool SteadyState::like_kept(const PassRunner& runner, std::size_t later) {
+  if (runner.unknown_passes() != kept_unknown_) return false;
   const std::vector<PassRunner::RankTimes>& ranks = runner.ranks();
   shift_s_ = ranks.front().free_s - kept_ranks_.front().free_s;
   // A stream that the windows do not use keeps its time, which decides nothing once it has passed.
@@ -38,7 +39,7 @@ void SteadyState::keep(const PassRunner& runner, std::size_t later) {
   kept_ranks_ = runner.ranks();
   kept_arrivals_s_.clear();
   for (const RepeatedOps::Arrival& a : ops_.pending) kept_arrivals_s_.push_back(runner.arrival_s(a, later));
-  kept_at_ = seen_;
+  kept_at_ = seen_, kept_unknown_ = runner.unknown_passes();
   while (keep_next_ <= seen_) keep_next_ *= 2;
 }
 

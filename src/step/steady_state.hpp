@@ -29,6 +29,7 @@ class SteadyState {
   std::vector<PassRunner::RankTimes> kept_ranks_;
   std::vector<double> kept_arrivals_s_;
   std::size_t seen_ = 0, kept_at_ = 0, keep_next_ = 1;  // windows; the state is kept at powers of two (Brent 1980)
+  std::size_t kept_unknown_ = 0;
   double shift_s_ = 0;
 };
 

@@ -29,10 +29,7 @@ class Planner {
     step.priced = book_.priced(job_, groups_);
     step.tapes = book_.tapes(job_, *step.priced);
     place(step);
-    for (std::size_t v = 0; v < step.plan.stages.size(); ++v) {
-      step.plan.comm.emplace_back();
-      step.plan.comm.back().units = parallel_.units(step.plan.stages[v], v == 0);
-    }
+    set_units(step.plan);
     pipeline_transfers(step.plan, step.priced->sizes);
     order_passes(job_, step, groups_.grid(), book_, shortens);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
@@ -61,6 +58,23 @@ class Planner {
   static void append(StageCost& stage, const std::vector<LayerRun>& runs, const std::vector<std::unique_ptr<BlockCost>>& prices) {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
+    }
+  }
+
+  // Stages of the same blocks have the same units; the first stage may cut its buckets its own way, and copies of activations
+  // depend on the place.
+  void set_units(StepPlan& plan) const {
+    std::vector<int> kinds;
+    for (std::size_t v = 0; v < plan.stages.size(); ++v) {
+      const auto same = std::find_if(kinds.begin(), kinds.end(), [&](int kind) {
+        return kind > 0 && s_.offload_activations == 0 && plan.stages[static_cast<std::size_t>(kind)].blocks == plan.stages[v].blocks;
+      });
+      const bool is_new = same == kinds.end();
+      plan.alike.push_back(is_new ? static_cast<int>(v) : *same);
+      if (is_new) kinds.push_back(static_cast<int>(v));
+      StageComm comm;
+      comm.units = is_new ? parallel_.units(plan.stages[v], v == 0) : plan.comm[static_cast<std::size_t>(plan.alike.back())].units;
+      plan.comm.push_back(std::move(comm));
     }
   }
 

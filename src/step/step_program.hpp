@@ -84,6 +84,7 @@ struct StepPlan {
   StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;   // per virtual stage
   std::vector<StageComm> comm;     // per virtual stage
+  std::vector<int> alike;          // per virtual stage: the first with the same blocks and units; empty: each is its own
   double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
   double send_bytes = 0;           // one boundary tensor, one rank
   double send_gather_bytes = 0;    // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
@@ -109,6 +110,7 @@ struct StepPlan {
     const int pp = static_cast<int>(order.size());
     return {stage_map, pp, static_cast<int>(stages.size()) / pp};
   }
+  int like(int stage) const { return alike.empty() ? stage : alike[static_cast<std::size_t>(stage)]; }
   int all_micro_batches() const { return micro_batches + skipped_micro_batches; }
   int micro_batches_per_stage() const { return all_micro_batches() / placement().copies(); }
 };
