@@ -116,7 +116,7 @@ void PassMemo::restore(State state, int rank, double free_s, const std::array<do
 }
 
 void PassMemo::begin(const Key& key, int rank) {
-  if (issued_ > kTrial && found_ < issued_) off_ = true;
+  if (issued_ > kTrial * static_cast<double>(ranks_) && found_ < issued_) off_ = true;
   ++issued_;
   recording_ = !off_ && is_known(key.state);
   if (!recording_) return;
