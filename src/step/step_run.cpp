@@ -15,16 +15,16 @@ class WindowedRun {
  public:
   WindowedRun(const StepPlan& plan, const RepeatedOps& ops, PassRunner& runner)
       : ops_(ops), runner_(runner), ranks_(plan.order.size()), micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
-        further_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)), steady_(ops) {
-    bound_.reserve(ops.ops.size());
-  }
+        further_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)), steady_(ops) {}
 
   // What was skipped; nothing where the window does not repeat.
   std::optional<SkippedWindows> run() {
-    run_once(0, ops_.end);
-    const auto is_cut = [&](std::size_t i) { return ops_.ops[i].op == PassOpKind::Pass && !runner_.may_repeat(bound_[i]); };
+    run_once(0, ops_.begin);
+    bound_.reserve(ops_.end - ops_.begin);
     for (std::size_t i = ops_.begin; i < ops_.end; ++i) {
-      if (is_cut(i)) return std::nullopt;
+      bound_.push_back(runner_.bind(ops_.ops[i]));
+      if (ops_.ops[i].op == PassOpKind::Pass && !runner_.may_repeat(bound_.back())) return std::nullopt;
+      runner_.run(ops_.ops[i], bound_.back());
     }
     SkippedWindows skipped;
     while (left() > 0 && skipped.count <= 0) {
@@ -45,17 +45,15 @@ class WindowedRun {
 
   void run_once(std::size_t begin, std::size_t end) {
     poll_interrupt(static_cast<std::int64_t>(end - begin));
-    for (std::size_t i = begin; i < end; ++i) {
-      bound_.push_back(runner_.bind(ops_.ops[i]));
-      runner_.run(ops_.ops[i], bound_.back(), later());
-    }
+    const std::size_t now = later();
+    for (std::size_t i = begin; i < end; ++i) runner_.run(ops_.ops[i], runner_.bind(ops_.ops[i]), now);
   }
 
   void repeat() {
     poll_interrupt(static_cast<std::int64_t>(ops_.end - ops_.begin));
     ++done_;
     const std::size_t now = later();
-    for (std::size_t i = ops_.begin; i < ops_.end; ++i) runner_.run(ops_.ops[i], bound_[i], now);
+    for (std::size_t i = ops_.begin; i < ops_.end; ++i) runner_.run(ops_.ops[i], bound_[i - ops_.begin], now);
   }
 
   // One period, of windows like those before and after it, stands for as many as fit between. Transfers of it may run
@@ -82,7 +80,7 @@ class WindowedRun {
   std::size_t ranks_, micro_batches_;
   std::size_t further_, done_ = 0;  // windows beyond those of the order; of them run
   SteadyState steady_;
-  std::vector<PassRunner::Bound> bound_;  // per operation
+  std::vector<PassRunner::Bound> bound_;  // per operation of the window that repeats
 };
 
 }  // namespace
