@@ -29,8 +29,7 @@ struct PassOp {
   std::int32_t stage = 0;        // of the pass; what is carried comes from it
   std::int32_t to = -1;          // stage that it is carried to
   std::int32_t micro_batch = 0;
-  std::int32_t index = -1;       // of the pass in its rank's order; of what is carried: of the last pass of the rank
-  std::int32_t peer_index = -1;  // of the last pass of the other rank, where two meet
+  std::int32_t index = -1;       // of the pass in its rank's order
 };
 
 template <class Emit>
@@ -38,7 +37,7 @@ class OpWalk {
  public:
   OpWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, Emit& emit)
       : order_(order), placement_(placement), micro_batches_(micro_batches), blocking_(blocking), emit_(emit),
-        last_(order.size(), -1), pair_(order.size(), nullptr) {}
+        pair_(order.size(), nullptr) {}
 
   // Throws ConfigError that names a deadlock.
   void run() {
@@ -53,7 +52,7 @@ class OpWalk {
     const auto on_group = [this](int rank, const std::vector<Transfer>& group) {
       for (std::size_t i = 0; i < group.size(); ++i) {
         PassOp op = carried(PassOpKind::Received, group[i].forward, group[i].from, group[i].to, group[i].micro_batch);
-        op.rank = rank, op.index = last_[static_cast<std::size_t>(rank)], op.first = i == 0;
+        op.rank = rank, op.first = i == 0;
         emit_(op);
       }
     };
@@ -63,8 +62,8 @@ class OpWalk {
  private:
   void pass(int rank, int stage, const Pass& pass) {
     const auto r = static_cast<std::size_t>(rank);
-    last_[r] = static_cast<std::int32_t>(&pass - order_[r].data());
-    emit_(PassOp{PassOpKind::Pass, pass.kind == PassKind::Forward, false, rank, stage, -1, pass.micro_batch, last_[r], -1});
+    const auto index = static_cast<std::int32_t>(&pass - order_[r].data());
+    emit_(PassOp{PassOpKind::Pass, pass.kind == PassKind::Forward, false, rank, stage, -1, pass.micro_batch, index});
     if (pass.with_next) {
       pair_[r] = &pass;
       return;
@@ -86,9 +85,7 @@ class OpWalk {
   }
 
   PassOp carried(PassOpKind kind, bool forward, int from, int to, int micro_batch) const {
-    const int sender = placement_.rank_of(from);
-    return {kind, forward, false, sender, from, to, micro_batch, last_[static_cast<std::size_t>(sender)],
-            last_[static_cast<std::size_t>(placement_.rank_of(to))]};
+    return {kind, forward, false, placement_.rank_of(from), from, to, micro_batch, -1};
   }
 
   const PipelineOrder& order_;
@@ -96,8 +93,7 @@ class OpWalk {
   int micro_batches_;
   bool blocking_;
   Emit& emit_;
-  std::vector<std::int32_t> last_;   // pass, per rank
-  std::vector<const Pass*> pair_;    // the first of a pair whose second follows
+  std::vector<const Pass*> pair_;  // per rank: the first of a pair whose second follows
 };
 
 // Calls emit(op) for every operation of an order.

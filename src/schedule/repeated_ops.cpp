@@ -1,6 +1,7 @@
 #include "schedule/repeated_ops.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "schedule/windows.hpp"
@@ -18,11 +19,13 @@ class WindowSorter {
   WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches)
       : windows_(windows), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
         written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore), done_(windows.first.size(), kBefore),
-        exchanged_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore) {}
+        exchanged_(windows.first.size(), kBefore), at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
+        windows_of_ops_(windows.count + 2) {}
 
   void add(const PassOp& op, const PipelineOrder& order) {
-    int window = window_of(op.rank, op.index);
     const auto rank = static_cast<std::size_t>(op.rank);
+    if (op.op == PassOpKind::Pass) at_[rank] = window_of(op.rank, op.index);
+    int window = at_[rank];
     switch (op.op) {
       case PassOpKind::Pass:
         read(op, order, window);
@@ -36,7 +39,7 @@ class WindowSorter {
         break;
       case PassOpKind::Meet: {
         const auto to = static_cast<std::size_t>(placement_.rank_of(op.to));
-        window = std::max({window, window_of(placement_.rank_of(op.to), op.peer_index), exchanged_[rank], exchanged_[to]});
+        window = std::max({window, at_[to], exchanged_[rank], exchanged_[to]});
         carry(op, window);
         break;
       }
@@ -46,22 +49,18 @@ class WindowSorter {
         exchanged_[rank] = window;
         break;
     }
-    labelled_.emplace_back(window, op);
+    windows_of_ops_[static_cast<std::size_t>(window - kBefore)].push_back(op);
   }
 
   RepeatedOps sorted(int later) && {
     RepeatedOps out;
+    if (!regular_) return out;
     out.later = later, out.reach = reach_;
-    if (regular_) {
-      const auto earlier = [](const auto& a, const auto& b) { return a.first < b.first; };
-      std::stable_sort(labelled_.begin(), labelled_.end(), earlier);
-      const auto first = std::partition_point(labelled_.begin(), labelled_.end(), [](const auto& l) { return l.first < kRepeating; });
-      const auto last = std::partition_point(first, labelled_.end(), [](const auto& l) { return l.first <= kRepeating; });
-      out.begin = static_cast<std::size_t>(first - labelled_.begin()), out.end = static_cast<std::size_t>(last - labelled_.begin());
-      out.pending = std::move(pending_);
-    }
-    out.ops.reserve(labelled_.size());
-    for (const auto& [window, op] : labelled_) out.ops.push_back(op);
+    out.pending = std::move(pending_);
+    const auto repeating = windows_of_ops_.begin() + (kRepeating - kBefore);
+    out.before.assign(std::make_move_iterator(windows_of_ops_.begin()), std::make_move_iterator(repeating));
+    out.window = std::move(*repeating);
+    out.after.assign(std::make_move_iterator(repeating + 1), std::make_move_iterator(windows_of_ops_.end()));
     return out;
   }
 
@@ -109,8 +108,8 @@ class WindowSorter {
   StagePlacement placement_;
   std::size_t micro_batches_;
   std::vector<int> written_;                 // window, per arrival
-  std::vector<int> done_, exchanged_, sent_;  // per rank; sent_: and direction
-  std::vector<std::pair<int, PassOp>> labelled_;
+  std::vector<int> done_, exchanged_, at_, sent_;  // per rank; sent_: and direction
+  std::vector<RepeatedOps::Ops> windows_of_ops_;
   std::vector<RepeatedOps::Arrival> pending_;
   int reach_ = 0;
   bool regular_ = true;
@@ -118,14 +117,17 @@ class WindowSorter {
 
 }  // namespace
 
+std::size_t RepeatedOps::size() const noexcept {
+  std::size_t all = window.size();
+  for (const Ops& ops : before) all += ops.size();
+  for (const Ops& ops : after) all += ops.size();
+  return all;
+}
+
 RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, int period) {
   const int later = period / placement.copies();
   const OrderWindows windows = period > 0 ? windows_of(order, later) : OrderWindows{};
-  if (windows.count < static_cast<std::size_t>(kKeptWindows)) {
-    RepeatedOps plain;
-    walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { plain.ops.push_back(op); });
-    return plain;
-  }
+  if (windows.count < static_cast<std::size_t>(kKeptWindows)) return {};
   WindowSorter sorter(windows, placement, micro_batches);
   walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { sorter.add(op, order); });
   return std::move(sorter).sorted(later);

@@ -16,18 +16,21 @@ struct RepeatedOps {
     std::int32_t stage, micro_batch;
   };
 
-  std::vector<PassOp> ops;
-  std::size_t begin = 0, end = 0;  // of the window that repeats; empty: none does
+  using Ops = std::vector<PassOp>;
+  std::vector<Ops> before;  // window by window
+  Ops window;               // that repeats; empty: none does, and nothing else is here
+  std::vector<Ops> after;
   int later = 0;                   // micro-batches between one window and the next, of one copy of the model
   int reach = 0;                   // windows between what arrives and its reader, at most
   std::vector<Arrival> pending;    // arrives in that window or before, is read after it
 
-  bool repeats() const noexcept { return end > begin; }
+  std::size_t size() const noexcept;  // operations
+  bool repeats() const noexcept { return !window.empty(); }
 };
 
 constexpr int kKeptWindows = 3;  // of an order that leaves some out: the first, the one that stands for others, the last
 
-// `period`: order_period; 0: nothing repeats, the operations stand as they are walked.
+// `period`: order_period.
 RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, int period);
 
 }  // namespace dts

@@ -78,7 +78,7 @@ std::shared_ptr<const RepeatedOps> PriceBook::ops(const Strategy& s, int micro_b
   if (!is_new) return entry->second;
   RepeatedOps made = repeated_ops(*order(s, micro_batches), placement(s), micro_batches, blocking, order_period(s));
   std::shared_ptr<const RepeatedOps> ops = made.repeats() ? std::make_shared<const RepeatedOps>(std::move(made)) : nullptr;
-  operations_ += ops ? ops->ops.size() : 0;
+  operations_ += ops ? ops->size() : 0;
   if (operations_ > kMostOperations) ops_.clear(), operations_ = 0;
   return ops_[{order_key(s, micro_batches), blocking}] = ops;
 }

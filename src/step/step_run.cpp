@@ -19,12 +19,11 @@ class WindowedRun {
 
   // What was skipped; nothing where the window does not repeat.
   std::optional<SkippedWindows> run() {
-    run_once(0, ops_.begin);
-    bound_.reserve(ops_.end - ops_.begin);
-    for (std::size_t i = ops_.begin; i < ops_.end; ++i) {
-      bound_.push_back(runner_.bind(ops_.ops[i]));
-      if (ops_.ops[i].op == PassOpKind::Pass && !runner_.may_repeat(bound_.back())) return std::nullopt;
-      runner_.run(ops_.ops[i], bound_.back());
+    for (const RepeatedOps::Ops& ops : ops_.before) run_once(ops);
+    for (const PassOp& op : ops_.window) {
+      bound_.push_back(runner_.bind(op));
+      if (op.op == PassOpKind::Pass && !runner_.may_repeat(bound_.back())) return std::nullopt;
+      runner_.run(op, bound_.back());
     }
     SkippedWindows skipped;
     while (left() > 0 && skipped.count <= 0) {
@@ -35,7 +34,7 @@ class WindowedRun {
       }
     }
     while (left() > 0) repeat();
-    run_once(ops_.end, ops_.ops.size());
+    for (const RepeatedOps::Ops& ops : ops_.after) run_once(ops);
     return skipped;
   }
 
@@ -43,17 +42,17 @@ class WindowedRun {
   std::size_t left() const { return further_ - done_; }
   std::size_t later() const { return done_ * static_cast<std::size_t>(ops_.later) % micro_batches_; }
 
-  void run_once(std::size_t begin, std::size_t end) {
-    poll_interrupt(static_cast<std::int64_t>(end - begin));
+  void run_once(const RepeatedOps::Ops& ops) {
+    poll_interrupt(static_cast<std::int64_t>(ops.size()));
     const std::size_t now = later();
-    for (std::size_t i = begin; i < end; ++i) runner_.run(ops_.ops[i], runner_.bind(ops_.ops[i]), now);
+    for (const PassOp& op : ops) runner_.run(op, runner_.bind(op), now);
   }
 
   void repeat() {
-    poll_interrupt(static_cast<std::int64_t>(ops_.end - ops_.begin));
+    poll_interrupt(static_cast<std::int64_t>(ops_.window.size()));
     ++done_;
     const std::size_t now = later();
-    for (std::size_t i = ops_.begin; i < ops_.end; ++i) runner_.run(ops_.ops[i], bound_[i - ops_.begin], now);
+    for (std::size_t i = 0; i < bound_.size(); ++i) runner_.run(ops_.window[i], bound_[i], now);
   }
 
   // One period, of windows like those before and after it, stands for as many as fit between. Transfers of it may run
