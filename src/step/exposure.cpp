@@ -23,7 +23,7 @@ void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double s
 }  // namespace
 
 ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices)
-    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), busy_(prices.pp),
+    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), repeating_(prices.pp), busy_(prices.pp),
       intervals_(2 * prices.pp * kStreamsPerRank) {}
 
 void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
@@ -41,9 +41,10 @@ void ExposureRecorder::add_compute(std::size_t rank, double start_s, double end_
   }
 }
 
-void ExposureRecorder::add_collectives(std::size_t rank, const AxisTime& time, double times) {
-  at(stages_[rank], CommAxis::DP).total_s += times * time.total_s;
-  at(stages_[rank], CommAxis::DP).exposed_s += times * time.exposed_s;
+void ExposureRecorder::add_collectives(std::size_t rank, const AxisTime& time, bool repeats) {
+  const auto add = [&](AxisTime& sum) { sum.total_s += time.total_s, sum.exposed_s += time.exposed_s; };
+  add(at(stages_[rank], CommAxis::DP));
+  if (repeats) add(repeating_[rank]);
 }
 
 void ExposureRecorder::add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows) {
@@ -106,6 +107,8 @@ std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts, con
                                                    const SkippedWindows& skipped) {
   add_inside(counts, classes, skipped.count);
   for (std::size_t rank = 0; rank < stages_.size(); ++rank) {
+    at(stages_[rank], CommAxis::DP).total_s += skipped.count * repeating_[rank].total_s;
+    at(stages_[rank], CommAxis::DP).exposed_s += skipped.count * repeating_[rank].exposed_s;
     for (std::size_t stream = 0; stream < kStreamsPerRank; ++stream) {
       const auto kind = static_cast<StreamKind>(stream);
       const bool pipeline = kind == StreamKind::SendForward || kind == StreamKind::SendBackward;

@@ -47,7 +47,7 @@ class ExposureRecorder {
   std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
     return arriving(to, forward ? StreamKind::SendForward : StreamKind::SendBackward, to > from);
   }
-  void add_collectives(std::size_t rank, const AxisTime& time, double times);  // of data parallelism, hidden or not
+  void add_collectives(std::size_t rank, const AxisTime& time, bool repeats);  // of data parallelism, hidden or not
 
  private:
   void add_outside(const TaskInfo& info, const Interval& interval);
@@ -58,6 +58,7 @@ class ExposureRecorder {
   const RankPrices& prices_;
   StagePlacement placement_;
   std::vector<StageTraffic> stages_;
+  std::vector<AxisTime> repeating_;  // per pipeline rank, of add_collectives
   std::vector<std::vector<Busy>> busy_;  // per pipeline rank, in time order
   std::vector<std::vector<Interval>> intervals_;
 };

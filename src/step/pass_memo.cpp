@@ -1,7 +1,6 @@
 #include "step/pass_memo.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace dts {
@@ -18,29 +17,12 @@ constexpr TaskKind kBesideKind[] = {TaskKind::GradReduce, TaskKind::ActivationRe
 
 StreamId stream(int rank, StreamKind kind) { return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind); }
 
-std::uint64_t bits_of(double value) noexcept {
-  std::uint64_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) noexcept {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-  return hash ^ hash >> 32;
+std::uint64_t hash_of(const PassMemo::Key& key) noexcept {
+  const std::uint64_t hash = mixed_hash(std::uint64_t{key.state}, static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(key.pass)));
+  return mixed_hash(mixed_hash(hash, key.input_s), key.tape_s);
 }
 
 }  // namespace
-
-std::size_t PassMemo::Hash::operator()(const Key& key) const noexcept {
-  std::uint64_t hash = mixed(key.state, reinterpret_cast<std::uintptr_t>(key.pass));
-  return static_cast<std::size_t>(mixed(mixed(hash, bits_of(key.input_s)), bits_of(key.tape_s)));
-}
-
-std::size_t PassMemo::Hash::operator()(const std::vector<double>& times) const noexcept {
-  std::uint64_t hash = times.size();
-  for (double time : times) hash = mixed(hash, bits_of(time));
-  return static_cast<std::size_t>(hash);
-}
 
 double PassMemo::computed_s(int rank) const { return run_.path.end_s(run_.path.on_stream(stream(rank, StreamKind::Compute))); }
 
@@ -74,24 +56,51 @@ PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks) {
       times_.insert(times_.end(), {std::max(0.0, h.start_s - base_s), h.end_s - base_s, h.share});
     }
   }
-  const auto [state, is_new] = states_.try_emplace(times_, static_cast<State>(states_.size()));
-  if (is_new) likely_.emplace_back(), times_of_.push_back(&state->first);
-  return state->second;
+  return state_of_times();
 }
 
-PassMemo::Record* PassMemo::find(const Key& key) {
-  auto& [likely_key, likely] = likely_[key.state];
-  if (likely == nullptr || !(likely_key == key)) {
-    const auto found = records_.find(key);
-    if (found == records_.end()) return nullptr;
-    likely_key = key, likely = found->second.get();
+PassMemo::State PassMemo::state_of_times() {
+  std::uint64_t hash = times_.size();
+  for (double time : times_) hash = mixed_hash(hash, time);
+  const State known = states_.find(hash, [&](State state) {
+    return times_in(state) == times_.size() && std::equal(times_.begin(), times_.end(), times_of(state));
+  });
+  if (known != HashIndex::kNone) return known;
+  const auto state = static_cast<State>(likely_.size());
+  states_.add(hash, state);
+  state_times_.insert(state_times_.end(), times_.begin(), times_.end());
+  state_begin_.push_back(state_times_.size());
+  likely_.push_back(HashIndex::kNone);
+  return state;
+}
+
+const PassMemo::Record* PassMemo::find(const Key& key) {
+  std::uint32_t& likely = likely_[key.state];
+  if (likely == HashIndex::kNone || !(records_[likely].key == key)) {
+    const std::uint32_t found = records_by_key_.find(hash_of(key), [&](std::uint32_t record) { return records_[record].key == key; });
+    if (found == HashIndex::kNone) return nullptr;
+    likely = found;
   }
   ++found_;
-  return likely;
+  return &records_[likely];
+}
+
+void PassMemo::repeat(const Record& r, std::size_t rank, double from_s, bool repeats) {
+  for (std::uint32_t i = r.computes_begin; i < r.computes_end; ++i) {
+    run_.exposure.add_compute(rank, from_s + computes_[i].start_s, from_s + computes_[i].end_s);
+  }
+  for (std::uint32_t i = r.open_begin; i < r.open_end; ++i) {
+    const auto& [kind, open] = open_[i];
+    run_.exposure.arriving(rank, kind).push_back({from_s + open.start_s, from_s + open.end_s, repeats});
+  }
+  run_.exposure.add_collectives(rank, r.collectives, repeats);
+  run_.breakdown.of_rank(rank).add(r.waits, 1);
+  if (repeats) run_.breakdown.repeating(rank).add(r.waits, 1);
 }
 
 void PassMemo::restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks) {
-  const std::vector<double>& times = *times_of_[state];
+  const double* times = times_of(state);
+  const std::size_t count = times_in(state);
   const auto task_at = [&](std::size_t i, TaskKind kind) { return times[i] == kNever ? kNoTask : known_task(free_s + times[i], kind); };
   places_.clear();
   std::size_t at = 0;
@@ -112,7 +121,7 @@ void PassMemo::restore(State state, int rank, double free_s, const std::array<do
   if (!run_.path.shares_devices()) return;
   HeldList& held = run_.path.held_on(stream(rank, StreamKind::Compute));
   held.clear();
-  for (; at < times.size(); at += 3) held.add({free_s + times[at], free_s + times[at + 1], times[at + 2], kNoTask});
+  for (; at < count; at += 3) held.add({free_s + times[at], free_s + times[at + 1], times[at + 2], kNoTask});
 }
 
 void PassMemo::begin(const Key& key, int rank) {
@@ -121,10 +130,9 @@ void PassMemo::begin(const Key& key, int rank) {
   recording_ = !off_ && is_known(key.state);
   if (!recording_) return;
   const auto r = static_cast<std::size_t>(rank);
-  key_ = key;
   made_ = {};
+  made_.key = key;
   rank_ = rank;
-  made_.pass = key.pass;
   base_s_ = computed_s(rank);
   first_ = static_cast<TaskId>(run_.path.size());
   waits_before_ = run_.breakdown.of_rank(r);
@@ -144,21 +152,26 @@ PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded) {
   note_collectives();
   r.next = state_of(rank_, tasks);
   if (!is_known(r.next)) return r.next;
-  r.uses.resize(ranks_);
-  return records_.emplace(key_, std::make_unique<Record>(std::move(r))).first->second->next;
+  records_by_key_.add(hash_of(r.key), static_cast<std::uint32_t>(records_.size()));
+  records_.push_back(r);
+  return r.next;
 }
 
 // What the rank computes in the pass; its collectives, which hide there.
 void PassMemo::note_collectives() {
   const auto rank = static_cast<std::size_t>(rank_);
+  made_.computes_begin = static_cast<std::uint32_t>(computes_.size()), made_.open_begin = static_cast<std::uint32_t>(open_.size());
   const std::vector<ExposureRecorder::Busy>& computes = run_.exposure.computes(rank);
   for (std::size_t i = computes_before_ - 1; i < computes.size(); ++i) {  // the first was there, and may go on
     const double start_s = std::max(computes[i].start_s, base_s_);
-    if (computes[i].end_s > start_s) made_.computes.push_back({start_s - base_s_, computes[i].end_s - base_s_, 0});
+    if (computes[i].end_s > start_s) computes_.push_back({start_s - base_s_, computes[i].end_s - base_s_, 0});
   }
+  made_.computes_end = static_cast<std::uint32_t>(computes_.size());
   const auto computed_within = [&](double from_s, double to_s) {
     double sum_s = 0;
-    for (const ExposureRecorder::Busy& b : made_.computes) sum_s += std::max(0.0, std::min(b.end_s, to_s) - std::max(b.start_s, from_s));
+    for (std::uint32_t i = made_.computes_begin; i < made_.computes_end; ++i) {
+      sum_s += std::max(0.0, std::min(computes_[i].end_s, to_s) - std::max(computes_[i].start_s, from_s));
+    }
     return sum_s;
   };
   for (std::size_t k = 0; k < 2; ++k) {
@@ -166,29 +179,14 @@ void PassMemo::note_collectives() {
     for (std::size_t i = intervals_before_[k]; i < all.size(); ++i) {
       const double start_s = all[i].start_s - base_s_, end_s = all[i].end_s - base_s_;
       if (start_s < 0 || end_s > made_.computed_s) {
-        made_.open.push_back({kCollectives[k], {start_s, end_s, false}});
+        open_.push_back({kCollectives[k], {start_s, end_s, false}});
       } else {
         made_.collectives.total_s += end_s - start_s;
         made_.collectives.exposed_s += end_s - start_s - computed_within(start_s, end_s);
       }
     }
   }
-}
-
-void PassMemo::finish(PassCounts& counts, double skipped) {
-  for (const auto& known : records_) {
-    const Record& r = *known.second;
-    for (std::size_t rank = 0; rank < ranks_; ++rank) {
-      const Uses& uses = r.uses[rank];
-      if (uses.all == 0) continue;
-      for (std::size_t i = 0; i < r.pass->pieces.size(); ++i) {
-        counts.add_times(r.pass->first_class[rank] + static_cast<std::int32_t>(i), uses.all, uses.repeating);
-      }
-      run_.breakdown.of_rank(rank).add(r.waits, uses.all);
-      run_.breakdown.repeating(rank).add(r.waits, uses.repeating);
-      run_.exposure.add_collectives(rank, r.collectives, uses.all + skipped * uses.repeating);
-    }
-  }
+  made_.open_end = static_cast<std::uint32_t>(open_.size());
 }
 
 }  // namespace dts

@@ -7,11 +7,10 @@
 #include <array>
 #include <cstdint>
 #include <limits>
-#include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "engine/hash_index.hpp"
 #include "engine/timeline.hpp"
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"
@@ -44,32 +43,25 @@ class PassMemo {
     double tape_s = kNever;  // ... till its activations are on the host
     bool operator==(const Key& o) const { return state == o.state && pass == o.pass && input_s == o.input_s && tape_s == o.tape_s; }
   };
-  struct Uses {
-    double all = 0, repeating = 0;  // of these in windows that skipped ones repeat
-  };
   // What a pass did; seconds from the end of the rank's compute before it, kNever: nothing of the kind.
   struct Record {
+    Key key;
     double computed_s = 0, offloaded_s = kNever, latest_s = kNever;
     std::array<double, 3> leaving_s{};  // RankTasks::leaving
-    std::vector<ExposureRecorder::Busy> computes;
-    std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open;  // collectives that reach out of the pass
+    std::uint32_t computes_begin = 0, computes_end = 0;  // stretches
+    std::uint32_t open_begin = 0, open_end = 0;          // collectives that reach out of the pass
     TaskInfo last;  // that ends at latest_s
     State next = kUnknown;
-    // Counted once for all uses.
     AxisTime collectives;  // within the pass
     BreakdownRecorder::Waits waits;
-    const CutPass* pass = nullptr;
-    std::vector<Uses> uses;  // per pipeline rank
   };
 
   State state_of(int rank, const RankTasks& tasks);
   // When the copies of a rank's activations come back at the earliest.
-  double reloads_s(State state) const { return (*times_of_[state])[lists() + 1]; }
-  Record* find(const Key& key);  // null: no such pass went before
-  static void use(Record& record, std::size_t rank, bool repeats) {
-    ++record.uses[rank].all;
-    if (repeats) ++record.uses[rank].repeating;
-  }
+  double reloads_s(State state) const { return times_of(state)[lists() + 1]; }
+  const Record* find(const Key& key);  // null: no such pass went before; valid till the next `end`
+  // Records what a pass of that rank did from `from_s` on.
+  void repeat(const Record& record, std::size_t rank, double from_s, bool repeats);
   // A pass that has to be issued, between `begin` and `end`.
   void begin(const Key& key, int rank);
   void saw(const TaskInfo& info, double end_s) {  // every task in between
@@ -79,26 +71,27 @@ class PassMemo {
   State end(const RankTasks& tasks, TaskId offloaded);
   // Puts tasks on the streams of a rank that stand for what was taken over.
   void restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks);
-  void finish(PassCounts& counts, double skipped);  // adds what was taken over; `skipped`: so often more where it repeats
 
  private:
-  struct Hash {
-    std::size_t operator()(const Key& key) const noexcept;
-    std::size_t operator()(const std::vector<double>& times) const noexcept;
-  };
+  const double* times_of(State state) const { return state_times_.data() + state_begin_[state]; }
+  std::size_t times_in(State state) const { return state_begin_[state + 1] - state_begin_[state]; }
   std::size_t lists() const noexcept { return kept_.recent + kept_.reductions + kept_.offloads; }
   double from_s(double base_s, TaskId task) const { return task == kNoTask ? kNever : run_.path.end_s(task) - base_s; }
   double computed_s(int rank) const;
   TaskId known_task(double end_s, TaskKind kind);
+  State state_of_times();
   void note_collectives();
 
   Run run_;
   KeptTasks kept_;
   std::size_t ranks_;
-  std::unordered_map<std::vector<double>, State, Hash> states_;
-  std::vector<const std::vector<double>*> times_of_;  // per state
-  std::unordered_map<Key, std::unique_ptr<Record>, Hash> records_;
-  std::vector<std::pair<Key, Record*>> likely_;  // per state: the record that was used last
+  HashIndex states_, records_by_key_;
+  std::vector<double> state_times_;                // of all states, one after the other
+  std::vector<std::size_t> state_begin_{0};
+  std::vector<std::uint32_t> likely_;              // per state: the record that was used last
+  std::vector<Record> records_;
+  std::vector<ExposureRecorder::Busy> computes_;   // of all records
+  std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open_;
   Tasks places_;
   std::vector<double> times_;
   double found_ = 0, issued_ = 0;
@@ -107,7 +100,6 @@ class PassMemo {
   // Of the pass that is issued now.
   bool recording_ = false;
   Record made_;
-  Key key_;
   int rank_ = 0;
   TaskId first_ = 0;
   double base_s_ = 0;

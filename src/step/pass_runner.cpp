@@ -167,7 +167,7 @@ void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s
   r.free_s = start_s + bound.seconds;
   ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
   ++r.passes, ++executed_;
-  counts_.add(bound.cut->first_class[rank], repeating_);
+  counts_.add(bound.cut->pass_class[rank], repeating_);
   exposure_.add_compute(rank, start_s, r.free_s);
 }
 
@@ -197,8 +197,8 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
   if (bound.alone && r.passes > 0) {
     if (r.state == PassMemo::kUnknown) r.state = memo_->state_of(op.rank, tasks);
     key = key_of(op, bound, input_s);
-    PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
-    if (record) return take_over(op, *record);
+    const PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
+    if (record) return take_over(op, bound, *record);
   }
   sync(rank);
   memo_->begin(key, op.rank);
@@ -220,12 +220,12 @@ PassMemo::Key PassRunner::key_of(const PassOp& op, const Bound& bound, double in
   return key;
 }
 
-void PassRunner::take_over(const PassOp& op, PassMemo::Record& record) {
+void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record) {
   const auto rank = static_cast<std::size_t>(op.rank);
   RankTimes& r = ranks_[rank];
   const double from_s = r.free_s;
-  for (const ExposureRecorder::Busy& b : record.computes) exposure_.add_compute(rank, from_s + b.start_s, from_s + b.end_s);
-  for (const auto& [kind, i] : record.open) exposure_.arriving(rank, kind).push_back({from_s + i.start_s, from_s + i.end_s, repeating_});
+  memo_->repeat(record, rank, from_s, repeating_);
+  counts_.add(bound.cut->pass_class[rank], repeating_);
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
     if (record.leaving_s[i] != PassMemo::kNever) r.leaving_s[i] = from_s + record.leaving_s[i];
   }
@@ -236,7 +236,6 @@ void PassRunner::take_over(const PassOp& op, PassMemo::Record& record) {
   r.free_s = from_s + record.computed_s;
   r.state = record.next;
   ++r.passes, ++executed_;
-  PassMemo::use(record, rank, repeating_);
 }
 
 // --- the whole
@@ -266,7 +265,6 @@ void PassRunner::tail() {
 }
 
 StepRun PassRunner::finish(const SkippedWindows& skipped, double fixed_s) {
-  if (memo_) memo_->finish(counts_, skipped.count);
   StepRun run;
   run.end = {{path_.makespan_s(), path_.last()}, last_, skipped};
   run.period_s = period_.finish(run.end.end, skipped);

@@ -68,7 +68,7 @@ class PassRunner final : private TaskSink {
   void issue(const PassOp& op, const Bound& bound, double input_s);
   void known_pass(const PassOp& op, const Bound& bound, double input_s);
   PassMemo::Key key_of(const PassOp& op, const Bound& bound, double input_s);
-  void take_over(const PassOp& op, PassMemo::Record& record);
+  void take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record);
   void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);

@@ -72,12 +72,13 @@ const CutPass& PieceBook::cut(PassKind kind, int rank, int stage, const PassPlac
     page = pages.insert(page, std::make_unique<CutPass>(CutPass{place, std::move(pieces), std::vector<std::int32_t>(plan_.order.size(), -1)}));
   }
   CutPass& pass = **page;
-  std::int32_t& first = pass.first_class[static_cast<std::size_t>(rank)];
-  if (first < 0) {
-    first = static_cast<std::int32_t>(classes_.size());
-    for (const Piece& piece : pass.pieces) {
-      classes_.push_back({task_of(kind), StreamKind::Compute, rank, like, 0, piece.index, place.hidden, false, -1});
-    }
+  std::int32_t& pass_class = pass.pass_class[static_cast<std::size_t>(rank)];
+  for (const std::unique_ptr<CutPass>& other : pages) {
+    if (pass_class < 0 && other->place.hidden == place.hidden) pass_class = other->pass_class[static_cast<std::size_t>(rank)];
+  }
+  if (pass_class < 0) {
+    pass_class = static_cast<std::int32_t>(classes_.size());
+    classes_.push_back({task_of(kind), StreamKind::Compute, rank, like, 0, -1, place.hidden, false, -1});
   }
   return pass;
 }

@@ -34,17 +34,18 @@ std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, con
 struct CutPass {
   PassPlace place;
   std::vector<Piece> pieces;
-  std::vector<std::int32_t> first_class;  // per pipeline rank: class of its first piece, the others follow; -1: not yet
+  std::vector<std::int32_t> pass_class;  // per pipeline rank; -1: not known yet
 
   bool whole() const noexcept { return pieces.front().index < 0; }  // nothing starts or is awaited in it
 };
 
-// The pieces of every kind of pass, cut once each; numbers the classes of the tasks that compute them.
+// The pieces of every kind of pass, cut once each; numbers the classes of passes that spend the same, however
+// they are cut.
 class PieceBook {
  public:
   explicit PieceBook(const StepPlan& plan) : plan_(plan), pages_(plan.stages.size() * kKinds) {}
 
-  // Stays where it is; the classes of `rank` are known.
+  // Stays where it is; the class of `rank` is known.
   const CutPass& cut(PassKind kind, int rank, int stage, const PassPlace& place);
   std::vector<TaskInfo> finish() && { return std::move(classes_); }  // one task of each class
 

@@ -7,14 +7,14 @@ namespace dts {
 
 TaskId StepIssuer::issue(const DataParallelTasks::Opening& o, double hidden, const FewTasks& inputs) {
   DataParallelTasks::Flow flow = parallel_.open(o);
-  const std::int32_t first_class = o.cut.first_class[static_cast<std::size_t>(o.rank)];
+  const std::int32_t pass_class = o.cut.pass_class[static_cast<std::size_t>(o.rank)];
   TaskId done = kNoTask;
   for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
     const Piece& piece = flow.pieces[i];
     FewTasks waits = parallel_.before(flow, i);
     if (i == 0) waits.add(inputs);
     const TaskInfo info{task_of(o.pass.kind), StreamKind::Compute, o.rank, o.stage, o.pass.micro_batch, piece.index, hidden, false,
-                        first_class + static_cast<std::int32_t>(i)};
+                        i == 0 ? pass_class : -1};
     done = tasks_.add(info, piece.seconds, o.rank, waits, piece.own_s);
     parallel_.after(flow, i, done);
   }

@@ -39,7 +39,7 @@ struct TaskInfo {
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
   double hidden = 0;             // share of its exposed expert exchanges that runs behind the pass it is paired with
   bool regather = false;         // a gather before backward
-  std::int32_t pass_class = -1;  // of a task that computes a pass: equal ones cost the same (StepProgram::pass_classes)
+  std::int32_t pass_class = -1;  // of the first task of a pass: equal ones spend the same (StepProgram::pass_classes)
 };
 
 // Who takes part in one instance of a task. Gradients between two pipeline ranks are reduced unit by unit.
@@ -143,7 +143,7 @@ struct StepProgram {
   Program program;
   std::vector<TaskInfo> tasks;
   std::vector<double> own_s;  // per task: kernels and host waits, which a slow rank stretches
-  std::vector<TaskInfo> pass_classes;  // one task of each
+  std::vector<TaskInfo> pass_classes;  // a whole pass of each
 };
 
 StepProgram build_folded(const StepPlan& plan);
