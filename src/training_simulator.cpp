@@ -173,11 +173,15 @@ StepResult simulate_alike(const Job& job, PriceBook& book) {
   const bool cut = cuts_most_passes(job.strategy);
   PlannedStep step = plan_step(job, grid, book, job.strategy.offload_activations == 0);
   double tasks = 0;
-  std::optional<StepRun> run = run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, cut, tasks);
-  if (!run) {
+  const auto run_with = [&](bool remembers) {
+    return run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, remembers, book.lists(), tasks);
+  };
+  std::optional<StepRun> run = run_with(cut);
+  if (!run && step.ops) {
     order_passes(job, step, grid, book, false);
-    run = run_alike(step.plan, nullptr, job.profile.step_cost_s, false, tasks);
+    run = run_with(cut);
   }
+  if (!run) run = run_with(false);
   return result_of(job, step, grid, {run->period_s, std::move(run->stages), std::move(run->communication), tasks});
 }
 
@@ -192,7 +196,7 @@ StepResult simulate_classes(const Job& job, const SimulateOptions& options, cons
   const std::vector<const StepPlan*> plans = ready.variants.plans();
   PassCounts counts;
   BreakdownRecorder breakdown(plans, prices, classes);
-  ExposureRecorder exposure(plans, prices);
+  ExposureRecorder exposure(plans, prices, book.lists());
   PeriodRecorder period(ready.plan());
   EventRecorder events(step, ready.plan(), ready.grid, classes, view, options.expand ? EventRanks::All : EventRanks::First);
   const std::vector<TaskKind> kinds = kinds_of(step);

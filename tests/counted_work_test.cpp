@@ -12,8 +12,8 @@ namespace {
 std::atomic<long long> allocations{0};
 }
 
-// GCC for Windows takes the replaced forms for mismatched ones.
-#if defined(__MINGW32__)
+// GCC sees malloc through the inlined new and takes its free for a mistake.
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
 
@@ -60,8 +60,8 @@ TEST(CountedWork, IsFlatInMicroBatchesOnceTheScheduleRepeats) {
 }
 
 TEST(CountedWork, StaysUnderItsBudget) {
-  EXPECT_LE(tasks_of(1, 4, 1, 1024), 180);  // 173
-  EXPECT_LE(tasks_of(1, 4, 2, 512), 1100);  // 1,085
+  EXPECT_LE(tasks_of(1, 4, 1, 1024), 235);  // 229
+  EXPECT_LE(tasks_of(1, 4, 2, 512), 1600);  // 1,565
 }
 
 Strategy sharded(int zero, int micro_batches) {
@@ -79,11 +79,17 @@ double tasks_of(const Strategy& s, bool shortcuts) {
   return simulate({model, kDevice, network, s, bare_profile(), 128}, options).tasks;
 }
 
+// Sharded gradients and parameters repeat as well.
+TEST(CountedWork, IsFlatInMicroBatchesWhereEveryPassIsCut) {
+  EXPECT_EQ(tasks_of(sharded(2, 512), true), tasks_of(sharded(2, 128), true));
+  EXPECT_EQ(tasks_of(sharded(3, 512), true), tasks_of(sharded(3, 128), true));
+}
+
 // A pass of 8 sharded blocks is 16 tasks or more; one that is taken over counts as one.
 TEST(CountedWork, PassesThatRepeatAreTakenOver) {
-  EXPECT_LE(tasks_of(sharded(3, 256), true), 0.2 * tasks_of(sharded(3, 256), false));
-  const double more = tasks_of(sharded(3, 512), true) - tasks_of(sharded(3, 256), true);
-  EXPECT_LE(more, 2.2 * 2 * 4 * 256);  // a pass and its transfer for each further micro-batch, way and rank
+  Strategy s = sharded(3, 64);
+  s.schedule = PipelineSchedule::GPipe;  // no window of it repeats
+  EXPECT_LE(tasks_of(s, true), 0.2 * tasks_of(s, false));
 }
 
 // With a book that knows the prices, what is left is the step's own: it does not grow with the micro-batches.

@@ -16,7 +16,8 @@ std::vector<StageTraffic> exposure(const HandPlan& hand) {
   const std::vector<const StepPlan*> plans{&hand.plan};
   const RankPrices prices(hand.plan.order.size());
   const Timeline t = execute(step.program);
-  ExposureRecorder recorder(plans, prices);
+  ExposureLists lists;
+  ExposureRecorder recorder(plans, prices, lists);
   PassCounts counts;
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
     if (step.tasks[task].pass_class >= 0) counts.add(step.tasks[task].pass_class);

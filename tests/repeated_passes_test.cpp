@@ -23,14 +23,14 @@ Strategy random_strategy(std::mt19937& random, int trial) {
   s.pp = any(random, {1, 2, 3, 4}), s.dp = any(random, {1, 2, 4});
   const bool chunks = trial % 3 == 0 && s.pp > 1;
   s.vpp = chunks ? 2 : 1;
-  s.schedule = chunks ? any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::LoopedBfs, PipelineSchedule::ZbV, PipelineSchedule::VHalf})
+  s.schedule = chunks ? any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::LoopedBfs, PipelineSchedule::ZbV, PipelineSchedule::VHalf, PipelineSchedule::VMin, PipelineSchedule::DualPipeV})
                       : any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1, PipelineSchedule::ZbH2});
   s.zero = static_cast<int>(random() % 4);
   s.recompute = any(random, {Recompute::None, Recompute::Full});
   s.overlap_grad_reduce = random() % 2 == 0, s.overlap_param_gather = random() % 2 == 0;
   s.offload_optimizer = random() % 4 == 0 ? OffloadTier::Host : OffloadTier::None;
   s.offload_activations = any(random, {0.0, 0.0, 1.0});
-  s.global_batch = s.dp * s.pp * any(random, {4, 11, 40});
+  s.global_batch = s.dp * s.pp * any(random, {4, 11, 40, 90});
   return s;
 }
 
@@ -66,12 +66,13 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
     profile.param_gather_ahead = any(random, {0, 1, 2});
     profile.fsdp_reductions_in_flight = any(random, {0, 1});
     profile.fsdp_backward_prefetch = any(random, {BackwardPrefetch::Pre, BackwardPrefetch::Post, BackwardPrefetch::None});
-    profile.p2p_blocking = random() % 4 == 0;
+    profile.p2p_blocking = random() % 4 == 0, profile.p2p_blocking_interleaved = random() % 4 == 0;
     const Job job{model, device, network, s, profile, 128, {}, kOneKind, {1e10, 1e11}};
     ASSERT_TRUE(is_legal(job)) << trial;
     SimulateOptions options;
     options.keep_events = false;
     const StepResult shorter = simulate(job, options);
+
     options.skip_repeats = false;
     const StepResult whole = simulate(job, options);
     SCOPED_TRACE("trial " + std::to_string(trial) + ", schedule " + std::to_string(static_cast<int>(s.schedule)) + ", zero " +

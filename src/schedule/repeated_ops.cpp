@@ -23,6 +23,8 @@ class WindowSorter {
         windows_of_ops_(windows.count + 2) {}
 
   void add(const PassOp& op, const PipelineOrder& order) {
+    if (op.op == PassOpKind::Received && !op.first) return group_.push_back(op);
+    finish_group();
     const auto rank = static_cast<std::size_t>(op.rank);
     if (op.op == PassOpKind::Pass) at_[rank] = window_of(op.rank, op.index);
     int window = at_[rank];
@@ -43,16 +45,13 @@ class WindowSorter {
         carry(op, window);
         break;
       }
-      case PassOpKind::Received:
-        window = std::max(window, written_[slot(op.forward, op.to, op.micro_batch)]);
-        if (!op.first) window = std::max(window, exchanged_[rank]);
-        exchanged_[rank] = window;
-        break;
+      case PassOpKind::Received: return group_.push_back(op);
     }
-    windows_of_ops_[static_cast<std::size_t>(window - kBefore)].push_back(op);
+    put(op, window);
   }
 
   RepeatedOps sorted(int later) && {
+    finish_group();
     RepeatedOps out;
     if (!regular_) return out;
     out.later = later, out.reach = reach_;
@@ -65,6 +64,19 @@ class WindowSorter {
   }
 
  private:
+  void put(const PassOp& op, int window) { windows_of_ops_[static_cast<std::size_t>(window - kBefore)].push_back(op); }
+
+  // A rank goes on after the last transfer of a group, and each of them starts from where the rank was before the group.
+  void finish_group() {
+    if (group_.empty()) return;
+    const auto rank = static_cast<std::size_t>(group_.front().rank);
+    int window = at_[rank];
+    for (const PassOp& op : group_) window = std::max(window, written_[slot(op.forward, op.to, op.micro_batch)]);
+    for (const PassOp& op : group_) put(op, window);
+    exchanged_[rank] = window;
+    group_.clear();
+  }
+
   int window_of(int rank, int index) const {
     const auto r = static_cast<std::size_t>(rank);
     const auto first = static_cast<int>(windows_.first[r]);
@@ -110,6 +122,7 @@ class WindowSorter {
   std::vector<int> written_;                 // window, per arrival
   std::vector<int> done_, exchanged_, at_, sent_;  // per rank; sent_: and direction
   std::vector<RepeatedOps::Ops> windows_of_ops_;
+  RepeatedOps::Ops group_;  // of transfers that a rank waits for together
   std::vector<RepeatedOps::Arrival> pending_;
   int reach_ = 0;
   bool regular_ = true;

@@ -22,9 +22,16 @@ void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double s
 
 }  // namespace
 
-ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices)
-    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), repeating_(prices.pp), busy_(prices.pp),
-      intervals_(2 * prices.pp * kStreamsPerRank) {}
+ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, ExposureLists& lists)
+    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), repeating_(prices.pp), lists_(lists) {
+  lists_.clear(prices.pp);
+}
+
+void ExposureLists::clear(std::size_t ranks) {
+  busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank);
+  for (std::vector<Busy>& list : busy) list.clear();
+  for (std::vector<Interval>& list : intervals) list.clear();
+}
 
 void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
   if (info.kind == TaskKind::Sync || is_host_copy(info.stream)) return;  // copies are no communication between ranks
@@ -33,7 +40,7 @@ void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
 }
 
 void ExposureRecorder::add_compute(std::size_t rank, double start_s, double end_s) {
-  std::vector<Busy>& busy = busy_[rank];
+  std::vector<Busy>& busy = lists_.busy[rank];
   if (!busy.empty() && busy.back().end_s == start_s) {
     busy.back().end_s = end_s;
   } else {
@@ -77,7 +84,7 @@ void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interva
 }
 
 bool ExposureRecorder::repeats_within(std::size_t rank, double from_s, double to_s) const {
-  const auto first = intervals_.begin() + static_cast<std::ptrdiff_t>(2 * rank * kStreamsPerRank);
+  const auto first = lists_.intervals.begin() + static_cast<std::ptrdiff_t>(2 * rank * kStreamsPerRank);
   return std::all_of(first, first + 2 * static_cast<std::ptrdiff_t>(kStreamsPerRank), [&](const std::vector<Interval>& list) {
     return std::all_of(list.begin(), list.end(), [&](const Interval& i) {
       return !i.repeats || (i.start_s >= from_s && i.end_s <= to_s);
@@ -87,7 +94,7 @@ bool ExposureRecorder::repeats_within(std::size_t rank, double from_s, double to
 
 // Both the intervals and the stretches of compute are in order of time.
 void ExposureRecorder::add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time, double windows) const {
-  const std::vector<Busy>& busy = busy_[rank];
+  const std::vector<Busy>& busy = lists_.busy[rank];
   std::size_t at[2] = {0, 0};  // stretches that begin by the start, by the end
   const auto computed_until = [&](double time_s, std::size_t& begun) {
     while (begun < busy.size() && busy[begun].start_s <= time_s) ++begun;

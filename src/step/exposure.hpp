@@ -18,9 +18,8 @@ struct AxisTime {
 };
 using StageTraffic = std::array<AxisTime, kCommAxes>;
 
-// Of the first rank of every pipeline rank. A transfer counts where it arrives.
-class ExposureRecorder {
- public:
+// What runs when, in order of time. Kept from step to step, so that its memory is.
+struct ExposureLists {
   struct Interval {
     double start_s, end_s;
     bool repeats;  // it belongs to the windows that skipped ones repeat
@@ -28,8 +27,19 @@ class ExposureRecorder {
   struct Busy {  // a stretch of compute, and the compute before it
     double start_s, end_s, before_s;
   };
+  std::vector<std::vector<Busy>> busy;           // per pipeline rank
+  std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction
 
-  ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices);
+  void clear(std::size_t ranks);
+};
+
+// Of the first rank of every pipeline rank. A transfer counts where it arrives.
+class ExposureRecorder {
+ public:
+  using Interval = ExposureLists::Interval;
+  using Busy = ExposureLists::Busy;
+
+  ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, ExposureLists& lists);
 
   void visit(const TaskInfo& info, const Instances& instances);
   std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
@@ -37,11 +47,11 @@ class ExposureRecorder {
   // Whether everything that arrives at a pipeline rank and repeats lies between these times.
   bool repeats_within(std::size_t rank, double from_s, double to_s) const;
 
-  const std::vector<Busy>& computes(std::size_t rank) const { return busy_[rank]; }
+  const std::vector<Busy>& computes(std::size_t rank) const { return lists_.busy[rank]; }
   void add_compute(std::size_t rank, double start_s, double end_s);
   // Of what one stream sends to a rank: in order of time.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
-    return intervals_[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
+    return lists_.intervals[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
   }
   // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both neighbours.
   std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
@@ -59,8 +69,7 @@ class ExposureRecorder {
   StagePlacement placement_;
   std::vector<StageTraffic> stages_;
   std::vector<AxisTime> repeating_;  // per pipeline rank, of add_collectives
-  std::vector<std::vector<Busy>> busy_;  // per pipeline rank, in time order
-  std::vector<std::vector<Interval>> intervals_;
+  ExposureLists& lists_;
 };
 
 }  // namespace dts

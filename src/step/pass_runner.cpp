@@ -20,9 +20,9 @@ constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::Replica,
 
 }  // namespace
 
-PassRunner::PassRunner(const StepPlan& plan, bool remembers)
+PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists)
     : plan_(plan), placement_(plan.placement()), plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()),
-      breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_), period_(plan),
+      breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_, lists), period_(plan),
       path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0), issuer_(plan, *this),
       ranks_(plan.order.size()), pair_hidden_(plan.order.size(), 0) {
   const KeptTasks kept = issuer_.parallel().kept();
@@ -148,7 +148,7 @@ void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
   const double start_s = std::max(r.free_s, in_s);
   if (memo_) {
     known_pass(op, bound, in_s);
-  } else if (bound.plain && (!waits_beside_ || start_s >= r.busy_s)) {
+  } else if (bound.plain && (!waits_beside_ || r.busy_s <= r.free_s || in_s > r.busy_s)) {
     plain_pass(rank, bound, start_s);
   } else {
     issue(op, bound, in_s);

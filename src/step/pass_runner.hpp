@@ -21,7 +21,7 @@ namespace dts {
 
 class PassRunner final : private TaskSink {
  public:
-  PassRunner(const StepPlan& plan, bool remembers);
+  PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists);
 
   // What stays the same each time that an operation is run.
   struct Bound {

@@ -1,5 +1,6 @@
 // Memo of what many strategies of one job share: the model as placed on tensor-parallel ranks, the groups of a layout, the
-// prices of its blocks and their memory tapes, orders of passes. An entry is found by the part of the strategy that it depends on
+// prices of its blocks and their memory tapes, orders of passes, memory
+// to record in. An entry is found by the part of the strategy that it depends on
 // (parallel/strategy_key.hpp), so a book changes no result. One book serves one job (model, network, devices, profile,
 // sequence length) whose strategy alone varies; it is not for several threads at once.
 #pragma once
@@ -14,6 +15,7 @@
 #include "parallel/strategy_key.hpp"
 #include "schedule/pass.hpp"
 #include "schedule/repeated_ops.hpp"
+#include "step/exposure.hpp"
 #include "step/model_tapes.hpp"
 #include "step/priced_model.hpp"
 
@@ -45,6 +47,8 @@ class PriceBook {
   // Of such an order that has windows which repeat; null where it has none.
   std::shared_ptr<const RepeatedOps> ops(const Strategy& strategy, int micro_batches, bool blocking);
 
+  ExposureLists& lists() noexcept { return lists_; }
+
  private:
   struct Hash {
     std::size_t operator()(const BookKey& key) const noexcept { return hash_of(key.part) * 4 + key.splits_backward * 2 + key.ends_meet; }
@@ -59,6 +63,7 @@ class PriceBook {
   Pages<ModelTapes> tapes_;
   std::map<OrderKey, std::shared_ptr<const PipelineOrder>> orders_;
   std::map<std::pair<OrderKey, bool>, std::shared_ptr<const RepeatedOps>> ops_;
+  ExposureLists lists_;
   std::size_t passes_ = 0, operations_ = 0;  // in orders_, in ops_
 };
 

@@ -84,8 +84,8 @@ class WindowedRun {
 
 }  // namespace
 
-std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers, double& tasks) {
-  PassRunner runner(plan, remembers);
+std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers, ExposureLists& lists, double& tasks) {
+  PassRunner runner(plan, remembers, lists);
   SkippedWindows skipped;
   if (ops) {
     const std::optional<SkippedWindows> windows = WindowedRun(plan, *ops, runner).run();
