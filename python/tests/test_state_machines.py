@@ -165,7 +165,7 @@ class LlmDoor(RuleBasedStateMachine):
         evaluated = dts.evaluate(self.model, self.cluster, [self.strategy], seq_len=self.seq_len)
         if not evaluated.legal[0]:
             assert evaluated.reason(0)
-            with pytest.raises(dts.ConfigError, match=": got .*, expected "):
+            with pytest.raises(dts.ConfigError, match=r": got .*, expected "):
                 dts.simulate(self.model, self.cluster, self.strategy, seq_len=self.seq_len)
             self.last = None
             return
