@@ -21,13 +21,15 @@ BENCHABLE := $(VENV)/.benchable
 BENCH ?= full
 DOCUMENTABLE := $(VENV)/.documentable
 
-.PHONY: help run test test-cpp test-python test-sanitize deep lint bench notebooks docs clean
+.PHONY: help run test test-cpp test-python test-sanitize deep coverage mutation lint bench notebooks docs clean
 
 help:
 	@echo "make run            install into $(VENV) and run the main job"
 	@echo "make test           all C++ and Python tests (test-cpp, test-python: one of them)"
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
-	@echo "make deep           the C++ tests under ASan+UBSan and TSan, and 10^5 runs of each fuzzer (hours)"
+	@echo "make coverage       how much of the core and of the package the tests reach"
+	@echo "make mutation       how many small changes of the cost models the tests notice (MUTANTS=100 of each language)"
+	@echo "make deep           the C++ tests under ASan+UBSan and TSan, mutation, and 10^5 runs of each fuzzer (hours)"
 	@echo "make lint           ruff, mypy --strict and stubtest"
 	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
@@ -53,11 +55,25 @@ test-sanitize: $(TOOLS)
 	ctest --test-dir build/asan --output-on-failure
 
 FUZZ_RUNS := 100000
-deep: test-sanitize $(TESTABLE)
+deep: test-sanitize mutation $(TESTABLE)
 	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDTS_BUILD_TESTS=ON -DDTS_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure
 	$(BIN)/python tests/fuzz/run.py --runs $(FUZZ_RUNS)
+
+# Line coverage of the core by its own tests, branch coverage of the package by pytest; reports in build/coverage.
+COVERABLE := $(VENV)/.coverable
+coverage: $(COVERABLE)
+	cmake -S . -B build/coverage -G Ninja -DCMAKE_BUILD_TYPE=Debug -DDTS_BUILD_TESTS=ON -DCMAKE_CXX_FLAGS="--coverage -O1"
+	cmake --build build/coverage
+	build/coverage/tests/dts_tests --gtest_brief=1
+	$(BIN)/gcovr --filter src/ --exclude-throw-branches --gcov-ignore-errors=all --fail-under-line 90 --txt --html-details build/coverage/core.html build/coverage/src build/coverage/tests
+	$(BIN)/python -m pytest -n auto --cov=dist_training_sim --cov-branch --cov-fail-under=90 --cov-report=term:skip-covered --cov-report=html:build/coverage/package
+
+MUTANTS := 100
+mutation: $(TESTABLE) test-cpp
+	$(BIN)/python tests/mutation/run.py cpp --sample $(MUTANTS)
+	$(BIN)/python tests/mutation/run.py py --sample $(MUTANTS)
 
 lint: $(LINTABLE)
 	$(BIN)/ruff check .
@@ -91,6 +107,10 @@ $(INSTALLED): $(TOOLS) $(SOURCES)
 
 $(TESTABLE): $(TOOLS) $(SOURCES)
 	$(PIP) --no-build-isolation '.[test]'
+	touch $(INSTALLED) $@
+
+$(COVERABLE): $(TOOLS) $(SOURCES)
+	$(PIP) --no-build-isolation '.[test,coverage]'
 	touch $(INSTALLED) $@
 
 $(DOCUMENTABLE): $(TOOLS) $(SOURCES)

@@ -63,4 +63,5 @@ def _line(text: str, place: int) -> str:
 
 
 def _other_number(number: str) -> str:
-    return str(int(number) + 1) if number.isdigit() else repr(float(number) * 2)
+    value = float(number)
+    return str(int(number) + 1) if number.isdigit() else repr(value * 2 if value else 1.0)
