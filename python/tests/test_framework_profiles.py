@@ -170,6 +170,7 @@ DEFAULTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "precision": ("fp16", {}),
     "recompute": ("full", {}),
     "dropout": (True, {}),
+    "vocabulary": (32_000, {}),
     "fp8_recipe": ("delayed", {}),
 }
 

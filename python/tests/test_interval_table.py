@@ -57,6 +57,12 @@ class TestFactors:
         assert widened["extrapolated"][1] > 2 * plain["extrapolated"][1]
         assert widened["validated"][1] < 1.5 * plain["validated"][1]
 
+    def test_a_long_table_does_not_speak_for_all(self) -> None:
+        """Of 4,360 rows nine in ten are calm ones of one source, which weighs as five others."""
+        several, calm = [drawn(f"source {i}", 0.1, 60) for i in range(6)], drawn("calm", 0.001, 4000)
+        with_table, without = table_of(steps(*several, calm)).factors, table_of(steps(*several)).factors
+        assert with_table["validated"][1] == pytest.approx(without["validated"][1], rel=0.35)
+
     def test_a_source_left_out_has_no_say(self) -> None:
         calm, wild = [drawn(f"source {i}", 0.1, 60) for i in range(6)], drawn("wild", 1.0, 500)
         kept = table_of(steps(*calm, wild)).errors

@@ -208,6 +208,9 @@ def test_features_change_facts() -> None:
     assert captured.host_forward_s_per_op == captured.host_backward_s_per_op == 0
     assert captured.grad_reduce_bytes == 2
     assert profile_of(row(framework="nemo")).host_forward_s_per_op > 0
+    buffers = {"framework": "megatron-bridge", "features": ["tp_comm_overlap_cfg=userbuffers_fp8_b200"]}
+    assert profile_of(row(**buffers, precision_family="fp8")).tp_overlap == "userbuffers"
+    assert profile_of(row(**buffers, precision_family="nvfp4")).tp_overlap == "none"
     narrow = profile_of(row(framework="nemo", features=["fp8_attention", "fp8_param_gather"]))
     assert (narrow.attention_kernel, narrow.cast_parameters) == ("cudnn_fp8", True)
 
@@ -636,7 +639,9 @@ def test_choice_and_grouping() -> None:
     report = validate(SAMPLE, use="step_time", where={"accelerator": "GB300", "kind": "moe"}, by=("profile",))
     assert report.rows
     assert {row.labels["accelerator"] for row in report.rows} == {"GB300"}
-    assert [group.key for group in report.summary[1:]] == [{"use": "step_time", "profile": "megatron-bridge-26.06"}]
+    keys = [group.key for group in report.summary[1:]]
+    assert all(key["use"] == "step_time" for key in keys)
+    assert {key["profile"] for key in keys} == {"megatron-bridge", "megatron-bridge-26.06"}
     with pytest.raises(ConfigError, match=r"where accelerator: got 'H100', expected a value that occurs.*H100-SXM"):
         validate(SAMPLE, where={"accelerator": "H100"})
     with pytest.raises(ConfigError, match="no row to compare for kernels"):
@@ -735,6 +740,45 @@ def test_deepseeks_recipe_on_h100_hides_its_exchange() -> None:
     elsewhere = job_of(Row("r", {**run, "accelerator": "H200-SXM-141GB"})).strategy
     assert (on_h100.moe_dispatcher.value, on_h100.overlap_moe_1f1b) == ("deepep", True)
     assert (elsewhere.moe_dispatcher.value, elsewhere.overlap_moe_1f1b) == ("framework", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "accelerator", "software", "expected"),
+    [
+        ("DeepSeek-V3 671B", "GB300", "NeMo container 25.09", ("framework", False, "cudnn", "megatron-bridge")),
+        ("DeepSeek-V3 671B", "GB300", "NeMo container 25.11", ("deepep", False, "cudnn", "megatron-bridge")),
+        ("DeepSeek-V3 671B", "GB300", "NeMo container 26.06", ("deepep", True, "cudnn_fp8", "megatron-bridge-26.06")),
+        ("DeepSeek-V3 671B", "GB200", "NeMo container 26.06", ("deepep", True, "cudnn", "megatron-bridge-26.06")),
+        ("Kimi K2 1T", "GB300", "NeMo container 26.06", ("deepep", False, "cudnn", "megatron-bridge")),
+        ("Qwen3-30B-A3B", "B200-SXM", "NeMo container 25.11", ("framework", False, "cudnn", "megatron-bridge")),
+        ("Qwen3-30B-A3B", "B200-SXM", "NeMo container 26.02", ("deepep", False, "cudnn", "megatron-bridge")),
+        ("gpt-oss-120b", "GB200", "NeMo container 26.02", ("framework", False, "cudnn", "megatron-bridge")),
+        ("gpt-oss-120b", "GB200", "NeMo container 26.04", ("deepep", False, "cudnn", "megatron-bridge")),
+        ("gpt-oss-120b", "GB200", "Megatron-Bridge", ("deepep", False, "cudnn", "megatron-bridge")),
+    ],
+)
+def test_expert_recipes_of_bridge_by_release(
+    name: str, accelerator: str, software: str, expected: tuple[str, bool, str, str]
+) -> None:
+    """scripts/performance/configs of NVIDIA-NeMo/Megatron-Bridge at v0.2.0, v0.3.0, v0.4.0 and v0.5.0."""
+    model = {**LLAMA_8B, **EXPERTS, "name": name}
+    job = job_of(
+        row(
+            model=model,
+            framework="megatron-bridge",
+            accelerator=accelerator,
+            software=software,
+            precision_family="mxfp8",
+            parallel={"tp": 1, "pp": 1, "ep": 2},
+        )
+    )
+    kernel = job.profile.attention_kernel or "cudnn"
+    assert (
+        job.strategy.moe_dispatcher.value,
+        job.strategy.overlap_moe_1f1b,
+        kernel,
+        job.profile.name,
+    ) == expected
 
 
 def test_dense_experts_of_maxtext_are_padded() -> None:

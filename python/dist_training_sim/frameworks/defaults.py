@@ -45,6 +45,8 @@ class FrameworkDefaults:
         Scaling of 8-bit matmuls that are not stated to be MXFP8.
     dropout
         Hidden and attention dropout are on.
+    vocabulary
+        Tokens of a model that states none; GPT-2's, which Megatron's scripts use.
     """
 
     overlap_grad_reduce: bool = True
@@ -60,6 +62,7 @@ class FrameworkDefaults:
     recompute: str = "none"
     fp8_recipe: str = "tensorwise"
     dropout: bool = False
+    vocabulary: int = 50_257
 
     def __post_init__(self) -> None:
         problems = Problems()

@@ -90,8 +90,8 @@ def compare(one: Situation, one_s: float, other: Situation, other_s: float) -> C
 
 
 def chance_above_one(pool: Pool, factors: Factors, ratio: float) -> float:
-    """Chance that the measured ratio is above 1: errors lie evenly on both sides."""
-    half = pool.share_below(abs(log(ratio)) / factors.get(pool.badge, _UNKNOWN)[1]) / 2
+    """Chance that the measured ratio is above 1: errors lie evenly on both sides, by the larger factor."""
+    half = pool.share_below(abs(log(ratio)) / max(factors.get(pool.badge, _UNKNOWN))) / 2
     return 0.5 + half if ratio > 1 else 0.5 - half if ratio < 1 else 0.5
 
 

@@ -46,8 +46,8 @@ class Rule:
 RULES = {
     "step_time": Rule(12, ((3, 2), (4, 1)), ((2, 1),)),
     "comparison": Rule(6, ((3, 2),), ((1, 1),)),
-    "memory": Rule(8, ((2, 1),), ((1, 1),)),
-    "kernels": Rule(1, ((2, 1),), ((1, 1),)),
+    "memory": Rule(6, ((2, 1),), ((1, 1),)),
+    "kernels": Rule(3, ((2, 1),), ((1, 1),)),
     "collectives": Rule(6, ((2, 2),), ((1, 1),)),
 }
 

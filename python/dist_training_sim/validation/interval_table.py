@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..intervals.errors import Errors, Factors, Table
 from ..intervals.pool import Pool, pooled
@@ -18,7 +19,9 @@ from ..intervals.situation import BADGES, RULES
 __all__ = ["Measured", "factors_of", "scored", "table_of", "write_tables"]
 
 MOST_VALUES = 40  # of one source in one stratum
-_PRIOR_ROWS = 100  # the factor of a badge with so many rows lies half way between its own and that of all badges
+_SOURCE_POWER = 0.7  # as in the fit of step times (step_fit)
+_PRIOR_WEIGHT = 10  # the factor of a badge of this weight (27 rows of one source) is half its own, half that of all
+_ROUNDING = 1e-12
 _GENERATION = 1  # where a step time's coordinates name the generation of the device
 
 
@@ -74,34 +77,52 @@ def scored(measured: Measured, kept: Sequence[Errors], without: str = "") -> Ite
 def factors_of(measured: Measured, kept: Sequence[Errors], without: str = "") -> Factors:
     """Of each badge the smallest factors that cover 50 and 90 % of the rows of sources left out.
 
-    Those of a badge are no less than those of a surer one.
+    A source of n rows weighs n^0.7: one long table does not speak for all. Those of a badge are no less than those of a
+    surer one.
     """
-    needed: dict[str, list[tuple[float, float]]] = {badge: [] for badge in BADGES}
+    needed: dict[str, list[_Needed]] = {badge: [] for badge in BADGES}
+    weights = _row_weights(measured.errors)
     for e, pool, _ in scored(measured, kept, without):
         sizes = pool.size_at(0.5), pool.size_at(0.9)
-        needed[pool.badge] += [(value / sizes[0], value / sizes[1]) for value in e.values]
-    everything = [pair for pairs in needed.values() for pair in pairs]
+        needed[pool.badge] += [_Needed(value / sizes[0], value / sizes[1], weights[e.source]) for value in e.values]
+    everything = [each for rows in needed.values() for each in rows]
     low, high = ([_between(needed[badge], everything, at, q) for badge in BADGES] for at, q in enumerate((0.5, 0.9)))
     low, high = list(accumulate(low, max)), list(accumulate(high, max))
     return {badge: (round(a, 3), round(b, 3)) for badge, a, b in zip(BADGES, low, high, strict=True)}
 
 
-_Pairs = Sequence[tuple[float, float]]
+class _Needed(NamedTuple):
+    """Factors on the 50 % and the 90 % interval that would just cover a row."""
+
+    low: float
+    high: float
+    weight: float
 
 
-def _between(own: _Pairs, everything: _Pairs, at: int, share: float) -> float:
+def _row_weights(errors: Iterable[Errors]) -> dict[str, float]:
+    """Weight of each row of a source."""
+    counts: Counter[str] = Counter()
+    for e in errors:
+        counts[e.source] += e.rows
+    return {source: count ** (_SOURCE_POWER - 1) for source, count in counts.items()}
+
+
+def _between(own: Sequence[_Needed], everything: Sequence[_Needed], at: int, share: float) -> float:
     """Factor of a badge, drawn towards that of all where it has few rows."""
     if not everything:
         return 1.0
-    common = _conformal([pair[at] for pair in everything], share)
-    mine = _conformal([pair[at] for pair in own], share) if own else common
-    return (len(own) * mine + _PRIOR_ROWS * common) / (len(own) + _PRIOR_ROWS)
+    common = _conformal([(row[at], row.weight) for row in everything], share)
+    mine = _conformal([(row[at], row.weight) for row in own], share) if own else common
+    weight = sum(row.weight for row in own)
+    return (weight * mine + _PRIOR_WEIGHT * common) / (weight + _PRIOR_WEIGHT)
 
 
-def _conformal(values: Sequence[float], share: float) -> float:
-    """Quantile with room for one more value."""
+def _conformal(values: Sequence[tuple[float, float]], share: float) -> float:
+    """Quantile of weighted values, with room for one more."""
     ordered = sorted(values)
-    return ordered[min(len(ordered), math.ceil(share * (len(ordered) + 1))) - 1]
+    reached = list(accumulate(weight for _, weight in ordered))
+    at = bisect_left(reached, share * reached[-1] * (1 + 1 / len(ordered)) - _ROUNDING)
+    return ordered[min(at, len(ordered) - 1)][0]
 
 
 def _thinned(values: Sequence[float]) -> tuple[float, ...]:

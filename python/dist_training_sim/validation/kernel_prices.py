@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ PREFILL = "inference kernel that also writes the key-value cache: reported, not 
 SIMT = "fp32 outside tensor cores: reported, not scored"
 BEST_SHAPE = "the best of many shapes: reported, not scored"
 _KNOWN = "gemm, linear, bmm, simumax sdp_fwd, FlashAttention-2, cuDNN, cross_entropy (liger), rms_norm (liger)"
+_LAUNCH_S = 2.5e-6  # of a kernel alone, 4.3 us, beyond 1.8 us in a graph (dogacel.github.io, 2026-03-14, B200)
 _CONTROLLER_S = 5e-3  # calls longer than this run at the sustained clock (docs/guide/compute.md, burst and sustained)
 _SIMUMAX_LAYOUT = {"TN": Pass.FORWARD, "NN": Pass.DATA_GRAD, "NT": Pass.WEIGHT_GRAD}
 _SIMUMAX_STAGE = {"fwd": Pass.FORWARD, "bwd_grad_act": Pass.DATA_GRAD, "bwd_grad_w": Pass.WEIGHT_GRAD}
@@ -246,16 +248,40 @@ def _cross_entropy(row: Row) -> Kernel:
     return Kernel(0.0, lambda d: _core.stream_time_s(d, moved * rows * vocabulary))
 
 
-def _fused_rows(passes: float) -> Callable[[Row], Kernel]:
+def _fused_rows(tensors: float) -> Callable[[Row], Kernel]:
     """Fused kernels over rows, forward: each tensor is moved once."""
 
     def make(row: Row) -> Kernel:
         if row.text("pass") != "forward":
             raise ConfigError("kernel: a Triton autograd function backward is bound by its host, not by one op")
-        rows, width, element = _tokens_by_width(row)
-        return Kernel(0.0, lambda d: _core.norm_time_s(d, passes * element * rows * width))
+        return _over_rows(row, (tensors,))
 
     return make
+
+
+# torch.nn.LayerNorm (pytorch/pytorch aten/src/ATen/native/cuda/layer_norm_kernel.cu), tensors moved by each kernel.
+# Forward: moments, then the result, each from the input. Backward: two sums from input and gradient, then the result
+# from both; gradients of weight and bias from both once more.
+_LAYER_NORM = {"forward": (3.0,), "backward": (5.0, 2.0), "full": (3.0, 5.0, 2.0)}
+
+
+def _layer_norm(row: Row) -> Kernel:
+    return _over_rows(row, _LAYER_NORM.get(row.text("pass"), ()))
+
+
+def _over_rows(row: Row, tensors: tuple[float, ...]) -> Kernel:
+    """Kernels launched one by one, each with the tensors of rows x width elements that it moves."""
+    rows, width, element = _tokens_by_width(row)
+    moved = [count * element * rows * width for count in tensors]
+    return Kernel(0.0, lambda d: sum(_LAUNCH_S + _core.norm_time_s(d, each) for each in moved))
+
+
+def _quantise(row: Row) -> Kernel:
+    """Conversion to MXFP8 along one dimension."""
+    sizes = [float(size) for size in re.findall(r"\d+", row.text("shape.shape"))]
+    if not sizes or row.text("dtype") != "mxfp8":
+        raise MissingDataError("shape.shape, dtype: expected sizes such as 8x2048x7168, and mxfp8")
+    return Kernel(0.0, lambda d: _core.quantise_time_s(d, _core.QuantiseRecipe.MXFP8, math.prod(sizes)))
 
 
 _KINDS: tuple[tuple[str, str, Callable[[Row], Kernel]], ...] = (
@@ -273,4 +299,6 @@ _KINDS: tuple[tuple[str, str, Callable[[Row], Kernel]], ...] = (
     (r"^cross_entropy \(", "memory-bound", _cross_entropy),
     (r"^(rms_norm|layer_norm|softmax) \(liger\)$", "memory-bound", _fused_rows(2.0)),
     (r"^fused_add_rms_norm \(liger_fused", "memory-bound", _fused_rows(4.0)),
+    (r"^layer_norm \(huggingface\)$", "memory-bound", _layer_norm),
+    (r"^memory-bound: quantize", "memory-bound", _quantise),
 )

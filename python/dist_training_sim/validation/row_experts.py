@@ -6,12 +6,14 @@ import re
 from typing import Any
 
 from .corpus import Row
+from .row_framework import captures_experts, release_of
 
 __all__ = ["expert_options"]
 
-# Performance recipes of NVIDIA-NeMo/Megatron-Bridge (2026-08): moe_flex_dispatcher_backend=hybridep on these; dropless
-# all-to-all on others.
-_HYBRID_EP = ("B200-SXM", "B300-SXM", "GB200", "GB300")
+# Performance recipes of NVIDIA-NeMo/Megatron-Bridge at v0.2.0 (25.11), v0.3.0 (26.02) and v0.4.0 (26.04): the releases
+# from which moe_flex_dispatcher_backend is hybridep; dropless all-to-all before, and on others.
+_HYBRID_EP = {"GB200": (25, 11), "GB300": (25, 11), "B200-SXM": (26, 2), "B300-SXM": (26, 2)}
+_HYBRID_EP_GPT_OSS = (26, 4)
 _OVERLAP = ("overlap_moe_expert_parallel_comm", "moe_a2a_overlap")
 # Its DEEPSEEK_V3_H100_BASE_CONFIG (2025): moe_flex_dispatcher_backend="deepep", moe_a2a_overlap=True.
 _DEEPEP_OVERLAPPED = ("deepseek-v3", "H100-SXM-80GB")
@@ -24,7 +26,7 @@ def expert_options(row: Row, ep: int, pp: int, vpp: int, recompute: str) -> dict
         return _padded(words) if row.count("model.experts") else {}
     options: dict[str, Any] = {"moe_dispatcher": _dispatcher(row, words)}
     overlaps = any(word.split("=")[0] in _OVERLAP and not word.endswith("=false") for word in words)
-    overlaps |= _is_deepseek_recipe(row)
+    overlaps |= _is_deepseek_recipe(row) or captures_experts(row)  # v0.5.0 moe_a2a_overlap=True
     if overlaps and recompute != "full" and (pp == 1 or vpp > 1):  # pairs passes of neighbouring micro-batches
         options["overlap_moe_1f1b"] = True
     if "moe_capacity_factor_1_padded" in words:
@@ -53,5 +55,15 @@ def _dispatcher(row: Row, words: tuple[str, ...]) -> str:
             return "deepep"
         if name == "moe_token_dispatcher_type" and value in ("alltoall", "allgather"):
             return value
-    recipe = row.text("framework") == "megatron-bridge" and row.text("accelerator") in _HYBRID_EP
-    return "deepep" if recipe or _is_deepseek_recipe(row) else "framework"
+    return "deepep" if _has_hybrid_ep(row) or _is_deepseek_recipe(row) else "framework"
+
+
+def _has_hybrid_ep(row: Row) -> bool:
+    """Whether the recipe of a release uses it; an unknown release is the latest."""
+    since = _HYBRID_EP.get(row.text("accelerator"))
+    if row.text("framework") != "megatron-bridge" or since is None:
+        return False
+    if row.text("model.name").lower().startswith("gpt-oss"):
+        since = _HYBRID_EP_GPT_OSS
+    release = release_of(row.text("software"))
+    return release == (0, 0) or release >= since

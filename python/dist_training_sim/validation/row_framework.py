@@ -7,7 +7,7 @@ import re
 from ..frameworks import FrameworkProfile
 from .corpus import Row
 
-__all__ = ["framework_of", "profile_of"]
+__all__ = ["captures_experts", "framework_of", "profile_of", "release_of"]
 
 _BY_NAME = {
     "llm-foundry": "llm-foundry",
@@ -38,11 +38,11 @@ def profile_of(row: Row) -> FrameworkProfile:
     if any(word in features for word in _UNFUSED):
         changes |= {"flash_attention": False, "attention_dropout": 0.0 if row.flag("model.gated") else 0.1}
     changes |= _memory_facts(row, features)
-    if overlap := _tp_overlap(features) or _silent(row, profile):
+    if overlap := _recipe_overlap(row) or _tp_overlap(features) or _silent(row, profile):
         changes["tp_overlap"] = overlap
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
-    if "fp8_attention" in features:
+    if _fp8_attention(row, features):
         changes["attention_kernel"] = "cudnn_fp8"
     if "fp8_param_gather" in features:
         changes["cast_parameters"] = True
@@ -86,6 +86,12 @@ def _tp_overlap(features: tuple[str, ...]) -> str:
     return ""
 
 
+def _recipe_overlap(row: Row) -> str:
+    """NVIDIA-NeMo/Megatron-Bridge v0.2.0 to v0.5.0: every recipe turns tp_comm_overlap off for nvfp4."""
+    fp4 = row.text("framework") == "megatron-bridge" and row.text("precision_family") == "nvfp4"
+    return "none" if fp4 else ""
+
+
 def _silent(row: Row, profile: FrameworkProfile) -> str:
     """What a row means that does not name user buffers: NeMo has them off unless a configuration turns them on."""
     listed = profile.name.startswith("nemo") and "MLPerf" in row.text("software")
@@ -120,15 +126,15 @@ def _torchtitan(row: Row, features: tuple[str, ...]) -> str:
     software = row.text("software")
     day = _DAY.search(software)
     stated = (int(day.group(1)), int(day.group(2))) if day else (0, 0)
-    since = max(stated, _release(software + " " + _VERSIONS_OF_TORCHAO.get(row.text("source.where"), "")))
+    since = max(stated, release_of(software + " " + _VERSIONS_OF_TORCHAO.get(row.text("source.where"), "")))
     era = "torchtitan-2025" if since >= (25, 4) else "torchtitan"
     return f"{era}-async-tp" if "async_tp" in features else era
 
 
 def _nemo(software: str) -> str:
-    if _mlperf_round(software) >= 5 or _release(software) >= (25, 1):
+    if _mlperf_round(software) >= 5 or release_of(software) >= (25, 1):
         return "nemo-25"
-    early = "MLPerf Training v3.0" in software or (0, 0) < _release(software) < (23, 7)
+    early = "MLPerf Training v3.0" in software or (0, 0) < release_of(software) < (23, 7)
     return "nemo-23" if early else "nemo-24"
 
 
@@ -139,9 +145,22 @@ def _megatron_deepspeed(row: Row, features: tuple[str, ...]) -> str:
 
 
 def _bridge(row: Row) -> str:
-    """From 26.06 the mxfp8 recipes of NVL72 racks capture the whole iteration."""
+    """From 26.06 (v0.5.0) the mxfp8 recipes of NVL72 racks capture the whole iteration, but for that of Kimi K2."""
     captured = row.text("accelerator") in ("GB200", "GB300") and row.text("precision_family") == "mxfp8"
-    return "megatron-bridge-26.06" if captured and _release(row.text("software")) >= (26, 6) else "megatron-bridge"
+    captured &= release_of(row.text("software")) >= (26, 6) and not row.text("model.name").startswith("Kimi")
+    return "megatron-bridge-26.06" if captured else "megatron-bridge"
+
+
+def captures_experts(row: Row) -> bool:
+    """Whether a recipe of experts captures the whole iteration: it also hides their exchange."""
+    experts = row.text("framework") == "megatron-bridge" and bool(row.count("model.experts"))
+    return experts and _bridge(row) != "megatron-bridge"
+
+
+def _fp8_attention(row: Row, features: tuple[str, ...]) -> bool:
+    """Captured recipes of experts have it on (v0.5.0 fp8_dot_product_attention), but for DeepSeek-V3 on GB200."""
+    deepseek = row.text("model.name").startswith("DeepSeek") and row.text("accelerator") == "GB200"
+    return "fp8_attention" in features or (captures_experts(row) and not deepseek)
 
 
 def _megatron(software: str) -> str:
@@ -155,7 +174,7 @@ def _megatron(software: str) -> str:
     )
 
 
-def _release(software: str) -> tuple[int, int]:
+def release_of(software: str) -> tuple[int, int]:
     """Latest container release (year, month) that the text names."""
     found = [(int(year), int(month)) for year, month in _RELEASE.findall(software)]
     return max(found, default=(0, 0))

@@ -34,7 +34,6 @@ from .corpus import Row
 __all__ = ["model_of"]
 
 MOST_LAYERS = 10_000
-GPT2_VOCABULARY = 50_257  # byte-pair vocabulary of GPT-2, which Megatron's scripts use where none is stated
 _VISION = {"resnet-50": "resnet-50", "vit-b": "vit-b-16", "vit-l": "vit-l-16", "vit-h": "vit-h-14"}
 _NOT_EXPRESSIBLE = {
     "t5": "an encoder-decoder with cross-attention",
@@ -70,7 +69,7 @@ def model_of(row: Row, defaults: FrameworkDefaults) -> Model:
     Parameters
     ----------
     defaults
-        Of the row's framework: dropout.
+        Of the row's framework: dropout, vocabulary.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def model_of(row: Row, defaults: FrameworkDefaults) -> Model:
     for word, entry in _VISION.items():
         if word in name.lower():
             return Model.from_catalog(entry)
-    shape = _shape(row)
+    shape = _shape(row, defaults)
     if family.startswith("bert"):
         sizes = (shape.name, shape.layers, shape.hidden, shape.heads, shape.ffn, shape.vocabulary)
         positions = max(512, row.count("seq") or 0)
@@ -114,7 +113,7 @@ def _adapted(row: Row) -> bool:
     return named or any("lora" in re.split(r"[\s_=]", word)[:1] for word in row.words("features"))
 
 
-def _shape(row: Row) -> _Shape:
+def _shape(row: Row, defaults: FrameworkDefaults) -> _Shape:
     problems = Problems()
     sizes: dict[str, int] = {}
     for name in ("layers", "hidden", "heads"):
@@ -130,7 +129,7 @@ def _shape(row: Row) -> _Shape:
         kv_heads=kv_heads,
         head_dim=row.count("model.head_dim") or hidden // heads,
         ffn=row.count("model.ffn") or row.count("model.moe_ffn") or 4 * hidden,
-        vocabulary=row.count("model.vocab") or GPT2_VOCABULARY,
+        vocabulary=row.count("model.vocab") or defaults.vocabulary,
         gated=bool(row.flag("model.gated")),
         tied=bool(row.flag("model.tied_embeddings")),
     )
