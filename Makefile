@@ -71,7 +71,9 @@ coverage: $(COVERABLE)
 	$(BIN)/python -m pytest -n auto --cov=dist_training_sim --cov-branch --cov-fail-under=90 --cov-report=term:skip-covered --cov-report=html:build/coverage/package
 
 MUTANTS := 100
-mutation: $(TESTABLE) test-cpp
+mutation: $(TESTABLE)
+	cmake -S . -B build/mutation -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON -DDTS_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	cmake --build build/mutation
 	$(BIN)/python tests/mutation/run.py cpp --sample $(MUTANTS)
 	$(BIN)/python tests/mutation/run.py py --sample $(MUTANTS)
 

@@ -1,4 +1,4 @@
-"""Mutation test of the cost models: `python tests/mutation/run.py cpp|py [--sample 60] [--seed 0] [--build build/cpp]`.
+"""Mutation test of the cost models: `python tests/mutation/run.py cpp|py [--sample 60] [--build build/mutation]`.
 
 A sample of small changes is made, one at a time: C++ files of src/comm, compute, memory and pricing are compiled alone
 A sample of small changes is made, one by one: C++ files of src/comm, compute, memory and pricing are compiled alone and
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -38,11 +39,16 @@ TESTS = {  # of the Python files that hold cost formulas
     "search/strategy_space.py": ("test_search.py", "test_limits.py", "test_pruned_search.py"),
     "units.py": ("test_units.py",),
 }
+CORE_TESTS = (  # of the package, of what the core's cost models say
+    *("test_fabric.py", "test_group_span.py", "test_communication.py", "test_compute.py", "test_memory.py"),
+    *("test_compute_golden.py", "test_op_reference.py", "test_step_reference.py", "test_worked_examples.py"),
+    *("test_layer_reference.py", "test_experts.py", "test_recompute.py", "test_volumes.py", "test_measured_rows.py"),
+)
 MOST_SECONDS = 300
 
 
 class Cpp:
-    """Mutants of the core against GoogleTest."""
+    """Mutants of the core against GoogleTest, then, where `build` has the Python module too, against pytest."""
 
     def __init__(self, build: Path, scratch: Path) -> None:
         self.build, self.scratch = build, scratch
@@ -51,22 +57,45 @@ class Cpp:
         self.commands = {entry["file"]: entry["command"] for entry in json.loads(listed.stdout[start:])}
         self.files = [file for room in ROOMS for file in sorted((ROOT / "src" / room).glob("*.cpp"))]
         self.language = "cpp"
+        self.module = next(build.glob("src/bindings/_core*.so"), None)
+        if self.module is not None:
+            shutil.copytree(PACKAGE, scratch / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
 
     def noticed(self, file: Path, mutant: Mutant) -> bool:
         """Whether it does not compile, or a test fails, crashes or hangs."""
         changed, made, binary = (self.scratch / name for name in ("mutant.cpp", "mutant.o", "tests"))
         changed.write_text(mutant.text)
-        words = shlex.split(self.commands[str(file)].split("&&")[0])
-        words = [word for word in words if word != "ccache" and word != "-O3"]
+        words = [word for word in _command(self.commands[str(file)]) if word != "-O3"]
         words[words.index("-o") + 1], words[words.index(str(file))] = str(made), str(changed)
         if subprocess.run([*words, "-O1", "-w"], cwd=self.build, capture_output=True, check=False).returncode:
             return True
-        objects = sorted((self.build / "tests" / "CMakeFiles" / "dts_tests.dir").glob("*.o"))
-        libraries = [self.build / "src" / "libdts_core.a", *self.build.glob("tests/*.a")]
-        system = [] if list(self.build.glob("tests/*.a")) else ["-lgtest_main", "-lgtest"]
-        link = [words[0], *objects, made, *libraries, *system, "-pthread", "-o", binary]
-        subprocess.run([str(word) for word in link], check=True)
-        return _fails([str(binary), "--gtest_brief=1", "--gtest_fail_fast"], {})
+        self._link("tests/dts_tests", made, binary)
+        if _fails([str(binary), "--gtest_brief=1", "--gtest_fail_fast"], {}):
+            return True
+        if self.module is None:
+            return False
+        self._link(str(self.module.relative_to(self.build)), made, self.scratch / PACKAGE.name / self.module.name)
+        return _fails(_pytest(CORE_TESTS), {"PYTHONPATH": str(self.scratch), "CI": "1"})
+
+    def _link(self, target: str, made: Path, to: Path) -> None:
+        """The build's own link, with the mutant before the library that it replaces a member of."""
+        listed = ["ninja", "-C", str(self.build), "-t", "commands", target]
+        last = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        words = _command(last)
+        words[words.index("-o") + 1] = str(to)
+        core = next(i for i, word in enumerate(words) if word.endswith("libdts_core.a"))
+        subprocess.run([*words[:core], str(made), *words[core:]], cwd=self.build, check=True)
+
+
+def _command(line: str) -> list[str]:
+    """The compiler's call of a line that may do more before and after it."""
+    part = next(part for part in line.split("&&") if " -o " in part)
+    return [word for word in shlex.split(part) if word != "ccache"]
+
+
+def _pytest(tests: Sequence[str]) -> list[str]:
+    files = [str(ROOT / "python" / "tests" / test) for test in tests]
+    return [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *files]
 
 
 class Py:
@@ -83,11 +112,9 @@ class Py:
         name = file.relative_to(PACKAGE).as_posix()
         changed = self.copy / name
         kept = changed.read_text()
-        tests = [str(ROOT / "python" / "tests" / test) for test in TESTS[name]]
         try:
             changed.write_text(mutant.text)
-            command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]
-            return _fails(command, {"PYTHONPATH": str(self.copy.parent), "CI": "1"})
+            return _fails(_pytest(TESTS[name]), {"PYTHONPATH": str(self.copy.parent), "CI": "1"})
         finally:
             changed.write_text(kept)
 
@@ -108,7 +135,7 @@ def main() -> int:
     parser.add_argument("language", choices=["cpp", "py"])
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--build", type=Path, default=ROOT / "build" / "cpp")
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "mutation")
     parser.add_argument("--least", type=float, default=0.8)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
