@@ -104,6 +104,9 @@ TEST(MemoryPlan, LatencyCountsPerBlock) {
   const double base = estimate(p, slow).transfer_s;
   slow[index_of(MemoryTier::CPU)].latency_s = 0.001;
   EXPECT_NEAR(estimate(p, slow).transfer_s - base, 4 * 10 * 0.001, 1e-12);
+  p = plan(), p.blocks = {}, p.optimizer_tier = MemoryTier::CPU;  // no blocks are known: one piece each way
+  const double whole = estimate(p, tiers()).transfer_s;
+  EXPECT_NEAR(estimate(p, slow).transfer_s - whole, 2 * 0.001, 1e-12);
 }
 
 TEST(MemoryPlan, MissingBytesCountDevicesThatShareATier) {

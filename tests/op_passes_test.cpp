@@ -143,6 +143,24 @@ TEST(OpPasses, EveryChunkIsAKernelOfTheHost) {
   EXPECT_NEAR(c.price().forward.total_s - plain, 2 * 3 + 2 * 3, 1e-9);  // 4 hops each twice, 4 pieces each twice
 }
 
+TEST(OpPasses, KernelsOfAttentionThatIsSplitOverRanks) {
+  for (const bool flash : {true, false}) {
+    Case c;
+    c.p.host_forward_s_per_op = 1;  // one second per kernel
+    c.p.flash_attention = flash;
+    const double whole = c.price().forward.total_s;
+    const int kernel = flash ? 1 : 4;
+    c.s.cp = 4;
+    const auto more = [&](ContextComm comm) {
+      c.s.cp_comm = comm;
+      return c.price().forward.total_s - whole;
+    };
+    EXPECT_NEAR(more(ContextComm::P2P), 3 * kernel + 3, 1e-3) << flash;  // four blocks, three corrections
+    EXPECT_NEAR(more(ContextComm::AllGather), kernel + 2, 1e-3) << flash;
+    EXPECT_NEAR(more(ContextComm::A2A), 8, 1e-3) << flash;  // copies before and after
+  }
+}
+
 TEST(OpPasses, HybridIsTheRingOrUlyssesAtItsEnds) {
   Case ring, hybrid, ulysses;
   ring.s.cp = hybrid.s.cp = ulysses.s.cp = 4;
