@@ -381,6 +381,13 @@ def test_adapters_by_hand() -> None:
     assert not any(op.trainable for op in (*model.stem.ops, *model.head.ops))
     assert model.parameters - sum(op.parameters for op in trained) == Model.from_catalog("llama-2-7b").parameters
     assert model_of(row(features=["lora"]), PLAIN) == low_rank(model_of(row(), PLAIN))
+    task, recipe = (
+        model_of(row(features=["lora"], framework="nemo", software=software), PLAIN).layers[0].block
+        for software in ("MLPerf Training v5.0; NeMo 24.12", "NeMo 24.07")
+    )
+    names = [[op.name for op in block.ops if op.trainable and op.parameters] for block in (task, recipe)]
+    assert names == [["qkv_down", "qkv_up_lora", "proj_down", "proj_up_lora"], ["qkv_down", "qkv_up_lora"]]
+    assert (task.op("qkv_down").out_features, recipe.op("qkv_down").out_features) == (16, 32)
     assert model_of(row(model={"name": "Llama-2-70B LoRA r16"}), PLAIN).parameters > model_of(row(), PLAIN).parameters
 
 

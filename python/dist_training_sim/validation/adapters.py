@@ -7,20 +7,23 @@ from dataclasses import replace
 from ..models import Block, Model, Op, OpKind, ops
 from ..models.op import Sharding
 
-__all__ = ["low_rank"]
+__all__ = ["QUERY_KEY_VALUE", "low_rank"]
 
-_TARGETS = ("qkv", "q_up", "kv_up", "proj")
+QUERY_KEY_VALUE = ("qkv", "q_up", "kv_up")
+_ATTENTION = (*QUERY_KEY_VALUE, "proj")
 
 
-def low_rank(model: Model, rank: int = 16) -> Model:
-    """Copy of a model with every weight frozen and adapters beside the attention projections.
+def low_rank(model: Model, rank: int = 16, targets: tuple[str, ...] = _ATTENTION) -> Model:
+    """Copy of a model with every weight frozen and adapters beside projections of its attention.
 
     Parameters
     ----------
     rank
-        Inner width of an adapter, 16 as in MLPerf's fine-tuning task and the recipes of NeMo.
+        Inner width of an adapter, 16 as in MLPerf's fine-tuning task.
+    targets
+        Names of the matmuls; all projections of attention as in that task.
     """
-    runs = tuple(replace(run, block=_adapted(run.block, rank)) for run in model.layers)
+    runs = tuple(replace(run, block=_adapted(run.block, rank, targets)) for run in model.layers)
     return replace(model, stem=_frozen(model.stem), layers=runs, head=_frozen(model.head))
 
 
@@ -28,12 +31,12 @@ def _frozen(block: Block) -> Block:
     return replace(block, ops=tuple(replace(op, trainable=False) for op in block.ops))
 
 
-def _adapted(block: Block, rank: int) -> Block:
+def _adapted(block: Block, rank: int, targets: tuple[str, ...]) -> Block:
     listed: list[Op] = []
     previous = ""
     for op in _frozen(block).ops:
         listed.append(op)
-        if op.name in _TARGETS and op.kind is OpKind.MATMUL:
+        if op.name in targets and op.kind is OpKind.MATMUL:
             listed += _adapter(op, op.input or previous, rank)
         previous = listed[-1].name
     return replace(block, ops=tuple(listed))

@@ -28,7 +28,7 @@ from ..models.transformer import (
     language_model,
     pre_norm_block,
 )
-from .adapters import low_rank
+from .adapters import QUERY_KEY_VALUE, low_rank
 from .corpus import Row
 
 __all__ = ["model_of"]
@@ -94,7 +94,17 @@ def model_of(row: Row, defaults: FrameworkDefaults) -> Model:
     model = _decoder(row, shape, defaults)
     if _predicts_ahead(row):
         return with_prediction(model)
-    return low_rank(model) if _adapted(row) else model
+    return _with_adapters(row, model) if _adapted(row) else model
+
+
+def _with_adapters(row: Row, model: Model) -> Model:
+    """As MLPerf's task says, or as recipes of NeMo and Megatron-Bridge have it: rank 32, no output projection.
+
+    NVIDIA/NeMo megatron_gpt_finetuning_config.yaml (2024): target_modules ['attention_qkv'], adapter_dim 32;
+    NVIDIA-NeMo/Megatron-Bridge v0.3.0 to v0.5.0 llama3_llm_finetune.py: ["linear_qkv"], peft/lora.py: dim 32.
+    """
+    recipe = row.text("framework") in ("nemo", "megatron-bridge") and "MLPerf" not in row.text("software")
+    return low_rank(model, 32, QUERY_KEY_VALUE) if recipe else low_rank(model)
 
 
 def _predicts_ahead(row: Row) -> bool:
