@@ -30,9 +30,9 @@ GatherOrder::Stages GatherOrder::before(int rank, const Pass& pass) const {
   return {stages + begin[k], stages + (k + 1 < begin.size() ? begin[k + 1] : stages_[r].size())};
 }
 
-void GatherOrder::set(std::size_t rank, std::size_t pass, const std::vector<int>& stages) {
+void GatherOrder::set(std::size_t rank, std::size_t pass, const int* stages, std::size_t count) {
   begin_[rank].resize(pass + 1, static_cast<std::uint32_t>(stages_[rank].size()));
-  stages_[rank].insert(stages_[rank].end(), stages.begin(), stages.end());
+  stages_[rank].insert(stages_[rank].end(), stages, stages + count);
 }
 
 int GatherOrder::stage_of(std::size_t rank, const Pass& pass) const {
@@ -42,10 +42,12 @@ int GatherOrder::stage_of(std::size_t rank, const Pass& pass) const {
 // FSDP: for forward, and for backward of what was resharded. A weight gradient alone needs no weights.
 void GatherOrder::every_pass(std::size_t rank) {
   const std::vector<Pass>& passes = plan_.order[rank];
+  stages_[rank].reserve(passes.size()), begin_[rank].reserve(passes.size());
   for (std::size_t k = 0; k < passes.size(); ++k) {
     const bool forward = passes[k].kind == PassKind::Forward;
     if (forward || (gives_input_gradient(passes[k].kind) && plan_.reshard_after_forward)) {
-      set(rank, k, {stage_of(rank, passes[k])});
+      const int stage = stage_of(rank, passes[k]);
+      set(rank, k, &stage, 1);
     }
   }
 }
@@ -61,7 +63,7 @@ void GatherOrder::first_forwards(std::size_t rank) {
     if (passes[k].kind != PassKind::Forward || contains(seen, stage)) continue;
     seen.push_back(stage), firsts.push_back(k);
   }
-  for (std::size_t i = 0; i < seen.size(); ++i) set(rank, firsts[i < 2 ? 0 : i - 1], {seen[i]});
+  for (std::size_t i = 0; i < seen.size(); ++i) set(rank, firsts[i < 2 ? 0 : i - 1], &seen[i], 1);
 }
 
 void GatherOrder::window(std::size_t rank) {
@@ -71,7 +73,7 @@ void GatherOrder::window(std::size_t rank) {
     for (int stage : held[k]) {
       if (k == 0 || !contains(held[k - 1], stage)) anew.push_back(stage);
     }
-    set(rank, k, anew);
+    set(rank, k, anew.data(), anew.size());
   }
 }
 

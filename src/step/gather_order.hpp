@@ -29,7 +29,7 @@ class GatherOrder {
   int stage_of(std::size_t rank, const Pass& pass) const;
 
   const StepPlan& plan_;
-  void set(std::size_t rank, std::size_t pass, const std::vector<int>& stages);  // passes in order
+  void set(std::size_t rank, std::size_t pass, const int* stages, std::size_t count);  // passes in order
 
   std::vector<std::vector<int>> stages_;            // [rank]: of all its passes, one after the other
   std::vector<std::vector<std::uint32_t>> begin_;   // [rank][pass]; empty where nothing is gathered
