@@ -30,6 +30,7 @@ Strategy random_strategy(std::mt19937& random, int trial) {
   s.overlap_grad_reduce = random() % 2 == 0, s.overlap_param_gather = random() % 2 == 0;
   s.offload_optimizer = random() % 4 == 0 ? OffloadTier::Host : OffloadTier::None;
   s.offload_activations = any(random, {0.0, 0.0, 1.0});
+  s.optimizer_post_validation = random() % 5 == 0;
   s.global_batch = s.dp * s.pp * any(random, {4, 11, 40, 90});
   return s;
 }

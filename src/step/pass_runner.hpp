@@ -16,7 +16,6 @@
 #include "step/step_issuer.hpp"
 #include "step/step_run.hpp"
 
-
 namespace dts {
 
 class PassRunner final : private TaskSink {
