@@ -209,7 +209,7 @@ def test_a_job_that_does_not_fit_is_printed_and_exits_3(dts_cli: Run) -> None:
         ("models ./nope.json", 4, ["nope.json"]),
         ("hardware h1000", 2, ["did you mean h100"]),
         ("hardware --kind boxes", 2, ["nodes"]),
-        ("collective all-reduse --size 1MiB --cluster 1xdgx-h100", 2, ["did you mean all_reduce"]),
+        ("collective all-reduse --size 1MiB --cluster 1xdgx-h100", 2, ["did you mean all-reduce"]),
         ("collective all-reduce --cluster 1xdgx-h100", 2, ["--size 64MiB"]),
         ("collective all-reduce --size 1MiB", 2, ["--cluster 2xdgx-h100", "--topology ring"]),
         ("collective all-reduce --size 1MiB --cluster 1xdgx-h100 --topology ring", 2, ["both"]),

@@ -216,8 +216,8 @@ def test_impossible_deadlines_say_what_is_possible() -> None:
 @pytest.mark.parametrize(
     ("more", "parts"),
     [
-        ({"tokens": None}, ["neither of tokens and loss"]),
-        ({"loss": 2.0}, ["both of tokens and loss"]),
+        ({"tokens": None}, ["tokens: got nothing"]),
+        ({"loss": 2.0}, ["none beside a loss"]),
         ({"tokens": 0.0}, ["tokens"]),
         ({"tokens": math.nan, "pue": 0.5, "usd_per_device_h": -1}, ["tokens", "pue", "usd_per_device_h"]),
         ({"days": 0}, ["days"]),

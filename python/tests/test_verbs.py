@@ -175,7 +175,7 @@ def test_sweep_ends_at_the_largest_size(largest: float) -> None:
 def test_every_problem_of_a_collective_is_named() -> None:
     with pytest.raises(dts.ConfigError) as error:
         dts.collective("all-reduse", "1 MiB", "2xdgx-h10", algorithm="rung")
-    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["CollectiveKind", "node", "Algorithm"]
+    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["collective", "node", "Algorithm"]
     with pytest.raises(dts.ConfigError) as error:
         dts.collective("all-reduce", -1, "2xdgx-h100", ranks=17)
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["size", "ranks"]

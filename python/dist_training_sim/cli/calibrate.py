@@ -43,7 +43,7 @@ def calibrate(
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
-    """Fit a fabric's constants to measured collectives; show what each row says of the fit."""
+    """Fit a fabric's constants to measured collectives."""
     if source != "nccl":
         raise ConfigError(f"SOURCE: got {source!r}, expected 'nccl'")
     result = calibrate_nccl(logs, cluster, kind=kind, ranks=ranks)

@@ -52,7 +52,7 @@ def check(
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
-    """Say whether the job of a launch script fits, and how fast it is, before anyone queues it."""
+    """Say whether a launch script's job fits, and how fast it is."""
     with busy("simulating"):
         report = answer(
             file,

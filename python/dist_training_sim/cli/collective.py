@@ -73,7 +73,7 @@ def collective(
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
-    """Price a collective on a cluster's fabric, or by textbook algorithms on a network of links."""
+    """Price a collective on a cluster's fabric or on a topology."""
     links = {"nodes": nodes, "bandwidth": bandwidth, "latency": latency, "algorithm": algorithm}
     given = {name: value for name, value in links.items() if value is not None}
     chosen, networks, members = verbs.gather(
@@ -125,7 +125,7 @@ def _networks(
 
 
 def _kind(text: str, size: str | None, sweep: bool) -> verbs.CollectiveKind:
-    kind = verbs.CollectiveKind(text)
+    kind = verbs.kind_named(text)
     if size is None and not sweep and kind is not verbs.CollectiveKind.BARRIER:
         raise ConfigError("--size: got nothing, expected a buffer such as --size 64MiB, or --sweep")
     return kind

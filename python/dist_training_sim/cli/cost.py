@@ -70,7 +70,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def cost(**options: Any) -> ExitCode:
-    """Say what a whole run takes: days, device-hours, dollars, energy; or how many nodes meet a deadline."""
+    """Say what a whole run takes: days, dollars, energy."""
     extra = {name: options.pop(name) for name in _EXTRA}
     job = take_job(options)
     with busy("simulating"):

@@ -37,7 +37,7 @@ _SHOWN_KNOBS, _SHOWN_PATH, _SHOWN_OPS = 16, 8, 24
 
 
 def explain(**options: Any) -> ExitCode:
-    """Take a step apart: time by cause and what bounds it, critical path, formulas, and what would help."""
+    """Say why a step takes so long, and what would help."""
     with_ops, roofline = options.pop("with_ops"), options.pop("roofline")
     job = take_job(options)
     with busy("simulating, with more of each resource and each knob turned"):

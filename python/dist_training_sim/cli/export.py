@@ -33,7 +33,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def export(**options: Any) -> ExitCode:
-    """Write a job as a launch script or configuration of a training framework."""
+    """Write a job as a framework's launch script or configuration."""
     target, file = options.pop("to"), options.pop("file")
     if target is None:
         raise ConfigError(f"--to: got nothing, expected one of {', '.join(WRITE_FORMATS)}")

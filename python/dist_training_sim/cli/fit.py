@@ -44,7 +44,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def fit(**options: Any) -> ExitCode:
-    """Say whether a job fits into device memory, what fills it, and the cheapest changes that make it fit."""
+    """Say whether a job fits into memory, and what makes it fit."""
     extra = {name: options.pop(name) for name in _EXTRA}
     job = take_job(options)
     with busy("simulating, with each change that may help"):

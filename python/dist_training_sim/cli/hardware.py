@@ -36,7 +36,7 @@ Kind = Annotated[str | None, typer.Option(metavar=_KINDS, help="Only these.", sh
 
 
 def hardware(name: Name = None, kind: Kind = None, as_json: Json = False, out: Out = None) -> ExitCode:
-    """List devices, nodes and cloud instances, or show one with its sources."""
+    """List devices, nodes and cloud instances, or show one."""
     result = verbs.hardware(name, kind=kind)
     if isinstance(result, Device):
         tables = _device(result)

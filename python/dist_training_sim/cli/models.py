@@ -33,7 +33,7 @@ Name = Annotated[
 
 
 def models(name: Name = None, as_json: Json = False, out: Out = None) -> ExitCode:
-    """List the models of the catalogue, or show what one is made of."""
+    """List models of the catalogue, or what one is made of."""
     result = verbs.models(name)
     tables = _list(result) if isinstance(result, list) else _one(result)
     deliver(result, tables, as_json=as_json, out=out)

@@ -47,7 +47,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def network(**options: Any) -> ExitCode:
-    """Run one step on shared links; show what every tier and the busiest links carried."""
+    """Run one step on shared links; show what the links carry."""
     extra = {name: options.pop(name) for name in _EXTRA}
     slow = read_slow_links(options.pop("slow_links"))
     links = {name: options.pop(name) for name in FABRIC}

@@ -95,7 +95,7 @@ def plan(
     out: Out = None,
     layout: Strategy | None = None,
 ) -> ExitCode:
-    """Find the best layout of a training job: every axis searched, losers explained, a launch command."""
+    """Find the best layout, say why others lose, write its launch."""
     texts = {"recompute": recompute, "schedule": schedule, "offload": offload, "precision": precision}
     counts = {"tp": tp, "pp": pp, "vpp": vpp, "cp": cp, "ep": ep, "etp": etp, "zero": zero, "micro_batch": micro_batch}
     numbers = _numbers(counts | {"gpus": gpus})

@@ -42,7 +42,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def report(**options: Any) -> ExitCode:
-    """Write a prediction as one page: where the step goes, whether it fits, what would help, how sure, who says so."""
+    """Write a prediction as one page of HTML or Markdown."""
     page, theme = options.pop("page"), options.pop("theme")
     if page is not None and page.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"--page: got {str(page)!r}, expected a file that ends in {' or '.join(_SUFFIXES)}")

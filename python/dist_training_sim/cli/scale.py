@@ -51,7 +51,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def scale(**options: Any) -> ExitCode:
-    """Predict strong or weak scaling: throughput, efficiency, where it bends and why."""
+    """Predict strong or weak scaling, where it bends and why."""
     extra = {name: options.pop(name) for name in _EXTRA}
     (global_batch,) = stated(global_batch=options["global_batch"])
     constraints = {} if extra["fixed"] else _constraints(options, extra["given"])

@@ -166,7 +166,7 @@ def simulate(
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
-    """Predict one training step: time, throughput, utilisation, breakdown and memory."""
+    """Predict one training step: time, speed, MFU and memory."""
     given = dict(locals())
     layout = {name: value for name, value in given.items() if name in LAYOUT}
     links = {name: value for name, value in given.items() if name in FABRIC}

@@ -63,7 +63,7 @@ def sweep(
     out: Out = None,
     layout: Strategy | None = None,
 ) -> ExitCode:
-    """Plan every combination of models, clusters, batches and prices; resumable, streamed to a SQLite file."""
+    """Plan every combination of models and clusters; resumable."""
     models, clusters, batches = stated(model=model, cluster=cluster, global_batch=global_batch)
     axes: dict[str, Any] = {
         "model": _names(models),

@@ -64,7 +64,7 @@ def validate(
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
-    """Compare predictions with published measurements, and show the errors by group."""
+    """Compare predictions with published measurements."""
     if refit:
         from .refit import refit as fit
 

@@ -44,7 +44,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 
 
 def what_if(**options: Any) -> ExitCode:
-    """Show what a change of hardware, network, batch, sequence, precision, size or layout does to a step."""
+    """Show what changes of hardware, batch or layout do to a step."""
     texts, plot = options.pop("change"), options.pop("plot")
     job = take_job(options)
     if not texts:

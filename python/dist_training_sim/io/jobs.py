@@ -169,7 +169,7 @@ def _read(
 def _content(path: Path) -> str:
     try:
         if not is_file(path):
-            raise MissingDataError(f"job: got {str(path)[:200]!r}, expected a script or a configuration file")
+            raise MissingDataError(f"job: got {str(path)[:200]!r}, expected an existing script or configuration")
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:

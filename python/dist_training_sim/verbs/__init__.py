@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..simulator import simulate
 from .calibrate import Calibration, CalibrationRow, calibrate_nccl
 from .check import CheckReport, check
-from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep
+from .collective import CollectiveEstimate, CollectiveKind, collective, collective_sweep, kind_named
 from .cost import cost
 from .cost_report import CostReport, DeadlineOption
 from .critical_path import PathPart
@@ -73,6 +73,7 @@ __all__ = [
     "gather",
     "group_span",
     "hardware",
+    "kind_named",
     "memory_timeline",
     "model_of",
     "models",

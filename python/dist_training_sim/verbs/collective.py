@@ -11,7 +11,7 @@ from .. import _core
 from .._convert import to_core
 from ..collectives import Algorithm
 from ..communication import CommunicationModel
-from ..errors import ConfigError, Problems
+from ..errors import ConfigError, DtsError, Problems, shown, suggest
 from ..hardware import Cluster
 from ..named_enum import NamedEnum
 from ..units import format_bytes, format_seconds, parse_bytes
@@ -35,6 +35,23 @@ class CollectiveKind(NamedEnum):
     SCATTER = "scatter"
     SEND_RECV = "send_recv"
     BARRIER = "barrier"
+
+
+def kind_named(name: object) -> CollectiveKind:
+    """A collective by its name, as the command line takes it.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest names.
+    """
+    try:
+        return CollectiveKind(name)
+    except DtsError:
+        names = [kind.value.replace("_", "-") for kind in CollectiveKind]
+        raise ConfigError(
+            f"collective: got {shown(name)}, expected one of {', '.join(names)}; {suggest(str(name), names)}"
+        ) from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,7 +208,7 @@ def _sweep(
     algorithm: Algorithm | str,
 ) -> list[CollectiveEstimate]:
     chosen, where, how = gather(
-        lambda: CollectiveKind(kind),
+        lambda: kind_named(kind),
         lambda: cluster_of(network) if isinstance(network, str) else network,
         lambda: Algorithm(algorithm),
     )

@@ -52,9 +52,10 @@ class _Terms:
 
     def check(self, days: float | None) -> None:
         problems = Problems()
-        if (self.tokens is None) == (self.loss is None):
-            both = "both" if self.tokens is not None else "neither"
-            problems.add("tokens", f"{both} of tokens and loss", "one of the two")
+        if self.tokens is None and self.loss is None:
+            problems.missing("tokens", "a number of tokens, or a loss to reach")
+        if self.tokens is not None and self.loss is not None:
+            problems.add("tokens", self.tokens, "none beside a loss: either fixes the length of the run")
         positive = ("tokens", "loss", "checkpoint_interval_s", "device_hours_per_failure")
         for name in (*positive, "usd_per_device_h", "carbon_kg_per_kwh", "checkpoint_s", "restart_s"):
             value = getattr(self, name)

@@ -67,7 +67,8 @@ def figure_svg(figure: Figure, *, salt: str = "", text: bool = False) -> str:
 def figure_html(figure: Any) -> str:
     """A page with the figure that needs no network: an SVG, or Plotly with its script inside."""
     if _is_plotly(figure):
-        return str(figure.to_html(include_plotlyjs=True, full_html=True, div_id="figure", config={"displaylogo": False}))
+        look = {"displaylogo": False}
+        return str(figure.to_html(include_plotlyjs=True, full_html=True, div_id="figure", config=look))
     from matplotlib.colors import to_hex
 
     return _PAGE.format(title="figure", background=to_hex(figure.get_facecolor()), picture=figure_svg(figure))
