@@ -235,6 +235,7 @@ RankTape rank_of(const BlockTape& tape, const std::vector<Pass>& passes) {
   rank.resident = {{"", "weights", 1000, MemoryCategory::Weights}};
   rank.in_passes = {{"", "transfers", 10, MemoryCategory::CommunicationBuffers}};
   rank.update = {{"", "gathered weights", 500, MemoryCategory::GatheredParameters}};
+  rank.accumulated = {{"chunk 0", "unsharded gradients", 600, MemoryCategory::Gradients, false, 3}};
   rank.chunks = {{&tape, &tape, &tape}};
   rank.passes = passes;
   return rank;
@@ -280,6 +281,30 @@ TEST(RankTape, AllocationsBalanceAndReachThePeak) {
   EXPECT_TRUE(live.empty());
   EXPECT_EQ(held, 1000);
   EXPECT_EQ(most, peak_of(rank).total());
+}
+
+// By hand: four tapes and the gradients of the chunk that is first in backward; its gradients go before the other's come.
+TEST(RankTape, ChunksAccumulateGradientsFromTheirFirstBackwardToTheirLast) {
+  BlockTape tape;
+  tape.tensors = {{"op", "saved", 1000, MemoryCategory::Activations}};
+  tape.forward = {{0, false}}, tape.backward = {{0, true}};
+  sum_events(tape);
+  RankTape rank;
+  rank.chunks = {{&tape}, {&tape}};
+  const auto pass = [](PassKind kind, int chunk, int micro_batch) { return Pass{kind, chunk, micro_batch}; };
+  for (PassKind kind : {PassKind::Forward, PassKind::Backward}) {
+    for (int c : {0, 1}) {
+      const int chunk = kind == PassKind::Forward ? c : 1 - c;
+      for (int m : {0, 1}) rank.passes.push_back(pass(kind, chunk, m));
+    }
+  }
+  rank.accumulated = {{"chunk 0", "gradients", 200, MemoryCategory::Gradients}, {"chunk 1", "gradients", 100, MemoryCategory::Gradients}};
+  EXPECT_EQ(peak_of(rank).total(), 4100);  // when the first backward begins
+  std::vector<double> gradients;
+  for_each_moment(rank, [&](const TapeMoment& moment, const CategoryBytes& bytes) {
+    if (moment.event == kAfterBlock) gradients.push_back(bytes[static_cast<std::size_t>(MemoryCategory::Gradients)]);
+  });
+  EXPECT_EQ(gradients, (std::vector<double>{0, 0, 0, 0, 100, 0, 200, 0, 0}));
 }
 
 // A forward that runs as one with the backward before the next: one tape and one layer more, not two tapes.

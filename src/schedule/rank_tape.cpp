@@ -50,6 +50,10 @@ CategoryBytes left(const Walker& walker, const Place& place) {
   return bytes;
 }
 
+void change(CategoryBytes& bytes, const TapeTensor* t, double sign) {
+  if (t != nullptr) bytes[static_cast<std::size_t>(t->category)] += sign * t->bytes;
+}
+
 // One pass, or a pair, over what is held before it.
 struct Stretch {
   CategoryBytes peak{}, after{};
@@ -127,9 +131,11 @@ TapePeak peak_of(const RankTape& tape) {
   CategoryBytes held = peak.bytes;
   add(held, sum_of(tape.in_passes));
   Stretches stretches(tape);
+  const Accumulation gradients(tape);
   for (std::size_t p = 0; p < tape.passes.size();) {
     poll_interrupt(1);
     const Stretch& s = stretches.at(p);
+    for (std::size_t k = p; k < p + s.passes; ++k) change(held, gradients.made_before(k), 1);
     if (const double now = total(held) + s.highest; now > most) {
       most = now;
       peak.moment = {p + s.moment.pass, s.moment.block, s.moment.event};
@@ -137,6 +143,7 @@ TapePeak peak_of(const RankTape& tape) {
       add(peak.bytes, s.peak);
     }
     add(held, s.after);
+    for (std::size_t k = p; k < p + s.passes; ++k) change(held, gradients.gone_after(k), -1);
     p += s.passes;
   }
   const CategoryBytes update = update_bytes(tape);
@@ -148,12 +155,15 @@ void for_each_moment(const RankTape& tape, const std::function<void(const TapeMo
   CategoryBytes held = sum_of(tape.resident);
   add(held, sum_of(tape.in_passes));
   const Walker walker(tape);
+  const Accumulation gradients(tape);
   walker.for_all([&](const Place& place) {
     const TapeSum& block = sum_of(walker.block_at(place), walker.kind_at(place));
+    if (place.block == 0) change(held, gradients.made_before(place.pass), 1);
     CategoryBytes now = held;
     add(now, block.peak);
     visit({place.pass, place.block, block.event}, now);
     add(held, left(walker, place));
+    if (place.ends) change(held, gradients.gone_after(place.pass), -1);
     visit({place.pass, place.block, kAfterBlock}, held);
   });
   visit({tape.passes.size(), 0, 0}, update_bytes(tape));
@@ -163,9 +173,12 @@ void for_each_moment(const RankTape& tape, const std::function<void(const TapeMo
 std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& moment) {
   std::map<std::pair<const BlockTape*, std::int32_t>, double> counts;
   const Walker walker(tape);
+  const Accumulation gradients(tape);
+  std::vector<TapeTensor> accumulated;
   bool reached = false;
   walker.for_all([&](const Place& place) {
     if (reached) return;
+    if (const TapeTensor* made = gradients.made_before(place.pass); made != nullptr && place.block == 0) accumulated.push_back(*made);
     const BlockTape* block = &walker.block_at(place);
     const std::vector<TapeEvent>& events = events_of(*block, walker.kind_at(place));
     reached = place.pass == moment.pass && place.block == moment.block;
@@ -173,6 +186,9 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
       counts[{block, events[e].tensor}] += events[e].frees ? -1 : 1;
     }
     if (reached || !place.ends) return;
+    if (const TapeTensor* gone = gradients.gone_after(place.pass); gone != nullptr) {
+      accumulated.erase(std::find_if(accumulated.begin(), accumulated.end(), [&](const TapeTensor& t) { return t.op == gone->op; }));
+    }
     for (const BlockTape* other : walker.blocks_of(place)) {
       for (std::int32_t tensor : freed_at_end(*other, walker.kind_at(place))) counts[{other, tensor}] -= 1;
     }
@@ -185,6 +201,7 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
     }
   };
   add_all(tape.resident);
+  add_all(accumulated);
   add_all(moment.pass >= tape.passes.size() ? after_passes(tape) : tape.in_passes);
   for (const auto& [key, count] : counts) {
     if (count > 0) live.push_back({key.first->tensors[static_cast<std::size_t>(key.second)], count});

@@ -24,6 +24,8 @@ struct RankTape {
   std::vector<TapeTensor> in_passes;              // from the first pass to the last: buffers of transfers
   std::vector<TapeTensor> reduction;              // after the last pass: what gradients are reduced in
   std::vector<TapeTensor> update;                 // during the optimizer's step alone
+  // Per chunk, or empty: gradients that stand from the first backward of the chunk until its last, which reduces them.
+  std::vector<TapeTensor> accumulated;
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order
   std::vector<Pass> passes;
   std::vector<HostLead> lead;                     // of each pass; empty: the device keeps up with the host

@@ -39,6 +39,7 @@ class Issuer {
     const BlockTape& block = walker_.block_at(place);
     lead_ = tape_.lead.empty() ? HostLead{} : tape_.lead[place.pass];
     if (place.block == 0 && lead_.waits) launches_ += kLaunchQueue;  // whatever waited is usable
+    if (place.block == 0) accumulate(gradients_.made_before(place.pass));
     const std::vector<TapeEvent>& events = events_of(block, pass.kind);
     const double issued = pass.kind == PassKind::Forward ? block.forward_launches : block.backward_launches;
     for (const TapeEvent& e : events) {
@@ -46,10 +47,23 @@ class Issuer {
       launches_ += issued / static_cast<double>(events.size());
     }
     if (!place.ends) return;
+    reduce(gradients_.gone_after(place.pass));
     const std::vector<const BlockTape*>& blocks = walker_.blocks_of(place);
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
       for (std::int32_t tensor : freed_at_end(*blocks[layer], pass.kind)) event(pass, layer, *blocks[layer], {tensor, true});
     }
+  }
+
+  void accumulate(const TapeTensor* made) {
+    if (made == nullptr) return;
+    Issued& pieces = accumulated_[made] = pieces_of({*made}, next_);
+    next_ += static_cast<std::int64_t>(pieces.size());
+    for (const auto& [id, bytes] : pieces) visit_({id, bytes, false, launches_, launches_});
+  }
+
+  void reduce(const TapeTensor* gone) {
+    if (gone == nullptr) return;
+    for (const auto& [id, bytes] : accumulated_[gone]) visit_({id, bytes, true, launches_, launches_});
   }
 
   void event(const Pass& pass, std::size_t layer, const BlockTape& block, const TapeEvent& e) {
@@ -64,6 +78,8 @@ class Issuer {
 
   const RankTape& tape_;
   Walker walker_;
+  Accumulation gradients_{tape_};
+  std::map<const TapeTensor*, Issued> accumulated_;
   const VisitAllocation& visit_;
   double launches_;
   HostLead lead_;

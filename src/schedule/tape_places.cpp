@@ -20,4 +20,14 @@ const std::vector<std::int32_t>& freed_at_end(const BlockTape& tape, PassKind ki
   }
 }
 
+Accumulation::Accumulation(const RankTape& tape) : tape_(tape) {
+  if (tape.accumulated.empty()) return;
+  first_.assign(tape.chunks.size(), tape.passes.size()), last_ = first_;
+  for (std::size_t p = 0; p < tape.passes.size(); ++p) {
+    if (!gives_weight_gradient(tape.passes[p].kind)) continue;
+    const auto chunk = static_cast<std::size_t>(tape.passes[p].chunk);
+    first_[chunk] = std::min(first_[chunk], p), last_[chunk] = p;
+  }
+}
+
 }  // namespace dts

@@ -33,6 +33,25 @@ std::size_t for_places(const RankTape& tape, std::size_t p, Visit visit) {
   return paired ? 2 : 1;
 }
 
+// When the gradients appear that a chunk accumulates, and when they are gone.
+class Accumulation {
+ public:
+  explicit Accumulation(const RankTape& tape);
+  // The tensor that appears before pass p, or is gone after it; null where there is none.
+  const TapeTensor* made_before(std::size_t p) const { return at(first_, p); }
+  const TapeTensor* gone_after(std::size_t p) const { return at(last_, p); }
+
+ private:
+  const TapeTensor* at(const std::vector<std::size_t>& passes, std::size_t p) const {
+    if (passes.empty()) return nullptr;
+    const auto chunk = static_cast<std::size_t>(tape_.passes[p].chunk);
+    return passes[chunk] == p ? &tape_.accumulated[chunk] : nullptr;
+  }
+
+  const RankTape& tape_;
+  std::vector<std::size_t> first_, last_;  // passes by chunk
+};
+
 class Walker {
  public:
   explicit Walker(const RankTape& tape) : tape_(tape) {}

@@ -1,6 +1,8 @@
 #include "step/gathered_bytes.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <string>
 
 #include "memory/temporaries.hpp"
 #include "step/gather_order.hpp"
@@ -24,7 +26,7 @@ double parameters_of_rank(const StepPlan& plan, int rank) {
   return parameters;
 }
 
-// Parameters that stay between passes, and the gradients of all stages, which accumulate until the last backward.
+// Parameters that stay between passes.
 double kept(const GatheredSizes& sizes, const StepPlan& plan, int rank) {
   double weights = 0;
   for (const std::vector<int>& stages : gathered_stages(plan, rank)) {
@@ -32,10 +34,22 @@ double kept(const GatheredSizes& sizes, const StepPlan& plan, int rank) {
     for (int stage : stages) held += parameters_of(plan, stage);
     weights = std::max(weights, held);
   }
-  return weights * sizes.width + parameters_of_rank(plan, rank) * sizes.gradient_bytes;
+  return weights * sizes.width;
 }
 
 }  // namespace
+
+std::vector<TapeTensor> accumulated_gradients(const StepPlan& plan, int rank, double gradient_bytes) {
+  std::vector<TapeTensor> made;
+  const StagePlacement placement = plan.placement();
+  for (int chunk = 0; plan.keeps_gathered && chunk < placement.chunks; ++chunk) {
+    const int stage = placement.stage_of(rank, chunk);
+    const double bytes = parameters_of(plan, stage) * gradient_bytes;
+    const auto pieces = static_cast<int>(plan.stages[static_cast<std::size_t>(stage)].blocks.size());
+    made.push_back({"chunk " + std::to_string(chunk), "unsharded gradients", std::round(bytes), MemoryCategory::Gradients, false, std::max(1, pieces)});
+  }
+  return made;
+}
 
 double gathered_bytes(const GatheredSizes& sizes, const StepPlan& plan, int rank, int reshard) {
   if (plan.keeps_gathered) return kept(sizes, plan, rank);

@@ -87,7 +87,8 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
   if (p.keeps_gradients) hold("working gradients", own.trained * width, MemoryCategory::Gradients);
   if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradients(own.runs), MemoryCategory::Temporaries);
   if (s.zero == 3) {
-    const GatheredSizes gathered{own.largest, own.root, width, p.main_grad_bytes};
+    const GatheredSizes gathered{own.largest, own.root, width};
+    tape.accumulated = accumulated_gradients(step.plan, rank, p.main_grad_bytes);
     hold("gathered parameters", gathered_bytes(gathered, step.plan, rank, s.reshard_after_forward), MemoryCategory::GatheredParameters);
   }
   if (context.sequence_parallel) {
