@@ -628,6 +628,9 @@ class FrameworkProfile(metaclass=_CoreType):
     score_buffer: bool
     eager_norm: bool
     eager_gate: bool
+    zero_under_pp: int
+    head_keeps_gathered_input: bool
+    keeps_stage_outputs: bool
     compiled_blocks: bool
     workspace_bytes: float
     context_bytes: float

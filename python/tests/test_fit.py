@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dist_training_sim as dts
 import numpy as np
@@ -165,3 +166,57 @@ def test_a_pair_that_is_cheaper_than_any_single_change_comes_first() -> None:
     assert alone
     assert ", " in best.changes
     assert best.step_time_s < min(option.step_time_s for option in alone)
+
+
+BARE = """
+devices:
+  tiny: {like: h100-sxm5-80gb, hbm_bytes: 1.2 GB}
+nodes:
+  bare: {device: tiny, devices: 8, link: nvlink4, nics: 8, nic_Bps: 400 Gb/s}
+cluster: {node: bare, nodes: 1, scale_out: infiniband, topology: rail_optimized}
+"""
+IMPOSSIBLE = [
+    ("deepspeed", {"zero": 3, "pp": 2}, "at most 1 with pipeline stages"),
+    ("deepspeed", {"zero": 2, "pp": 2}, "use zero=1 or pp=1"),
+    ("megatron-deepspeed", {"zero": 2, "pp": 2, "schedule": "gpipe"}, "at most 1 with pipeline stages"),
+    ("torchtitan", {"zero": 3, "recompute": "full", "recompute_layers": 2}, "gathers weights for one layer at a time"),
+    ("megatron-core", {"zero": 1, "offload_parameters": "host", "offload_optimizer": "host"}, "use zero=3"),
+    ("megatron-core", {"zero": 3, "offload_parameters": "host"}, 'use offload_optimizer="host"'),
+]
+
+
+@pytest.mark.parametrize(("framework", "layout", "words"), IMPOSSIBLE)
+def test_states_that_cannot_be_sharded_or_moved_so(framework: str, layout: dict[str, Any], words: str) -> None:
+    with pytest.raises(dts.ConfigError) as raised:
+        dts.fit(**SMALL, strategy=Strategy(**layout), framework=framework)
+    assert words in str(raised.value)
+    options = [word for name, value in layout.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    run = CliRunner().invoke(app, [*ARGUMENTS, "--framework", framework, *options])
+    assert run.exit_code == 2
+    assert words in " ".join(run.output.split())
+
+
+def test_offload_without_a_host_tier_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "bare.yaml"
+    file.write_text(BARE, encoding="utf-8")
+    with pytest.raises(dts.MissingDataError, match="node.host_memory_Bps: got unknown"):
+        dts.fit("llama-3.2-1b", dts.Cluster.from_yaml(file), Strategy(zero=1, offload_optimizer="host"), seq_len=1024)
+    words = ["fit", "--model", "llama-3.2-1b", "--cluster", str(file), "--seq-len", "1024", "--zero", "1"]
+    run = CliRunner().invoke(app, [*words, "--offload-optimizer", "host"])
+    assert run.exit_code == 4
+    assert "the update runs there" in run.output
+
+
+def test_a_device_that_is_full_before_any_tensor(tmp_path: Path) -> None:
+    """Its context alone is more than it has: the headroom is negative, the chance certain, nothing found that helps."""
+    file = tmp_path / "bare.yaml"
+    file.write_text(BARE, encoding="utf-8")
+    report = dts.fit("llama-3.2-1b", dts.Cluster.from_yaml(file), Strategy(zero=3), seq_len=1024)
+    stage = report.stages[0]
+    assert stage.limit_bytes == 1.2e9 < stage.context_bytes
+    assert stage.headroom_bytes == stage.limit_bytes - stage.used_bytes < 0
+    assert (report.oom_probability, report.verdict, report.remedies) == (1, "does not fit", ())
+    words = ["fit", "--model", "llama-3.2-1b", "--cluster", str(file), "--seq-len", "1024", "--zero", "3"]
+    run = CliRunner().invoke(app, words)
+    assert run.exit_code == 3
+    assert "context alone" in " ".join(run.output.split())

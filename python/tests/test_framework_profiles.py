@@ -20,7 +20,8 @@ from dist_training_sim.validation.row_job import job_of
 
 SAMPLE = Path(__file__).parent / "fixtures" / "runs_sample.jsonl"
 PROFILES = {name: frameworks.load(name) for name in frameworks.names()}
-NO_EFFECT = {"name", "label", "sources", "unvalidated", "defaults"}  # texts; `defaults` has its own test
+# Texts; `defaults` and what a framework refuses have their own tests.
+NO_EFFECT = {"name", "label", "sources", "unvalidated", "defaults", "zero_under_pp"}
 FACTS = [f.name for f in dataclasses.fields(FrameworkProfile) if f.name not in NO_EFFECT]
 OTHER = {
     "loss_kernel": "torch_eager",

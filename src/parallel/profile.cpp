@@ -34,6 +34,8 @@ void check_profile(const FrameworkProfile& p) {
   field("param_gather_ahead", p.param_gather_ahead);
   field("fsdp_reductions_in_flight", p.fsdp_reductions_in_flight);
   field("fsdp_unsharded_stages", p.fsdp_unsharded_stages);
+  check.require(p.zero_under_pp >= 0 && p.zero_under_pp <= 3, "framework " + p.name + ".zero_under_pp",
+                std::to_string(p.zero_under_pp), "a ZeRO stage, 0 to 3");
   check.require(p.host_update_efficiency > 0 && p.host_update_efficiency <= 1,
                 "framework " + p.name + ".host_update_efficiency", number_text(p.host_update_efficiency), "above 0, at most 1");
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),

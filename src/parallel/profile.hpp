@@ -90,6 +90,7 @@ struct FrameworkProfile {
   int fsdp_reductions_in_flight = 0;   // compute waits for the one before so many; 0 = never
   bool fsdp_keeps_under_pp = false;    // with pipeline stages FSDP keeps gathered parameters and reduces once a step
   int fsdp_unsharded_stages = 0;       // ... of so many virtual stages of a rank, those it needs next; 0 = of all
+  int zero_under_pp = 3;               // highest ZeRO stage that runs with pipeline stages
 
   // Pipeline transfers
   bool p2p_blocking = false;              // ranks wait for them, one chunk a rank (1F1B, GPipe)
@@ -127,6 +128,8 @@ struct FrameworkProfile {
   bool narrow_parameters = false;       // weights of 8-bit matmuls are kept in that type alone, not beside 16-bit ones
   bool score_buffer = false;            // unfused attention keeps a persistent buffer of the scores' size
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
+  bool head_keeps_gathered_input = false;  // under sequence parallelism: the LM head's input, gathered, until its backward
+  bool keeps_stage_outputs = false;     // the last pipeline stage keeps the logits of every micro-batch until the step ends
   bool compiled_blocks = false;         // the partitioner drops outputs that no backward needs (the block's own)
   double workspace_bytes = 96.0 * 1024 * 1024;       // library workspaces inside the allocator
   double context_bytes = 1.5 * 1024 * 1024 * 1024;   // CUDA context and communicators, outside the allocator

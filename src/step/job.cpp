@@ -64,8 +64,14 @@ void check_offload(Checker& check, const Strategy& s) {
        "use offload_activations=1.0");
 }
 
-// What the cluster and the simulator ask of a legal layout.
+// What the framework, the cluster and the simulator ask of a legal layout.
 void check_beyond_layout(Checker& check, const Job& job) {
+  const int most = job.profile.zero_under_pp;
+  check.require(job.strategy.pp == 1 || job.strategy.zero <= most, [&] {
+    return Violation{"strategy.zero", std::to_string(job.strategy.zero),
+                     "at most " + std::to_string(most) + " with pipeline stages: " + job.profile.name + " refuses more",
+                     "use zero=" + std::to_string(most) + " or pp=1"};
+  });
   const int kinds = static_cast<int>(job.other_devices.size()) + 1;
   check.require(kinds == job.network.node_kinds(), [&] {
     return Violation{"other_devices", std::to_string(kinds - 1),

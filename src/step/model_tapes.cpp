@@ -46,7 +46,8 @@ std::vector<double> dropped_shares(const Job& job, const Block& block) {
 ModelTapes::ModelTapes(const Job& job, const PricedModel& priced) {
   const Strategy& s = job.strategy;
   context_ = dts::layer_context(job, priced.sizes);
-  const SavedContext head_context = context_;
+  SavedContext head_context = context_;
+  head_context.keep_gathered_input = job.profile.head_keeps_gathered_input;
   const double tokens = priced.sizes.tokens;
   const bool narrow = bytes_of(s.precision) < 2;
   context_.matmul_input_bytes = narrow && job.profile.cached_casts ? operand_bytes(s.precision) : 0;

@@ -65,6 +65,18 @@ double RankResidents::dummy_gradients(const std::vector<std::size_t>& runs) {
   return known->second = dummy_gradient_bytes(ops, step_.tapes->layer_context());
 }
 
+// Of the other micro-batches than the one whose loss runs.
+double RankResidents::kept_logits(int rank) const {
+  const StagePlacement place = placement(job_.strategy);
+  if (!job_.profile.keeps_stage_outputs || job_.strategy.pp == 1 || job_.model.head.ops.empty()) return 0;
+  bool has_head = false;
+  for (int c = 0; c < place.chunks; ++c) has_head |= chunks_[static_cast<std::size_t>(place.stage_of(rank, c))].has_head;
+  const Op& last = job_.model.head.ops.back();
+  if (!has_head || last.kind != OpKind::CrossEntropy) return 0;
+  const SavedContext& context = step_.tapes->layer_context();
+  return (job_.micro_batches() - 1) * last.in_features / context.tp * step_.priced->sizes.tokens * context.activation_bytes;
+}
+
 TierBytes RankResidents::hold(int rank, RankTape& tape) {
   const Job& job = job_;
   const PlannedStep& step = step_;
@@ -101,6 +113,10 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
   }
   const double boundary = sizes.tokens / sizes.token_share() * hidden * width;
   add(tape.in_passes, "pipeline transfers", p2p_buffer_bytes(boundary, s.pp, s.vpp), MemoryCategory::CommunicationBuffers);
+  if (const double logits = kept_logits(rank); logits > 0) {
+    add(tape.in_passes, "logits of all micro-batches", logits, MemoryCategory::Activations);
+    tape.in_passes.back().pieces = static_cast<int>(job.micro_batches() - 1);
+  }
   if (p.flat_reduce_bucket && s.dp * s.cp > 1) {
     const double bucket = std::min(own.trained, p.bucket_parameters) * p.grad_reduce_bytes;
     add(tape.reduction, "flattened bucket", bucket, MemoryCategory::CommunicationBuffers);

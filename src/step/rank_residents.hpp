@@ -25,6 +25,7 @@ class RankResidents {
 
  private:
   double dummy_gradients(const std::vector<std::size_t>& runs);
+  double kept_logits(int rank) const;
 
   const Job& job_;
   const PlannedStep& step_;

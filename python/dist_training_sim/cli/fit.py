@@ -92,11 +92,19 @@ def _tables(report: FitReport) -> list[RenderableType]:
     if report.remedies:
         tables.append(_options("Changes that make it fit, cheapest first", report.remedies))
     elif not report.fits:
-        tables.append(sentence("No three changes of this layout make it fit: more devices are needed."))
+        tables.append(sentence(_hopeless(report)))
     if report.strategies:
         saving = sorted(report.strategies, key=lambda option: -option.saved_bytes)
         tables.append(_options("Each change alone", saving))
     return tables
+
+
+def _hopeless(report: FitReport) -> str:
+    stage = report.stages[report.fullest.stage]
+    if stage.context_bytes >= stage.limit_bytes:
+        held = f"{gib(stage.context_bytes, 1)} GiB of context alone are more than its {gib(stage.limit_bytes, 1)} GiB"
+        return f"No job of this framework fits on the device: {held}."
+    return "No three changes of this layout make it fit: more devices are needed."
 
 
 def _overfull(report: FitReport) -> str:

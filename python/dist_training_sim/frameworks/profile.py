@@ -127,6 +127,11 @@ class FrameworkProfile:
         ones; ZeRO's update gathers flattened weights; attention's q keeps a packed copy of q, k and v, beside one of
         k and v; weights of 8-bit matmuls are kept in that type alone; unfused attention keeps a buffer of the scores'
         size.
+    zero_under_pp
+        Highest ZeRO stage that the framework runs with pipeline stages.
+    head_keeps_gathered_input, keeps_stage_outputs
+        Memory facts: under sequence parallelism the LM head keeps its gathered input for backward; the last pipeline
+        stage keeps the logits of every micro-batch until the step ends.
     keeps_gradients
         Working-type gradients stay beside the main ones until the next backward makes them anew.
     states_before_training
@@ -230,6 +235,9 @@ class FrameworkProfile:
     score_buffer: bool = False
     eager_norm: bool = False
     eager_gate: bool = False
+    zero_under_pp: int = 3
+    head_keeps_gathered_input: bool = False
+    keeps_stage_outputs: bool = False
     compiled_blocks: bool = False
     workspace_bytes: float = 96 * MIB
     context_bytes: float = 1.5 * GIB
