@@ -199,7 +199,7 @@ def test_states_that_cannot_be_sharded_or_moved_so(framework: str, layout: dict[
 def test_offload_without_a_host_tier_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "bare.yaml"
     file.write_text(BARE, encoding="utf-8")
-    with pytest.raises(dts.MissingDataError, match="node.host_memory_Bps: got unknown"):
+    with pytest.raises(dts.MissingDataError, match=r"node\.host_memory_Bps: got unknown"):
         dts.fit("llama-3.2-1b", dts.Cluster.from_yaml(file), Strategy(zero=1, offload_optimizer="host"), seq_len=1024)
     words = ["fit", "--model", "llama-3.2-1b", "--cluster", str(file), "--seq-len", "1024", "--zero", "1"]
     run = CliRunner().invoke(app, [*words, "--offload-optimizer", "host"])

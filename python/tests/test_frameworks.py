@@ -87,7 +87,17 @@ def _other(name: str, value: Any) -> Any:
     return value + 1 if isinstance(value, int) else 3 * value + 1
 
 
-@pytest.mark.parametrize("name", [f.name for f in FACTS])
+@pytest.mark.parametrize("stage", range(4))
+def test_zero_under_pp_is_what_a_framework_runs(stage: int) -> None:
+    profile, layouts = FrameworkProfile(zero_under_pp=1), [Strategy(zero=stage, pp=pp, global_batch=8) for pp in (1, 2)]
+    found = dts.evaluate(_llama(), dts.Cluster(NODE, 1), layouts, seq_len=256, framework=profile)
+    assert list(found.legal) == [True, stage <= 1]
+    if stage > 1:
+        with pytest.raises(ConfigError, match="at most 1 with pipeline stages"):
+            dts.simulate(_llama(), dts.Cluster(NODE, 1), layouts[1], seq_len=256, framework=profile)
+
+
+@pytest.mark.parametrize("name", [f.name for f in FACTS if f.name != "zero_under_pp"])
 def test_every_fact_changes_time_memory_or_events(name: str) -> None:
     changed = False
     for base in BASES:
