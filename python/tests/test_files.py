@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -84,6 +84,47 @@ def test_a_device_without_room_is_no_crash() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "error: output: No space left on device\n")
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Takes the right to write from a folder; skips where rights do not bind this user."""
+    locked: list[Path] = []
+
+    def take(folder: Path) -> None:
+        locked.append(folder)
+        folder.chmod(0o500)
+        if os.access(folder, os.W_OK):
+            pytest.skip("rights do not bind this user")
+
+    yield take
+    for folder in locked:
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_read_only_folder_is_named_and_left_alone(
+    name: str, writers: dict[str, Callable[[Path], Any]], tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    (folder / name).write_bytes(b"old")
+    lock(folder)
+    with pytest.raises(dts.ConfigError, match=rf"{name}.*Permission denied"):
+        writers[name](folder / name)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"old"]
+
+
+def test_a_read_only_sweep_can_be_read_but_not_filled(tmp_path: Path, lock: Callable[[Path], None]) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    file = folder / "sweep.sqlite"
+    before = list(dts.sweep(AXES, file))
+    file.chmod(0o400)
+    lock(folder)
+    assert list(dts.SweepResult(file)) == before
+    with pytest.raises(dts.DtsError, match=r"sweep\.sqlite"):
+        dts.sweep(AXES | {"global_batch": [32, 64]}, file)
 
 
 def test_many_threads_write_one_file(tmp_path: Path) -> None:
