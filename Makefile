@@ -72,7 +72,7 @@ coverage: $(COVERABLE)
 
 MUTANTS := 100
 mutation: $(TESTABLE)
-	cmake -S . -B build/mutation -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON -DDTS_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	cmake -S . -B build/mutation -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON -DDTS_BUILD_PYTHON=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 	cmake --build build/mutation
 	$(BIN)/python tests/mutation/run.py cpp --sample $(MUTANTS)
 	$(BIN)/python tests/mutation/run.py py --sample $(MUTANTS)
