@@ -54,7 +54,8 @@ double column(const Evaluations& found, const std::string& name, std::size_t row
 
 TEST(Search, RowsAreWhatSimulateSays) {
   const Search search;
-  const Evaluations found = evaluate(search.job(), search.table, {});
+  BookShelf shelf;
+  const Evaluations found = evaluate(search.job(), search.table, {}, shelf);
   int legal = 0;
   for (std::size_t row = 0; row < search.table.rows; ++row) {
     const Job job = search.job(search.table.at(row));
@@ -80,10 +81,11 @@ TEST(Search, RowsAreWhatSimulateSays) {
 
 TEST(Search, ThreadsAndTheFilterAgree) {
   const Search search;
-  const Evaluations one = evaluate(search.job(), search.table, {});
+  BookShelf shelf;
+  const Evaluations one = evaluate(search.job(), search.table, {}, shelf);
   EvaluateOptions options;
   options.threads = 3;
-  const Evaluations three = evaluate(search.job(), search.table, options);
+  const Evaluations three = evaluate(search.job(), search.table, options, shelf);
   EXPECT_EQ(one.status, three.status);
   EXPECT_EQ(one.reasons, three.reasons);
   for (std::size_t c = 0; c < kEvaluationColumns; ++c)
@@ -91,15 +93,16 @@ TEST(Search, ThreadsAndTheFilterAgree) {
       const double a = one.columns[c][row], b = three.columns[c][row];
       EXPECT_TRUE(a == b || (std::isnan(a) && std::isnan(b))) << evaluation_columns()[c] << row;
     }
-  const std::vector<std::uint8_t> legal = legal_rows(search.job(), search.table, 2);
+  const std::vector<std::uint8_t> legal = legal_rows(search.job(), search.table, 2, shelf);
   for (std::size_t row = 0; row < search.table.rows; ++row) EXPECT_EQ(legal[row] == 1, one.status[row] != RowStatus::Illegal) << row;
 }
 
 TEST(Search, BoundsLieBelowWhatRowsTake) {
   const Search search;
-  const Evaluations found = evaluate(search.job(), search.table, {});
-  const StrategyBounds bounds = strategy_bounds(search.job(), search.table, true, 2);
-  const StrategyBounds time_alone = strategy_bounds(search.job(), search.table, false, 1);
+  BookShelf shelf;
+  const Evaluations found = evaluate(search.job(), search.table, {}, shelf);
+  const StrategyBounds bounds = strategy_bounds(search.job(), search.table, true, 2, shelf);
+  const StrategyBounds time_alone = strategy_bounds(search.job(), search.table, false, 1, shelf);
   EXPECT_EQ(time_alone.step_time_s.size(), search.table.rows);
   for (std::size_t row = 0; row < search.table.rows; ++row) {
     if (found.status[row] == RowStatus::Illegal) {
@@ -116,8 +119,9 @@ TEST(Search, BoundsLieBelowWhatRowsTake) {
 
 TEST(Search, ARowThatDoesNotFitSaysSo) {
   Search search;
+  BookShelf shelf;
   search.device.hbm_bytes = 1e6;
-  const Evaluations found = evaluate(search.job(), search.table, {});
+  const Evaluations found = evaluate(search.job(), search.table, {}, shelf);
   EXPECT_EQ(std::count(found.status.begin(), found.status.end(), RowStatus::Fits), 0);
   const auto at = std::find(found.status.begin(), found.status.end(), RowStatus::DoesNotFit);
   ASSERT_NE(at, found.status.end());
@@ -133,6 +137,7 @@ TEST(Search, TablesThatContradictThemselvesAreRefused) {
     EXPECT_EQ(field.get(s), value) << field.name;
   }
   Search search;
+  BookShelf shelf;
   search.table.columns[0].values.pop_back();
   EXPECT_THROW(check_table(search.table), ConfigError);
   search = {};
@@ -145,12 +150,13 @@ TEST(Search, TablesThatContradictThemselvesAreRefused) {
 
 TEST(Search, AJobAtFaultIsRefusedWhateverTheStrategy) {
   Search search;
+  BookShelf shelf;
   search.device.hbm_Bps = -1;
-  const Evaluations found = evaluate(search.job(), search.table, {});
+  const Evaluations found = evaluate(search.job(), search.table, {}, shelf);
   EXPECT_EQ(std::count(found.status.begin(), found.status.end(), RowStatus::Illegal), static_cast<long>(search.table.rows));
   EXPECT_NE(found.reasons.front().find("hbm_Bps"), std::string::npos) << found.reasons.front();
-  EXPECT_THROW(strategy_bounds(search.job(), search.table, true, 1), ConfigError);
-  EXPECT_THROW(legal_rows(search.job(), search.table, 1), ConfigError);
+  EXPECT_THROW(strategy_bounds(search.job(), search.table, true, 1, shelf), ConfigError);
+  EXPECT_THROW(legal_rows(search.job(), search.table, 1, shelf), ConfigError);
 }
 
 }  // namespace

@@ -1582,48 +1582,42 @@ def kineto_trace(
 ) -> bytes: ...
 def strategy_fields() -> list[str]: ...
 def evaluation_columns() -> list[str]: ...
-def evaluate(
-    model: ModelSpec,
-    device: DeviceSpec,
-    network: Interconnect,
-    profile: FrameworkProfile,
-    seq_len: float,
-    rows: int,
-    bases: Sequence[Strategy],
-    base_of: npt.NDArray[np.int32],
-    columns: dict[str, Any],
-    failure_factor: float = 1.0,
-    tier_capacity_bytes: Sequence[float] = ...,
-    threads: int = 1,
-    other_devices: Sequence[DeviceSpec] = ...,
-    host: HostShare = ...,
-) -> tuple[dict[str, npt.NDArray[Any]], list[str]]: ...
-def legal_rows(
-    model: ModelSpec,
-    device: DeviceSpec,
-    network: Interconnect,
-    profile: FrameworkProfile,
-    seq_len: float,
-    rows: int,
-    bases: Sequence[Strategy],
-    base_of: npt.NDArray[np.int32],
-    columns: dict[str, Any],
-    threads: int = 1,
-    other_devices: Sequence[DeviceSpec] = ...,
-    host: HostShare = ...,
-) -> npt.NDArray[np.bool_]: ...
-def strategy_bounds(
-    model: ModelSpec,
-    device: DeviceSpec,
-    network: Interconnect,
-    profile: FrameworkProfile,
-    seq_len: float,
-    rows: int,
-    bases: Sequence[Strategy],
-    base_of: npt.NDArray[np.int32],
-    columns: dict[str, Any],
-    memory: bool = True,
-    threads: int = 1,
-    other_devices: Sequence[DeviceSpec] = ...,
-    host: HostShare = ...,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
+
+class SearchJob(metaclass=_CoreType):
+    def __init__(
+        self,
+        model: ModelSpec,
+        device: DeviceSpec,
+        network: Interconnect,
+        profile: FrameworkProfile,
+        seq_len: float,
+        other_devices: Sequence[DeviceSpec] = ...,
+        host: HostShare = ...,
+    ) -> None: ...
+    def evaluate(
+        self,
+        rows: int,
+        bases: Sequence[Strategy],
+        base_of: npt.NDArray[np.int32],
+        columns: dict[str, Any],
+        failure_factor: float = 1.0,
+        tier_capacity_bytes: Sequence[float] = ...,
+        threads: int = 1,
+    ) -> tuple[dict[str, npt.NDArray[Any]], list[str]]: ...
+    def legal(
+        self,
+        rows: int,
+        bases: Sequence[Strategy],
+        base_of: npt.NDArray[np.int32],
+        columns: dict[str, Any],
+        threads: int = 1,
+    ) -> npt.NDArray[np.bool_]: ...
+    def bounds(
+        self,
+        rows: int,
+        bases: Sequence[Strategy],
+        base_of: npt.NDArray[np.int32],
+        columns: dict[str, Any],
+        memory: bool = True,
+        threads: int = 1,
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...

@@ -38,8 +38,7 @@ def candidates(name: str, count: int, seed: int, **axes: Any) -> dts.StrategyTab
 
 
 def bounds(job: Job, table: dts.StrategyTable) -> tuple[Any, Any]:
-    arguments = {name: value for name, value in job.core_arguments().items() if name != "strategy"}
-    return _core.strategy_bounds(**arguments, **table.core_arguments(job.cluster.device_count), threads=0)
+    return job.core_search().bounds(**table.core_arguments(job.cluster.device_count), threads=0)
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
+
 #include "bindings/long_call.hpp"
 #include "search/bounds.hpp"
 #include "search/evaluate.hpp"
@@ -42,37 +44,35 @@ py::dict columns_of(const Evaluations& found) {
   return columns;
 }
 
-Job job_of(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile, double seq_len,
-           const std::vector<DeviceSpec>& other_devices, HostShare host) {
-  return {model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, host};
-}
+// A job whose strategies are looked at in many calls.
+struct SearchJob {
+  Job job;
+  BookShelf shelf;
 
-py::tuple run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
-              double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-              double failure_factor, const std::array<double, 4>& tier_capacity_bytes, int threads, const std::vector<DeviceSpec>& other_devices,
-              const HostShare& host) {
-  const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job = job_of(model, device, network, profile, seq_len, other_devices, host);
-  const EvaluateOptions options{failure_factor, tier_capacity_bytes, threads};
-  const Evaluations found = long_call([&] { return evaluate(job, table, options); });
-  return py::make_tuple(columns_of(found), found.reasons);
-}
+  py::tuple evaluate(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns, double failure_factor,
+                     const std::array<double, 4>& tier_capacity_bytes, int threads) {
+    const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
+    const EvaluateOptions options{failure_factor, tier_capacity_bytes, threads};
+    const Evaluations found = long_call([&] { return dts::evaluate(job, table, options, shelf); });
+    return py::make_tuple(columns_of(found), found.reasons);
+  }
 
-py::array_t<bool> filter(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
-                         double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-                         int threads, const std::vector<DeviceSpec>& other_devices, const HostShare& host) {
-  const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job = job_of(model, device, network, profile, seq_len, other_devices, host);
-  return array_of<bool>(long_call([&] { return legal_rows(job, table, threads); }));
-}
+  py::array_t<bool> legal(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns, int threads) {
+    const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
+    return array_of<bool>(long_call([&] { return legal_rows(job, table, threads, shelf); }));
+  }
 
-py::tuple bound(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const FrameworkProfile& profile,
-                double seq_len, std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-                bool memory, int threads, const std::vector<DeviceSpec>& other_devices, const HostShare& host) {
-  const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-  const Job job = job_of(model, device, network, profile, seq_len, other_devices, host);
-  const StrategyBounds bounds = long_call([&] { return strategy_bounds(job, table, memory, threads); });
-  return py::make_tuple(array_of<double>(bounds.step_time_s), array_of<double>(bounds.allocated_bytes));
+  py::tuple bounds(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns, bool memory, int threads) {
+    const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
+    const StrategyBounds found = long_call([&] { return strategy_bounds(job, table, memory, threads, shelf); });
+    return py::make_tuple(array_of<double>(found.step_time_s), array_of<double>(found.allocated_bytes));
+  }
+};
+
+std::unique_ptr<SearchJob> search_job(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
+                                      const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
+                                      const HostShare& host) {
+  return std::unique_ptr<SearchJob>(new SearchJob{{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, host}, {}});
 }
 
 std::vector<std::string> field_names() {
@@ -93,11 +93,11 @@ void bind_search(py::module_& m) {
   m.def("evaluation_columns", [] {
     return std::vector<std::string>(evaluation_columns(), std::next(evaluation_columns(), kEvaluationColumns));
   });
-  m.def("evaluate", &run, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "failure_factor"_a = 1.0, "tier_capacity_bytes"_a = std::array<double, 4>{-1, -1, -1, -1}, "threads"_a = 1,
-        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{});
-  m.def("legal_rows", &filter, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{});
-  m.def("strategy_bounds", &bound, "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "rows"_a, "bases"_a, "base_of"_a,
-        "columns"_a, "memory"_a = true, "threads"_a = 1, "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{});
+  py::class_<SearchJob>(m, "SearchJob")
+      .def(py::init(&search_job), "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "other_devices"_a = std::vector<DeviceSpec>{},
+           "host"_a = HostShare{}, py::keep_alive<1, 2>(), py::keep_alive<1, 3>(), py::keep_alive<1, 4>())
+      .def("evaluate", &SearchJob::evaluate, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "failure_factor"_a = 1.0,
+           "tier_capacity_bytes"_a = std::array<double, 4>{-1, -1, -1, -1}, "threads"_a = 1)
+      .def("legal", &SearchJob::legal, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "threads"_a = 1)
+      .def("bounds", &SearchJob::bounds, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "memory"_a = true, "threads"_a = 1);
 }

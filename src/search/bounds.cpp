@@ -165,13 +165,13 @@ class Bounder {
 
 }  // namespace
 
-StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, bool memory, int threads) {
+StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, bool memory, int threads, BookShelf& shelf) {
   check_table(table);
   check_descriptions(asked);
   const std::vector<double> unknown(table.rows, std::numeric_limits<double>::quiet_NaN());
   StrategyBounds bounds{unknown, unknown};
   parallel_for((table.rows + kRowsAtOnce - 1) / kRowsAtOnce, threads, [&] {
-    return [&, jobs = std::make_shared<PlacedJobs>(asked, table)](std::size_t batch) {
+    return [&, jobs = std::make_shared<PlacedJobs>(asked, table, shelf)](std::size_t batch) {
       const std::size_t end = std::min(table.rows, (batch + 1) * kRowsAtOnce);
       for (std::size_t row = batch * kRowsAtOnce; row < end; ++row) {
         const Job& job = jobs->row(row);

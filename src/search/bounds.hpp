@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "search/book_shelf.hpp"
 #include "search/strategy_table.hpp"
 #include "step/job.hpp"
 
@@ -20,6 +21,6 @@ struct StrategyBounds {  // per row; NaN where `evaluate` would refuse it
 };
 
 // `memory` false: time alone, and no bytes.
-StrategyBounds strategy_bounds(const Job& job, const StrategyTable& table, bool memory, int threads);
+StrategyBounds strategy_bounds(const Job& job, const StrategyTable& table, bool memory, int threads, BookShelf& shelf);
 
 }  // namespace dts

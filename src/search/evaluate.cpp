@@ -64,15 +64,15 @@ Row row_of(const StepResult& r, const Memory& memory, double reserved_factor) {
 
 class Evaluator {
  public:
-  Evaluator(const Job& basis, const StrategyTable& table, const EvaluateOptions& options, Evaluations& out, std::vector<std::string>& refused)
-      : job_(basis), table_(table), options_(options), out_(out), refused_(refused) {}
+  Evaluator(const Job& basis, const StrategyTable& table, const EvaluateOptions& options, Evaluations& out, std::vector<std::string>& refused, BookShelf& shelf)
+      : job_(basis), table_(table), options_(options), out_(out), refused_(refused), book_(shelf) {}
 
   void row(std::size_t i) {
     table_.read(i, job_.strategy);
     SimulateOptions options;
     options.keep_events = false;
     try {
-      const StepResult result = simulate(job_, options, book_);
+      const StepResult result = simulate(job_, options, *book_);
       const Memory memory = worst_memory(result, job_.profile, options_);
       out_.status[i] = memory.fits ? RowStatus::Fits : RowStatus::DoesNotFit;
       const Row values = row_of(result, memory, job_.profile.reserved_factor);
@@ -89,7 +89,7 @@ class Evaluator {
   const EvaluateOptions& options_;
   Evaluations& out_;
   std::vector<std::string>& refused_;  // per row
-  PriceBook book_;
+  BookShelf::Loan book_;
 };
 
 void number_reasons(const std::vector<std::string>& refused, Evaluations& out) {
@@ -106,7 +106,7 @@ void number_reasons(const std::vector<std::string>& refused, Evaluations& out) {
 
 const char* const* evaluation_columns() noexcept { return kNames; }
 
-Evaluations evaluate(const Job& job, const StrategyTable& table, const EvaluateOptions& options) {
+Evaluations evaluate(const Job& job, const StrategyTable& table, const EvaluateOptions& options, BookShelf& shelf) {
   check_table(table);
   Evaluations out;
   out.status.assign(table.rows, RowStatus::Illegal);
@@ -115,7 +115,7 @@ Evaluations evaluate(const Job& job, const StrategyTable& table, const EvaluateO
   std::vector<std::string> refused(table.rows);
   const std::size_t batches = (table.rows + kRowsAtOnce - 1) / kRowsAtOnce;
   parallel_for(batches, options.threads, [&] {
-    return [&, evaluator = std::make_shared<Evaluator>(job, table, options, out, refused)](std::size_t batch) {
+    return [&, evaluator = std::make_shared<Evaluator>(job, table, options, out, refused, shelf)](std::size_t batch) {
       const std::size_t end = std::min(table.rows, (batch + 1) * kRowsAtOnce);
       for (std::size_t i = batch * kRowsAtOnce; i < end; ++i) evaluator->row(i);
     };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "search/book_shelf.hpp"
 #include "search/strategy_table.hpp"
 #include "training_simulator.hpp"
 
@@ -35,6 +36,6 @@ struct Evaluations {
   std::vector<std::vector<double>> columns;  // NaN where a row has no such value
 };
 
-Evaluations evaluate(const Job& job, const StrategyTable& table, const EvaluateOptions& options);
+Evaluations evaluate(const Job& job, const StrategyTable& table, const EvaluateOptions& options, BookShelf& shelf);
 
 }  // namespace dts

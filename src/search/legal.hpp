@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "search/book_shelf.hpp"
 #include "search/strategy_table.hpp"
 #include "step/job.hpp"
 
 namespace dts {
 
 // Per row 1 or 0; what `evaluate` would refuse is 0. Throws where the job is at fault, whatever the strategy.
-std::vector<std::uint8_t> legal_rows(const Job& job, const StrategyTable& table, int threads);
+std::vector<std::uint8_t> legal_rows(const Job& job, const StrategyTable& table, int threads, BookShelf& shelf);
 
 }  // namespace dts

@@ -7,16 +7,16 @@
 #include <memory>
 #include <utility>
 
+#include "search/book_shelf.hpp"
 #include "search/strategy_table.hpp"
 #include "step/job.hpp"
-#include "step/price_book.hpp"
 
 namespace dts {
 
 class PlacedJobs {
  public:
-  // Both must outlive it.
-  PlacedJobs(const Job& asked, const StrategyTable& table) : asked_(asked), table_(table) {}
+  // All must outlive it.
+  PlacedJobs(const Job& asked, const StrategyTable& table, BookShelf& shelf) : asked_(asked), table_(table), book_(shelf) {}
 
   // Valid until the next row.
   const Job& row(std::size_t i) {
@@ -27,17 +27,17 @@ class PlacedJobs {
       return *job;
     }
     const Job as_asked{asked_.model, asked_.device, asked_.network, strategy_, asked_.profile, asked_.seq_len};
-    job.reset(new Job{book_.placed(asked_.model, strategy_, asked_.profile), asked_.device, asked_.network, strategy_,
+    job.reset(new Job{(*book_).placed(asked_.model, strategy_, asked_.profile), asked_.device, asked_.network, strategy_,
                       effective_profile(as_asked), asked_.seq_len, asked_.other_devices, asked_.kinds, asked_.host});
     return *job;
   }
-  PriceBook& book() noexcept { return book_; }
+  PriceBook& book() noexcept { return *book_; }
 
  private:
   const Job& asked_;
   const StrategyTable& table_;
   Strategy strategy_;
-  PriceBook book_;
+  BookShelf::Loan book_;
   std::map<std::pair<int, GradDType>, std::unique_ptr<Job>> jobs_;  // models and profiles differ by these
 };
 

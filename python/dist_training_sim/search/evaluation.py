@@ -139,11 +139,11 @@ def evaluate(
     return evaluate_job(job, rows_of(strategies), threads)
 
 
-def evaluate_job(job: Job, rows: StrategyTable | StrategyRows, threads: int) -> Evaluation:
-    """`evaluate` of a described job, whose own strategy does not count."""
-    arguments = {name: value for name, value in job.core_arguments().items() if name != "strategy"}
-    columns, reasons = _core.evaluate(
-        **arguments,
+def evaluate_job(
+    job: Job, rows: StrategyTable | StrategyRows, threads: int, core: _core.SearchJob | None = None
+) -> Evaluation:
+    """`evaluate` of a described job, whose own strategy does not count; `core`: the same job, with what it knows."""
+    columns, reasons = (core or job.core_search()).evaluate(
         **rows.core_arguments(job.cluster.device_count),
         failure_factor=job.profile.failure_factor or job.profile.reserved_factor,
         tier_capacity_bytes=[-1.0, *(-1.0 if limit is None else limit for limit in job.tier_capacity_bytes.values())],

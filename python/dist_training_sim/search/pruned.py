@@ -1,7 +1,7 @@
 """Best strategies of a space without a look at most of it: what provably cannot win is left out.
 
 A cell is a strategy but for its ZeRO stage and offloading, neither of which shortens the passes of a rank. Cells are
-taken in the order of their bounds (`_core.strategy_bounds`) until the next one is worse than the worst plan that is
+taken in the order of their bounds (`_core.SearchJob.bounds`) until the next one is worse than the worst plan that is
 kept; of a cell's strategies those whose states and activations alone exceed the device are left out. Both bounds hold
 for every strategy, so the best ones are those of the whole space.
 """
@@ -121,6 +121,7 @@ class _Search:
         capacity = max(device.hbm_bytes for device in job.devices)
         factor = job.profile.failure_factor or job.profile.reserved_factor
         self.room_bytes = (capacity - job.profile.context_bytes) / factor
+        self.core = job.core_search()
         self.limit = np.inf
         self.parts: list[Evaluation] = []
         self.fitting: Values = np.zeros(0)
@@ -171,9 +172,8 @@ class _Search:
         return self.objective.bound(step_s, allocated * self.job.profile.reserved_factor)
 
     def _bounds(self, columns: Columns, *, memory: bool = True) -> tuple[Values, Values]:
-        arguments = {name: value for name, value in self.job.core_arguments().items() if name != "strategy"}
         rows = StrategyTable(self.complete(columns), self.base).core_arguments(self.job.cluster.device_count)
-        step_s, allocated = _core.strategy_bounds(**arguments, **rows, memory=memory, threads=self.threads)
+        step_s, allocated = self.core.bounds(**rows, memory=memory, threads=self.threads)
         return step_s, allocated
 
     def _expanded(self, cells: Columns, is_open: npt.NDArray[np.bool_], chosen: npt.NDArray[Any]) -> Columns:
@@ -205,7 +205,7 @@ class _Search:
             self._evaluate(StrategyTable(self.complete(where(columns, np.sort(rows))), self.base))
 
     def _evaluate(self, rows: StrategyTable) -> None:
-        part = evaluate_job(self.job, rows, self.threads)
+        part = evaluate_job(self.job, rows, self.threads, self.core)
         self.parts.append(part)
         values = self.objective.value(part.columns)[self._fits(part)]
         self.fitting = np.sort(np.concatenate([self.fitting, values]))

@@ -129,9 +129,8 @@ class StrategySpace:
         """
         job = described_job(model, cluster, Strategy(), seq_len, framework, None, None)
         candidates = StrategyTable(self.combinations(job), self.base.replace(global_batch=self.global_batch))
-        arguments = {name: value for name, value in job.core_arguments().items() if name != "strategy"}
         rows = candidates.core_arguments(job.cluster.device_count)
-        return candidates.take(_core.legal_rows(**arguments, **rows, threads=threads))
+        return candidates.take(job.core_search().legal(**rows, threads=threads))
 
     def combinations(self, job: Job) -> Columns:
         """Every combination that fills the cluster and the batch, by arithmetic alone."""

@@ -54,6 +54,12 @@ class Job:
             "host": self._host(),
         }
 
+    def core_search(self) -> _core.SearchJob:
+        """For many strategies in its own's place; what they share is priced once."""
+        arguments = self.core_arguments()
+        del arguments["strategy"]
+        return _core.SearchJob(**arguments)
+
     @property
     def _generation(self) -> str:
         return self.cluster.node.device.generation
