@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import dist_training_sim as dts
 import pytest
 from dist_training_sim.io.launch import read_launch
+from dist_training_sim.io.shell_expand import Variables
 from dist_training_sim.io.shell_script import read_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,3 +144,8 @@ def test_broken_and_hostile_scripts_end_in_an_error(text: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(dts.FormatError):
         assert read_script(text).commands is not None
+
+
+def test_a_quote_that_is_not_closed_in_an_expanded_word_is_text() -> None:
+    assert Variables().words("train.p'y") == ["train.p'y"]  # found by a fuzzer
+    assert Variables().words("a'b c'd") == ["ab cd"]

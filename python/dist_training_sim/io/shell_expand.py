@@ -69,7 +69,7 @@ class Variables:
             char = word[at]
             if char == '"':
                 quoted, started, at = not quoted, True, at + 1
-            elif char == "'" and not quoted:
+            elif char == "'" and not quoted and "'" in word[at + 1 :]:  # a lone one is text
                 end = word.index("'", at + 1)
                 fields[-1], started, at = fields[-1] + word[at + 1 : end], True, end + 1
             elif char == "\\":
