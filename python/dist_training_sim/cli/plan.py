@@ -118,7 +118,7 @@ def plan(
             top=top,
             threads=threads,
             within=within,
-        compare=layout,
+            compare=layout,
             **numbers,
             **{name: None if text is None else values_of(text) for name, text in texts.items()},
         )

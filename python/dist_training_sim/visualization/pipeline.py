@@ -56,9 +56,7 @@ def _shade_bubbles(axes: Axes, theme: Theme, layout: Layout, span: tuple[float, 
         axes.barh(lane.middle, span[1] - span[0], left=span[0], height=lane.height, color=theme.grid, zorder=0)
 
 
-def _label_rows(
-    axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str
-) -> None:
+def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str) -> None:
     first, last = table.span_s()
     rows = [layout.of_device(device)[0] for device in chosen.stands_for]
     names = [f"{row} {d}" + (f" (+{n - 1})" if n > 1 else "") for d, n in chosen.stands_for.items()]

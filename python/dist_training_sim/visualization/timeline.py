@@ -35,9 +35,7 @@ def busy_share(start: Floats, end: Floats, span_s: float) -> float:
     return float(np.maximum(end - np.maximum(start, covered_until), 0.0).sum() / span_s)
 
 
-def _label_rows(
-    axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str
-) -> None:
+def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str) -> None:
     """Device names and, where there is room, stream names on the left; compute busy share on the right."""
     named = layout.unit_in * 0.5 >= _LABEL_IN
     ticks, labels = [], []
