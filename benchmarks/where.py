@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SIMULATE = "dts::simulate(dts::Job const&, dts::SimulateOptions const&)"
-EVALUATE = "dts::evaluate(dts::Job const&, dts::StrategyTable const&, dts::EvaluateOptions const&)"
+EVALUATE = "dts::evaluate(dts::Job const&, dts::StrategyTable const&, dts::EvaluateOptions const&, dts::BookShelf&)"
 # Work, the function inside which instructions count, what runs it.
 WORKS = {
     "timed": (EVALUATE, "from bench_search import *; t = SPACE.table(LLAMA_70B, CLUSTER, seq_len=SEQ_LEN);"
@@ -115,6 +115,8 @@ def main() -> int:
     for work in options.works:
         sums = profile(work, core, rooms)
         total = sum(sums.values())
+        if total == 0:
+            sys.exit(f"{work}: {WORKS[work][0]} was never called; is it still declared so?")
         found[work] = {"instructions": total, "shares": {room: n / total for room, n in sums.most_common()}}
         print(f"{work}: {total / 1e6:.1f} M instructions; "
               + ", ".join(f"{room} {n / total:.0%}" for room, n in sums.most_common(8)))  # fmt: skip

@@ -12,7 +12,7 @@ namespace dts {
 
 namespace {
 
-constexpr std::size_t kRowsAtOnce = 64;  // neighbours share prices
+constexpr std::size_t kRowsAtOnce = 16;  // neighbours share prices
 
 constexpr const char* kNames[kEvaluationColumns] = {
     "step_time_s", "tokens_per_s", "mfu", "mfu_full_attention", "hfu", "micro_batches", "tasks",
