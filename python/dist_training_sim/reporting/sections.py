@@ -89,6 +89,13 @@ def _inputs(report: Report) -> Section:
     return Section("Inputs", tables=[Table(("", ""), rows, figures=False)])
 
 
+_EXPOSED = (
+    "Each second of the step has one cause, which the first table names. In the second, communication is exposed while "
+    "its device computes nothing, whatever the device waits for: a reduction inside a pipeline bubble costs the step "
+    "nothing, and is exposed."
+)
+
+
 def _breakdown(r: Result) -> Section:
     parts = [(BREAKDOWN_LABELS[name], seconds) for name, seconds in r.breakdown.items() if seconds > 0]
     rows = [(label, format_seconds(seconds), f"{seconds / r.step_time_s:.1%}") for label, seconds in parts]
@@ -98,9 +105,11 @@ def _breakdown(r: Result) -> Section:
         for axis, times in r.communication.items()
         if times["total_s"] > 0
     ]
+    text = []
     if axes:
         tables.append(Table(("communication", "total", "overlapped", "exposed"), axes))
-    return Section("Where the step goes", tables=tables, figures=[lambda vis: vis.plot_step_breakdown(r)])
+        text.append(_EXPOSED)
+    return Section("Where the step goes", text, tables, [lambda vis: vis.plot_step_breakdown(r)])
 
 
 def _memory(report: Report) -> Section:
