@@ -108,15 +108,26 @@ def test_use_of_the_busiest_links_is_a_counter(schema: Any, tmp_path: Path) -> N
     assert max(map(max, seen.values())) == 100 * result.links.shares.max()
 
 
-def test_a_million_events_take_less_than_50_megabytes(tmp_path: Path, result: dts.Result) -> None:
+def a_million(result: dts.Result) -> EventList:
     """The same step on some thousand replicas, every rank by itself."""
     one = result.events.columns
     times = -(-1_000_000 // len(result.events))
     columns = {name: np.tile(values, times) for name, values in one.items()}
     columns["rank"] += np.repeat(np.arange(times) * 4, len(one["kind"])).astype(np.int32)
-    events = EventList(columns, sharded=True)
+    return EventList(columns, sharded=True)
+
+
+def test_a_million_events_take_less_than_50_megabytes(tmp_path: Path, result: dts.Result) -> None:
+    events = a_million(result)
     assert len(events) >= 1_000_000
     assert save_trace(events, tmp_path / "many.pftrace").stat().st_size <= 50 * len(events)
+
+
+def test_a_million_events_parse_with_the_schema(schema: Any, tmp_path: Path, result: dts.Result) -> None:
+    events = a_million(result)
+    begin = schema.TrackEvent.TYPE_SLICE_BEGIN
+    packets = read(schema, save_trace(events, tmp_path / "many.pftrace"))
+    assert sum(packet.track_event.type == begin for packet in packets) == len(events)
 
 
 def test_a_query_gives_the_step_time(tmp_path: Path, result: dts.Result) -> None:
