@@ -21,10 +21,14 @@ T any(std::mt19937& random, std::initializer_list<T> values) {
 Strategy random_strategy(std::mt19937& random, int trial) {
   Strategy s;
   s.pp = any(random, {1, 2, 3, 4}), s.dp = any(random, {1, 2, 4});
+  s.dp_replicas = s.dp == 4 && random() % 4 == 0 ? 2 : 1;
   const bool chunks = trial % 3 == 0 && s.pp > 1;
   s.vpp = chunks ? 2 : 1;
   s.schedule = chunks ? any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::LoopedBfs, PipelineSchedule::ZbV, PipelineSchedule::VHalf, PipelineSchedule::VMin, PipelineSchedule::DualPipeV})
-                      : any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1, PipelineSchedule::ZbH2});
+                      : any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1, PipelineSchedule::ZbH2, PipelineSchedule::DualPipe});
+  const bool loops = s.schedule == PipelineSchedule::OneFOneB || s.schedule == PipelineSchedule::LoopedBfs;
+  if (chunks && loops) s.vpp = any(random, {2, 3, 4});
+  if (s.schedule == PipelineSchedule::OneFOneB) s.delay_weight_grad = random() % 6 == 0;
   s.zero = static_cast<int>(random() % 4);
   s.recompute = any(random, {Recompute::None, Recompute::Full});
   s.overlap_grad_reduce = random() % 2 == 0, s.overlap_param_gather = random() % 2 == 0;
@@ -57,8 +61,9 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
   const DeviceSpec device = paper_device();
   std::mt19937 random(17);
   double skipped = 0, all = 0;
+  int legal = 0;
   for (int trial = 0; trial < 3000; ++trial) {
-    const ModelSpec model = small_llama(static_cast<int>(any(random, {8, 11, 16})), 16384);
+    const ModelSpec model = small_llama(static_cast<int>(any(random, {8, 11, 16, 24})), 16384);
     const Strategy s = random_strategy(random, trial);
     const WireNetwork network(s.dp * s.pp, 1e-6, any(random, {1e8, 1e10, 1e12}));
     FrameworkProfile profile;
@@ -67,9 +72,10 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
     profile.param_gather_ahead = any(random, {0, 1, 2});
     profile.fsdp_reductions_in_flight = any(random, {0, 1});
     profile.fsdp_backward_prefetch = any(random, {BackwardPrefetch::Pre, BackwardPrefetch::Post, BackwardPrefetch::None});
-    profile.p2p_blocking = random() % 4 == 0, profile.p2p_blocking_interleaved = random() % 4 == 0;
+    profile.p2p_blocking = random() % 4 == 0, profile.p2p_blocking_interleaved = random() % 4 == 0 && !s.delay_weight_grad;
     const Job job{model, device, network, s, profile, 128, {}, kOneKind, {1e10, 1e11}};
-    ASSERT_TRUE(is_legal(job)) << trial;
+    if (!is_legal(job)) continue;
+    ++legal;
     SimulateOptions options;
     options.keep_events = false;
     const StepResult shorter = simulate(job, options);
@@ -81,6 +87,7 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
     expect_same(shorter, whole);
     skipped += shorter.tasks, all += whole.tasks;
   }
+  EXPECT_GT(legal, 250);
   EXPECT_LT(skipped, 0.6 * all);
 }
 
@@ -89,7 +96,7 @@ TEST(RepeatedPasses, OneLegalityWithAndWithoutTexts) {
   const ModelSpec model = small_llama(8);
   std::mt19937 random(5);
   int legal = 0;
-  for (int trial = 0; trial < 2000; ++trial) {
+  for (int trial = 0; trial < 4000; ++trial) {
     Strategy s = random_strategy(random, trial);
     s.tp = any(random, {1, 1, 2, 3}), s.cp = any(random, {1, 1, 2}), s.ep = any(random, {1, 1, 1, 2}), s.vpp = any(random, {1, 2, 3});
     s.micro_batch = any(random, {1, 2, 3}), s.delay_weight_grad = random() % 8 == 0, s.dp_replicas = any(random, {1, 1, 2});

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "interrupt.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pass.hpp"
 
@@ -35,6 +36,7 @@ class BlockingWalk {
         while (next_[rank] < steps_[rank].size()) {
           const Step& step = steps_[rank][next_[rank]];
           if (step.transfers.empty()) {
+            poll_interrupt(4);
             for (std::size_t i = step.begin; i < step.end; ++i) {
               const Pass& pass = order_[rank][i];
               on_pass(static_cast<int>(rank), placement_.stage_of(static_cast<int>(rank), pass.chunk), pass);

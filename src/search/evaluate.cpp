@@ -72,7 +72,8 @@ class Evaluator {
     SimulateOptions options;
     options.keep_events = false;
     try {
-      const StepResult result = simulate(job_, options, *book_);
+      // Devices of further kinds of nodes are copied for each step, and a book knows devices by where they are.
+      const StepResult result = job_.network.node_kinds() > 1 ? simulate(job_, options) : simulate(job_, options, *book_);
       const Memory memory = worst_memory(result, job_.profile, options_);
       out_.status[i] = memory.fits ? RowStatus::Fits : RowStatus::DoesNotFit;
       const Row values = row_of(result, memory, job_.profile.reserved_factor);

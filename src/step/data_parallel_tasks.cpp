@@ -38,8 +38,10 @@ bool DataParallelTasks::reduces(const Pass& pass, int stage) const {
 }
 
 KeptTasks DataParallelTasks::kept() const {
+  // Stages gathered ahead of their pass wait for no room, nor do uploads for them.
+  const bool gathers_wait = plan_.gather_ahead > 0 && plan_.zero == 3 && !plan_.keeps_gathered;
   return {static_cast<std::size_t>(plan_.gather_ahead) + 3, static_cast<std::size_t>(plan_.reductions_in_flight) + 1, kTapesInTransit,
-          plan_.gather_ahead > 0};
+          gathers_wait, gathers_wait || !plan_.upload_before_gather};
 }
 
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, double hidden) {

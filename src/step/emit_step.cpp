@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <utility>
 
 #include "schedule/pass_ops.hpp"
 #include "step/step_issuer.hpp"

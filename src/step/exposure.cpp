@@ -9,6 +9,8 @@ namespace dts {
 
 namespace {
 
+constexpr std::size_t kMostKept = 4'000'000;  // entries, 100 MB
+
 AxisTime& at(StageTraffic& stage, CommAxis axis) { return stage[static_cast<std::size_t>(axis)]; }
 
 void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double share) {
@@ -28,9 +30,11 @@ ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, co
 }
 
 void ExposureLists::clear(std::size_t ranks) {
-  busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank);
-  for (std::vector<Busy>& list : busy) list.clear();
-  for (std::vector<Interval>& list : intervals) list.clear();
+  std::size_t kept = 0;
+  for (std::vector<Busy>& list : busy) list.clear(), kept += list.capacity();
+  for (std::vector<Interval>& list : intervals) list.clear(), kept += list.capacity();
+  if (kept > kMostKept) busy.clear(), intervals.clear();
+  if (busy.size() < ranks) busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank);
 }
 
 void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {

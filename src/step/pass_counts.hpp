@@ -23,7 +23,7 @@ class PassCounts {
   std::vector<double> all_, repeating_;
 };
 
-// What a run of a step skipped: windows that repeat one that ran (step/step_run.hpp).
+// What a run of a step skipped: periods, of one or more windows each, that repeat one that ran (step/step_run.hpp).
 struct SkippedWindows {
   double count = 0;
   double window_s = 0;  // duration of one

@@ -40,12 +40,12 @@ PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks) {
   tasks.read(kept_, places_);
   times_.clear();
   for (TaskId task : places_) times_.push_back(from_s(base_s, task));
-  // Gathers and reloads start when their stream is free and a recent task has made room.
+  // Gathers and reloads start when their stream is free, and most when a recent task has made room.
   double gathers_s = ends(0), reloads_s = ends(1);
   const double free_s = std::min(gathers_s, reloads_s);
   for (std::size_t i = 0; i < kept_.recent; ++i) times_[i] = times_[i] == kNever ? kNever : std::max(times_[i], free_s);
-  if (kept_.has_rooms) gathers_s = std::max(gathers_s, times_.front());
-  if (kept_.has_rooms) reloads_s = std::max(reloads_s, times_.front());
+  if (kept_.gathers_wait) gathers_s = std::max(gathers_s, times_.front());
+  if (kept_.reloads_wait) reloads_s = std::max(reloads_s, times_.front());
   for (std::size_t i = kept_.recent; i < times_.size(); ++i) times_[i] = std::max(0.0, times_[i]);  // compute waits for them
   times_.insert(times_.end(), {gathers_s, reloads_s, std::max(0.0, ends(2)), std::max(0.0, ends(3))});  // others follow compute
   std::size_t held = 0;

@@ -67,6 +67,7 @@ class PassMemo {
   void saw(const TaskInfo& info, double end_s) {  // every task in between
     if (recording_ && end_s > made_.latest_s) made_.latest_s = end_s, made_.last = info;
   }
+  bool is_on() const noexcept { return !off_; }  // not given up
   bool is_recording() const noexcept { return recording_; }
   State end(const RankTasks& tasks, TaskId offloaded);
   // Puts tasks on the streams of a rank that stand for what was taken over.

@@ -194,7 +194,7 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
   RankTimes& r = ranks_[rank];
   RankTasks& tasks = issuer_.parallel().tasks(op.rank);
   PassMemo::Key key;
-  if (bound.alone && r.passes > 0) {
+  if (memo_->is_on() && bound.alone && r.passes > 0) {
     if (r.state == PassMemo::kUnknown) r.state = memo_->state_of(op.rank, tasks);
     key = key_of(op, bound, input_s);
     const PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;

@@ -21,6 +21,8 @@ namespace dts {
 class PassRunner final : private TaskSink {
  public:
   PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists);
+  PassRunner(const PassRunner&) = delete;
+  PassRunner& operator=(const PassRunner&) = delete;
 
   // What stays the same each time that an operation is run.
   struct Bound {

@@ -74,13 +74,14 @@ std::shared_ptr<const PipelineOrder> PriceBook::order(const Strategy& s, int mic
 }
 
 std::shared_ptr<const RepeatedOps> PriceBook::ops(const Strategy& s, int micro_batches, bool blocking) {
-  const auto [entry, is_new] = ops_.try_emplace({order_key(s, micro_batches), blocking});
-  if (!is_new) return entry->second;
+  const std::pair<OrderKey, bool> key{order_key(s, micro_batches), blocking};
+  const auto known = ops_.find(key);
+  if (known != ops_.end()) return known->second;
   RepeatedOps made = repeated_ops(*order(s, micro_batches), placement(s), micro_batches, blocking, order_period(s));
   std::shared_ptr<const RepeatedOps> ops = made.repeats() ? std::make_shared<const RepeatedOps>(std::move(made)) : nullptr;
-  operations_ += ops ? ops->size() : 0;
   if (operations_ > kMostOperations) ops_.clear(), operations_ = 0;
-  return ops_[{order_key(s, micro_batches), blocking}] = ops;
+  operations_ += ops ? ops->size() : 0;
+  return ops_[key] = ops;
 }
 
 }  // namespace dts

@@ -12,7 +12,7 @@ namespace dts {
 
 struct KeptTasks {  // how many of the last ones matter
   std::size_t recent = 0, reductions = 0, offloads = 0;
-  bool has_rooms = false;  // every gather waits for one of the recent ones
+  bool gathers_wait = false, reloads_wait = false;  // every one of them, for one of the recent ones
 };
 
 struct RankTasks {

@@ -9,6 +9,8 @@ namespace dts {
 class StepIssuer {
  public:
   StepIssuer(const StepPlan& plan, TaskSink& sink) : plan_(plan), tasks_(sink), parallel_(plan, tasks_) {}
+  StepIssuer(const StepIssuer&) = delete;
+  StepIssuer& operator=(const StepIssuer&) = delete;
 
   // `inputs`: what feeds the pass, and its partner's where it is the first of a pair. Gives its last compute.
   TaskId issue(const DataParallelTasks::Opening& opening, double hidden, const FewTasks& inputs);

@@ -40,7 +40,7 @@ struct StageComm {
 
 struct StepPlan {
   int micro_batches = 1;           // in the order
-  int skipped_micro_batches = 0;   // further ones that repeat what the order has (schedule/repeat.hpp)
+  int skipped_micro_batches = 0;   // further ones that repeat what the order has (schedule/repeated_ops.hpp)
   PipelineOrder order;
   StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;   // per virtual stage

@@ -26,9 +26,9 @@ class WindowedRun {
       runner_.run(op, bound_.back());
     }
     SkippedWindows skipped;
-    while (left() > 0 && skipped.count <= 0) {
+    while (left() > 0) {
       repeat();
-      if (steady_.came_back(runner_, later())) {
+      if (steady_.came_back(runner_, later())) {  // once: what does not fit between its guards then never will
         skipped = skip();
         break;
       }
@@ -89,7 +89,10 @@ std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, d
   SkippedWindows skipped;
   if (ops) {
     const std::optional<SkippedWindows> windows = WindowedRun(plan, *ops, runner).run();
-    if (!windows) return std::nullopt;
+    if (!windows) {
+      tasks += runner.tasks();
+      return std::nullopt;
+    }
     skipped = *windows;
   } else {
     walk_ops(plan.order, plan.placement(), plan.micro_batches, plan.blocking_p2p, [&](const PassOp& op) { runner.run(op, runner.bind(op)); });

@@ -73,7 +73,6 @@ class StepTasks {
   TaskId add(const TaskInfo& info, double seconds, const std::vector<int>& ranks, const Deps& deps) {
     return add(info, seconds, ranks.data(), ranks.size(), deps.data(), deps.size());
   }
-  TaskSink& sink() noexcept { return sink_; }
 
  private:
   TaskId add(const TaskInfo& info, double seconds, double own_s, double held, const StreamId* streams, std::size_t stream_count,
@@ -86,8 +85,6 @@ class StepTasks {
   TaskSink& sink_;
   std::vector<StreamId> streams_;
 };
-
-inline void append(Tasks& all, const Tasks& more) { all.insert(all.end(), more.begin(), more.end()); }
 
 // Emits a whole step; gives one task of each pass class.
 std::vector<TaskInfo> emit_step(const StepPlan& plan, TaskSink& sink);
