@@ -44,10 +44,10 @@ KeptTasks DataParallelTasks::kept() const {
           gathers_wait, gathers_wait || !plan_.upload_before_gather};
 }
 
-DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, double hidden) {
+DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, const Pairing& pair) {
   const GatherOrder::Stages stages = order_.before(rank, pass);
   const bool own = stages.size() > 0 && *stages.begin() == stage, early = !issued_[static_cast<std::size_t>(stage)].empty();
-  return {pass, rank, stage, stages, own, early, pieces_.cut(pass.kind, rank, stage, {own || early, reduces(pass, stage), hidden})};
+  return {pass, rank, stage, stages, own, early, pieces_.cut(pass.kind, rank, stage, {own || early, reduces(pass, stage), pair})};
 }
 
 DataParallelTasks::Flow DataParallelTasks::open(const Opening& o) {

@@ -39,8 +39,7 @@ class DataParallelTasks {
 
     bool alone() const { return !early && stages.size() == (own ? 1u : 0u); }  // nothing of other passes in it
   };
-  // `hidden`: share of expert exchanges that hides behind the pass it is paired with.
-  Opening look(const Pass& pass, int rank, int stage, double hidden);
+  Opening look(const Pass& pass, int rank, int stage, const Pairing& pair);
   Flow open(const Opening& opening);
   // Before and after the compute of piece i: what it waits for, and its task.
   FewTasks before(Flow& flow, std::size_t i);

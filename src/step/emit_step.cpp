@@ -14,7 +14,7 @@ class StepBuilder {
     const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
     forward_in_.resize(slots, kNoTask), backward_in_.resize(slots, kNoTask);
     const auto ranks = static_cast<std::size_t>(placement_.pp);
-    hidden_.resize(ranks, 0), exchanged_.resize(ranks);
+    pair_.resize(ranks), exchanged_.resize(ranks);
   }
 
   std::vector<TaskInfo> build() && {
@@ -54,14 +54,13 @@ class StepBuilder {
     FewTasks inputs;
     add_input(inputs, pass, op.stage);
     if (plan_.blocking_p2p) inputs.add(exchanged_[rank]);
-    const double before = std::exchange(hidden_[rank], 0);  // of the pair that this pass is the second of
-    double hidden = before;
+    Pairing pair = std::exchange(pair_[rank], {});  // that this pass is the second of
     if (pass.with_next) {
       const Pass& partner = *(&pass + 1);
-      hidden = hidden_[rank] = hidden_in_pair(plan_, placement_, op.rank, pass, partner);
+      pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, partner);
       add_input(inputs, partner, placement_.stage_of(op.rank, partner.chunk));
     }
-    const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, hidden), hidden, inputs);
+    const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, pair), inputs);
     if (plan_.blocking_p2p) exchanged_[rank] = FewTasks{done};
   }
 
@@ -81,7 +80,7 @@ class StepBuilder {
   StagePlacement placement_;
   StepIssuer issuer_;
   Tasks forward_in_, backward_in_;    // per virtual stage and micro-batch
-  std::vector<double> hidden_;        // by the pass that follows, per pipeline rank
+  std::vector<Pairing> pair_;         // of the pass that follows, per pipeline rank
   std::vector<FewTasks> exchanged_;   // blocking transfers: what the rank's next operation waits for
 };
 

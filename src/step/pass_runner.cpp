@@ -24,7 +24,7 @@ PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& list
     : plan_(plan), placement_(plan.placement()), plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()),
       breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_, lists), period_(plan),
       path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0), issuer_(plan, *this),
-      ranks_(plan.order.size()), pair_hidden_(plan.order.size(), 0) {
+      ranks_(plan.order.size()), pair_(plan.order.size()) {
   const KeptTasks kept = issuer_.parallel().kept();
   recent_ = power_of_two(kept.recent);
   ends_s_.resize(recent_ * ranks_.size());
@@ -97,9 +97,9 @@ PassRunner::Bound PassRunner::bind(const PassOp& op) {
   const auto rank = static_cast<std::size_t>(op.rank);
   if (op.op == PassOpKind::Pass) {
     const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
-    bound.hidden = std::exchange(pair_hidden_[rank], 0);
-    if (pass.with_next) bound.hidden = pair_hidden_[rank] = hidden_in_pair(plan_, placement_, op.rank, pass, *(&pass + 1));
-    const DataParallelTasks::Opening opening = issuer_.parallel().look(pass, op.rank, op.stage, bound.hidden);
+    bound.pair = std::exchange(pair_[rank], {});
+    if (pass.with_next) bound.pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, *(&pass + 1));
+    const DataParallelTasks::Opening opening = issuer_.parallel().look(pass, op.rank, op.stage, bound.pair);
     bound.cut = &opening.cut;
     bound.plain = opening.cut.whole() && opening.stages.size() == 0;
     bound.alone = !pass.with_next && opening.alone();
@@ -177,7 +177,7 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
   FewTasks inputs;
   if (input_s > 0) inputs.add(known_task(input_s, TaskKind::PipelineSend));
   const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
-  const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, bound.hidden), bound.hidden, inputs);
+  const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, bound.pair), inputs);
   RankTimes& r = ranks_[rank];
   r.free_s = path_.end_s(done);
   r.synced = ++r.passes;

@@ -26,7 +26,8 @@ class PassRunner final : private TaskSink {
 
   // What stays the same each time that an operation is run.
   struct Bound {
-    double seconds = 0, hidden = 0;
+    double seconds = 0;
+    Pairing pair;
     const CutPass* cut = nullptr;                    // of a pass
     bool plain = false;                              // nothing happens inside
     bool alone = false;                              // what happens inside concerns its own stage
@@ -91,7 +92,7 @@ class PassRunner final : private TaskSink {
   std::optional<PassMemo> memo_;
   std::vector<RankTimes> ranks_;
   std::vector<double> waited_before_s_;      // per rank, when what repeats began
-  std::vector<double> pair_hidden_;          // per rank: by the pass that follows
+  std::vector<Pairing> pair_;                // per rank: of the pass that follows
   std::size_t recent_;                       // ends of passes kept per rank, a power of two
   std::vector<double> ends_s_;               // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]

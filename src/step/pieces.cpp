@@ -37,7 +37,7 @@ std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, con
   });
   if (comm.units.empty() || !(place.gathers || place.reduces || copies)) {
     Piece whole;
-    for (const BlockCost* block : cost.blocks) add_block(whole, *block, kind, place.hidden, 1);
+    for (const BlockCost* block : cost.blocks) add_block(whole, *block, kind, place.pair.hidden, 1);
     return {whole};
   }
   std::vector<Piece> pieces;
@@ -53,7 +53,7 @@ std::vector<Piece> pieces_of(const StepPlan& plan, PassKind kind, int stage, con
     piece.offloads = forward && unit.activation_copy_s >= 0;
     piece.reloads = tape && !forward && unit.activation_copy_s >= 0;
     for_unit_blocks(comm, u, forward, [&](std::size_t block, double share) {
-      add_block(piece, *cost.blocks[block], kind, place.hidden, share);
+      add_block(piece, *cost.blocks[block], kind, place.pair.hidden, share);
     });
     pieces.push_back(piece);
   }
@@ -65,7 +65,7 @@ const CutPass& PieceBook::cut(PassKind kind, int rank, int stage, const PassPlac
   const int like = plan_.like(stage);
   std::vector<std::unique_ptr<CutPass>>& pages = pages_[static_cast<std::size_t>(like) * kKinds + static_cast<std::size_t>(kind)];
   auto page = std::find_if(pages.begin(), pages.end(), [&](const std::unique_ptr<CutPass>& known) {
-    return known->place.gathers == place.gathers && known->place.reduces == place.reduces && known->place.hidden == place.hidden;
+    return known->place.gathers == place.gathers && known->place.reduces == place.reduces && known->place.pair.stages == place.pair.stages;
   });
   if (page == pages.end()) {
     std::vector<Piece> pieces = pieces_of(plan_, kind, like, place);
@@ -74,11 +74,11 @@ const CutPass& PieceBook::cut(PassKind kind, int rank, int stage, const PassPlac
   CutPass& pass = **page;
   std::int32_t& pass_class = pass.pass_class[static_cast<std::size_t>(rank)];
   for (const std::unique_ptr<CutPass>& other : pages) {
-    if (pass_class < 0 && other->place.hidden == place.hidden) pass_class = other->pass_class[static_cast<std::size_t>(rank)];
+    if (pass_class < 0 && other->place.pair.stages == place.pair.stages) pass_class = other->pass_class[static_cast<std::size_t>(rank)];
   }
   if (pass_class < 0) {
     pass_class = static_cast<std::int32_t>(classes_.size());
-    classes_.push_back({task_of(kind), StreamKind::Compute, rank, like, 0, -1, place.hidden, false, -1});
+    classes_.push_back({task_of(kind), StreamKind::Compute, rank, like, 0, -1, place.pair.hidden, false, -1});
   }
   return pass;
 }

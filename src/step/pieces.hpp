@@ -20,11 +20,17 @@ struct Piece {
   bool offloads = false, reloads = false;  // activations, after a forward and before a backward
 };
 
-// What is particular about a pass: whether parameters are gathered for it and its gradients leave; a pair hides a share
-// of its expert exchanges.
+// Of two passes that run as one: which stages they are of (-1: no pair), and the share of its expert exchanges that each
+// hides behind the other. The share depends on the device, so pairs are told apart by their stages.
+struct Pairing {
+  int stages = -1;
+  double hidden = 0;
+};
+
+// What is particular about a pass: whether parameters are gathered for it, and its gradients leave.
 struct PassPlace {
   bool gathers = false, reduces = false;
-  double hidden = 0;
+  Pairing pair;
 };
 
 // In execution order.

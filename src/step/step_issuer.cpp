@@ -5,8 +5,9 @@
 
 namespace dts {
 
-TaskId StepIssuer::issue(const DataParallelTasks::Opening& o, double hidden, const FewTasks& inputs) {
+TaskId StepIssuer::issue(const DataParallelTasks::Opening& o, const FewTasks& inputs) {
   DataParallelTasks::Flow flow = parallel_.open(o);
+  const double hidden = o.cut.place.pair.hidden;
   const std::int32_t pass_class = o.cut.pass_class[static_cast<std::size_t>(o.rank)];
   TaskId done = kNoTask;
   for (std::size_t i = 0; i < flow.pieces.size(); ++i) {
@@ -49,9 +50,10 @@ TaskId StepIssuer::sync() {
   return tasks_.add({TaskKind::Sync, StreamKind::Compute, 0, 0, plan_.micro_batches - 1, -1}, 0, everyone, deps);
 }
 
-double hidden_in_pair(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first, const Pass& second) {
-  const auto stage = [&](const Pass& pass) { return static_cast<std::size_t>(placement.stage_of(rank, pass.chunk)); };
-  return hidden_exchange(plan.stages[stage(first)], plan.stages[stage(second)], second.kind);
+Pairing pairing(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first, const Pass& second) {
+  const int a = plan.like(placement.stage_of(rank, first.chunk)), b = plan.like(placement.stage_of(rank, second.chunk));
+  return {a * placement.stages() + b,
+          hidden_exchange(plan.stages[static_cast<std::size_t>(a)], plan.stages[static_cast<std::size_t>(b)], second.kind)};
 }
 
 }  // namespace dts

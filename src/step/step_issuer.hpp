@@ -13,7 +13,7 @@ class StepIssuer {
   StepIssuer& operator=(const StepIssuer&) = delete;
 
   // `inputs`: what feeds the pass, and its partner's where it is the first of a pair. Gives its last compute.
-  TaskId issue(const DataParallelTasks::Opening& opening, double hidden, const FewTasks& inputs);
+  TaskId issue(const DataParallelTasks::Opening& opening, const FewTasks& inputs);
   // After the last pass: reductions that did not overlap, tied embeddings, the norm's global meeting, the update.
   void tail();
 
@@ -30,7 +30,6 @@ class StepIssuer {
   DataParallelTasks parallel_;
 };
 
-// Share of its expert exchanges that a pass hides behind the pass that it is paired with.
-double hidden_in_pair(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first, const Pass& second);
+Pairing pairing(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first, const Pass& second);
 
 }  // namespace dts
