@@ -50,8 +50,10 @@ CALLS = {
             network.run([Collective("all-to-all", 1e9)])""",
 }
 FRAME = """
+import signal
 import dist_training_sim as dts
 from dist_training_sim.network import Collective
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 print("ready", flush=True)
 try:
     while True:
