@@ -50,10 +50,8 @@ CALLS = {
             network.run([Collective("all-to-all", 1e9)])""",
 }
 FRAME = """
-import signal
 import dist_training_sim as dts
 from dist_training_sim.network import Collective
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 print("ready", flush=True)
 try:
     while True:
@@ -61,6 +59,11 @@ try:
 except KeyboardInterrupt:
     print("stopped")
 """
+
+
+def listen_to_ctrl_c() -> None:
+    """A shell's background jobs ignore it, and their children after them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop(process: subprocess.Popen[str], after_s: float) -> tuple[str, str]:
@@ -74,7 +77,11 @@ def stop(process: subprocess.Popen[str], after_s: float) -> tuple[str, str]:
 def test_ctrl_c_ends_the_call(name: str) -> None:
     body = textwrap.indent(textwrap.dedent(CALLS[name]), " " * 8)
     process = subprocess.Popen(
-        [sys.executable, "-c", FRAME.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", FRAME.format(body=body)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_ctrl_c,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -87,7 +94,9 @@ def test_a_stopped_sweep_ends_with_130_and_goes_on_later(tmp_path: Path) -> None
     clusters = [f"{n}xdgx-h100" for n in range(1, 400)]
     axes = ["--model", "llama-3.1-8b", "--cluster", ",".join(clusters), "--global-batch", "6400", "--seq-len", "4096"]
     command = [sys.executable, "-m", "dist_training_sim", "sweep", str(file), *axes]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_ctrl_c
+    )
     while not file.exists() or not rows_of(file):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)

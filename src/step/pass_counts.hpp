@@ -2,6 +2,7 @@
 // since times lie on a grid (engine/time_grid.hpp).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -9,11 +10,11 @@ namespace dts {
 
 class PassCounts {
  public:
-  void add(std::int32_t pass_class, bool repeats = false) { add_times(pass_class, 1, repeats ? 1 : 0); }
-  void add_times(std::int32_t pass_class, double times, double repeating) {  // `repeating`: of them
+  void add(std::int32_t pass_class, bool repeats = false) {
     const auto at = static_cast<std::size_t>(pass_class);
     if (at >= all_.size()) all_.resize(at + 1, 0), repeating_.resize(at + 1, 0);
-    all_[at] += times, repeating_[at] += repeating;
+    ++all_[at];
+    if (repeats) ++repeating_[at];
   }
   std::size_t classes() const noexcept { return all_.size(); }
   // With so many further windows like the one that repeats.

@@ -1,7 +1,5 @@
 #include "step/step_run.hpp"
 
-#include <algorithm>
-
 #include "engine/time_grid.hpp"
 #include "interrupt.hpp"
 #include "step/pass_runner.hpp"

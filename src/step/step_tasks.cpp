@@ -1,8 +1,6 @@
 #include "step/step_tasks.hpp"
 
-#include <algorithm>
 #include <utility>
-
 
 namespace dts {
 
