@@ -30,7 +30,7 @@ help:
 	@echo "make coverage       how much of the core and of the package the tests reach"
 	@echo "make mutation       how many small changes of the cost models the tests notice (MUTANTS=100 of each language)"
 	@echo "make deep           the C++ tests under ASan+UBSan and TSan, mutation, and 10^5 runs of each fuzzer (hours)"
-	@echo "make lint           ruff, mypy --strict and stubtest"
+	@echo "make lint           ruff, clang-format, mypy --strict and stubtest"
 	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
 	@echo "make docs           these pages as a site, in build/docs"
@@ -79,6 +79,7 @@ mutation: $(TESTABLE)
 
 lint: $(LINTABLE)
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run -Werror $$(find src tests benchmarks -name '*.[ch]pp')
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt
 

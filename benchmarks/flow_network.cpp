@@ -1,11 +1,12 @@
-// The flow network on work that other simulators were measured on, and on work of its own. CPU seconds are compared with
-// ASTRA-sim 2 (analytical backend): a ring all-reduce message by message, one transformer iteration with TP and DP traffic.
+// The flow network on work that other simulators were measured on, and on work of its own. CPU seconds are compared
+// with ASTRA-sim 2 (analytical backend): a ring all-reduce message by message, one transformer iteration with TP and DP
+// traffic.
+#include "network/flow_network.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
 #include <vector>
-
-#include "network/flow_network.hpp"
 
 namespace {
 
@@ -137,7 +138,8 @@ dts::FlowProgram transformer(int ranks) {
         if (!first) program.depend(task, last[group]);
       }
       const auto reduce = program.communicate(tp_pattern, tp_groups[group]);
-      for (int rank = d * tp; rank < (d + 1) * tp; ++rank) program.depend(reduce, compute[static_cast<std::size_t>(rank)]);
+      for (int rank = d * tp; rank < (d + 1) * tp; ++rank)
+        program.depend(reduce, compute[static_cast<std::size_t>(rank)]);
       last[group] = reduce;
     }
     first = false;

@@ -1,10 +1,10 @@
 // The sweep that executes a step, beside what the machine's memory gives: 1F1B on 16 pipeline ranks, a million tasks.
+#include "engine/timeline.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <vector>
-
-#include "engine/timeline.hpp"
 
 namespace {
 

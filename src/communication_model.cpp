@@ -51,7 +51,8 @@ std::vector<int> checked_members(CollectiveKind kind, double bytes, const std::v
   Checker check;
   check.non_negative("size", bytes);
   check_ranks(check, kind, ranks, devices);
-  check.require(kind != CollectiveKind::Barrier || bytes == 0, "size", number_text(bytes), "0: a barrier moves no data");
+  check.require(kind != CollectiveKind::Barrier || bytes == 0, "size", number_text(bytes),
+                "0: a barrier moves no data");
   check_chunks(check, kind, options);
   std::vector<int> members = ranks;
   if (options.root != -1) {

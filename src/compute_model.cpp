@@ -48,10 +48,11 @@ ComputeModel::ComputeModel(int devices, const DeviceSpec& device) {
 ComputeModel::ComputeModel(std::vector<DeviceSpec> kinds, std::vector<std::size_t> kind_of, std::vector<double> speed)
     : kinds_(std::move(kinds)), kind_of_(std::move(kind_of)), speed_(std::move(speed)) {
   Checker check;
-  check.require(!kind_of_.empty() && speed_.size() == kind_of_.size(), "speed", std::to_string(speed_.size()) + " values",
-                "one per device, of which there is at least one");
+  check.require(!kind_of_.empty() && speed_.size() == kind_of_.size(), "speed",
+                std::to_string(speed_.size()) + " values", "one per device, of which there is at least one");
   for (const std::size_t kind : kind_of_)
-    check.require(kind < kinds_.size(), "kind_of", std::to_string(kind), "the place of one of " + std::to_string(kinds_.size()) + " kinds");
+    check.require(kind < kinds_.size(), "kind_of", std::to_string(kind),
+                  "the place of one of " + std::to_string(kinds_.size()) + " kinds");
   for (const double s : speed_) check.positive("speed", s);
   check.throw_if_any();
   for (const DeviceSpec& kind : kinds_) check_device(kind);

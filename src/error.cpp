@@ -46,11 +46,13 @@ bool Checker::require(bool ok, const std::string& where, const std::string& got,
 }
 
 bool Checker::positive(const std::string& where, double value) {
-  return require(std::isfinite(value) && value > 0, [&] { return Violation{where, number_text(value), "a finite number > 0", ""}; });
+  return require(std::isfinite(value) && value > 0,
+                 [&] { return Violation{where, number_text(value), "a finite number > 0", ""}; });
 }
 
 bool Checker::non_negative(const std::string& where, double value) {
-  return require(std::isfinite(value) && value >= 0, [&] { return Violation{where, number_text(value), "a finite number >= 0", ""}; });
+  return require(std::isfinite(value) && value >= 0,
+                 [&] { return Violation{where, number_text(value), "a finite number >= 0", ""}; });
 }
 
 bool Checker::at_least(const std::string& where, long long value, long long minimum) {

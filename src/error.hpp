@@ -29,13 +29,21 @@ class DtsError : public std::runtime_error {
   std::vector<Violation> violations_;
 };
 
-class ConfigError : public DtsError { using DtsError::DtsError; };       // an illegal description or layout
-class InfeasibleError : public DtsError { using DtsError::DtsError; };   // legal, but cannot run (memory, capacity)
-class MissingDataError : public DtsError { using DtsError::DtsError; };  // a constant that is needed is not known
-class FormatError : public DtsError { using DtsError::DtsError; };       // a file that cannot be read
+class ConfigError : public DtsError {
+  using DtsError::DtsError;
+};       // an illegal description or layout
+class InfeasibleError : public DtsError {
+  using DtsError::DtsError;
+};   // legal, but cannot run (memory, capacity)
+class MissingDataError : public DtsError {
+  using DtsError::DtsError;
+};  // a constant that is needed is not known
+class FormatError : public DtsError {
+  using DtsError::DtsError;
+};       // a file that cannot be read
 
-// Collects violations; `throw_if_any` reports all of them at once. Without texts it only finds out whether there are any:
-// for searches, which ask that of millions of layouts.
+// Collects violations; `throw_if_any` reports all of them at once. Without texts it only finds out whether there are
+// any: for searches, which ask that of millions of layouts.
 class Checker {
  public:
   enum class Texts { Keep, None };

@@ -74,12 +74,11 @@ void MemoryModel::require_room(const Allocation& wanted) const {
     if (other == wanted.tier || room < wanted.bytes) continue;
     fix += (fix.empty() ? "" : "; ") + std::string(name_of(other)) + " has " + gigabytes(room) + " free";
   }
-  throw InfeasibleError({{wanted.name + " (" + wanted.category + ") on device " + std::to_string(wanted.device) +
-                              ", tier " + std::string(name_of(wanted.tier)),
-                          gigabytes(wanted.bytes) + " asked",
-                          "at most the " + gigabytes(pool.free_bytes()) + " free of " +
-                              gigabytes(pool.capacity_bytes),
-                          fix}});
+  throw InfeasibleError(
+      {{wanted.name + " (" + wanted.category + ") on device " + std::to_string(wanted.device) + ", tier " +
+            std::string(name_of(wanted.tier)),
+        gigabytes(wanted.bytes) + " asked",
+        "at most the " + gigabytes(pool.free_bytes()) + " free of " + gigabytes(pool.capacity_bytes), fix}});
 }
 
 void MemoryModel::add(PoolUsage& pool, const std::string& category, std::int64_t bytes) {
@@ -170,14 +169,16 @@ MemoryModel MemoryModel::restored(int num_devices, int devices_per_node, const T
   MemoryModel model(num_devices, devices_per_node, tiers);
   Checker check;
   for (const Allocation& a : live) {
-    check.require(a.handle >= 1 && a.handle < next_handle, "handle", std::to_string(a.handle), "1 to " + std::to_string(next_handle - 1));
+    check.require(a.handle >= 1 && a.handle < next_handle, "handle", std::to_string(a.handle),
+                  "1 to " + std::to_string(next_handle - 1));
     check.throw_if_any();
     model.next_handle_ = a.handle;
     model.allocate(a.device, a.bytes, a.tier, a.name, a.category);
   }
   for (const PoolPeak& peak : peaks) {
     check.require(peak.pool < model.pools_.size() && peak.bytes >= model.pools_[peak.pool].used_bytes, "peak",
-                  std::to_string(peak.bytes) + " bytes of pool " + std::to_string(peak.pool), "at least what the pool holds");
+                  std::to_string(peak.bytes) + " bytes of pool " + std::to_string(peak.pool),
+                  "at least what the pool holds");
     check.throw_if_any();
     PoolUsage& pool = model.pools_[peak.pool];
     pool.peak_bytes = peak.bytes;

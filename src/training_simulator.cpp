@@ -6,6 +6,7 @@
 #include <string>
 
 #include "error.hpp"
+#include "step/prepared_step.hpp"
 #include "step/step_run.hpp"
 #include "step/step_size.hpp"
 #include "step/step_totals.hpp"
@@ -42,65 +43,19 @@ std::vector<double> checked_slowdown(const SimulateOptions& options, int world) 
 // A job as its framework runs it: the model placed, what the strategy decides in the profile's place.
 struct JobAsRun {
   JobAsRun(const Job& asked, PriceBook& book)
-      : job{book.placed(asked.model, asked.strategy, asked.profile), asked.device, asked.network, asked.strategy, effective_profile(asked), asked.seq_len, asked.other_devices,
-            asked.kinds, asked.host} {}
+      : job{book.placed(asked.model, asked.strategy, asked.profile),
+            asked.device,
+            asked.network,
+            asked.strategy,
+            effective_profile(asked),
+            asked.seq_len,
+            asked.other_devices,
+            asked.kinds,
+            asked.host} {}
   JobAsRun(const JobAsRun&) = delete;
   JobAsRun& operator=(const JobAsRun&) = delete;
 
   Job job;
-};
-
-// A job with its programs, ready to run with any slowdowns.
-struct Prepared {
-  Prepared(const Job& j, bool needs_view, PriceBook& book, const std::optional<FlowStepOptions>& options = {})
-      : job(j), grid(j.strategy), view(make_view(grid, needs_view || options || j.network.node_kinds() > 1)),
-        prices(static_cast<std::size_t>(j.strategy.pp), view ? &*view : nullptr),
-        variants(plan_variants(j, grid, view ? &*view : nullptr, prices, book)) {
-    if (options) flow = std::make_unique<FlowStep>(j, grid, *view, plan(), variants.steps.front(), *options);
-  }
-
-  static std::optional<RankView> make_view(const RankGrid& grid, bool needed) {
-    return needed ? std::optional<RankView>(grid) : std::nullopt;
-  }
-  const StepPlan& plan() const { return variants.planned.front().plan; }
-  RankPrices slowed(const std::vector<double>& slowdown) const {
-    RankPrices slow = prices;
-    if (!slowdown.empty()) slow_down(slow, *view, slowdown);
-    return slow;
-  }
-  RankClasses classes(const RankPrices& slow) const {
-    if (flow) return flow->classes(slow);
-    return view ? slow.classes(*view) : RankClasses::one();
-  }
-  template <class Visit>
-  SpreadEnd run(const RankPrices& slow, const RankClasses& classes, Visit visit) const {
-    return flow ? flow->run(slow, classes, visit) : run_alone(slow, classes, visit);
-  }
-  template <class Visit>
-  SpreadEnd run_alone(const RankPrices& slow, const RankClasses& classes, Visit visit) const {
-    return run_step(variants.steps, plan().placement(), slow, classes, visit);
-  }
-  double step_time_s(const std::vector<double>& slowdown) const {
-    const RankPrices slow = slowed(slowdown);
-    PeriodRecorder period(plan());
-    const std::vector<TaskInfo>& tasks = variants.steps.front().tasks;
-    const SpreadEnd end = run(slow, classes(slow), [&](TaskId task, const Instances& instances) { period.visit(tasks[task], instances); });
-    return period.finish(end) + job.profile.step_cost_s;
-  }
-  double uncontended_s(const RankPrices& slow) const {
-    const RankClasses alike = slow.classes(*view);
-    PeriodRecorder period(plan());
-    const std::vector<TaskInfo>& tasks = variants.steps.front().tasks;
-    const SpreadEnd end = run_alone(slow, alike, [&](TaskId task, const Instances& instances) { period.visit(tasks[task], instances); });
-    return period.finish(end) + job.profile.step_cost_s;
-  }
-
-  const Job& job;
-  RankGrid grid;
-  std::optional<RankView> view;
-  RankPrices prices;
-  Variants variants;
-  std::unique_ptr<FlowStep> flow;
 };
 
 // Mean peak, and the smallest memory of each pipeline rank's devices.
@@ -120,7 +75,8 @@ void fill_devices(StepResult& r, const Job& job, const RankGrid& grid) {
   }
   r.peak_flops = 0;
   for (std::size_t kind = 0; kind < ranks.size(); ++kind) {
-    r.peak_flops += ranks[kind] / grid.world() * job.device_of(static_cast<int>(kind)).rate(job.strategy.precision).peak_flops;
+    r.peak_flops +=
+        ranks[kind] / grid.world() * job.device_of(static_cast<int>(kind)).rate(job.strategy.precision).peak_flops;
   }
 }
 
@@ -186,8 +142,9 @@ StepResult simulate_alike(const Job& job, PriceBook& book) {
 }
 
 // Ranks that differ, or events and traffic that name them: a program, executed for every class of ranks.
-StepResult simulate_classes(const Job& job, const SimulateOptions& options, const std::vector<double>& slowdown, PriceBook& book) {
-  const Prepared ready(job, options.expand || !slowdown.empty(), book, options.flow);
+StepResult simulate_classes(const Job& job, const SimulateOptions& options, const std::vector<double>& slowdown,
+                            PriceBook& book) {
+  const PreparedStep ready(job, options.expand || !slowdown.empty(), book, options.flow);
   const StepProgram& step = ready.variants.steps.front();
   const RankView* view = ready.view ? &*ready.view : nullptr;
   const RankPrices prices = ready.slowed(slowdown);
@@ -198,7 +155,8 @@ StepResult simulate_classes(const Job& job, const SimulateOptions& options, cons
   BreakdownRecorder breakdown(plans, prices, classes);
   ExposureRecorder exposure(plans, prices, book.lists());
   PeriodRecorder period(ready.plan());
-  EventRecorder events(step, ready.plan(), ready.grid, classes, view, options.expand ? EventRanks::All : EventRanks::First);
+  EventRecorder events(step, ready.plan(), ready.grid, classes, view,
+                       options.expand ? EventRanks::All : EventRanks::First);
   const std::vector<TaskKind> kinds = kinds_of(step);
   const SpreadEnd end = ready.run(prices, classes, [&](TaskId task, const Instances& instances) {
     const TaskInfo& info = step.tasks[task];
@@ -240,10 +198,12 @@ StepResult simulate(const Job& asked, const SimulateOptions& options, PriceBook&
   const Job& job = run.job;
   book.check(job);
   const std::vector<double> slowdown = checked_slowdown(options, static_cast<int>(world_size(job.strategy)));
-  const bool alike = slowdown.empty() && !options.expand && !options.flow && job.network.node_kinds() == 1 && options.skip_repeats;
+  const bool alike =
+      slowdown.empty() && !options.expand && !options.flow && job.network.node_kinds() == 1 && options.skip_repeats;
   check_step_size(step_size(job, options.expand, options.keep_events));
-  StepResult r = alike && !options.keep_events && !options.keep_traffic ? simulate_alike(job, book)
-                                                                        : simulate_classes(job, options, slowdown, book);
+  StepResult r = alike && !options.keep_events && !options.keep_traffic
+                     ? simulate_alike(job, book)
+                     : simulate_classes(job, options, slowdown, book);
   fill_rates(r, asked);
   return r;
 }
@@ -254,10 +214,11 @@ MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& 
   const Job& job = run.job;
   book.check(job);
   check_step_size(memory_timeline_size(job));
-  const Prepared ready(job, false, book);
+  const PreparedStep ready(job, false, book);
   PassSpans spans(ready.plan(), ready.variants.steps.front());
   const RankPrices prices = ready.slowed({});
-  ready.run(prices, ready.classes(prices), [&](TaskId task, const Instances& instances) { spans.visit(task, instances); });
+  ready.run(prices, ready.classes(prices),
+            [&](TaskId task, const Instances& instances) { spans.visit(task, instances); });
   const StepTapes tapes = tapes_of_step(job, ready.variants.planned.front(), ready.grid);
   MemoryDetails details;
   details.timelines = memory_timelines(spans, tapes);
@@ -270,7 +231,7 @@ std::vector<AllocatorReplay> allocator_replays(const Job& asked, const CachingAl
   const JobAsRun run(asked, book);
   book.check(run.job);
   check_step_size(step_size(run.job, false, false));
-  const Prepared ready(run.job, false, book);
+  const PreparedStep ready(run.job, false, book);
   const StepTapes tapes = tapes_of_step(run.job, ready.variants.planned.front(), ready.grid);
   std::vector<AllocatorReplay> replays;
   for (const RankTape& tape : tapes.ranks) replays.push_back(replay(tape, allocator));
@@ -290,7 +251,7 @@ std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers
   const int world = static_cast<int>(world_size(job.strategy));
   check_stragglers(stragglers, world);
   check_step_size(step_size(job, true, false));
-  const Prepared ready(job, true, book, flow);
+  const PreparedStep ready(job, true, book, flow);
   std::vector<double> seconds;
   for (int i = 0; i < count; ++i) seconds.push_back(ready.step_time_s(slowdown_of(stragglers, world, first + i)));
   return seconds;

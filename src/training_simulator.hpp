@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "step/allocator_replay.hpp"
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"
 #include "step/flow_step.hpp"
 #include "step/job.hpp"
-#include "step/allocator_replay.hpp"
 #include "step/memory_timeline.hpp"
 #include "step/price_book.hpp"
 #include "step/step_events.hpp"

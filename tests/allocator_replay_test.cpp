@@ -1,9 +1,10 @@
 // A replay of the first micro-batches reserves what all of them do.
+#include "step/allocator_replay.hpp"
+
 #include <gtest/gtest.h>
 
 #include "memory_blocks.hpp"
 #include "schedule/pipeline.hpp"
-#include "step/allocator_replay.hpp"
 #include "step/host_lead.hpp"
 
 namespace {
@@ -27,7 +28,9 @@ double reserved(const RankTape& tape, int steps) {
   std::int64_t id = -1;
   for (const TapeTensor& t : tape.resident) EXPECT_TRUE(allocator.allocate(id--, t.bytes));
   for (int s = 0; s < steps; ++s) {
-    const VisitAllocation visit = [&](const TapeAllocation& a) { a.frees ? allocator.free(a.id) : void(allocator.allocate(a.id, a.bytes)); };
+    const VisitAllocation visit = [&](const TapeAllocation& a) {
+      a.frees ? allocator.free(a.id) : void(allocator.allocate(a.id, a.bytes));
+    };
     for_each_allocation(tape, visit);
     for_each_allocation_after(tape, 0, visit);
   }
@@ -125,10 +128,13 @@ TEST(HostLead, FirstStageRunsAheadBehindItsSecondSend) {
 
 TEST(RankTape, EqualPiecesAreAllocatedOneByOne) {
   RankTape rank;
-  rank.update = {{"", "slice", 100, MemoryCategory::GatheredParameters}, {"", "slices", 400, MemoryCategory::GatheredParameters}};
+  rank.update = {{"", "slice", 100, MemoryCategory::GatheredParameters},
+                 {"", "slices", 400, MemoryCategory::GatheredParameters}};
   rank.update.back().pieces = 4;
   std::vector<double> sizes;
-  for_each_allocation_after(rank, 0, [&](const TapeAllocation& a) { if (!a.frees) sizes.push_back(a.bytes); });
+  for_each_allocation_after(rank, 0, [&](const TapeAllocation& a) {
+    if (!a.frees) sizes.push_back(a.bytes);
+  });
   EXPECT_EQ(sizes, std::vector<double>(5, 100));
   EXPECT_EQ(total(update_bytes(rank)), 500);
   EXPECT_EQ(live_tensors(rank, {0, 0, 0}).front().count, 4);

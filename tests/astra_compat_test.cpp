@@ -25,14 +25,16 @@ TEST(AstraCompat, RingPasses) {
   EXPECT_NEAR(astra_time_ns(ring, CollectiveKind::AllGather, kBytes / 4), 3 * step, 12);
   EXPECT_NEAR(astra_time_ns(ring, CollectiveKind::AllReduce, kBytes), 6 * step + 3 * combine, 12);
   const AstraSystem direct = system_of(AstraTopology::Ring, 4, AstraAlgorithm::Direct);
-  EXPECT_NEAR(astra_time_ns(direct, CollectiveKind::AllToAll, kBytes), 1e9 + 2 * 500, 12);  // the farthest is two hops away
+  EXPECT_NEAR(astra_time_ns(direct, CollectiveKind::AllToAll, kBytes), 1e9 + 2 * 500,
+              12);  // the farthest is two hops away
 }
 
 TEST(AstraCompat, HopsOfTopologies) {
   const double none = 0;
   constexpr AstraAlgorithm kDirect = AstraAlgorithm::Direct;
   EXPECT_NEAR(astra_time_ns(system_of(AstraTopology::Switch, 4, kDirect), CollectiveKind::AllToAll, none), 1000, 12);
-  EXPECT_NEAR(astra_time_ns(system_of(AstraTopology::FullyConnected, 4, kDirect), CollectiveKind::AllToAll, none), 500, 12);
+  EXPECT_NEAR(astra_time_ns(system_of(AstraTopology::FullyConnected, 4, kDirect), CollectiveKind::AllToAll, none), 500,
+              12);
   EXPECT_NEAR(astra_time_ns(system_of(AstraTopology::Ring, 9, kDirect), CollectiveKind::AllToAll, none), 4 * 500, 12);
 }
 
@@ -45,11 +47,13 @@ TEST(AstraCompat, ChunksRunSideBySide) {
 TEST(AstraCompat, HalvingDoublingAndDirect) {
   const AstraSystem halving = system_of(AstraTopology::FullyConnected, 4, AstraAlgorithm::HalvingDoubling);
   // Halves of 2e9 and 1e9 ns, each there and back; one reduction, of the next halving's size.
-  EXPECT_NEAR(astra_time_ns(halving, CollectiveKind::AllReduce, kBytes), 2 * (2e9 + 500) + 2 * (1e9 + 500) + 1073741824, 12);
+  EXPECT_NEAR(astra_time_ns(halving, CollectiveKind::AllReduce, kBytes), 2 * (2e9 + 500) + 2 * (1e9 + 500) + 1073741824,
+              12);
   const AstraSystem direct = system_of(AstraTopology::FullyConnected, 4, AstraAlgorithm::Direct);
   EXPECT_NEAR(astra_time_ns(direct, CollectiveKind::AllReduce, kBytes), 2 * (1e9 + 500) + 1073741824, 12);
   const AstraSystem two_hops = system_of(AstraTopology::Ring, 4, AstraAlgorithm::Direct);
-  EXPECT_GT(astra_time_ns(two_hops, CollectiveKind::AllReduce, kBytes), astra_time_ns(direct, CollectiveKind::AllReduce, kBytes));
+  EXPECT_GT(astra_time_ns(two_hops, CollectiveKind::AllReduce, kBytes),
+            astra_time_ns(direct, CollectiveKind::AllReduce, kBytes));
 }
 
 TEST(AstraCompat, SeveralDimensionsScatterUpAndGatherDown) {
@@ -65,8 +69,11 @@ TEST(AstraCompat, RefusesWhatItWasNotFoundOutFor) {
   EXPECT_THROW(astra_time_ns(system_of(AstraTopology::Ring, 1), CollectiveKind::AllReduce, 1), ConfigError);
   EXPECT_THROW(astra_time_ns(system_of(AstraTopology::Ring, 4), CollectiveKind::Broadcast, 1), ConfigError);
   EXPECT_THROW(astra_time_ns(system_of(AstraTopology::Ring, 4), CollectiveKind::AllReduce, -1), ConfigError);
-  EXPECT_THROW(astra_time_ns(system_of(AstraTopology::Ring, 6, AstraAlgorithm::HalvingDoubling), CollectiveKind::AllReduce, 1), ConfigError);
-  EXPECT_THROW(astra_time_ns(system_of(AstraTopology::Ring, 4, AstraAlgorithm::Direct), CollectiveKind::AllGather, 1), ConfigError);
+  EXPECT_THROW(
+      astra_time_ns(system_of(AstraTopology::Ring, 6, AstraAlgorithm::HalvingDoubling), CollectiveKind::AllReduce, 1),
+      ConfigError);
+  EXPECT_THROW(astra_time_ns(system_of(AstraTopology::Ring, 4, AstraAlgorithm::Direct), CollectiveKind::AllGather, 1),
+               ConfigError);
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
+#include "pricing/block_cost.hpp"
+
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-#include "compute/grouped.hpp"
 #include "compute/attention.hpp"
 #include "compute/gemm.hpp"
-#include "pricing/block_cost.hpp"
+#include "compute/grouped.hpp"
 #include "pricing/group_pricer.hpp"
 #include "pricing/op_cost.hpp"
 #include "small_jobs.hpp"
@@ -34,13 +35,15 @@ struct Setting {
   DType precision = DType::BF16;
 };
 
-BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole::Layer, const DeviceSpec& device = kDevice) {
+BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole::Layer,
+                const DeviceSpec& device = kDevice) {
   const WireNetwork network(static_cast<int>(world_size(g.strategy)), 0, g.bytes_per_s);
   const RankGrid grid(g.strategy);
   const GroupPricer groups(network, grid);
   Strategy s = g.strategy;
   s.precision = g.precision;
-  return price_block(block, {device, g.profile, groups, local_sizes({}, s, g.profile, g.seq_len), g.recompute, g.precision}, role);
+  return price_block(
+      block, {device, g.profile, groups, local_sizes({}, s, g.profile, g.seq_len), g.recompute, g.precision}, role);
 }
 
 double exposed(const PassCost& pass) { return std::accumulate(pass.exposed_s.begin(), pass.exposed_s.end(), 0.0); }
@@ -71,10 +74,13 @@ TEST(BlockCost, AdaptersStayInSixteenBits) {
   narrow.precision = DType::FP8;
   for (const auto& [in, out] : {std::pair{4096.0, 16.0}, std::pair{16.0, 4096.0}}) {
     const Block adapter{"adapter", {make_op(OpKind::Matmul, "a", in, out, Sharding::Column)}};
-    EXPECT_EQ(price(adapter, narrow, BlockRole::Layer, device).forward.total_s, price(adapter, wide, BlockRole::Layer, device).forward.total_s);
-    EXPECT_EQ(price(adapter, narrow, BlockRole::Layer, device).backward.total_s, price(adapter, wide, BlockRole::Layer, device).backward.total_s);
+    EXPECT_EQ(price(adapter, narrow, BlockRole::Layer, device).forward.total_s,
+              price(adapter, wide, BlockRole::Layer, device).forward.total_s);
+    EXPECT_EQ(price(adapter, narrow, BlockRole::Layer, device).backward.total_s,
+              price(adapter, wide, BlockRole::Layer, device).backward.total_s);
   }
-  EXPECT_NE(price(kColumn, narrow, BlockRole::Layer, device).forward.total_s, price(kColumn, wide, BlockRole::Layer, device).forward.total_s);
+  EXPECT_NE(price(kColumn, narrow, BlockRole::Layer, device).forward.total_s,
+            price(kColumn, wide, BlockRole::Layer, device).forward.total_s);
 }
 
 TEST(BlockCost, FrozenWeightsHaveNoWeightGradient) {
@@ -115,7 +121,8 @@ TEST(BlockCost, AttentionIsSharedByContextRanks) {
   EXPECT_EQ(price(block, g).ops[0].forward_s, whole);
   g.strategy.cp = 4;
   g.seq_len = 131072;  // long enough that the row blocks of a chunk fill the device
-  const double long_s = flash_attention_time_s(kDevice, DType::BF16, {1, 8, 4, 131072, 131072, 64, 64, true, 0}, false, true);
+  const double long_s =
+      flash_attention_time_s(kDevice, DType::BF16, {1, 8, 4, 131072, 131072, 64, 64, true, 0}, false, true);
   for (ContextComm comm : {ContextComm::P2P, ContextComm::AllGather}) {
     g.strategy.cp_comm = comm;
     EXPECT_NEAR(price(block, g).ops[0].forward_s, long_s / 4, 0.05 * long_s / 4);
@@ -133,7 +140,8 @@ TEST(BlockCost, TheHeadKeepsSixteenBits) {
   Setting g;
   g.precision = DType::FP8;
   g.seq_len = 1024;
-  const double wide = price(kColumn, Setting{layout(1), bare_profile(), 1e9, 1024}, BlockRole::Layer, device).forward.total_s;
+  const double wide =
+      price(kColumn, Setting{layout(1), bare_profile(), 1e9, 1024}, BlockRole::Layer, device).forward.total_s;
   EXPECT_EQ(price(kColumn, g, BlockRole::Head, device).forward.total_s, wide);
   EXPECT_LT(price(kColumn, g, BlockRole::Layer, device).forward.total_s, wide);
 }
@@ -202,7 +210,10 @@ TEST(BlockCost, APartlyRecomputedMatmulPaysItsShare) {
   double expected = 0, flops = 0;
   const double tokens = 64;
   for (const OpCost& op : cost.ops) {
-    const double share = op.name == "attention" || op.name == "fc2" ? 0 : op.name == "qkv" ? 0.25 : op.name == "fc1" ? 0.5 : 1;
+    const double share = op.name == "attention" || op.name == "fc2" ? 0
+                         : op.name == "qkv"                         ? 0.25
+                         : op.name == "fc1"                         ? 0.5
+                                                                    : 1;
     expected += share * op.forward_s;
   }
   flops = 2 * tokens * (256 * 512 * 0.25 + 256 * 256 + 256 * 1024 * 0.5);

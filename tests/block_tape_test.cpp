@@ -93,7 +93,8 @@ TEST(BlockTape, KeepsTheSavedTensorsBetweenThePasses) {
   }
 }
 
-// What is kept follows kept_outputs whichever norms a block has, and an output is kept or made again, never both at once.
+// What is kept follows kept_outputs whichever norms a block has, and an output is kept or made again, never both at
+// once.
 TEST(BlockTape, KeptOutputsStandOnce) {
   SavedContext eager;
   eager.seq_len = kTokens, eager.eager_norm = eager.eager_gate = true;
@@ -149,9 +150,10 @@ struct LossCase {
 TEST(BlockTape, LogitsByLossKernel) {
   const std::vector<Op> head = {make_op(OpKind::Matmul, "lm_head", 64, 1000, Sharding::Column),
                                 make_op(OpKind::CrossEntropy, "loss", 1000, 1, Sharding::Heads)};
-  for (const LossCase& loss : {LossCase{LossKernel::InPlace, 2, 2}, LossCase{LossKernel::Megatron, 6, 4}, LossCase{LossKernel::MegatronJit, 10, 4},
-                               LossCase{LossKernel::MegatronJitAmpere, 15, 4}, LossCase{LossKernel::TorchEager, 12, 4},
-                               LossCase{LossKernel::TorchCompiled, 4, 2}, LossCase{LossKernel::Nanotron, 8, 4}}) {
+  for (const LossCase& loss : {LossCase{LossKernel::InPlace, 2, 2}, LossCase{LossKernel::Megatron, 6, 4},
+                               LossCase{LossKernel::MegatronJit, 10, 4}, LossCase{LossKernel::MegatronJitAmpere, 15, 4},
+                               LossCase{LossKernel::TorchEager, 12, 4}, LossCase{LossKernel::TorchCompiled, 4, 2},
+                               LossCase{LossKernel::Nanotron, 8, 4}}) {
     EXPECT_EQ(loss_peak_bytes(loss_tensors(loss.kernel, 2)), loss.peak);
     TapeRules rules;
     rules.tokens = kTokens, rules.loss_kernel = loss.kernel, rules.weight_gradients = false;
@@ -206,7 +208,11 @@ TEST(BlockTape, GradientsUntilTheEndOfTheBackward) {
     EXPECT_EQ(total(last), 0);
     std::map<std::int64_t, double> live;
     for_each_allocation(rank, [&](const TapeAllocation& a) {
-      if (a.frees) { EXPECT_EQ(live.erase(a.id), 1U); } else { live[a.id] = a.bytes; }
+      if (a.frees) {
+        EXPECT_EQ(live.erase(a.id), 1U);
+      } else {
+        live[a.id] = a.bytes;
+      }
     });
     EXPECT_TRUE(live.empty());
     const TapePeak peak = peak_of(rank);
@@ -283,7 +289,8 @@ TEST(RankTape, AllocationsBalanceAndReachThePeak) {
   EXPECT_EQ(most, peak_of(rank).total());
 }
 
-// By hand: four tapes and the gradients of the chunk that is first in backward; its gradients go before the other's come.
+// By hand: four tapes and the gradients of the chunk that is first in backward; its gradients go before the other's
+// come.
 TEST(RankTape, ChunksAccumulateGradientsFromTheirFirstBackwardToTheirLast) {
   BlockTape tape;
   tape.tensors = {{"op", "saved", 1000, MemoryCategory::Activations}};
@@ -298,7 +305,8 @@ TEST(RankTape, ChunksAccumulateGradientsFromTheirFirstBackwardToTheirLast) {
       for (int m : {0, 1}) rank.passes.push_back(pass(kind, chunk, m));
     }
   }
-  rank.accumulated = {{"chunk 0", "gradients", 200, MemoryCategory::Gradients}, {"chunk 1", "gradients", 100, MemoryCategory::Gradients}};
+  rank.accumulated = {{"chunk 0", "gradients", 200, MemoryCategory::Gradients},
+                      {"chunk 1", "gradients", 100, MemoryCategory::Gradients}};
   EXPECT_EQ(peak_of(rank).total(), 4100);  // when the first backward begins
   std::vector<double> gradients;
   for_each_moment(rank, [&](const TapeMoment& moment, const CategoryBytes& bytes) {
@@ -310,7 +318,8 @@ TEST(RankTape, ChunksAccumulateGradientsFromTheirFirstBackwardToTheirLast) {
 // A forward that runs as one with the backward before the next: one tape and one layer more, not two tapes.
 TEST(RankTape, PairedPassesAlternate) {
   const BlockTape tape = block_tape(llama_layer(256, 8, 2, 32, 512), {}, all_rules(11)[0]);
-  std::vector<Pass> apart = {{PassKind::Forward, 0, 0}, {PassKind::Forward, 0, 1}, {PassKind::Backward, 0, 0}, {PassKind::Backward, 0, 1}};
+  std::vector<Pass> apart = {
+      {PassKind::Forward, 0, 0}, {PassKind::Forward, 0, 1}, {PassKind::Backward, 0, 0}, {PassKind::Backward, 0, 1}};
   std::vector<Pass> paired = apart;
   paired[1].with_next = true;
   EXPECT_LT(peak_of(rank_of(tape, paired)).total(), peak_of(rank_of(tape, apart)).total());

@@ -44,7 +44,9 @@ TEST(BlockingTransfers, InterleavedExchangesAfterEachPair) {
   BlockingWalk walk(hand.plan.order, hand.plan.placement(), 4);
   std::vector<std::size_t> sizes;
   walk.run([](int, int, const Pass&) {}, [](const Transfer&) {},
-           [&](int rank, const std::vector<Transfer>& group) { if (rank == 1) sizes.push_back(group.size()); });
+           [&](int rank, const std::vector<Transfer>& group) {
+             if (rank == 1) sizes.push_back(group.size());
+           });
   EXPECT_EQ(*std::max_element(sizes.begin(), sizes.end()), 4u);  // a forward and a backward each way
 }
 
@@ -84,8 +86,10 @@ TEST(BlockingTransfers, DeadlockNamesBothRanks) {
     FAIL();
   } catch (const ConfigError& error) {
     const std::string text = error.what();
-    EXPECT_NE(text.find("pipeline rank 0: got stuck receiving the output of B0.0 from rank 1"), std::string::npos) << text;
-    EXPECT_NE(text.find("pipeline rank 1: got stuck receiving the output of F1.0 from rank 0"), std::string::npos) << text;
+    EXPECT_NE(text.find("pipeline rank 0: got stuck receiving the output of B0.0 from rank 1"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("pipeline rank 1: got stuck receiving the output of F1.0 from rank 0"), std::string::npos)
+        << text;
   }
 }
 

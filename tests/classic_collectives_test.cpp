@@ -1,12 +1,11 @@
 // Schedules of the classic algorithms: every rank ends with what it should, and time equals the textbook closed forms.
-#include "comm/classic.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numeric>
 #include <set>
 
+#include "comm/classic.hpp"
 #include "comm/schedule_cost.hpp"
 #include "error.hpp"
 
@@ -24,8 +23,8 @@ dts::Topology network(dts::TopologyKind kind, int nodes) {
   return dts::Topology(spec);
 }
 
-dts::ScheduleCost cost_on(dts::TopologyKind topology_kind, CollectiveKind kind, Algorithm algorithm, double bytes, int n,
-                          double gamma = 0, int chunks = 0) {
+dts::ScheduleCost cost_on(dts::TopologyKind topology_kind, CollectiveKind kind, Algorithm algorithm, double bytes,
+                          int n, double gamma = 0, int chunks = 0) {
   const dts::Topology topology = network(topology_kind, n);
   dts::Router router(topology);
   std::vector<int> ranks(static_cast<std::size_t>(n));
@@ -105,15 +104,16 @@ TEST(TextbookForms, PipelinesAtTheBestNumberOfChunks) {
   // The second root of a double tree starts one stage late.
   expect_close(time_on_switch(CollectiveKind::Broadcast, Algorithm::DoubleBinaryTree, s, 16), pipelined(5, s * kBeta));
   // An inner member of a double tree takes two half-size chunks and passes as many on, up and down at once: 2 S beta.
-  expect_close(time_on_switch(CollectiveKind::AllReduce, Algorithm::DoubleBinaryTree, s, 16), pipelined(8, 2 * s * kBeta));
+  expect_close(time_on_switch(CollectiveKind::AllReduce, Algorithm::DoubleBinaryTree, s, 16),
+               pipelined(8, 2 * s * kBeta));
 }
 
 TEST(Pipelines, ChosenChunksBeatEveryOtherNumber) {
   for (double bytes : {1e3, 1e6, 1e9}) {
     const double best = time_on_switch(CollectiveKind::Broadcast, Algorithm::Chain, bytes, 9);
     for (int chunks : {1, 2, 3, 7, 50, 1000, 65536}) {
-      const double time = cost_on(dts::TopologyKind::Switch, CollectiveKind::Broadcast, Algorithm::Chain, bytes, 9, 0,
-                                  chunks).time_s;
+      const double time =
+          cost_on(dts::TopologyKind::Switch, CollectiveKind::Broadcast, Algorithm::Chain, bytes, 9, 0, chunks).time_s;
       expect_close(time, (7 + chunks) * (kAlpha + bytes * kBeta / chunks));
       EXPECT_LE(best, time * (1 + 1e-12));
     }
@@ -161,7 +161,8 @@ TEST(Schedules, EveryRankHearsFromEveryRank) {
     for (Algorithm algorithm : dts::classic_algorithms(kind)) {
       for (int n : {2, 3, 4, 5, 7, 8, 12, 16, 33}) {
         for (const auto& known : spread(classic_schedule(kind, algorithm, 1e6, n), n)) {
-          EXPECT_EQ(known.size(), static_cast<std::size_t>(n)) << name_of(kind) << " " << name_of(algorithm) << " " << n;
+          EXPECT_EQ(known.size(), static_cast<std::size_t>(n))
+              << name_of(kind) << " " << name_of(algorithm) << " " << n;
         }
       }
     }

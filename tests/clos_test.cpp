@@ -77,7 +77,8 @@ TEST(Clos, UplinksCarryWhatOversubscriptionLeaves) {
     const Clos clos(cluster(4), options);
     double up = 0;
     for (std::size_t link = 0; link < clos.size(); ++link) {
-      if (clos.name(link).rfind("leaf 0", 0) == 0 && clos.name(link).find(" up") != std::string::npos) up += clos.capacity_Bps(link);
+      if (clos.name(link).rfind("leaf 0", 0) == 0 && clos.name(link).find(" up") != std::string::npos)
+        up += clos.capacity_Bps(link);
     }
     EXPECT_DOUBLE_EQ(up, 16 * 50e9 / 4);
   }

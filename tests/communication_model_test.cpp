@@ -71,8 +71,8 @@ TEST(CommunicationModel, BothDirectionsHalveTheRing) {
 
 TEST(CommunicationModel, AllToAllMeetsTheBisectionOfARing) {
   // n^2/8 blocks cross each link in each direction.
-  const auto cost = model_of(TopologyKind::Ring, 16).collective(CollectiveKind::AllToAll, kSize, first(16),
-                                                                {Algorithm::Direct});
+  const auto cost =
+      model_of(TopologyKind::Ring, 16).collective(CollectiveKind::AllToAll, kSize, first(16), {Algorithm::Direct});
   EXPECT_NEAR(cost.time_s, 16.0 * 16 / 8 * kSize / 16 / 50e9 + 8 * 5e-6, 1e-9);
 }
 

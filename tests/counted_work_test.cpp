@@ -1,5 +1,6 @@
 // What a step costs to simulate, counted and not timed: tasks executed, allocations. A change that loses the folding of
-// ranks, the skipping of a schedule's steady state, passes taken over or what a search keeps fails here on every machine.
+// ranks, the skipping of a schedule's steady state, passes taken over or what a search keeps fails here on every
+// machine.
 #include <gtest/gtest.h>
 
 #include <atomic>

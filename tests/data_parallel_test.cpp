@@ -1,4 +1,6 @@
 // Data parallelism as tasks: timelines worked out by hand, and what no overlap may break.
+#include "step/data_parallel.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,7 +13,6 @@
 #include "expanded.hpp"
 #include "small_jobs.hpp"
 #include "step/breakdown.hpp"
-#include "step/data_parallel.hpp"
 #include "step/gather_order.hpp"
 #include "step_plans.hpp"
 
@@ -142,7 +143,8 @@ TEST(DataParallel, ShardedGradientsAreReducedInEveryMicroBatchAlsoWithoutOverlap
   EXPECT_EQ(folded_s(hand), 2 * (2 + 2 * (2 + 3)));
 }
 
-// ---- HSDP ------------------------------------------------------------------------------------------------------------
+// ---- HSDP
+// ------------------------------------------------------------------------------------------------------------
 
 TEST(DataParallel, ReplicasReduceOnAStreamOfTheirOwn) {
   // Two blocks, F 1 B 2; within the shards 2, between replicas 3: R1 4-6, A1 6-9, R0 6-8, A0 9-12.
@@ -188,7 +190,8 @@ TEST(RankGrid, ShardsThatDoNotDivideAreNamed) {
   EXPECT_EQ(message(s), "");
 }
 
-// ---- which stages stay gathered under pipeline stages -----------------------------------------------------------------
+// ---- which stages stay gathered under pipeline stages
+// -----------------------------------------------------------------
 
 TEST(GatherOrder, AtMostSoManyStagesStayGathered) {
   HandPlan hand = test::even_pipeline(2, 4, 4);
@@ -201,7 +204,8 @@ TEST(GatherOrder, AtMostSoManyStagesStayGathered) {
       std::size_t gathered = 0;
       for (std::size_t k = 0; k < held.size(); ++k) {
         EXPECT_LE(held[k].size(), most == 0 ? 4u : static_cast<std::size_t>(most));
-        EXPECT_EQ(held[k].front(), hand.plan.placement().stage_of(rank, hand.plan.order[static_cast<std::size_t>(rank)][k].chunk));
+        EXPECT_EQ(held[k].front(),
+                  hand.plan.placement().stage_of(rank, hand.plan.order[static_cast<std::size_t>(rank)][k].chunk));
         gathered += order.before(rank, hand.plan.order[static_cast<std::size_t>(rank)][k]).size();
       }
       if (most == 0) {
@@ -227,13 +231,15 @@ TEST(GatherOrder, ChunksAreGatheredOneAhead) {
   EXPECT_EQ(before(2), (std::vector<int>{4}));
 }
 
-// ---- copies between device and host -----------------------------------------------------------------------------------
+// ---- copies between device and host
+// -----------------------------------------------------------------------------------
 
 TEST(Offload, TheHostUpdatesWhatHasComeDownAndSendsItUpUnitByUnit) {
   // Two units: gradients 1 s down each, 5 s of update, 2 s up. F 1 B 2: backward 2-4, 4-6; reductions instant.
   HandPlan hand = sharded_stage(2, 1, 0, 1, 2, 0, 0);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.grad_offload_s = 1, unit.update_s = 5, unit.param_upload_s = 2;
+  for (StageComm::Unit& unit : hand.plan.comm[0].units)
+    unit.grad_offload_s = 1, unit.update_s = 5, unit.param_upload_s = 2;
   EXPECT_EQ(starts(hand, TaskKind::GradOffload), (Times{4, 6}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{7, 12}));
   EXPECT_EQ(starts(hand, TaskKind::ParamUpload), (Times{12, 17}));
@@ -272,11 +278,13 @@ TEST(Offload, ShardsComeUpBeforeTheyAreGathered) {
 }
 
 TEST(Offload, StatesBehindTheHostAreReadAheadAndWrittenBehind) {
-  // Three units, all gradients there at 0 + F 3 B 6 = 9: read 2 s, update 5, write 3; one storage stream. Reads 9-11, then
-  // 11-13 while unit 0 is updated 11-16; write 0 16-19, read 2 19-21 behind it; updates 16-21, 21-26; writes 21-24, 26-29.
+  // Three units, all gradients there at 0 + F 3 B 6 = 9: read 2 s, update 5, write 3; one storage stream. Reads 9-11,
+  // then 11-13 while unit 0 is updated 11-16; write 0 16-19, read 2 19-21 behind it; updates 16-21, 21-26; writes
+  // 21-24, 26-29.
   HandPlan hand = sharded_stage(3, 1, 0, 1, 2, 0, -1);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.update_s = 5, unit.state_read_s = 2, unit.state_write_s = 3;
+  for (StageComm::Unit& unit : hand.plan.comm[0].units)
+    unit.update_s = 5, unit.state_read_s = 2, unit.state_write_s = 3;
   EXPECT_EQ(starts(hand, TaskKind::TierRead), (Times{9, 11, 19}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{11, 16, 21}));
   EXPECT_EQ(starts(hand, TaskKind::TierWrite), (Times{16, 21, 26}));
@@ -288,7 +296,8 @@ TEST(Offload, TheDeviceUpdatesWhatComesUpTwoUnitsAtATime) {
   // Up 4 s, update 1, down 4. Ups 9-13, 13-17; downs 14-18, 18-22; the third comes up when the first has left, 18-22.
   HandPlan hand = sharded_stage(3, 1, 0, 1, 2, 0, -1);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.update_s = 1, unit.state_upload_s = 4, unit.state_download_s = 4;
+  for (StageComm::Unit& unit : hand.plan.comm[0].units)
+    unit.update_s = 1, unit.state_upload_s = 4, unit.state_download_s = 4;
   EXPECT_EQ(starts(hand, TaskKind::StateUpload), (Times{9, 13, 18}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{13, 17, 22}));
   EXPECT_EQ(starts(hand, TaskKind::StateDownload), (Times{14, 18, 23}));
@@ -344,7 +353,8 @@ TEST(Offload, HostsThatAreNotKnownAreNamed) {
   EXPECT_NE(message(s, {1e9, 1e9}).find("missing cluster.remote_Bps"), std::string::npos);
   s.offload_optimizer = OffloadTier::None;
   EXPECT_NE(message(s, {1e9, 1e9}).find("strategy.offload_update"), std::string::npos);
-  s.offload_update = OffloadUpdate::Host, s.offload_optimizer = OffloadTier::Host, s.offload_parameters = OffloadTier::Host;
+  s.offload_update = OffloadUpdate::Host, s.offload_optimizer = OffloadTier::Host,
+  s.offload_parameters = OffloadTier::Host;
   EXPECT_NE(message(s, {1e9, 1e9}).find("use zero=3"), std::string::npos);
   s.zero = 3, s.offload_optimizer = OffloadTier::None;
   EXPECT_NE(message(s, {1e9, 1e9}).find("offload_optimizer=\"host\""), std::string::npos);
@@ -353,7 +363,8 @@ TEST(Offload, HostsThatAreNotKnownAreNamed) {
   EXPECT_NE(message(s, {1e9, 1e9}).find("offload_activations"), std::string::npos);
 }
 
-// ---- buckets ---------------------------------------------------------------------------------------------------------
+// ---- buckets
+// ---------------------------------------------------------------------------------------------------------
 
 class Buckets : public ::testing::Test {
  protected:
@@ -462,7 +473,8 @@ TEST_F(Buckets, ReplicasReduceTheirShard) {
   EXPECT_EQ(found[0].replica[0].axis, Axis::DP_REPLICA);
 }
 
-// ---- memory ----------------------------------------------------------------------------------------------------------
+// ---- memory
+// ----------------------------------------------------------------------------------------------------------
 
 MemoryReport held(Strategy s, const FrameworkProfile& p = bare_profile()) {
   s.dp = 4, s.global_batch = 8;

@@ -1,5 +1,5 @@
-// The reference for rank classes: a step in which every rank has its own streams and every collective is one task on the
-// streams of all its members, lifted task by task from the folded program. Slow, and free of classes.
+// The reference for rank classes: a step in which every rank has its own streams and every collective is one task on
+// the streams of all its members, lifted task by task from the folded program. Slow, and free of classes.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +51,8 @@ class Lifter {
   }
 
   static bool meet(const Places& a, const Places& b) {
-    return std::any_of(a.begin(), a.end(), [&](std::uint32_t p) { return std::find(b.begin(), b.end(), p) != b.end(); });
+    return std::any_of(a.begin(), a.end(),
+                       [&](std::uint32_t p) { return std::find(b.begin(), b.end(), p) != b.end(); });
   }
 
   void add(TaskId task, const Places& places) {

@@ -21,7 +21,8 @@ std::vector<StageTraffic> exposure(const HandPlan& hand) {
   PassCounts counts;
   for (TaskId task = 0; task < step.tasks.size(); ++task) {
     if (step.tasks[task].pass_class >= 0) counts.add(step.tasks[task].pass_class);
-    recorder.visit(step.tasks[task], {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
+    recorder.visit(step.tasks[task],
+                   {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
   }
   return recorder.finish(counts, {&step.pass_classes}, {});
 }

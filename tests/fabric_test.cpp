@@ -116,13 +116,16 @@ TEST(Fabric, SwitchesOfTheNetworkReduce) {
   const auto cost = dts::fabric_collective(c, CollectiveKind::AllReduce, 32e8, span_of(c, 32));
   EXPECT_EQ(cost.algorithm, "sharp");
   EXPECT_EQ(cost.bound, "nic");
-  EXPECT_NEAR(cost.time_s, 10e-6 + 14e-6 + 30e-6 + 32e8 / (0.9 * 80e9), 1e-9);  // once out, once back, both ways at a time
+  EXPECT_NEAR(cost.time_s, 10e-6 + 14e-6 + 30e-6 + 32e8 / (0.9 * 80e9),
+              1e-9);  // once out, once back, both ways at a time
   c.scale_out.ramp = 1e-9;  // k sqrt(S), of eight members and the switch
-  EXPECT_NEAR(dts::fabric_collective(c, CollectiveKind::AllReduce, 32e8, span_of(c, 32)).time_s - cost.time_s, 3e-9 * std::sqrt(32e8), 1e-9);
+  EXPECT_NEAR(dts::fabric_collective(c, CollectiveKind::AllReduce, 32e8, span_of(c, 32)).time_s - cost.time_s,
+              3e-9 * std::sqrt(32e8), 1e-9);
   c.node.scale_up.device_Bps = 50e9;  // links inside take longer than the NICs
   const auto inside = dts::fabric_collective(c, CollectiveKind::AllReduce, 32e8, span_of(c, 32));
   EXPECT_EQ(inside.bound, "scale-up");
-  EXPECT_NEAR(inside.time_s, 2 * 32e8 / (0.92 * 50e9 * 8 / 7), 0.03 * inside.time_s);  // a tree's share of the ring's rate
+  EXPECT_NEAR(inside.time_s, 2 * 32e8 / (0.92 * 50e9 * 8 / 7),
+              0.03 * inside.time_s);  // a tree's share of the ring's rate
 }
 
 TEST(Fabric, AGroupOwnsTheNicsOfItsRanks) {

@@ -31,7 +31,8 @@ std::vector<double> reference(const std::vector<double>& capacity, const std::ve
       if (open > 0 && left / open < level) level = left / open, tightest = link;
     }
     for (std::size_t f = 0; f < flows.size(); ++f) {
-      if (rate[f] >= 0 || std::find(flows[f].begin(), flows[f].end(), static_cast<int>(tightest)) == flows[f].end()) continue;
+      if (rate[f] >= 0 || std::find(flows[f].begin(), flows[f].end(), static_cast<int>(tightest)) == flows[f].end())
+        continue;
       rate[f] = level;
       ++fixed;
     }

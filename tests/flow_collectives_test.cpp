@@ -37,8 +37,8 @@ double run_s(const FlowNetwork& network, CollectiveKind kind, Algorithm algorith
              const std::vector<int>& ranks, bool fused = false, int chunks = 1) {
   const int n = static_cast<int>(ranks.size());
   FlowProgram program;
-  const auto schedule = dts::classic_schedule(kind, algorithm, bytes, n,
-                                              dts::group_dims(network.topology(), algorithm, ranks));
+  const auto schedule =
+      dts::classic_schedule(kind, algorithm, bytes, n, dts::group_dims(network.topology(), algorithm, ranks));
   program.communicate(program.add_pattern(dts::make_pattern(schedule, n, {fused, chunks})), program.add_group(ranks));
   return network.run(program).end_s;
 }
@@ -58,9 +58,10 @@ double injected_bytes(CollectiveKind kind, double bytes, int n) {
   }
 }
 
-constexpr CollectiveKind kKinds[] = {CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter,
-                                     CollectiveKind::AllToAll,  CollectiveKind::Broadcast, CollectiveKind::Reduce,
-                                     CollectiveKind::Gather,    CollectiveKind::Scatter,   CollectiveKind::Barrier};
+constexpr CollectiveKind kKinds[] = {
+    CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter,
+    CollectiveKind::AllToAll,  CollectiveKind::Broadcast, CollectiveKind::Reduce,
+    CollectiveKind::Gather,    CollectiveKind::Scatter,   CollectiveKind::Barrier};
 
 TEST(FlowCollectives, EveryAlgorithmEndsAndRespectsTheInjectionBound) {
   for (int n : {2, 3, 8, 13}) {
@@ -107,9 +108,9 @@ TEST(FlowCollectives, PipelinesOverlapLatenciesAndNeverLoseToTheirRounds) {
     const double chain_s = run_s(network, CollectiveKind::Broadcast, Algorithm::Chain, 1e8, first(12), false, chunks);
     EXPECT_NEAR(chain_s, 11 * kAlpha + (10.0 + chunks) / chunks * 1e8 / kB, 1e-9);
     for (CollectiveKind kind : {CollectiveKind::AllReduce, CollectiveKind::Broadcast, CollectiveKind::Reduce}) {
-      const double rounds_s =
-          model.collective(kind, 1e8, first(12), {Algorithm::DoubleBinaryTree, -1, chunks}).time_s;
-      EXPECT_LE(run_s(network, kind, Algorithm::DoubleBinaryTree, 1e8, first(12), false, chunks), rounds_s * (1 + 1e-9));
+      const double rounds_s = model.collective(kind, 1e8, first(12), {Algorithm::DoubleBinaryTree, -1, chunks}).time_s;
+      EXPECT_LE(run_s(network, kind, Algorithm::DoubleBinaryTree, 1e8, first(12), false, chunks),
+                rounds_s * (1 + 1e-9));
     }
   }
 }
@@ -120,7 +121,8 @@ TEST(FlowCollectives, AFusedRingEqualsEveryStepOnEqualLinks) {
       dts::FlowNetworkOptions options;
       options.reduce_s_per_byte = 1e-12;
       const FlowNetwork network(dts::Topology(spec_of(topology, n)), options);
-      for (CollectiveKind kind : {CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter}) {
+      for (CollectiveKind kind :
+           {CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter}) {
         for (double bytes : {0.0, 1e3, 64e6}) {
           const double steps_s = run_s(network, kind, Algorithm::Ring, bytes, first(n));
           EXPECT_NEAR(run_s(network, kind, Algorithm::Ring, bytes, first(n), true), steps_s, 1e-9 * steps_s)
@@ -164,11 +166,13 @@ TEST(FlowCollectives, AFusedRingOnUnequalHopsIsACloseLowerBound) {
 
 TEST(FlowCollectives, TimeFallsWithBandwidthAndGrowsWithSizeAndLatency) {
   for (TopologyKind kind : {TopologyKind::Ring, TopologyKind::Torus2D, TopologyKind::FatTree}) {
-    for (Algorithm algorithm : {Algorithm::Ring, Algorithm::Rabenseifner, Algorithm::Direct, Algorithm::DoubleBinaryTree}) {
+    for (Algorithm algorithm :
+         {Algorithm::Ring, Algorithm::Rabenseifner, Algorithm::Direct, Algorithm::DoubleBinaryTree}) {
       const auto time_s = [&](double bandwidth_Bps, double latency_s, double bytes) {
         dts::TopologySpec spec = spec_of(kind, 12);
         spec.inter = {bandwidth_Bps, latency_s};
-        return run_s(FlowNetwork(dts::Topology(spec), {}), CollectiveKind::AllReduce, algorithm, bytes, first(12), false, 3);
+        return run_s(FlowNetwork(dts::Topology(spec), {}), CollectiveKind::AllReduce, algorithm, bytes, first(12),
+                     false, 3);
       };
       const double base_s = time_s(50e9, 1e-6, 1e7), slack = 1 + 1e-9;
       EXPECT_LE(time_s(60e9, 1e-6, 1e7), base_s * slack);

@@ -65,7 +65,8 @@ TEST(FlowNetwork, TwoGroupsOnOneUplinkSlowEachOther) {
   spec.oversubscription = 4;  // each leaf of four has the uplink of one
   const auto all_gather = [](FlowProgram& program, std::vector<int> ranks) {
     const auto schedule = dts::classic_schedule(dts::CollectiveKind::AllGather, dts::Algorithm::Ring, 1e9, 2);
-    return program.communicate(program.add_pattern(dts::make_pattern(schedule, 2)), program.add_group(std::move(ranks)));
+    return program.communicate(program.add_pattern(dts::make_pattern(schedule, 2)),
+                               program.add_group(std::move(ranks)));
   };
   FlowProgram alone, together, apart;
   all_gather(alone, {0, 4});
@@ -98,7 +99,8 @@ TEST(FlowNetwork, DeadLinksAreGoneRoundOrNamed) {
   const double around_s = network_of(spec_of(TopologyKind::Ring, 4), options).run(program).end_s;
   EXPECT_DOUBLE_EQ(around_s, 1e9 / kB + 3 * kAlpha);
   options.paths.dead_links = {{0, 1}, {3, 0}};
-  const std::string text = message_of<dts::InfeasibleError>(network_of(spec_of(TopologyKind::Ring, 4), options), program);
+  const std::string text =
+      message_of<dts::InfeasibleError>(network_of(spec_of(TopologyKind::Ring, 4), options), program);
   EXPECT_NE(text.find("a path from rank 0 to rank 1"), std::string::npos) << text;
   options.paths.dead_links = {{0, 2}};
   EXPECT_THROW(network_of(spec_of(TopologyKind::Ring, 4), options), dts::ConfigError);
@@ -190,7 +192,8 @@ TEST(FlowNetwork, RefusesWhatDoesNotExist) {
 TEST(FlowNetwork, LogsEveryByteOnceOverLinksPairsAndTime) {
   const FlowNetwork network = network_of(spec_of(TopologyKind::FatTree, 9));
   FlowProgram program;
-  for (int rank = 0; rank < 9; ++rank) program.send(rank, (4 * rank + 1) % 9 == rank ? 0 : (4 * rank + 1) % 9, 1e6 * (rank + 1));
+  for (int rank = 0; rank < 9; ++rank)
+    program.send(rank, (4 * rank + 1) % 9 == rank ? 0 : (4 * rank + 1) % 9, 1e6 * (rank + 1));
   const dts::FlowResult result = network.run(program, {40, true});
   double sent = 0, into_ranks = 0, over_time = 0;
   for (const dts::PairBytes& pair : result.pair_bytes) sent += pair.bytes;
@@ -213,7 +216,8 @@ TEST(FlowNetwork, LogsEveryByteOnceOverLinksPairsAndTime) {
   EXPECT_LE(result.intervals, 80u);
 }
 
-// ---- routing ---------------------------------------------------------------------------------------------------------
+// ---- routing
+// ---------------------------------------------------------------------------------------------------------
 
 // 16 nodes on leaves of 4 under 4 spines; every node sends to the node 4 further on.
 double shifted_s(PathRouting routing, std::uint64_t seed = 0) {
@@ -260,7 +264,8 @@ TEST(Paths, RailAlignedMessagesChangeRailsInsideTheNode) {
 }
 
 TEST(Paths, EveryRoutingTakesTheFewestHops) {
-  for (TopologyKind kind : {TopologyKind::Torus2D, TopologyKind::FatTree, TopologyKind::Dragonfly, TopologyKind::Tree}) {
+  for (TopologyKind kind :
+       {TopologyKind::Torus2D, TopologyKind::FatTree, TopologyKind::Dragonfly, TopologyKind::Tree}) {
     const dts::Topology topology(spec_of(kind, 12));
     for (PathRouting routing : {PathRouting::Ecmp, PathRouting::Adaptive}) {
       dts::Router router(topology);

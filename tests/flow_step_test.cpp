@@ -1,4 +1,5 @@
-// A step whose collectives share links: alone they take their prices, together longer, and bytes are those of the groups.
+// A step whose collectives share links: alone they take their prices, together longer, and bytes are those of the
+ // groups.
 #include "step/flow_step.hpp"
 
 #include <gtest/gtest.h>
@@ -76,7 +77,8 @@ TEST(FlowStep, LinksCarryTheSameBytesInEveryInterval) {
     const double busy = std::accumulate(row, row + static_cast<std::ptrdiff_t>(links.intervals), 0.0);
     EXPECT_EQ(busy > 0, links.bytes[link] > 0) << links.names[link];
     for (std::size_t i = 0; i < links.intervals; ++i)
-      EXPECT_LE(row[static_cast<std::ptrdiff_t>(i)], links.capacity_Bps[link] * links.interval_s * (1 + 1e-9)) << links.names[link];
+      EXPECT_LE(row[static_cast<std::ptrdiff_t>(i)], links.capacity_Bps[link] * links.interval_s * (1 + 1e-9))
+          << links.names[link];
     most = std::max(most, links.bytes[link]);
   }
   EXPECT_GT(most, 0);

@@ -1,10 +1,10 @@
 #include "compute/gemm.hpp"
-#include "compute/grouped.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "compute/grouped.hpp"
 #include "test_device.hpp"
 
 using dts::Clock;

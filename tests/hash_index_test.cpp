@@ -14,9 +14,11 @@ TEST(HashIndex, FindsEveryEntryAfterGrowing) {
     list.push_back(i);
   }
   for (int i = 0; i < 5000; ++i) {
-    EXPECT_EQ(index.find(dts::mixed_hash(1, static_cast<double>(i)), [&](std::uint32_t at) { return list[at] == i; }), static_cast<std::uint32_t>(i));
+    EXPECT_EQ(index.find(dts::mixed_hash(1, static_cast<double>(i)), [&](std::uint32_t at) { return list[at] == i; }),
+              static_cast<std::uint32_t>(i));
   }
-  EXPECT_EQ(index.find(dts::mixed_hash(1, 5000.0), [&](std::uint32_t at) { return list[at] == 5000; }), HashIndex::kNone);
+  EXPECT_EQ(index.find(dts::mixed_hash(1, 5000.0), [&](std::uint32_t at) { return list[at] == 5000; }),
+            HashIndex::kNone);
 }
 
 TEST(HashIndex, EntriesOfOneHashAreToldApart) {

@@ -107,7 +107,8 @@ TEST(StepSize, GrowsWithRanksMicroBatchesAndEvents) {
   const SmallJob small;
   Strategy strategy;
   strategy.pp = 2, strategy.dp = 4, strategy.global_batch = 40;
-  const StepSize folded = step_size(small.job(strategy), false, false), kept = step_size(small.job(strategy), false, true);
+  const StepSize folded = step_size(small.job(strategy), false, false),
+                 kept = step_size(small.job(strategy), false, true);
   const StepSize expanded = step_size(small.job(strategy), true, true);
   EXPECT_EQ(folded.tasks, 2 * 10 * 2 * 2);  // passes of two ranks, each with a transfer
   EXPECT_EQ(folded.events, 0);

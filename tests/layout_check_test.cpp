@@ -74,16 +74,9 @@ TEST(LayoutCheck, EachRuleAlone) {
       {"tp and kv heads", [](Strategy& s) { s.tp = 8, s.etp = 8, s.dp = 1, s.cp = 1, s.pp = 2; }, "strategy.tp",
        "tp to divide kv heads=4; use tp in {1, 2, 4}"},
       {"stages", [](Strategy& s) { s.layers_per_stage = {8}; }, "strategy.layers_per_stage", "pp * vpp = 2"},
-      {"stage sum",
-       [](Strategy& s) {
-         s.layers_per_stage = {3, 4};
-       },
-       "strategy.layers_per_stage", "sum to 8 layers"},
-      {"negative stage",
-       [](Strategy& s) {
-         s.layers_per_stage = {9, -1};
-       },
-       "strategy.layers_per_stage", "non-negative"},
+      {"stage sum", [](Strategy& s) { s.layers_per_stage = {3, 4}; }, "strategy.layers_per_stage", "sum to 8 layers"},
+      {"negative stage", [](Strategy& s) { s.layers_per_stage = {9, -1}; }, "strategy.layers_per_stage",
+       "non-negative"},
       {"vpp and gpipe", [](Strategy& s) { s.vpp = 2, s.schedule = PipelineSchedule::GPipe; }, "strategy.vpp",
        "1 with gpipe"},
       {"vpp and batches", [](Strategy& s) { s.vpp = 2, s.global_batch = 12; }, "micro-batches", "use global_batch 16"},

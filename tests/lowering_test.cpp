@@ -181,8 +181,10 @@ TEST(Lowering, NarrowActivationsAreGatheredNarrow) {
   LocalSizes s = sizes(4, true);
   s.cast_bytes = 1;
   const auto [forward, backward] = passes(kLlama, s);
-  EXPECT_EQ(forward, (Tally{{{Kind::AllGather, Axis::TP, kActivation / 2}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
-  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation / 2}, 4}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(forward, (Tally{{{Kind::AllGather, Axis::TP, kActivation / 2}, 2},
+                            {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation / 2}, 4},
+                             {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
   EXPECT_EQ(lower_block(kLlama, s)[1].cast_share, 0.25);  // each rank casts its own tokens
   EXPECT_EQ(lower_block(kLlama, s)[4].grad_cast_share, 0.25);
 }
@@ -191,7 +193,8 @@ TEST(Lowering, FrozenWeightsDoNotGatherTheirInputAgain) {
   Block frozen = kLlama;
   for (Op& op : frozen.ops) op.trainable = false;
   const auto [forward, backward] = passes(frozen, sizes(4, true));
-  EXPECT_EQ(backward, (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
+  EXPECT_EQ(backward,
+            (Tally{{{Kind::AllGather, Axis::TP, kActivation}, 2}, {{Kind::ReduceScatter, Axis::TP, kActivation}, 2}}));
 }
 
 const Block kMoe{"moe", test::moe_feed_forward(kHidden, kInner, 8, 2)};

@@ -75,8 +75,9 @@ TEST(MemoryModel, OutOfMemoryNamesWhatWasAskedAndWhatHelps) {
     EXPECT_EQ(v.where, "act (activations) on device 0, tier HBM");
     EXPECT_EQ(v.got, "3e-08 GB asked");
     EXPECT_EQ(v.expected, "at most the 2e-08 GB free of 1e-07 GB");
-    EXPECT_EQ(v.fix, "largest holding: weights (8e-08 GB); CPU has 2e-07 GB free; DISK has 4e-07 GB free; REMOTE has "
-                     "8e-07 GB free");
+    EXPECT_EQ(v.fix,
+              "largest holding: weights (8e-08 GB); CPU has 2e-07 GB free; DISK has 4e-07 GB free; REMOTE has "
+              "8e-07 GB free");
   }
   EXPECT_EQ(model.usage(0, MemoryTier::HBM).used_bytes, 80);  // nothing changed
   EXPECT_NO_THROW(model.allocate(0, 20, MemoryTier::HBM, "rest", "other"));
@@ -171,7 +172,8 @@ TEST(MemoryModel, RestoredLedgerHoldsHandlesAndPeaks) {
   const std::int64_t gone = model.allocate(0, 500, MemoryTier::HBM, "a", "x");
   const std::int64_t kept = model.allocate(2, 300, MemoryTier::CPU, "b", "y");
   model.free(gone);
-  MemoryModel again = MemoryModel::restored(3, 2, model.tiers(), model.next_handle(), model.allocations(), model.peaks());
+  MemoryModel again =
+      MemoryModel::restored(3, 2, model.tiers(), model.next_handle(), model.allocations(), model.peaks());
   EXPECT_EQ(again.usage(0, MemoryTier::HBM).used_bytes, 0);
   EXPECT_EQ(again.usage(0, MemoryTier::HBM).peak_bytes, 500);
   EXPECT_EQ(again.usage(2, MemoryTier::CPU).used_bytes, 300);

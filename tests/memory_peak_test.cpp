@@ -7,8 +7,8 @@
 #include <string>
 
 #include "in_flight.hpp"
-#include "memory/memory_report.hpp"
 #include "memory/loss_tensors.hpp"
+#include "memory/memory_report.hpp"
 #include "memory/recompute_bytes.hpp"
 #include "memory/static_bytes.hpp"
 #include "memory/temporaries.hpp"
@@ -119,8 +119,8 @@ TEST_P(PublishedPeak, WithinHalfAPercent) {
   StateFacts facts;
   facts.gradients = GradientStorage::Fp32;
   const StateRecipe recipe = state_recipe(DType::BF16, Optimizer::Adam, facts);
-  const double layer_parameters = r.hidden * (r.heads + 2 * r.kv_heads) * 128 + r.heads * 128 * r.hidden +
-                                  3 * r.hidden * r.ffn + 2 * r.hidden;
+  const double layer_parameters =
+      r.hidden * (r.heads + 2 * r.kv_heads) * 128 + r.heads * 128 * r.hidden + 3 * r.hidden * r.ffn + 2 * r.hidden;
   const double layers = r.layers / r.pp, table = kVocab * r.hidden;
   const double tables = pp == 1 ? 2 * table : table;  // with two stages each end holds one
   const double shared = state_bytes({(layers * layer_parameters + tables) / r.tp, 0, r.dp, 1}, recipe, 1).total() +

@@ -1,8 +1,7 @@
-#include "memory/plan.hpp"
-
 #include <gtest/gtest.h>
 
 #include "error.hpp"
+#include "memory/plan.hpp"
 #include "memory/saved_bytes.hpp"
 #include "memory/strategy_table.hpp"
 #include "memory/transformer_layer.hpp"

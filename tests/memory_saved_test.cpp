@@ -157,7 +157,7 @@ TEST(SavedBytes, RoutingWeightsAppliedAfterReturnKeepTheReturnedRows) {
 TEST(SavedBytes, StatedBytesReplaceImpliedStatistics) {
   auto ops = gpt_layer(1024, 16);
   const double implied = saved_bytes_per_token(ops, {});
-  ops[0].saved_bytes_per_row = 8;     // what a LayerNorm keeps anyway
+  ops[0].saved_bytes_per_row = 8;  // what a LayerNorm keeps anyway
   ops[2].saved_bytes_per_row = 4 * 16;
   ops[4].saved_bytes_per_row = 1024;
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(ops, {}), implied);
@@ -230,8 +230,8 @@ TEST(Recompute, KeptOutputsOfEverySecondMatmul) {
   auto layer = llama_layer(h, 32, 8, 128, f);
   std::vector<double> shares(layer.size(), 1);
   shares[1] = kv / (h + 2 * kv);  // wq and wv kept, wk run again
-  shares[3] = 0;                  // attention
-  shares[7] = 0.5;                // w1 kept, w3 run again
+  shares[3] = 0;  // attention
+  shares[7] = 0.5;  // w1 kept, w3 run again
   const KeptBytes compiled = kept_outputs(layer, {}, shares);
   EXPECT_DOUBLE_EQ(compiled.kept, 2 * (h + h + kv + h + f) + 4 * 32);
   shares[9] = 0;

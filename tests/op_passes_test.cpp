@@ -32,7 +32,8 @@ class FlatNetwork final : public Interconnect {
     return cost(CollectiveKind::AllToAll, bytes, group);
   }
   void add_traffic(CollectiveKind, double, double, const RankGroup&, std::vector<double>&) const override {}
-  void add_exchange_traffic(double, const TokenCopies&, double, const RankGroup&, std::vector<double>&) const override {}
+  void add_exchange_traffic(double, const TokenCopies&, double, const RankGroup&, std::vector<double>&) const override {
+  }
 
  private:
   int domain_;
@@ -58,13 +59,15 @@ struct Case {
     DeviceSpec device = dts_test::round_device();
     device.rates[index_of(DType::FP8)] = {200e12, 1, 0.5};
     device.gemm_fp8 = device.gemm;
-    const BlockContext context{device,      p,           groups, local_sizes({}, s, p, 8192), s.recompute,
-                               s.precision, recipe, s.zero, micro_batches};
+    const BlockContext context{device, p,      groups,       local_sizes({}, s, p, 8192), s.recompute, s.precision,
+                               recipe, s.zero, micro_batches};
     return price_block(block, context, BlockRole::Layer);
   }
 };
 
-double sum(const std::array<double, kAxisCount>& by_axis) { return std::accumulate(by_axis.begin(), by_axis.end(), 0.0); }
+double sum(const std::array<double, kAxisCount>& by_axis) {
+  return std::accumulate(by_axis.begin(), by_axis.end(), 0.0);
+}
 
 void expect_conserved(const BlockCost& cost) {
   for (const PassCost* pass : {&cost.forward, &cost.recompute, &cost.backward}) {
@@ -105,7 +108,8 @@ TEST(OpPasses, BulkHidesBehindGradientMatmulsButTakesMultiprocessors) {
   Case c;
   const BlockCost cost = c.price();
   const double call_s = 1e-6 + 8192 * 4096 * 2 * 1e-12;
-  // Of six calls the two gathers of output gradients block; four run beside longer matmuls, on 13 of 100 multiprocessors.
+  // Of six calls the two gathers of output gradients block; four run beside longer matmuls, on 13 of 100
+// multiprocessors.
   EXPECT_NEAR(cost.backward.exposed_s[kTp], (2 + 4 * 0.13) * call_s, 1e-12);
   EXPECT_DOUBLE_EQ(cost.forward.exposed_s[kTp], cost.forward.comm_s[kTp]);
 }

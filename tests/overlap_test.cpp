@@ -1,9 +1,9 @@
+#include "pricing/overlap.hpp"
+
 #include <gtest/gtest.h>
 
 #include <numeric>
 #include <random>
-
-#include "pricing/overlap.hpp"
 
 namespace {
 
@@ -36,9 +36,7 @@ TEST(Overlap, RingForward) {
   EXPECT_EQ(ring_forward_s({4}, {}, 0.5), 4);
 }
 
-TEST(Overlap, RingBackwardWaitsInEveryStep) {
-  EXPECT_EQ(ring_backward_s({5, 10, 10}, {6, 12, 6}, 0), 28);
-}
+TEST(Overlap, RingBackwardWaitsInEveryStep) { EXPECT_EQ(ring_backward_s({5, 10, 10}, {6, 12, 6}, 0), 28); }
 
 TEST(Overlap, NeverBetterThanTheLongerNorWorseThanTheSum) {
   std::mt19937 random(7);

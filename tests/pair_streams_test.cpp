@@ -28,10 +28,12 @@ struct Moved {
   std::map<int, double> sent, received, near;  // over NICs; over NICs; inside a domain
 };
 
-Moved moved(const dts::ClusterSpec& c, CollectiveKind kind, double bytes, const std::vector<int>& ranks, dts::TokenCopies copies = {}) {
+Moved moved(const dts::ClusterSpec& c, CollectiveKind kind, double bytes, const std::vector<int>& ranks,
+            dts::TokenCopies copies = {}) {
   const auto network = dts::make_interconnect(c);
   const dts::RankGroup group = network->group(ranks);
-  const CollectiveCost cost = copies.deduplicated() ? network->exchange(bytes, copies, group) : network->cost(kind, bytes, group);
+  const CollectiveCost cost =
+      copies.deduplicated() ? network->exchange(bytes, copies, group) : network->cost(kind, bytes, group);
   Moved m;
   for (const PairStream& s : dts::pair_streams(c, {kind, bytes, copies}, group, cost)) {
     EXPECT_GE(s.link_bytes, s.bytes);
@@ -69,7 +71,8 @@ TEST(PairStreams, BoundByNicsTheyFillThemForTheWholeTransfer) {
       }
       double all = 0;
       for (const auto& [rank, bytes] : taken) all += bytes;
-      EXPECT_NEAR(all / static_cast<double>(taken.size()) / cost.transfer_s, c.node.nic_Bps, 1e-3 * c.node.nic_Bps) << cost.algorithm;
+      EXPECT_NEAR(all / static_cast<double>(taken.size()) / cost.transfer_s, c.node.nic_Bps, 1e-3 * c.node.nic_Bps)
+          << cost.algorithm;
     }
   }
 }

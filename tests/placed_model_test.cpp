@@ -20,8 +20,10 @@ ModelSpec grouped(double kv_heads) {
   norm.norm_groups = kv_heads;
   ModelSpec model;
   model.stem.ops = {op("tokens", OpKind::Embedding, Sharding::Vocab, 50257, 1024)};
-  model.layers = {{{"layer", {op("qkv", OpKind::Matmul, Sharding::Column, 1024, q + 2 * k), norm,
-                              op("rope", OpKind::Elementwise, Sharding::Heads, q + k, q + k), attention}}, 2}};
+  model.layers = {{{"layer",
+                    {op("qkv", OpKind::Matmul, Sharding::Column, 1024, q + 2 * k), norm,
+                     op("rope", OpKind::Elementwise, Sharding::Heads, q + k, q + k), attention}},
+                   2}};
   model.head.ops = {op("lm_head", OpKind::Matmul, Sharding::Column, 1024, 50257),
                     op("loss", OpKind::CrossEntropy, Sharding::Heads, 50257, 1)};
   return model;

@@ -184,7 +184,8 @@ TEST(RankGrid, GroupsApartAreAllWaysToLie) {
   for (const char* order : {"tp-cp-ep-dp-pp", "tp-dp-cp-ep-pp", "pp-tp-cp-ep-dp", "tp-pp-cp-ep-dp"}) {
     for (int period : {4, 6, 8}) {
       Strategy s;
-      s.tp = 2, s.cp = 2, s.dp = 6, s.pp = 4, s.ep = 4, s.etp = 2, s.zero = 3, s.dp_replicas = 3, s.reshard_after_forward = 2;
+      s.tp = 2, s.cp = 2, s.dp = 6, s.pp = 4, s.ep = 4, s.etp = 2, s.zero = 3, s.dp_replicas = 3,
+      s.reshard_after_forward = 2;
       s.cp_comm = ContextComm::A2AP2P, s.cp_a2a = 2, s.rank_order = order;
       const RankGrid grid(s);
       for (std::size_t a = 0; a < kAxisCount; ++a) {

@@ -35,7 +35,8 @@ Strategy full(RecomputeMethod method, int layers) {
 }
 
 TEST(RecomputeCheck, ModulesThatTheModelHasPass) {
-  EXPECT_TRUE(problems(selective({RecomputeModule::CoreAttention, RecomputeModule::Mlp, RecomputeModule::LayerNorm})).empty());
+  EXPECT_TRUE(
+      problems(selective({RecomputeModule::CoreAttention, RecomputeModule::Mlp, RecomputeModule::LayerNorm})).empty());
   const auto moe = problems(selective({RecomputeModule::Moe, RecomputeModule::CoreAttention}));
   ASSERT_EQ(moe.size(), 1u);
   EXPECT_EQ(moe[0].got, "moe");
@@ -99,7 +100,8 @@ TEST(RecomputeLayers, ByBlockOfAStageAndEveryNth) {
   EXPECT_EQ(recompute_unit(full(RecomputeMethod::Uniform, 4)), 4);
 }
 
-// ---- stages ----------------------------------------------------------------------------------------------------------
+// ---- stages
+// ----------------------------------------------------------------------------------------------------------
 
 std::vector<Violation> size_problems(const Strategy& s, int layers = 8) {
   Checker check;

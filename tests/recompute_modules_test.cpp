@@ -25,12 +25,16 @@ std::vector<Op> latent() {
   Op attention = make_attention(8, 8, 32);
   attention.qk_head_dim = 48;
   return {make_norm("norm1", kH, false),
-          make_op(OpKind::Matmul, "q_down", kH, 64, Sharding::Sequence), make_norm("q_norm", 64, false),
+          make_op(OpKind::Matmul, "q_down", kH, 64, Sharding::Sequence),
+          make_norm("q_norm", 64, false),
           make_op(OpKind::Matmul, "q_up", 64, 8 * 48, Sharding::Column),
-          reads(make_op(OpKind::Matmul, "kv_down", kH, 40, Sharding::Sequence), "norm1"), make_norm("kv_norm", 32, false),
+          reads(make_op(OpKind::Matmul, "kv_down", kH, 40, Sharding::Sequence), "norm1"),
+          make_norm("kv_norm", 32, false),
           make_op(OpKind::Matmul, "kv_up", 32, 8 * 64, Sharding::Column),
-          make_op(OpKind::Elementwise, "rope", 2 * 8 * 48, 2 * 8 * 48, Sharding::Heads, false), attention,
-          make_op(OpKind::Matmul, "proj", kH, kH, Sharding::Row), make_op(OpKind::Elementwise, "add1", kH, kH, Sharding::Sequence, false)};
+          make_op(OpKind::Elementwise, "rope", 2 * 8 * 48, 2 * 8 * 48, Sharding::Heads, false),
+          attention,
+          make_op(OpKind::Matmul, "proj", kH, kH, Sharding::Row),
+          make_op(OpKind::Elementwise, "add1", kH, kH, Sharding::Sequence, false)};
 }
 
 std::set<std::string> names(const std::vector<Op>& ops, Module module) {
@@ -62,7 +66,10 @@ TEST(RecomputeModules, ExpertsWithAndWithoutSharedOnes) {
   EXPECT_EQ(names(kMoe, Module::MoeActivation).size(), 1u);
   EXPECT_EQ(names(kMoe, Module::SharedExperts), Names{});
   std::vector<Op> shared = kMoe;
-  shared.resize(static_cast<std::size_t>(std::find_if(shared.begin(), shared.end(), [](const Op& op) { return op.kind == OpKind::Combine; }) - shared.begin()) + 1);
+  shared.resize(static_cast<std::size_t>(std::find_if(shared.begin(), shared.end(),
+                                                      [](const Op& op) { return op.kind == OpKind::Combine; }) -
+                                         shared.begin()) +
+                1);
   Op up = make_op(OpKind::Matmul, "shared_up", kH, 2 * kF, Sharding::Column);
   up.input = shared.front().name;
   shared.insert(shared.end(), {up, make_op(OpKind::Activation, "shared_act", 2 * kF, kF, Sharding::Heads),
@@ -82,9 +89,10 @@ double kept(const std::vector<Op>& ops, const SavedContext& c, std::vector<Modul
 TEST(RecomputeModules, GiveUpWhatTheyMake) {
   const SavedContext c;
   const double all = saved_bytes_per_token(kLlama, c);
-  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::Mlp}), 2 * 2 * kF + 2 * kF);         // fc1's output, the product; its input stays
-  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::LayerNorm}), 2 * (2 * kH + 4));      // both norms' output and 1/sigma
-  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::CoreAttention}), 4 * 8);             // the log-sum-exp alone
+  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::Mlp}),
+                   2 * 2 * kF + 2 * kF);         // fc1's output, the product; its input stays
+  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::LayerNorm}), 2 * (2 * kH + 4));  // both norms' output and 1/sigma
+  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::CoreAttention}), 4 * 8);  // the log-sum-exp alone
   const std::vector<Op> mla = latent();
   const double heads = 8;  // q and k of 48, v of 32; what compression and its norms keep stays
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(mla, c) - kept(mla, c, {Module::MlaUpProjection}), 2 * heads * (48 + 48 + 32));
@@ -94,7 +102,8 @@ TEST(RecomputeModules, AModuleWhoseInputWasCastKeepsItUncast) {
   SavedContext c;
   c.matmul_input_bytes = 1;
   const double all = saved_bytes_per_token(kLlama, c), rest = kept(kLlama, c, {Module::Mlp});
-  EXPECT_DOUBLE_EQ(all - rest, 2 * 2 * kF + kF - kH);  // fc1's output in 16 bits, the product in 8; the input grows by 1 byte
+  EXPECT_DOUBLE_EQ(all - rest,
+                   2 * 2 * kF + kF - kH);  // fc1's output in 16 bits, the product in 8; the input grows by 1 byte
 }
 
 void run(const std::vector<TapeEvent>& events, std::map<int, int>& live) {
@@ -119,9 +128,15 @@ double peak(const BlockTape& tape, const std::vector<TapeEvent>& events) {
   return most;
 }
 
-const std::vector<std::vector<Module>> kChoices = {
-    {Module::CoreAttention}, {Module::Mlp}, {Module::LayerNorm}, {Module::Moe}, {Module::MoeActivation}, {Module::MlaUpProjection},
-    {Module::LayerNorm, Module::Mlp}, {Module::Moe, Module::LayerNorm, Module::MoeActivation}, {Module::CoreAttention, Module::LayerNorm, Module::Mlp}};
+const std::vector<std::vector<Module>> kChoices = {{Module::CoreAttention},
+                                                   {Module::Mlp},
+                                                   {Module::LayerNorm},
+                                                   {Module::Moe},
+                                                   {Module::MoeActivation},
+                                                   {Module::MlaUpProjection},
+                                                   {Module::LayerNorm, Module::Mlp},
+                                                   {Module::Moe, Module::LayerNorm, Module::MoeActivation},
+                                                   {Module::CoreAttention, Module::LayerNorm, Module::Mlp}};
 
 TEST(RecomputeModules, EveryAllocationOfATapeIsFreed) {
   SavedContext plain, split, narrow;
@@ -132,7 +147,8 @@ TEST(RecomputeModules, EveryAllocationOfATapeIsFreed) {
       for (const std::vector<Module>& modules : kChoices) {
         for (double on_host : {0.0, 0.5}) {
           TapeRules rules;
-          rules.tokens = kTokens, rules.recompute = Recompute::Selective, rules.modules = modules, rules.on_host = on_host;
+          rules.tokens = kTokens, rules.recompute = Recompute::Selective, rules.modules = modules,
+          rules.on_host = on_host;
           const BlockTape tape = block_tape(ops, c, rules);
           std::map<int, int> live;
           run(tape.forward, live);

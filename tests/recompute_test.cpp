@@ -24,7 +24,8 @@ std::map<std::string, double> shares(const std::vector<Op>& ops, Recompute what,
 const std::vector<Op> kLlama = test::llama_layer(4096, 32, 8, 128, 14336);
 
 TEST(Recompute, NoneAndFull) {
-  for (SelectiveRule rule : {SelectiveRule::CoreAttention, SelectiveRule::AlternateMatmuls, SelectiveRule::AllButAttention}) {
+  for (SelectiveRule rule :
+       {SelectiveRule::CoreAttention, SelectiveRule::AlternateMatmuls, SelectiveRule::AllButAttention}) {
     for (const auto& [name, share] : shares(kLlama, Recompute::None, rule)) EXPECT_EQ(share, 0) << name;
     for (const auto& [name, share] : shares(kLlama, Recompute::Full, rule)) EXPECT_EQ(share, 1) << name;
   }

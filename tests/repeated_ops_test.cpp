@@ -19,13 +19,15 @@ using Seen = std::tuple<PassOpKind, bool, bool, int, int, int>;
 // Checks that each operation comes after all that it waits for.
 class Checked {
  public:
-  explicit Checked(const StagePlacement& placement) : placement_(placement), lists_(3 * static_cast<std::size_t>(placement.pp)) {}
+  explicit Checked(const StagePlacement& placement)
+      : placement_(placement), lists_(3 * static_cast<std::size_t>(placement.pp)) {}
 
   void run(const PassOp& op, int later) {
     const int m = op.micro_batch + later;
     if (op.op == PassOpKind::Pass) {
       const int from = op.forward ? placement_.previous(op.stage) : placement_.next(op.stage);
-      EXPECT_TRUE(from < 0 || arrived_.count({op.forward, op.stage, m})) << "stage " << op.stage << " micro-batch " << m;
+      EXPECT_TRUE(from < 0 || arrived_.count({op.forward, op.stage, m}))
+          << "stage " << op.stage << " micro-batch " << m;
       EXPECT_EQ(placement_.rank_of(op.stage), op.rank);
       done_.insert({op.forward, op.stage, m});
     } else if (op.op == PassOpKind::Received) {
@@ -34,7 +36,9 @@ class Checked {
       EXPECT_TRUE(done_.count({op.forward, op.stage, m})) << "sent before it was there";
       EXPECT_TRUE(arrived_.insert({op.forward, op.to, m}).second);
     }
-    const int list = op.op != PassOpKind::Meet ? 0 : op.forward ? 1 : 2;  // where two meet is no matter of one rank's order
+    const int list = op.op != PassOpKind::Meet ? 0
+                     : op.forward              ? 1
+                                               : 2;  // where two meet is no matter of one rank's order
     lists_[static_cast<std::size_t>(3 * op.rank + list)].push_back({op.op, op.first, op.forward, op.stage, op.to, m});
   }
 
@@ -53,17 +57,22 @@ void expect_window_stands_for_more(const Strategy& s, bool blocking) {
   const StagePlacement place = placement(s);
   const PipelineOrder order = pipeline_order(s, shortest);
   const RepeatedOps ops = repeated_ops(order, place, shortest, blocking, period);
-  ASSERT_TRUE(ops.repeats()) << "schedule " << static_cast<int>(s.schedule) << " pp " << s.pp << " vpp " << s.vpp << " blocking " << blocking;
+  ASSERT_TRUE(ops.repeats()) << "schedule " << static_cast<int>(s.schedule) << " pp " << s.pp << " vpp " << s.vpp
+                             << " blocking " << blocking;
   for (int more : {0, 1, 5}) {
     Checked run(place);
-    for (const auto& list : ops.before) for (const PassOp& op : list) run.run(op, 0);
-    for (int i = 0; i <= more; ++i) for (const PassOp& op : ops.window) run.run(op, i * ops.later);
-    for (const auto& list : ops.after) for (const PassOp& op : list) run.run(op, more * ops.later);
+    for (const auto& list : ops.before)
+      for (const PassOp& op : list) run.run(op, 0);
+    for (int i = 0; i <= more; ++i)
+      for (const PassOp& op : ops.window) run.run(op, i * ops.later);
+    for (const auto& list : ops.after)
+      for (const PassOp& op : list) run.run(op, more * ops.later);
     Checked whole(place);
     const int m = shortest + more * period;
     walk_ops(pipeline_order(s, m), place, m, blocking, [&](const PassOp& op) { whole.run(op, 0); });
     for (std::size_t i = 0; i < whole.lists().size(); ++i) {
-      EXPECT_EQ(run.lists()[i], whole.lists()[i]) << "rank " << i / 3 << " of " << s.pp << " vpp " << s.vpp << " blocking " << blocking;
+      EXPECT_EQ(run.lists()[i], whole.lists()[i])
+          << "rank " << i / 3 << " of " << s.pp << " vpp " << s.vpp << " blocking " << blocking;
     }
   }
 }
@@ -81,7 +90,8 @@ TEST(RepeatedOps, AWindowStandsForFurtherOnes) {
       }
     }
   }
-  for (PipelineSchedule schedule : {PipelineSchedule::ZbH1, PipelineSchedule::ZbH2, PipelineSchedule::ZbV, PipelineSchedule::VMin}) {
+  for (PipelineSchedule schedule :
+       {PipelineSchedule::ZbH1, PipelineSchedule::ZbH2, PipelineSchedule::ZbV, PipelineSchedule::VMin}) {
     Strategy s;
     s.schedule = schedule, s.pp = 4;
     s.vpp = schedule == PipelineSchedule::ZbV || schedule == PipelineSchedule::VMin ? 2 : 1;
@@ -99,11 +109,13 @@ TEST(RepeatedOps, PendingIsWhatIsReadLater) {
   const auto carry = [&](const PassOp& op) {
     if (op.op == PassOpKind::Send || op.op == PassOpKind::Turn) carried.insert({op.forward, op.to, op.micro_batch});
   };
-  for (const auto& list : ops.before) for (const PassOp& op : list) carry(op);
+  for (const auto& list : ops.before)
+    for (const PassOp& op : list) carry(op);
   for (const PassOp& op : ops.window) carry(op);
   for (const auto& list : ops.after) {
     for (const PassOp& op : list) {
-      if (op.op == PassOpKind::Pass && carried.count({op.forward, op.stage, op.micro_batch})) expected.insert({op.forward, op.stage, op.micro_batch});
+      if (op.op == PassOpKind::Pass && carried.count({op.forward, op.stage, op.micro_batch}))
+        expected.insert({op.forward, op.stage, op.micro_batch});
     }
   }
   for (const RepeatedOps::Arrival& a : ops.pending) pending.insert({a.forward, a.stage, a.micro_batch});

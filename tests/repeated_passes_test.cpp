@@ -24,8 +24,10 @@ Strategy random_strategy(std::mt19937& random, int trial) {
   s.dp_replicas = s.dp == 4 && random() % 4 == 0 ? 2 : 1;
   const bool chunks = trial % 3 == 0 && s.pp > 1;
   s.vpp = chunks ? 2 : 1;
-  s.schedule = chunks ? any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::LoopedBfs, PipelineSchedule::ZbV, PipelineSchedule::VHalf, PipelineSchedule::VMin, PipelineSchedule::DualPipeV})
-                      : any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1, PipelineSchedule::ZbH2, PipelineSchedule::DualPipe});
+  s.schedule = chunks ? any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::LoopedBfs, PipelineSchedule::ZbV,
+                                     PipelineSchedule::VHalf, PipelineSchedule::VMin, PipelineSchedule::DualPipeV})
+                      : any(random, {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1,
+                                     PipelineSchedule::ZbH2, PipelineSchedule::DualPipe});
   const bool loops = s.schedule == PipelineSchedule::OneFOneB || s.schedule == PipelineSchedule::LoopedBfs;
   if (chunks && loops) s.vpp = any(random, {2, 3, 4});
   if (s.schedule == PipelineSchedule::OneFOneB) s.delay_weight_grad = random() % 6 == 0;
@@ -44,14 +46,17 @@ void expect_same(const StepResult& a, const StepResult& b) {
   ASSERT_EQ(a.stages.size(), b.stages.size());
   for (std::size_t i = 0; i < a.stages.size(); ++i) {
     const Breakdown &x = a.stages[i], &y = b.stages[i];
-    for (const auto part : {&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
-                            &Breakdown::exposed_tp_s, &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s,
-                            &Breakdown::interference_s, &Breakdown::straggler_s, &Breakdown::host_s}) {
+    for (const auto part :
+         {&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
+          &Breakdown::exposed_tp_s, &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s,
+          &Breakdown::interference_s, &Breakdown::straggler_s, &Breakdown::host_s}) {
       EXPECT_EQ(x.*part, y.*part) << "stage " << i;
     }
     for (std::size_t axis = 0; axis < kCommAxes; ++axis) {
-      EXPECT_EQ(a.communication[i][axis].total_s, b.communication[i][axis].total_s) << "stage " << i << " axis " << axis;
-      EXPECT_EQ(a.communication[i][axis].exposed_s, b.communication[i][axis].exposed_s) << "stage " << i << " axis " << axis;
+      EXPECT_EQ(a.communication[i][axis].total_s, b.communication[i][axis].total_s)
+          << "stage " << i << " axis " << axis;
+      EXPECT_EQ(a.communication[i][axis].exposed_s, b.communication[i][axis].exposed_s)
+          << "stage " << i << " axis " << axis;
     }
     EXPECT_EQ(a.memory[i].allocated(), b.memory[i].allocated());
   }
@@ -71,8 +76,10 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
     profile.bucket_parameters = any(random, {0.0, 1e6, 40e6});
     profile.param_gather_ahead = any(random, {0, 1, 2});
     profile.fsdp_reductions_in_flight = any(random, {0, 1});
-    profile.fsdp_backward_prefetch = any(random, {BackwardPrefetch::Pre, BackwardPrefetch::Post, BackwardPrefetch::None});
-    profile.p2p_blocking = random() % 4 == 0, profile.p2p_blocking_interleaved = random() % 4 == 0 && !s.delay_weight_grad;
+    profile.fsdp_backward_prefetch =
+        any(random, {BackwardPrefetch::Pre, BackwardPrefetch::Post, BackwardPrefetch::None});
+    profile.p2p_blocking = random() % 4 == 0,
+    profile.p2p_blocking_interleaved = random() % 4 == 0 && !s.delay_weight_grad;
     const Job job{model, device, network, s, profile, 128, {}, kOneKind, {1e10, 1e11}};
     if (!is_legal(job)) continue;
     ++legal;
@@ -82,8 +89,9 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
 
     options.skip_repeats = false;
     const StepResult whole = simulate(job, options);
-    SCOPED_TRACE("trial " + std::to_string(trial) + ", schedule " + std::to_string(static_cast<int>(s.schedule)) + ", zero " +
-                 std::to_string(s.zero) + ", pp " + std::to_string(s.pp) + ", batch " + std::to_string(s.global_batch));
+    SCOPED_TRACE("trial " + std::to_string(trial) + ", schedule " + std::to_string(static_cast<int>(s.schedule)) +
+                 ", zero " + std::to_string(s.zero) + ", pp " + std::to_string(s.pp) + ", batch " +
+                 std::to_string(s.global_batch));
     expect_same(shorter, whole);
     skipped += shorter.tasks, all += whole.tasks;
   }
@@ -98,8 +106,10 @@ TEST(RepeatedPasses, OneLegalityWithAndWithoutTexts) {
   int legal = 0;
   for (int trial = 0; trial < 4000; ++trial) {
     Strategy s = random_strategy(random, trial);
-    s.tp = any(random, {1, 1, 2, 3}), s.cp = any(random, {1, 1, 2}), s.ep = any(random, {1, 1, 1, 2}), s.vpp = any(random, {1, 2, 3});
-    s.micro_batch = any(random, {1, 2, 3}), s.delay_weight_grad = random() % 8 == 0, s.dp_replicas = any(random, {1, 1, 2});
+    s.tp = any(random, {1, 1, 2, 3}), s.cp = any(random, {1, 1, 2}), s.ep = any(random, {1, 1, 1, 2}),
+    s.vpp = any(random, {1, 2, 3});
+    s.micro_batch = any(random, {1, 2, 3}), s.delay_weight_grad = random() % 8 == 0,
+    s.dp_replicas = any(random, {1, 1, 2});
     const WireNetwork network(any(random, {4, 8, 12}), 1e-6, 1e10);
     const Job job{model, device, network, s, {}, 128};
     bool accepted = true;

@@ -36,7 +36,8 @@ TEST(Bubble, OfWholePassesForAnyTimes) {
         EXPECT_DOUBLE_EQ(bubble_of(looped_bfs(p, v, m), StageMap::Loop, v, m, kUneven).makespan, 14.0 * (p - 1));
         for (int group = p; group <= m; ++group) {
           if (m % group != 0) continue;
-          EXPECT_DOUBLE_EQ(bubble_of(interleaved(p, v, m, group), StageMap::Loop, v, m, kUneven).makespan, 14.0 * (p - 1));
+          EXPECT_DOUBLE_EQ(bubble_of(interleaved(p, v, m, group), StageMap::Loop, v, m, kUneven).makespan,
+                           14.0 * (p - 1));
         }
       }
     }
@@ -63,8 +64,10 @@ TEST(Bubble, OfTheVSchedulesForEqualPasses) {
       EXPECT_DOUBLE_EQ(zb_v.makespan, p - 1) << p;
       if (p == 2) continue;
       // Chunk passes, of arXiv:2405.15362's building blocks after squeezing; 1F1B's bubble is 6 (p-1) of them.
-      EXPECT_DOUBLE_EQ(bubble_of(v_half(p, m), StageMap::Wave, 2, m).span, p % 2 == 0 ? 3 * p - 7 : 3 * p - 4) << p << " " << m;
-      EXPECT_DOUBLE_EQ(bubble_of(v_min(p, m), StageMap::Wave, 2, m).span, p % 3 == 0 ? 4 * p - 7 : 4 * p - 5) << p << " " << m;
+      EXPECT_DOUBLE_EQ(bubble_of(v_half(p, m), StageMap::Wave, 2, m).span, p % 2 == 0 ? 3 * p - 7 : 3 * p - 4)
+          << p << " " << m;
+      EXPECT_DOUBLE_EQ(bubble_of(v_min(p, m), StageMap::Wave, 2, m).span, p % 3 == 0 ? 4 * p - 7 : 4 * p - 5)
+          << p << " " << m;
     }
   }
 }
@@ -101,7 +104,8 @@ TEST(Bubble, TransfersEnterOncePerTurnOfThePipeline) {
   const double c = 0.01;
   const PassSeconds apart{1, 1, 1, c};
   const auto extra = [&](const PipelineOrder& order, int chunks, int m) {
-    return bubble_of(order, StageMap::Loop, chunks, m, apart).makespan - bubble_of(order, StageMap::Loop, chunks, m).makespan;
+    return bubble_of(order, StageMap::Loop, chunks, m, apart).makespan -
+           bubble_of(order, StageMap::Loop, chunks, m).makespan;
   };
   for (int p = 2; p <= 6; ++p) {
     for (int m : {p, 2 * p, 4 * p}) {
@@ -123,7 +127,8 @@ TEST(ZeroBubbleAuto, RunsUnderItsCapForAnyTimes) {
           for (double share : {0.5, 1.0}) {
             PassTimes times;
             for (int r = 0; r < p; ++r) {
-              times.forward_s.push_back(1 + 0.1 * (r % 3)), times.input_s.push_back(1.2), times.weight_s.push_back(weight);
+              times.forward_s.push_back(1 + 0.1 * (r % 3)), times.input_s.push_back(1.2),
+                  times.weight_s.push_back(weight);
             }
             times.transfer_s = transfer, times.weight_share = share;
             for (double cap : {1.0 * p, 2.0 * p}) {
@@ -132,7 +137,9 @@ TEST(ZeroBubbleAuto, RunsUnderItsCapForAnyTimes) {
               for (const std::vector<Pass>& passes : order) {
                 double held = 0;
                 for (const Pass& pass : passes) {
-                  held += pass.kind == PassKind::Forward ? 1 : pass.kind == PassKind::BackwardInput ? share - 1 : -share;
+                  held += pass.kind == PassKind::Forward         ? 1
+                          : pass.kind == PassKind::BackwardInput ? share - 1
+                                                                 : -share;
                   ASSERT_LE(held, cap + 1e-6);
                 }
               }

@@ -84,7 +84,8 @@ std::string message_of(const std::function<void()>& call) {
 
 TEST(CustomOrder, UnreadableWordsAreAllNamed) {
   const std::string text = message_of([] { parse_order({"F0 G1 B", "F0+F1 B0. F1x 3 F99999999999"}); });
-  for (const char* word : {"custom_order[0]: got G1", "got B,", "custom_order[1]: got F0+F1", "got B0.,", "got F1x", "got 3", "got F999"}) {
+  for (const char* word : {"custom_order[0]: got G1", "got B,", "custom_order[1]: got F0+F1", "got B0.,", "got F1x",
+                           "got 3", "got F999"}) {
     EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
   }
 }
@@ -94,15 +95,15 @@ TEST(CheckOrder, NamesWhatIsWrong) {
     std::vector<std::string> order;
     const char* says;
   };
-  for (const Wrong& wrong : {Wrong{{"F0 B0"}, "got 1 ranks"}, Wrong{{"F0 B0", "F0"}, "rank 1: got no B0.0"},
-                             Wrong{{"F0 B0", "B0 F0"}, "rank 1: got B0.0, expected its forward"},
-                             Wrong{{"F0 B0", "F0 W0 B0"}, "rank 1: got W0.0, expected its input gradient"},
-                             Wrong{{"F0 B0", "F0 F0 B0"}, "rank 1: got F0.0 twice"},
-                             Wrong{{"F0 B0 B0", "F0 B0"}, "rank 0: got B0.0 twice"},
-                             Wrong{{"F0 B0 W0 W0", "F0 B0"}, "rank 0: got W0.0 twice"},
-                             Wrong{{"F0 B0 F1", "F0 B0"}, "rank 0: got F1.0, expected chunks"},
-                             Wrong{{"F0 B0", "F0.1 B0.1"}, "rank 1: got F0.1, expected chunks"},
-                             Wrong{{"B0", "B0"}, "rank 0: got no F0.0"}}) {
+  for (const Wrong& wrong :
+       {Wrong{{"F0 B0"}, "got 1 ranks"}, Wrong{{"F0 B0", "F0"}, "rank 1: got no B0.0"},
+        Wrong{{"F0 B0", "B0 F0"}, "rank 1: got B0.0, expected its forward"},
+        Wrong{{"F0 B0", "F0 W0 B0"}, "rank 1: got W0.0, expected its input gradient"},
+        Wrong{{"F0 B0", "F0 F0 B0"}, "rank 1: got F0.0 twice"}, Wrong{{"F0 B0 B0", "F0 B0"}, "rank 0: got B0.0 twice"},
+        Wrong{{"F0 B0 W0 W0", "F0 B0"}, "rank 0: got W0.0 twice"},
+        Wrong{{"F0 B0 F1", "F0 B0"}, "rank 0: got F1.0, expected chunks"},
+        Wrong{{"F0 B0", "F0.1 B0.1"}, "rank 1: got F0.1, expected chunks"},
+        Wrong{{"B0", "B0"}, "rank 0: got no F0.0"}}) {
     const std::string text = message_of([&] { check_order(parse_order(wrong.order), {StageMap::Loop, 2, 1}, 1); });
     EXPECT_NE(text.find(wrong.says), std::string::npos) << wrong.says << "\n" << text;
   }
@@ -111,11 +112,17 @@ TEST(CheckOrder, NamesWhatIsWrong) {
 TEST(CheckOrder, NamesEachStuckRankAndWhatItWaitsFor) {
   const PipelineOrder order = parse_order({"F0 B0 F1 B1", "F1 F0 B1 B0"});
   const std::string text = message_of([&] { check_order(order, {StageMap::Loop, 2, 1}, 2); });
-  EXPECT_NE(text.find("rank 0: got stuck before B0.0, expected no deadlock; it waits for B0.0 of rank 1"), std::string::npos) << text;
-  EXPECT_NE(text.find("rank 1: got stuck before F1.0, expected no deadlock; it waits for F1.0 of rank 0"), std::string::npos) << text;
-  // A pair starts when both inputs are there: rank 1's pair waits for a forward that rank 0 runs after the pair's gradient.
+  EXPECT_NE(text.find("rank 0: got stuck before B0.0, expected no deadlock; it waits for B0.0 of rank 1"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("rank 1: got stuck before F1.0, expected no deadlock; it waits for F1.0 of rank 0"),
+            std::string::npos)
+      << text;
+  // A pair starts when both inputs are there: rank 1's pair waits for a forward that rank 0 runs after the pair's
+// gradient.
   const PipelineOrder pairs = parse_order({"F0 B0 F1 B1", "F0 F1+B0 B1"});
-  EXPECT_NE(message_of([&] { check_order(pairs, {StageMap::Loop, 2, 1}, 2); }).find("stuck before F1.0"), std::string::npos);
+  EXPECT_NE(message_of([&] { check_order(pairs, {StageMap::Loop, 2, 1}, 2); }).find("stuck before F1.0"),
+            std::string::npos);
 }
 
 TEST(CheckOrder, EveryMovedPassIsCaught) {
@@ -125,7 +132,8 @@ TEST(CheckOrder, EveryMovedPassIsCaught) {
     for (std::size_t i = 1; i < good[rank].size(); ++i) {
       if (good[rank][i].kind == PassKind::Forward) continue;
       PipelineOrder bad = good;
-      std::rotate(bad[rank].begin(), bad[rank].begin() + static_cast<long>(i), bad[rank].begin() + static_cast<long>(i) + 1);
+      std::rotate(bad[rank].begin(), bad[rank].begin() + static_cast<long>(i),
+                  bad[rank].begin() + static_cast<long>(i) + 1);
       EXPECT_THROW(check_order(bad, {StageMap::Wave, 3, 2}, 6), ConfigError);
     }
   }
@@ -143,7 +151,8 @@ TEST(Orders, PairsTakeOneForwardMoreBeforeTheFirstBackward) {
   for (int p = 1; p <= 4; ++p) {
     for (int v : {1, 2, 3}) {
       if (p == 1 && v > 1) continue;
-      for (int m = p; m <= 4 * p; m += p) EXPECT_NO_THROW(check_order(interleaved(p, v, m, 0, true), {StageMap::Loop, p, v}, m));
+      for (int m = p; m <= 4 * p; m += p)
+        EXPECT_NO_THROW(check_order(interleaved(p, v, m, 0, true), {StageMap::Loop, p, v}, m));
     }
   }
 }

@@ -25,7 +25,8 @@ void for_all(const std::function<void(const Case&)>& visit) {
   for (int p = 1; p <= 6; ++p) {
     for (int m = 1; m <= 4 * p + 1; ++m) {
       const auto show = [&](const std::string& name, PipelineOrder order, StageMap map, int chunks) {
-        const std::string where = name + " pp " + std::to_string(p) + " chunks " + std::to_string(chunks) + " m " + std::to_string(m);
+        const std::string where =
+            name + " pp " + std::to_string(p) + " chunks " + std::to_string(chunks) + " m " + std::to_string(m);
         visit({where, std::move(order), {map, p, chunks}, m});
       };
       show("1f1b", one_f_one_b(p, m), StageMap::Loop, 1);
@@ -40,7 +41,8 @@ void for_all(const std::function<void(const Case&)>& visit) {
         show("hanayo", hanayo(p, 2 * v - 2, m), StageMap::Wave, 2 * v - 2);
       }
       show("zb_v", zero_bubble_v(p, m), StageMap::Wave, 2);
-      if (m >= p && p > 1) show("v_half", v_half(p, m), StageMap::Wave, 2), show("v_min", v_min(p, m), StageMap::Wave, 2);
+      if (m >= p && p > 1)
+        show("v_half", v_half(p, m), StageMap::Wave, 2), show("v_min", v_min(p, m), StageMap::Wave, 2);
       if (m >= 2 * p) show("dualpipe_v", dual_pipe_v(p, m), StageMap::Wave, 2);
       if (m >= 2 * p && m % 2 == 0 && p % 2 == 0) show("dualpipe", dual_pipe(p, m), StageMap::Bidirectional, 2);
     }
@@ -76,7 +78,8 @@ TEST(EverySchedule, NoRankIsFasterThanItsWork) {
     EXPECT_GE(run.span(), work) << c.name;
     EXPECT_GE(run.makespan, run.span()) << c.name;
     PassSeconds slower = s;
-    for (double PassSeconds::*part : {&PassSeconds::forward, &PassSeconds::input, &PassSeconds::weight, &PassSeconds::transfer}) {
+    for (double PassSeconds::*part :
+         {&PassSeconds::forward, &PassSeconds::input, &PassSeconds::weight, &PassSeconds::transfer}) {
       slower.*part += 0.5;
       EXPECT_GE(run_order(c.order, c.placement, c.micro_batches, slower).makespan, run.makespan) << c.name;
     }
@@ -86,7 +89,8 @@ TEST(EverySchedule, NoRankIsFasterThanItsWork) {
 // Passes of activations that a rank holds, in chunks, by the published rules.
 void expect_held(const PipelineOrder& order, const std::function<long long(int)>& rule, const std::string& name) {
   for (std::size_t rank = 0; rank < order.size(); ++rank) {
-    EXPECT_EQ(most_held(order[rank]), rule(static_cast<int>(rank))) << name << " rank " << rank << " of " << order.size();
+    EXPECT_EQ(most_held(order[rank]), rule(static_cast<int>(rank)))
+        << name << " rank " << rank << " of " << order.size();
   }
 }
 
@@ -94,12 +98,14 @@ TEST(HeldActivations, OfWholePassesFollowTheClosedForm) {
   for (int p = 1; p <= 6; ++p) {
     for (int m = 1; m <= 4 * p; ++m) {
       expect_held(gpipe(p, m), [&](int r) { return chunks_in_flight(PipelineSchedule::GPipe, p, 1, r, m); }, "gpipe");
-      expect_held(one_f_one_b(p, m), [&](int r) { return chunks_in_flight(PipelineSchedule::OneFOneB, p, 1, r, m); }, "1f1b");
+      expect_held(
+          one_f_one_b(p, m), [&](int r) { return chunks_in_flight(PipelineSchedule::OneFOneB, p, 1, r, m); }, "1f1b");
       for (int v = 2; v <= 3; ++v) {
         for (int group = p; group <= m; ++group) {
           if (m % group != 0) continue;
-          expect_held(interleaved(p, v, m, group),
-                      [&](int r) { return chunks_in_flight(PipelineSchedule::OneFOneB, p, v, r, m, group); }, "interleaved");
+          expect_held(
+              interleaved(p, v, m, group),
+              [&](int r) { return chunks_in_flight(PipelineSchedule::OneFOneB, p, v, r, m, group); }, "interleaved");
         }
       }
     }
@@ -131,8 +137,9 @@ TEST(HeldActivations, OfSplitBackwardsAreThePapers) {
 }
 
 TEST(TapeBytes, AnInputGradientLeavesWhatTheWeightGradientNeeds) {
-  const std::vector<Pass> passes = {{PassKind::Forward, 0, 0}, {PassKind::Forward, 1, 0},       {PassKind::BackwardInput, 1, 0},
-                                    {PassKind::Forward, 0, 1}, {PassKind::BackwardWeight, 1, 0}, {PassKind::Backward, 0, 0}};
+  const std::vector<Pass> passes = {{PassKind::Forward, 0, 0},        {PassKind::Forward, 1, 0},
+                                    {PassKind::BackwardInput, 1, 0},  {PassKind::Forward, 0, 1},
+                                    {PassKind::BackwardWeight, 1, 0}, {PassKind::Backward, 0, 0}};
   EXPECT_DOUBLE_EQ(peak_tape_bytes(passes, {{10, 4}, {7, 3}}), 23);  // two of 10 and the 3 left of 7
   EXPECT_DOUBLE_EQ(peak_tape_bytes(passes, {{1, 0}, {7, 0}}), 8);
   EXPECT_DOUBLE_EQ(peak_tape_bytes(one_f_one_b(4, 8)[1], {{5, 5}}), 15);

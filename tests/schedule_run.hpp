@@ -57,7 +57,9 @@ inline ScheduleRun run_order(const PipelineOrder& order, const StagePlacement& p
     if (gives_input_gradient(pass.kind)) seconds += s.input;
     if (gives_weight_gradient(pass.kind)) seconds += s.weight;
     std::vector<TaskId> deps;
-    const auto wait = [&](TaskId task) { if (task != kNone) deps.push_back(task); };
+    const auto wait = [&](TaskId task) {
+      if (task != kNone) deps.push_back(task);
+    };
     if (pass.kind == PassKind::Forward) wait(forward_in[slot(stage, pass.micro_batch)]);
     if (gives_input_gradient(pass.kind)) wait(backward_in[slot(stage, pass.micro_batch)]);
     const Pass* pair = open[r];
@@ -71,7 +73,8 @@ inline ScheduleRun run_order(const PipelineOrder& order, const StagePlacement& p
     if (pair) send(forward_in, rank, placement.next(pair_stage), pair->micro_batch, task, true);
     open[r] = nullptr;
     if (pass.kind == PassKind::Forward) send(forward_in, rank, placement.next(stage), pass.micro_batch, task, true);
-    if (gives_input_gradient(pass.kind)) send(backward_in, rank, placement.previous(stage), pass.micro_batch, task, false);
+    if (gives_input_gradient(pass.kind))
+      send(backward_in, rank, placement.previous(stage), pass.micro_batch, task, false);
   });
   const Timeline timeline = execute(program);
   double first = 0, last = 0;

@@ -27,7 +27,9 @@ OpCost price(const Op& op, DType precision, double seq_len) {
   const RankGrid grid(s);
   const GroupPricer groups(network, grid);
   const Block block{"b", {op}};
-  return price_block(block, {kDevice, profile, groups, local_sizes({}, s, profile, seq_len), Recompute::None, precision}, BlockRole::Layer)
+  return price_block(block,
+                     {kDevice, profile, groups, local_sizes({}, s, profile, seq_len), Recompute::None, precision},
+                     BlockRole::Layer)
       .ops.front();
 }
 

@@ -1,4 +1,5 @@
-// Rows of a table are what `simulate` says of them, bit for bit; bounds lie below; a table that contradicts itself is refused.
+// Rows of a table are what `simulate` says of them, bit for bit; bounds lie below; a table that contradicts itself is
+ // refused.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,16 +31,19 @@ struct Search {
     for (double t : {1, 2, 8})
       for (double p : {1, 2, 4})
         for (double z : {0, 1, 3})
-          for (const PipelineSchedule kind : {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1})
+          for (const PipelineSchedule kind :
+               {PipelineSchedule::OneFOneB, PipelineSchedule::GPipe, PipelineSchedule::ZbH1})
             for (const Recompute kept : {Recompute::None, Recompute::Full}) {
-              tp.push_back(t), pp.push_back(p), dp.push_back(std::max(1.0, 8 / (t * p))), etp.push_back(t), zero.push_back(z);
+              tp.push_back(t), pp.push_back(p), dp.push_back(std::max(1.0, 8 / (t * p))), etp.push_back(t),
+                  zero.push_back(z);
               schedule.push_back(static_cast<double>(kind)), recompute.push_back(static_cast<double>(kept));
             }
     table.rows = tp.size();
     const auto add = [&](const char* name, std::vector<double> values) {
       table.columns.push_back({&strategy_field(name), std::move(values)});
     };
-    add("tp", tp), add("pp", pp), add("dp", dp), add("etp", etp), add("zero", zero), add("schedule", schedule), add("recompute", recompute);
+    add("tp", tp), add("pp", pp), add("dp", dp), add("etp", etp), add("zero", zero), add("schedule", schedule),
+        add("recompute", recompute);
   }
   Job job() const { return job({}); }
   Job job(Strategy s) const { return {model, device, network, std::move(s), test::bare_profile(), 64}; }
@@ -94,7 +98,8 @@ TEST(Search, ThreadsAndTheFilterAgree) {
       EXPECT_TRUE(a == b || (std::isnan(a) && std::isnan(b))) << evaluation_columns()[c] << row;
     }
   const std::vector<std::uint8_t> legal = legal_rows(search.job(), search.table, 2, shelf);
-  for (std::size_t row = 0; row < search.table.rows; ++row) EXPECT_EQ(legal[row] == 1, one.status[row] != RowStatus::Illegal) << row;
+  for (std::size_t row = 0; row < search.table.rows; ++row)
+    EXPECT_EQ(legal[row] == 1, one.status[row] != RowStatus::Illegal) << row;
 }
 
 TEST(Search, BoundsLieBelowWhatRowsTake) {
@@ -153,7 +158,8 @@ TEST(Search, AJobAtFaultIsRefusedWhateverTheStrategy) {
   BookShelf shelf;
   search.device.hbm_Bps = -1;
   const Evaluations found = evaluate(search.job(), search.table, {}, shelf);
-  EXPECT_EQ(std::count(found.status.begin(), found.status.end(), RowStatus::Illegal), static_cast<long>(search.table.rows));
+  EXPECT_EQ(std::count(found.status.begin(), found.status.end(), RowStatus::Illegal),
+            static_cast<long>(search.table.rows));
   EXPECT_NE(found.reasons.front().find("hbm_Bps"), std::string::npos) << found.reasons.front();
   EXPECT_THROW(strategy_bounds(search.job(), search.table, true, 1, shelf), ConfigError);
   EXPECT_THROW(legal_rows(search.job(), search.table, 1, shelf), ConfigError);

@@ -36,7 +36,9 @@ class Links : public LinkUse {
   }
   double capacity_Bps(std::size_t link) const override { return capacity_[link]; }
   std::size_t links() const override { return capacity_.size(); }
-  void moved(const Footprint&, double start_s, double end_s, double speed) override { moved_s += speed * (end_s - start_s); }
+  void moved(const Footprint&, double start_s, double end_s, double speed) override {
+    moved_s += speed * (end_s - start_s);
+  }
   const std::vector<Footprint>& background() const override { return others; }
 
  private:
@@ -155,9 +157,11 @@ TEST(SharedRun, WithoutLinksItIsTheSweep) {
     }
     const SharedTimes t = run_shared(d.program, d.spaces, spread, links);
     execute(
-        d.program, d.spaces, spread, [&](TaskId task, double* out) { std::copy(d.seconds[task].begin(), d.seconds[task].end(), out); },
+        d.program, d.spaces, spread,
+        [&](TaskId task, double* out) { std::copy(d.seconds[task].begin(), d.seconds[task].end(), out); },
         [&](TaskId task, const Instances& i) {
-          for (std::uint32_t k = 0; k < i.count; ++k) EXPECT_NEAR(t.seconds[t.first[task] + k], i.end_s[k] - i.start_s[k], 1e-9) << task;
+          for (std::uint32_t k = 0; k < i.count; ++k)
+            EXPECT_NEAR(t.seconds[t.first[task] + k], i.end_s[k] - i.start_s[k], 1e-9) << task;
         });
   }
 }
@@ -179,7 +183,8 @@ TEST(SharedRun, RingsThatMeetAgreeWithTheirMessages) {
     const int rings = 2 + trial % 3, members = 64 / rings;
     const double bytes = 64e6, each = bytes / members, alone_s = each * 2 * (members - 1) / spec.inter.bandwidth_Bps;
     FlowProgram messages;
-    const auto pattern = messages.add_pattern(make_pattern(classic_schedule(CollectiveKind::AllReduce, Algorithm::Ring, bytes, members), members));
+    const auto pattern = messages.add_pattern(
+        make_pattern(classic_schedule(CollectiveKind::AllReduce, Algorithm::Ring, bytes, members), members));
     Program program(static_cast<StreamId>(rings));
     Links links([&] {
       std::vector<double> all;
@@ -193,8 +198,10 @@ TEST(SharedRun, RingsThatMeetAgreeWithTheirMessages) {
       messages.communicate(pattern, messages.add_group(ring));
       std::vector<double> rate(topology.links().size(), 0);
       for (int i = 0; i < members; ++i) {
-        const Path path = paths.find(ring[static_cast<std::size_t>(i)], ring[static_cast<std::size_t>((i + 1) % members)], [](int) { return 0.0; });
-        for (std::size_t k = 0; k < path.count; ++k) rate[static_cast<std::size_t>(path.links[k])] += spec.inter.bandwidth_Bps;
+        const Path path = paths.find(ring[static_cast<std::size_t>(i)],
+                                     ring[static_cast<std::size_t>((i + 1) % members)], [](int) { return 0.0; });
+        for (std::size_t k = 0; k < path.count; ++k)
+          rate[static_cast<std::size_t>(path.links[k])] += spec.inter.bandwidth_Bps;
       }
       Footprint& flow = flows[static_cast<std::size_t>(r)];
       for (std::uint32_t link = 0; link < rate.size(); ++link) {

@@ -109,7 +109,10 @@ TEST(SplitStep, CopiesOfABidirectionalPipelineReduceTheirGradients) {
 
 // A forward of 2 s and a backward of 4 s of kernels, each with expert exchanges of `exchange` seconds exposed.
 double pair_s(double exchange) {
-  Plan p({{{PassKind::Forward, 0, 0}, {PassKind::Forward, 0, 1, true}, {PassKind::Backward, 0, 0}, {PassKind::Backward, 0, 1}}},
+  Plan p({{{PassKind::Forward, 0, 0},
+           {PassKind::Forward, 0, 1, true},
+           {PassKind::Backward, 0, 0},
+           {PassKind::Backward, 0, 1}}},
          StageMap::Loop, 1, 2);
   for (PassCost* cost : {&p.blocks[0]->forward, &p.blocks[0]->backward}) {
     cost->total_s += exchange;
@@ -131,7 +134,8 @@ TEST(OverlappedPair, HidesExchangesUnlessTheyAreLongerThanItsKernels) {
 }
 
 TEST(SplitStep, ADeadlockIsNamed) {
-  Plan p({{{PassKind::Forward, 0, 0}, {PassKind::Backward, 0, 0}}, {{PassKind::Backward, 0, 0}, {PassKind::Forward, 0, 0}}},
+  Plan p({{{PassKind::Forward, 0, 0}, {PassKind::Backward, 0, 0}},
+          {{PassKind::Backward, 0, 0}, {PassKind::Forward, 0, 0}}},
          StageMap::Loop, 1, 1);
   std::swap(p.plan.order[1][0], p.plan.order[1][1]);
   EXPECT_NO_THROW(build_folded(p.plan));

@@ -31,7 +31,8 @@ TEST(StepDraws, ThreadsShareTheDrawsWithoutChangingThem) {
   const SmallJob small;
   const Job job = small.job();
   const std::vector<double> alone = step_times(job, noisy(), 0, 7);
-  for (int threads : {0, 1, 2, 3, 7, 50}) EXPECT_EQ(step_times_of_draws(job, noisy(), 7, {}, threads), alone) << threads;
+  for (int threads : {0, 1, 2, 3, 7, 50})
+    EXPECT_EQ(step_times_of_draws(job, noisy(), 7, {}, threads), alone) << threads;
   EXPECT_EQ(step_times(job, noisy(), 3, 4), std::vector<double>(alone.begin() + 3, alone.end()));
   EXPECT_TRUE(step_times_of_draws(job, noisy(), 0, {}, 2).empty());
 }

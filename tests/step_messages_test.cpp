@@ -43,7 +43,8 @@ TEST(StepMessages, BytesAndGroupsAreThoseOfThePrice) {
       EXPECT_EQ(m.ranks, kind == TaskKind::PipelineSend || kind == TaskKind::TiedReduce ? 2 : 4);
     }
   }
-  EXPECT_EQ(seen.count(TaskKind::ParamGather) + seen.count(TaskKind::GradReduce) + seen.count(TaskKind::PipelineSend), 3u);
+  EXPECT_EQ(seen.count(TaskKind::ParamGather) + seen.count(TaskKind::GradReduce) + seen.count(TaskKind::PipelineSend),
+            3u);
 }
 
 TEST(StepMessages, ReplicasOfShardsAreGroupsOfTheirOwn) {

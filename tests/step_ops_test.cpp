@@ -1,10 +1,11 @@
+#include "step/step_ops.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "compute/gemm.hpp"
 #include "small_jobs.hpp"
-#include "step/step_ops.hpp"
 
 namespace {
 
@@ -39,7 +40,8 @@ TEST(StepOps, SumToTheBreakdownOfTheStep) {
       const std::vector<StepOp> ops = step_ops(job);
       EXPECT_NEAR(seconds(ops, OpPass::Forward) / pp, r.mean.forward_s, 1e-8 * r.mean.forward_s);
       EXPECT_NEAR(seconds(ops, OpPass::Recompute) / pp, r.mean.recompute_s, 1e-8 * r.mean.forward_s);
-      EXPECT_NEAR((seconds(ops, OpPass::DataGrad) + seconds(ops, OpPass::WeightGrad)) / pp, r.mean.backward_s, 1e-8 * r.mean.backward_s);
+      EXPECT_NEAR((seconds(ops, OpPass::DataGrad) + seconds(ops, OpPass::WeightGrad)) / pp, r.mean.backward_s,
+                  1e-8 * r.mean.backward_s);
       double flops = 0;
       for (const StepOp& op : ops) flops += op.runs * op.flops;
       EXPECT_NEAR(flops * s.dp, r.hardware_flops, 1e-8 * r.hardware_flops);
@@ -59,7 +61,8 @@ TEST(StepOps, AMatmulMovesItsOperandsAndItsResult) {
   EXPECT_EQ(row->flops, 2 * 256 * up.in_features * up.out_features);
   EXPECT_EQ(row->bytes, 2 * (256 * up.in_features + up.in_features * up.out_features + 256 * up.out_features));
   EXPECT_EQ(row->runs, 8);  // one layer, eight micro-batches
-  EXPECT_EQ(row->time_s, gemm_time_s(kDevice, DType::BF16, {256, up.out_features, up.in_features}, GemmPass::Forward, 2));
+  EXPECT_EQ(row->time_s,
+            gemm_time_s(kDevice, DType::BF16, {256, up.out_features, up.in_features}, GemmPass::Forward, 2));
 }
 
 TEST(StepOps, NoOpBeatsTheRoofs) {

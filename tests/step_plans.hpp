@@ -60,7 +60,8 @@ inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double fo
 }
 
 // Of a folded step.
-inline std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& t, double fixed_s) {
+inline std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram& step, const Timeline& t,
+                                         double fixed_s) {
   const std::vector<const StepPlan*> plans{&plan};
   const RankPrices prices(plan.order.size());
   const RankClasses classes = RankClasses::one();

@@ -210,11 +210,13 @@ TEST(StepProgram, ASlowRankHoldsUpItsReplicaAndTheReduction) {
   EXPECT_EQ(ends(step, TaskKind::Backward), (std::vector<double>{3, 6}));
   EXPECT_EQ(ends(step, TaskKind::GradReduce), (std::vector<double>{7, 7}));
   // Replicas coupled by experts (ep 4 over tp 2 x dp 2) run their passes together.
-  EXPECT_EQ(ends(build_expanded(hand.plan, grid_of(2, 2, 1, 1, 4), slowdown), TaskKind::Backward), (std::vector<double>{6}));
+  EXPECT_EQ(ends(build_expanded(hand.plan, grid_of(2, 2, 1, 1, 4), slowdown), TaskKind::Backward),
+            (std::vector<double>{6}));
   // Experts over neighbouring replicas couple those, whatever the order of axes.
   Strategy s;
   s.dp = 4, s.ep = 2;
-  EXPECT_EQ(ends(build_expanded(hand.plan, RankGrid(s), {1, 2, 1, 1}), TaskKind::Backward), (std::vector<double>{6, 3}));
+  EXPECT_EQ(ends(build_expanded(hand.plan, RankGrid(s), {1, 2, 1, 1}), TaskKind::Backward),
+            (std::vector<double>{6, 3}));
 }
 
 TEST(StepProgram, SlowRanksStretchTheStepByAtMostTheirFactor) {

@@ -32,7 +32,8 @@ TEST(Stragglers, NormalQuantilesByTheTable) {
   s.sigma = 1;
   const std::vector<double> drawn = slowdown_of(s, 200000, 3);
   const auto above = [&](double z) {
-    return static_cast<double>(std::count_if(drawn.begin(), drawn.end(), [&](double f) { return std::log(f) > z; })) / 200000;
+    return static_cast<double>(std::count_if(drawn.begin(), drawn.end(), [&](double f) { return std::log(f) > z; })) /
+           200000;
   };
   EXPECT_NEAR(above(1.959964), 0.025, 0.0015);
   EXPECT_NEAR(above(0), 0.5, 0.005);

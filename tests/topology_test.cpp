@@ -23,10 +23,10 @@ TopologySpec spec_of(TopologyKind kind, int nodes, int devices_per_node = 1) {
   return spec;
 }
 
-constexpr TopologyKind kBuiltIn[] = {
-    TopologyKind::Ring,    TopologyKind::Tree,     TopologyKind::FullyConnected, TopologyKind::Mesh2D,
-    TopologyKind::Torus2D, TopologyKind::Torus3D,  TopologyKind::Switch,         TopologyKind::FatTree,
-    TopologyKind::RailOptimized, TopologyKind::Dragonfly};
+constexpr TopologyKind kBuiltIn[] = {TopologyKind::Ring,     TopologyKind::Tree,    TopologyKind::FullyConnected,
+                                     TopologyKind::Mesh2D,   TopologyKind::Torus2D, TopologyKind::Torus3D,
+                                     TopologyKind::Switch,   TopologyKind::FatTree, TopologyKind::RailOptimized,
+                                     TopologyKind::Dragonfly};
 
 std::string message_of(const TopologySpec& spec) {
   try {
@@ -136,7 +136,8 @@ TEST(Topology, ReportsEveryProblemOfASpec) {
   spec.oversubscription = 2;
   spec.group_size = 3;
   const std::string text = message_of(spec);
-  for (const char* part : {"num_nodes: got 0", "bandwidth: got -1", "latency: got nan", "oversubscription", "group_size"}) {
+  for (const char* part :
+       {"num_nodes: got 0", "bandwidth: got -1", "latency: got nan", "oversubscription", "group_size"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   }
 }

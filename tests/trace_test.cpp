@@ -39,7 +39,9 @@ std::size_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
-std::vector<TraceCounter> counters() { return {{0, "held \"bytes\"", "B", {0, 1e-3}, {1, 2}}, {kNetwork, "links", "", {0}, {0.5}}}; }
+std::vector<TraceCounter> counters() {
+  return {{0, "held \"bytes\"", "B", {0, 1e-3}, {1, 2}}, {kNetwork, "links", "", {0}, {0.5}}};
+}
 
 TEST(Trace, FlowsJoinATransferAndThePassThatReadsIt) {
   const EventTable events = events_of(4, 0);
@@ -65,7 +67,8 @@ TEST(Trace, FlowsJoinATransferAndThePassThatReadsIt) {
 
 TEST(Trace, KinetoHoldsEveryEventOnceAndTheSameBytesEachTime) {
   const EventTable events = events_of(2, 0);
-  const KinetoNames names{named("op", kKinds), named("kernel", kKinds), named("", kKinds), named("title", kKinds), named("stream", kStreams)};
+  const KinetoNames names{named("op", kKinds), named("kernel", kKinds), named("", kKinds), named("title", kKinds),
+                          named("stream", kStreams)};
   const KinetoJob job{"a \"device\"\n", 80e9, 1.0, 4, false};
   const std::string text = kineto_trace(events, names, job, counters());
   EXPECT_EQ(text.front(), '{');
@@ -74,7 +77,9 @@ TEST(Trace, KinetoHoldsEveryEventOnceAndTheSameBytesEachTime) {
   EXPECT_NE(text.find("a \\\"device\\\"\\u000a"), std::string::npos);
   EXPECT_NE(text.find("held \\\"bytes\\\""), std::string::npos);
   std::size_t kernels = 0;
-  for (std::size_t k = 0; k < kKinds; ++k) kernels += count(text, "\"name\":\"kernel" + std::to_string(k) + "\"") + count(text, "\"name\": \"kernel" + std::to_string(k) + "\"");
+  for (std::size_t k = 0; k < kKinds; ++k)
+    kernels += count(text, "\"name\":\"kernel" + std::to_string(k) + "\"") +
+               count(text, "\"name\": \"kernel" + std::to_string(k) + "\"");
   EXPECT_EQ(kernels, events.tasks.size());
   EXPECT_EQ(text, kineto_trace(events, names, job, counters()));
   KinetoJob alone = job;
@@ -114,7 +119,8 @@ TEST(Trace, PerfettoIsWholePacketsABeginAndAnEndPerEvent) {
 TEST(Trace, NoEventsGiveAnEmptyTimeline) {
   const TraceNames names{named("kind", kKinds), named("category", kKinds), named("stream", kStreams)};
   EXPECT_LT(packets(perfetto_trace({}, names)), 3u);
-  const KinetoNames kineto{named("op", kKinds), named("kernel", kKinds), named("", kKinds), named("title", kKinds), named("stream", kStreams)};
+  const KinetoNames kineto{named("op", kKinds), named("kernel", kKinds), named("", kKinds), named("title", kKinds),
+                           named("stream", kStreams)};
   EXPECT_EQ(count(kineto_trace({}, kineto, {"d", 0, 0, 1, false}), "kernel"), 0u);
 }
 

@@ -45,7 +45,8 @@ TEST(Quantise, SwitchBackStoresOneDirection) {
   EXPECT_EQ(stored_directions(QuantiseRecipe::Int8Switch), 1);
   EXPECT_EQ(stored_directions(QuantiseRecipe::Int8Row), 2);
   const DeviceSpec device = dts_test::round_device();
-  EXPECT_LT(quantise_time_s(device, QuantiseRecipe::Int8Switch, 1e8, 2), quantise_time_s(device, QuantiseRecipe::Int8Row, 1e8, 2));
+  EXPECT_LT(quantise_time_s(device, QuantiseRecipe::Int8Switch, 1e8, 2),
+            quantise_time_s(device, QuantiseRecipe::Int8Row, 1e8, 2));
 }
 
 }  // namespace

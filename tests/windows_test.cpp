@@ -9,8 +9,9 @@ namespace {
 
 using namespace dts;
 
-const PipelineSchedule kSchedules[] = {PipelineSchedule::OneFOneB, PipelineSchedule::ZbH1, PipelineSchedule::ZbH2, PipelineSchedule::ZbV,
-                                       PipelineSchedule::VHalf, PipelineSchedule::VMin, PipelineSchedule::DualPipe, PipelineSchedule::DualPipeV};
+const PipelineSchedule kSchedules[] = {PipelineSchedule::OneFOneB, PipelineSchedule::ZbH1,     PipelineSchedule::ZbH2,
+                                       PipelineSchedule::ZbV,      PipelineSchedule::VHalf,    PipelineSchedule::VMin,
+                                       PipelineSchedule::DualPipe, PipelineSchedule::DualPipeV};
 
 int chunks_of(PipelineSchedule schedule) {
   switch (schedule) {
@@ -24,7 +25,8 @@ int chunks_of(PipelineSchedule schedule) {
 
 // `shorter` with its window at `first` written `more` times further. Micro-batches of DualPipe's second direction are
 // numbered from the half on, so only kind, chunk and pairing are compared there.
-std::vector<Pass> stretched(const std::vector<Pass>& shorter, std::size_t first, std::size_t length, int more, int later) {
+std::vector<Pass> stretched(const std::vector<Pass>& shorter, std::size_t first, std::size_t length, int more,
+                            int later) {
   std::vector<Pass> longer(shorter.begin(), shorter.begin() + static_cast<std::ptrdiff_t>(first + length));
   for (int i = 1; i <= more; ++i) {
     for (std::size_t k = first; k < first + length; ++k) {
@@ -49,7 +51,8 @@ void expect_stretches(const Strategy& s) {
     for (int more : {1, 3}) {
       const PipelineOrder longer = pipeline_order(s, least + rest + more * period);
       for (std::size_t rank = 0; rank < shorter.size(); ++rank) {
-        const auto expected = stretched(shorter[rank], windows.first[rank], windows.length[rank], more, period / copies);
+        const auto expected =
+            stretched(shorter[rank], windows.first[rank], windows.length[rank], more, period / copies);
         ASSERT_EQ(expected.size(), longer[rank].size());
         for (std::size_t k = 0; k < expected.size(); ++k) {
           EXPECT_EQ(expected[k].kind, longer[rank][k].kind);
@@ -87,7 +90,8 @@ TEST(Windows, LongerOrdersRepeatAWindowOfShorterOnes) {
 TEST(Windows, WhatIsGreedyOrAllOfOneKindHasNone) {
   Strategy s;
   s.pp = 4;
-  for (PipelineSchedule schedule : {PipelineSchedule::GPipe, PipelineSchedule::LoopedBfs, PipelineSchedule::Hanayo, PipelineSchedule::Zb1p}) {
+  for (PipelineSchedule schedule :
+       {PipelineSchedule::GPipe, PipelineSchedule::LoopedBfs, PipelineSchedule::Hanayo, PipelineSchedule::Zb1p}) {
     s.schedule = schedule;
     EXPECT_EQ(order_period(s), 0);
   }

@@ -147,7 +147,8 @@ void bind_group(py::module_& m) {
         const auto network = dts::make_interconnect(cluster);
         const dts::RankGroup group = network->group(ranks);
         std::vector<std::tuple<int, int, double>> pairs;
-        for (const dts::PairStream& s : dts::pair_streams(cluster, {kind, bytes, {}}, group, network->cost(kind, bytes, group))) {
+        for (const dts::PairStream& s :
+             dts::pair_streams(cluster, {kind, bytes, {}}, group, network->cost(kind, bytes, group))) {
           pairs.emplace_back(s.from, s.to, s.bytes);
         }
         return pairs;

@@ -133,8 +133,7 @@ void bind_communication(py::module_& m) {
              return CommunicationModel(dts::Topology(spec), reduce_s_per_byte);
            }),
            Release(), "kind"_a, "nodes"_a, "devices_per_node"_a, "rates"_a, "dims"_a, "radix"_a, "group_size"_a,
-           "oversubscription"_a, "switches"_a, "links"_a, "spines"_a,
-           "reduce_s_per_byte"_a)
+           "oversubscription"_a, "switches"_a, "links"_a, "spines"_a, "reduce_s_per_byte"_a)
       .def(
           "collective",
           [](const CommunicationModel& model, CollectiveKind kind, double bytes, const std::vector<int>& ranks,

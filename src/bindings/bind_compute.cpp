@@ -40,10 +40,8 @@ void bind_shapes(py::module_& m) {
       .value("MXFP8", dts::QuantiseRecipe::Mxfp8)
       .finalize();
   py::class_<GemmShape>(m, "GemmShape")
-      .def(py::init([](double rows, double n, double k, double batch) {
-             return GemmShape{rows, n, k, batch};
-           }),
-           "m"_a, "n"_a, "k"_a, "batch"_a = 1.0)
+      .def(py::init([](double rows, double n, double k, double batch) { return GemmShape{rows, n, k, batch}; }), "m"_a,
+           "n"_a, "k"_a, "batch"_a = 1.0)
       .def_readwrite("m", &GemmShape::m)
       .def_readwrite("n", &GemmShape::n)
       .def_readwrite("k", &GemmShape::k)
@@ -118,9 +116,7 @@ void bind_formulas(py::module_& m) {
 
 void bind_model(py::module_& m) {
   py::class_<dts::OpProfile>(m, "OpProfile")
-      .def(py::init([](double flops, double bytes, dts::DType t) {
-             return dts::OpProfile{flops, bytes, t};
-           }),
+      .def(py::init([](double flops, double bytes, dts::DType t) { return dts::OpProfile{flops, bytes, t}; }),
            "flops"_a, "bytes"_a, "dtype"_a = dts::DType::BF16)
       .def_readwrite("flops", &dts::OpProfile::flops)
       .def_readwrite("bytes", &dts::OpProfile::bytes)
@@ -138,13 +134,15 @@ void bind_model(py::module_& m) {
   // Its devices can be changed and one price takes a microsecond: its calls keep the GIL.
   py::class_<ComputeModel>(m, "ComputeModel")
       .def(py::init<int, const dts::DeviceSpec&>(), "devices"_a, "device"_a)
-      .def("__deepcopy__", [](const ComputeModel& model, const py::dict&) { return model; }, "memo"_a)
-      .def(py::pickle([](const ComputeModel& model) { return py::make_tuple(model.kinds(), model.kind_of(), model.speeds()); },
-                      [](const py::tuple& state) {
-                        check_state(state, 3);
-                        return ComputeModel(state[0].cast<std::vector<dts::DeviceSpec>>(), state[1].cast<std::vector<std::size_t>>(),
-                                            state[2].cast<std::vector<double>>());
-                      }))
+      .def(
+          "__deepcopy__", [](const ComputeModel& model, const py::dict&) { return model; }, "memo"_a)
+      .def(py::pickle(
+          [](const ComputeModel& model) { return py::make_tuple(model.kinds(), model.kind_of(), model.speeds()); },
+          [](const py::tuple& state) {
+            check_state(state, 3);
+            return ComputeModel(state[0].cast<std::vector<dts::DeviceSpec>>(),
+                                state[1].cast<std::vector<std::size_t>>(), state[2].cast<std::vector<double>>());
+          }))
       .def_readonly_static("SLOWEST", &ComputeModel::kSlowest)
       .def_property_readonly("devices", &ComputeModel::devices)
       .def("device", &ComputeModel::device, "index"_a)  // a copy

@@ -89,8 +89,7 @@ void bind_constants(py::module_& m) {
       .def_readwrite("bytes_per_element", &QuantiseConstants::bytes_per_element)
       .def_readwrite("efficiency", &QuantiseConstants::efficiency)
       .def_readwrite("floor_s", &QuantiseConstants::floor_s)
-      .def(pickled(&QuantiseConstants::bytes_per_element, &QuantiseConstants::efficiency,
-                   &QuantiseConstants::floor_s));
+      .def(pickled(&QuantiseConstants::bytes_per_element, &QuantiseConstants::efficiency, &QuantiseConstants::floor_s));
 }
 
 }  // namespace

@@ -37,13 +37,14 @@ void bind_enums(py::module_& m) {
 auto pickled_ledger() {
   return py::pickle(
       [](const MemoryModel& model) {
-        return py::make_tuple(model.num_devices(), model.devices_per_node(), model.tiers(), model.next_handle(), model.allocations(),
-                              model.peaks());
+        return py::make_tuple(model.num_devices(), model.devices_per_node(), model.tiers(), model.next_handle(),
+                              model.allocations(), model.peaks());
       },
       [](const py::tuple& state) {
         check_state(state, 6);
-        return MemoryModel::restored(state[0].cast<int>(), state[1].cast<int>(), state[2].cast<Tiers>(), state[3].cast<std::int64_t>(),
-                                     state[4].cast<std::vector<Allocation>>(), state[5].cast<std::vector<PoolPeak>>());
+        return MemoryModel::restored(state[0].cast<int>(), state[1].cast<int>(), state[2].cast<Tiers>(),
+                                     state[3].cast<std::int64_t>(), state[4].cast<std::vector<Allocation>>(),
+                                     state[5].cast<std::vector<PoolPeak>>());
       });
 }
 
@@ -77,7 +78,8 @@ void bind_ledger(py::module_& m) {
   // A ledger is one mutable object: its calls keep the GIL.
   py::class_<MemoryModel>(m, "MemoryModel")
       .def(py::init<int, int, const Tiers&>(), "num_devices"_a, "devices_per_node"_a, "tiers"_a)
-      .def("__deepcopy__", [](const MemoryModel& model, const py::dict&) { return model; }, "memo"_a)
+      .def(
+          "__deepcopy__", [](const MemoryModel& model, const py::dict&) { return model; }, "memo"_a)
       .def(pickled_ledger())
       .def("allocate", &MemoryModel::allocate, "device"_a, "bytes"_a, "tier"_a, "name"_a, "category"_a)
       .def("free", &MemoryModel::free, "handle"_a)
@@ -159,7 +161,8 @@ void bind_memory(py::module_& m) {
         context.seq_len = seq_len;
         context.flash_attention = flash_attention, context.eager_norm = eager_norm, context.eager_gate = eager_gate;
         std::vector<std::tuple<std::string, std::string, double>> list;  // op, tensor, bytes per token
-        for (const SavedTensor& t : saved_tensors(block.ops, context)) list.emplace_back(t.op, t.tensor, t.bytes_per_token);
+        for (const SavedTensor& t : saved_tensors(block.ops, context))
+          list.emplace_back(t.op, t.tensor, t.bytes_per_token);
         return list;
       },
       "block"_a, "seq_len"_a, "flash_attention"_a, "eager_norm"_a, "eager_gate"_a, Release());

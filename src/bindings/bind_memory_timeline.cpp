@@ -46,9 +46,10 @@ std::vector<AllocatorReplay> replays(const ModelSpec& model, const DeviceSpec& d
                            {expandable_segments, 0});
 }
 
-MemoryDetails run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
-                  const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
-                  const HostShare& host, bool expandable_segments, double capacity_bytes) {
+MemoryDetails run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
+                  const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
+                  const std::vector<DeviceSpec>& other_devices, const HostShare& host, bool expandable_segments,
+                  double capacity_bytes) {
   return memory_details({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
                         {expandable_segments, capacity_bytes});
 }
@@ -74,19 +75,25 @@ void bind_memory_timeline(py::module_& m) {
       .def_readonly("timelines", &MemoryDetails::timelines)
       .def_readonly("replays", &MemoryDetails::replays);
   m.def("memory_details", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{},
-        "expandable_segments"_a = false, "capacity_bytes"_a = 0.0, py::call_guard<LongCall>());
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{}, "expandable_segments"_a = false,
+        "capacity_bytes"_a = 0.0, py::call_guard<LongCall>());
   m.def("allocator_replays", &replays, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
-        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{},
-        "expandable_segments"_a = false, py::call_guard<LongCall>());
-  m.def("library_workspace_bytes", [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
-    return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));
-  }, "hopper_or_later"_a, "transformer_engine"_a, "grouped_matmul"_a);
+        "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{}, "expandable_segments"_a = false,
+        py::call_guard<LongCall>());
+  m.def(
+      "library_workspace_bytes",
+      [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
+        return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));
+      },
+      "hopper_or_later"_a, "transformer_engine"_a, "grouped_matmul"_a);
   m.def("out_of_memory_probability", &out_of_memory_probability, "needed_bytes"_a, "room_bytes"_a);
-  m.def("fit_verdict", [](double probability) {
-    const FitVerdict verdict = fit_verdict(probability);
-    return verdict == FitVerdict::Fits ? "fits" : verdict == FitVerdict::AtRisk ? "at risk" : "does not fit";
-  }, "out_of_memory_probability"_a);
+  m.def(
+      "fit_verdict",
+      [](double probability) {
+        const FitVerdict verdict = fit_verdict(probability);
+        return verdict == FitVerdict::Fits ? "fits" : verdict == FitVerdict::AtRisk ? "at risk" : "does not fit";
+      },
+      "out_of_memory_probability"_a);
   py::class_<CachingAllocator>(m, "CachingAllocator")
       .def(py::init([](bool expandable_segments, double capacity_bytes) {
              return CachingAllocator({expandable_segments, capacity_bytes});

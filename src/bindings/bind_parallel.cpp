@@ -157,6 +157,7 @@ void bind_parallel(py::module_& m) {
       .def("group", &RankGrid::group, "rank"_a, "axis"_a)
       .def("groups", &RankGrid::groups, "axis"_a, Release());
   m.def("placed_model", &placed_model, "model"_a, "strategy"_a, "profile"_a, Release());
-  m.def("check_layout", py::overload_cast<const ModelSpec&, const Strategy&, long long, double>(&check_layout), "model"_a, "strategy"_a, "devices"_a, "seq_len"_a, Release());
+  m.def("check_layout", py::overload_cast<const ModelSpec&, const Strategy&, long long, double>(&check_layout),
+        "model"_a, "strategy"_a, "devices"_a, "seq_len"_a, Release());
   m.def("layers_per_virtual_stage", &layers_per_virtual_stage, "layers"_a, "strategy"_a);
 }

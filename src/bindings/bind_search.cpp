@@ -24,7 +24,8 @@ StrategyTable table_of(std::size_t rows, std::vector<Strategy> bases, const Plac
   StrategyTable table{rows, std::move(bases), {base_of.data(), std::next(base_of.data(), base_of.size())}, {}};
   for (const auto& [name, values] : columns) {
     const auto array = py::cast<Values>(values);
-    table.columns.push_back({&strategy_field(py::cast<std::string>(name)), {array.data(), std::next(array.data(), array.size())}});
+    table.columns.push_back(
+        {&strategy_field(py::cast<std::string>(name)), {array.data(), std::next(array.data(), array.size())}});
   }
   return table;
 }
@@ -40,7 +41,8 @@ py::dict columns_of(const Evaluations& found) {
   py::dict columns;
   columns["status"] = array_of<std::uint8_t>(found.status);
   columns["reason"] = array_of<std::int32_t>(found.reason);
-  for (std::size_t c = 0; c < kEvaluationColumns; ++c) columns[evaluation_columns()[c]] = array_of<double>(found.columns[c]);
+  for (std::size_t c = 0; c < kEvaluationColumns; ++c)
+    columns[evaluation_columns()[c]] = array_of<double>(found.columns[c]);
   return columns;
 }
 
@@ -49,20 +51,22 @@ struct SearchJob {
   Job job;
   BookShelf shelf;
 
-  py::tuple evaluate(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns, double failure_factor,
-                     const std::array<double, 4>& tier_capacity_bytes, int threads) {
+  py::tuple evaluate(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
+                     double failure_factor, const std::array<double, 4>& tier_capacity_bytes, int threads) {
     const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
     const EvaluateOptions options{failure_factor, tier_capacity_bytes, threads};
     const Evaluations found = long_call([&] { return dts::evaluate(job, table, options, shelf); });
     return py::make_tuple(columns_of(found), found.reasons);
   }
 
-  py::array_t<bool> legal(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns, int threads) {
+  py::array_t<bool> legal(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
+                          int threads) {
     const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
     return array_of<bool>(long_call([&] { return legal_rows(job, table, threads, shelf); }));
   }
 
-  py::tuple bounds(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns, bool memory, int threads) {
+  py::tuple bounds(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
+                   bool memory, int threads) {
     const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
     const StrategyBounds found = long_call([&] { return strategy_bounds(job, table, memory, threads, shelf); });
     return py::make_tuple(array_of<double>(found.step_time_s), array_of<double>(found.allocated_bytes));
@@ -70,9 +74,10 @@ struct SearchJob {
 };
 
 std::unique_ptr<SearchJob> search_job(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
-                                      const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
-                                      const HostShare& host) {
-  return std::unique_ptr<SearchJob>(new SearchJob{{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, host}, {}});
+                                      const FrameworkProfile& profile, double seq_len,
+                                      const std::vector<DeviceSpec>& other_devices, const HostShare& host) {
+  return std::unique_ptr<SearchJob>(
+      new SearchJob{{model, device, network, Strategy{}, profile, seq_len, other_devices, kOneKind, host}, {}});
 }
 
 std::vector<std::string> field_names() {
@@ -94,10 +99,12 @@ void bind_search(py::module_& m) {
     return std::vector<std::string>(evaluation_columns(), std::next(evaluation_columns(), kEvaluationColumns));
   });
   py::class_<SearchJob>(m, "SearchJob")
-      .def(py::init(&search_job), "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a, "other_devices"_a = std::vector<DeviceSpec>{},
-           "host"_a = HostShare{}, py::keep_alive<1, 2>(), py::keep_alive<1, 3>(), py::keep_alive<1, 4>())
+      .def(py::init(&search_job), "model"_a, "device"_a, "network"_a, "profile"_a, "seq_len"_a,
+           "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{}, py::keep_alive<1, 2>(),
+           py::keep_alive<1, 3>(), py::keep_alive<1, 4>())
       .def("evaluate", &SearchJob::evaluate, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "failure_factor"_a = 1.0,
            "tier_capacity_bytes"_a = std::array<double, 4>{-1, -1, -1, -1}, "threads"_a = 1)
       .def("legal", &SearchJob::legal, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "threads"_a = 1)
-      .def("bounds", &SearchJob::bounds, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "memory"_a = true, "threads"_a = 1);
+      .def("bounds", &SearchJob::bounds, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "memory"_a = true,
+           "threads"_a = 1);
 }

@@ -56,16 +56,15 @@ StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconn
                const std::optional<FlowStepOptions>& flow, int intervals, bool traffic) {
   SimulateOptions options{expand, keep_events, keep_traffic, slowdown, stragglers, 0, true, flow};
   if (options.flow) options.flow->intervals = intervals, options.flow->traffic = traffic;
-  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
-                  options);
+  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host}, options);
 }
 
 std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
                               const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
                               const StragglerSpec& stragglers, int count, const std::vector<DeviceSpec>& other_devices,
                               const HostShare& host, const std::optional<FlowStepOptions>& flow, int threads) {
-  return step_times_of_draws({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host}, stragglers,
-                             count, flow, threads);
+  return step_times_of_draws({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host},
+                             stragglers, count, flow, threads);
 }
 
 void bind_stragglers(py::module_& m) {
@@ -94,7 +93,8 @@ void bind_stragglers(py::module_& m) {
 
 void bind_host(py::module_& m) {
   py::class_<TierRate>(m, "TierRate")
-      .def(py::init([](double read_Bps, double write_Bps) { return TierRate{read_Bps, write_Bps}; }), "read_Bps"_a = 0.0, "write_Bps"_a = 0.0)
+      .def(py::init([](double read_Bps, double write_Bps) { return TierRate{read_Bps, write_Bps}; }),
+           "read_Bps"_a = 0.0, "write_Bps"_a = 0.0)
       .def_readonly("read_Bps", &TierRate::read_Bps)
       .def_readonly("write_Bps", &TierRate::write_Bps);
   py::class_<HostShare>(m, "HostShare")
@@ -151,8 +151,8 @@ void bind_breakdown(py::module_& m) {
       .def_property_readonly("total_s", &Breakdown::total_s)
       .def(pickled(&Breakdown::forward_s, &Breakdown::backward_s, &Breakdown::recompute_s, &Breakdown::optimizer_s,
                    &Breakdown::exposed_tp_s, &Breakdown::exposed_cp_s, &Breakdown::exposed_ep_s,
-                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::interference_s, &Breakdown::contention_s, &Breakdown::straggler_s,
-                   &Breakdown::host_s, &Breakdown::fixed_s));
+                   &Breakdown::exposed_dp_s, &Breakdown::offload_s, &Breakdown::pipeline_s, &Breakdown::interference_s,
+                   &Breakdown::contention_s, &Breakdown::straggler_s, &Breakdown::host_s, &Breakdown::fixed_s));
   py::class_<AxisTime>(m, "AxisTime")
       .def_readonly("total_s", &AxisTime::total_s)
       .def_readonly("exposed_s", &AxisTime::exposed_s)
@@ -186,7 +186,8 @@ void bind_simulator(py::module_& m) {
       .finalize();
   py::class_<Interconnect>(m, "Interconnect")
       .def_static(
-          "of_cluster", [](const ClusterSpec& c, bool alone) { return make_interconnect(c, alone); }, "cluster"_a, "alone"_a = false)
+          "of_cluster", [](const ClusterSpec& c, bool alone) { return make_interconnect(c, alone); }, "cluster"_a,
+          "alone"_a = false)
       .def_static(
           "of_topology", [](const CommunicationModel& c) { return make_interconnect(c); }, "model"_a)
       .def("placed", &place_on, "device_of"_a, py::keep_alive<0, 1>())
@@ -227,12 +228,13 @@ void bind_simulator(py::module_& m) {
       .def_property_readonly("hfu", &StepResult::hfu)
       .def("event_columns", [](const StepResult& r) { return event_columns(r.events); })
       .def("traffic_bytes", &traffic_matrix)
-      .def(pickled(&StepResult::step_time_s, &StepResult::even_step_time_s, &StepResult::tokens_per_step, &StepResult::samples_per_step,
-                   &StepResult::devices, &StepResult::parameters, &StepResult::model_flops,
-                   &StepResult::model_flops_full, &StepResult::hardware_flops, &StepResult::peak_flops,
-                   &StepResult::micro_batches, &StepResult::stages, &StepResult::mean, &StepResult::memory,
-                   &StepResult::capacity_bytes, &StepResult::rank_classes, &StepResult::communication,
-                   &StepResult::forward_s, &StepResult::backward_s, &StepResult::communication_s, &StepResult::mean_communication, &StepResult::events,
+      .def(pickled(&StepResult::step_time_s, &StepResult::even_step_time_s, &StepResult::tokens_per_step,
+                   &StepResult::samples_per_step, &StepResult::devices, &StepResult::parameters,
+                   &StepResult::model_flops, &StepResult::model_flops_full, &StepResult::hardware_flops,
+                   &StepResult::peak_flops, &StepResult::micro_batches, &StepResult::stages, &StepResult::mean,
+                   &StepResult::memory, &StepResult::capacity_bytes, &StepResult::rank_classes,
+                   &StepResult::communication, &StepResult::forward_s, &StepResult::backward_s,
+                   &StepResult::communication_s, &StepResult::mean_communication, &StepResult::events,
                    &StepResult::traffic_bytes, &StepResult::uncontended_step_time_s, &StepResult::links));
   m.def("simulate", &run, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "expand"_a = false, "keep_events"_a = true, "keep_traffic"_a = false, "slowdown"_a = std::vector<double>{},

@@ -12,9 +12,9 @@ using namespace dts;
 
 namespace {
 
-std::vector<StepOp> run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network, const Strategy& strategy,
-                        const FrameworkProfile& profile, double seq_len, const std::vector<DeviceSpec>& other_devices,
-                        const HostShare& host) {
+std::vector<StepOp> run(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,
+                        const Strategy& strategy, const FrameworkProfile& profile, double seq_len,
+                        const std::vector<DeviceSpec>& other_devices, const HostShare& host) {
   return step_ops({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host});
 }
 

@@ -14,7 +14,8 @@ using Counter = std::tuple<std::int32_t, std::string, std::string, std::vector<d
 
 std::vector<TraceCounter> list_of(const std::vector<Counter>& counters) {
   std::vector<TraceCounter> list;
-  for (const auto& [of_rank, name, unit, time_s, value] : counters) list.push_back({of_rank, name, unit, time_s, value});
+  for (const auto& [of_rank, name, unit, time_s, value] : counters)
+    list.push_back({of_rank, name, unit, time_s, value});
   return list;
 }
 
@@ -25,11 +26,13 @@ py::bytes perfetto(const py::dict& events, std::vector<std::string> kinds, std::
   return py::bytes(long_call([&] { return perfetto_trace(table, names, list_of(counters)); }));
 }
 
-py::bytes kineto(const py::dict& events, std::vector<std::string> ops, std::vector<std::string> kernels, std::vector<std::string> collectives,
-                 std::vector<std::string> titles, std::vector<std::string> streams, std::string device, double device_bytes,
-                 double step_time_s, std::int64_t devices, bool one_rank, const std::vector<Counter>& counters) {
+py::bytes kineto(const py::dict& events, std::vector<std::string> ops, std::vector<std::string> kernels,
+                 std::vector<std::string> collectives, std::vector<std::string> titles,
+                 std::vector<std::string> streams, std::string device, double device_bytes, double step_time_s,
+                 std::int64_t devices, bool one_rank, const std::vector<Counter>& counters) {
   const EventTable table = events_of(events);
-  const KinetoNames names{std::move(ops), std::move(kernels), std::move(collectives), std::move(titles), std::move(streams)};
+  const KinetoNames names{std::move(ops), std::move(kernels), std::move(collectives), std::move(titles),
+                          std::move(streams)};
   const KinetoJob job{std::move(device), device_bytes, step_time_s, devices, one_rank};
   return py::bytes(long_call([&] { return kineto_trace(table, names, job, list_of(counters)); }));
 }

@@ -9,12 +9,13 @@
 
 class LongCall {
  public:
-  LongCall() : scope_([next = std::chrono::steady_clock::now() + kBetween]() mutable {
-    if (std::chrono::steady_clock::now() < next) return;
-    next = std::chrono::steady_clock::now() + kBetween;
-    const pybind11::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
-  }) {}
+  LongCall()
+      : scope_([next = std::chrono::steady_clock::now() + kBetween]() mutable {
+          if (std::chrono::steady_clock::now() < next) return;
+          next = std::chrono::steady_clock::now() + kBetween;
+          const pybind11::gil_scoped_acquire gil;
+          if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+        }) {}
 
  private:
   static constexpr std::chrono::milliseconds kBetween{50};  // taking the GIL may cost others some milliseconds

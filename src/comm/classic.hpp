@@ -3,9 +3,10 @@
 // pipelined round holds the whole message and the number of stages that its chunks pass.
 //
 // Sources: Thakur, Rabenseifner, Gropp, IJHPCA 19 (2005); Patarasuk, Yuan, JPDC 69 (2009); Bruck et al., IEEE TPDS 8
-// (1997); Barnett et al., JPDC 16 (1993) for buckets along the dimensions of a torus; Sanders, Speck, Traeff, Parallel Computing 35 (2009); Hensgen et al., IJPP 17 (1988) for the barrier.
-// Groups whose size is no power of two are folded onto the largest power of two below (Thakur et al.) where the
-// algorithm needs one. Size convention: comm/collective.hpp. Left out: overlap between rounds of unequal senders.
+// (1997); Barnett et al., JPDC 16 (1993) for buckets along the dimensions of a torus; Sanders, Speck, Traeff, Parallel
+// Computing 35 (2009); Hensgen et al., IJPP 17 (1988) for the barrier. Groups whose size is no power of two are folded
+// onto the largest power of two below (Thakur et al.) where the algorithm needs one. Size convention:
+// comm/collective.hpp. Left out: overlap between rounds of unequal senders.
 #pragma once
 
 #include <string>
@@ -16,8 +17,22 @@
 namespace dts {
 
 enum class Algorithm {
-  Auto, Ring, BidirectionalRing, RecursiveDoubling, RecursiveHalving, Tree, Rabenseifner, DoubleBinaryTree, Chain,
-  ScatterAllGather, Direct, Pairwise, Bruck, Dissemination, TorusBucket, Hierarchical
+  Auto,
+  Ring,
+  BidirectionalRing,
+  RecursiveDoubling,
+  RecursiveHalving,
+  Tree,
+  Rabenseifner,
+  DoubleBinaryTree,
+  Chain,
+  ScatterAllGather,
+  Direct,
+  Pairwise,
+  Bruck,
+  Dissemination,
+  TorusBucket,
+  Hierarchical
 };
 std::string name_of(Algorithm algorithm);
 std::string name_of(CollectiveKind kind);
@@ -48,7 +63,8 @@ double classic_send_count(CollectiveKind kind, Algorithm algorithm, int members)
 bool needs_dims(Algorithm algorithm) noexcept;  // works along the dimensions of a grid of members
 
 // `bytes` >= 0, members >= 2 (exactly 2 for send/recv); throws ConfigError where the algorithm does not fit the kind.
-// `dims`: the members as a grid, first dimension fastest: a torus, or {members of a node, nodes}; empty = one dimension.
+// `dims`: the members as a grid, first dimension fastest: a torus, or {members of a node, nodes}; empty = one
+// dimension.
 Schedule classic_schedule(CollectiveKind kind, Algorithm algorithm, double bytes, int members,
                           const std::vector<int>& dims = {});
 

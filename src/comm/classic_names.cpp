@@ -43,12 +43,13 @@ std::string name_of(CollectiveKind kind) {
 
 const std::vector<Algorithm>& classic_algorithms(CollectiveKind kind) {
   using A = Algorithm;
-  static const std::vector<A> all_reduce{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Rabenseifner, A::Tree,
-                                         A::DoubleBinaryTree, A::Direct, A::TorusBucket, A::Hierarchical};
-  static const std::vector<A> reduce_scatter{A::Ring, A::BidirectionalRing, A::RecursiveHalving, A::Direct,
-                                             A::TorusBucket, A::Hierarchical};
-  static const std::vector<A> all_gather{A::Ring, A::BidirectionalRing, A::RecursiveDoubling, A::Bruck, A::Direct,
-                                         A::TorusBucket, A::Hierarchical};
+  static const std::vector<A> all_reduce{
+      A::Ring,   A::BidirectionalRing, A::RecursiveDoubling, A::Rabenseifner, A::Tree, A::DoubleBinaryTree,
+      A::Direct, A::TorusBucket,       A::Hierarchical};
+  static const std::vector<A> reduce_scatter{A::Ring,   A::BidirectionalRing, A::RecursiveHalving,
+                                             A::Direct, A::TorusBucket,       A::Hierarchical};
+  static const std::vector<A> all_gather{A::Ring,   A::BidirectionalRing, A::RecursiveDoubling, A::Bruck,
+                                         A::Direct, A::TorusBucket,       A::Hierarchical};
   static const std::vector<A> broadcast{A::Tree, A::Chain, A::DoubleBinaryTree, A::ScatterAllGather, A::Direct};
   static const std::vector<A> reduce{A::Tree, A::Chain, A::DoubleBinaryTree, A::Direct};
   static const std::vector<A> gather{A::Tree, A::Direct};

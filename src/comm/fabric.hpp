@@ -2,9 +2,10 @@
 // of a few branches (an algorithm with a protocol), each
 //     time = max(startup_s + ramp * sqrt(min(bytes, ramp_bytes)) + bytes * s_per_byte, floor_s),
 // where the startup counts hops, the ramp is the filling of a chunked pipeline (2 sqrt(alpha beta h bytes) at the best
-// chunk, so that it ends where chunks reach the library's largest) and the rate is what the group owns: its ring or switch inside a domain, the NICs of its own ranks beyond it.
-// Form and constants: docs/guide/communication.md; NCCL src/graph/tuning.cc for what competes with what.
-// Left out: copy-engine collectives (no SMs), jitter, and other traffic on the same links.
+// chunk, so that it ends where chunks reach the library's largest) and the rate is what the group owns: its ring or
+// switch inside a domain, the NICs of its own ranks beyond it. Form and constants: docs/guide/communication.md; NCCL
+// src/graph/tuning.cc for what competes with what. Left out: copy-engine collectives (no SMs), jitter, and other
+// traffic on the same links.
 #pragma once
 
 #include <array>

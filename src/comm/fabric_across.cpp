@@ -51,8 +51,8 @@ struct Across {
     b.limit = inside_s_per_byte > nic_s_per_byte ? "scale-up" : "nic";
     return b;
   }
-  // A NIC is fed by a few channels, a multiprocessor each (Megatron-Core docs, nccl_ub: 1 to 4 for groups that only leave
-  // their domain); with neighbours inside, the ring's channels at most.
+  // A NIC is fed by a few channels, a multiprocessor each (Megatron-Core docs, nccl_ub: 1 to 4 for groups that only
+  // leave their domain); with neighbours inside, the ring's channels at most.
   double network_sms() const noexcept { return std::min(up.ring_sms, kNicSms * std::max(r.members, 1.0)); }
   double inside(double steps, double copy) const noexcept {
     return r.members > 1 ? (steps + copy) / r.ranks / r.ring_Bps : 0;
@@ -103,8 +103,8 @@ struct Across {
     const double inside_s = switched() ? nvls_s_per_byte() : r.members > 1 ? 2 / (kTreeShare * r.ring_Bps) : 0;
     const double nic_s = 1 / (r.nic_Bps * out.sharp_efficiency);
     branches.add({"sharp", "Simple", up.launch_s + 2 * up.hop_s * (r.members - 1) + out.sharp_startup_s,
-                  out.ramp * std::sqrt(r.members + 1), std::max(inside_s, nic_s), inside_s > nic_s ? "scale-up" : "nic", 1,
-                  network_sms(), 0, kNoEnd});
+                  out.ramp * std::sqrt(r.members + 1), std::max(inside_s, nic_s), inside_s > nic_s ? "scale-up" : "nic",
+                  1, network_sms(), 0, kNoEnd});
   }
 
   // Sends to `near` members and `far` ranks elsewhere; the shares of the buffer that leave by either way.
@@ -146,9 +146,7 @@ Branches branches_across(const ClusterSpec& cluster, CollectiveKind kind, const 
       a.add_pat(branches);
       break;
     case CollectiveKind::Broadcast:
-    case CollectiveKind::Reduce:
-      a.add_rings(branches, 1, n, 0);
-      break;
+    case CollectiveKind::Reduce: a.add_rings(branches, 1, n, 0); break;
     case CollectiveKind::Gather:
     case CollectiveKind::Scatter:
       branches.add(a.sends("direct", near, far, near_s_per_byte(0), far / n, a.out.p2p_efficiency));
@@ -156,9 +154,7 @@ Branches branches_across(const ClusterSpec& cluster, CollectiveKind kind, const 
     case CollectiveKind::AllToAll:
       branches.add(a.sends("pairwise", near, far, near_s_per_byte(a.up.p2p_copy), far / n, a.out.p2p_efficiency));
       break;
-    case CollectiveKind::SendRecv:
-      branches.add(a.sends("direct", 0, 1, 0, 1, a.out.sendrecv_efficiency));
-      break;
+    case CollectiveKind::SendRecv: branches.add(a.sends("direct", 0, 1, 0, 1, a.out.sendrecv_efficiency)); break;
   }
   return branches;
 }

@@ -64,8 +64,15 @@ struct Domain {
 
   // Sends to `peers` of the members, `share` of the buffer in all, at `rate_Bps`.
   Branch sends(const char* name, double peers, double share, double copy, double rate_Bps) const noexcept {
-    return {name,       "Simple", s.p2p_launch_s + s.p2p_peer_s * peers, s.p2p_ramp, (share + copy) / rate_Bps,
-            "scale-up", share,    s.ring_sms,                            0,
+    return {name,
+            "Simple",
+            s.p2p_launch_s + s.p2p_peer_s * peers,
+            s.p2p_ramp,
+            (share + copy) / rate_Bps,
+            "scale-up",
+            share,
+            s.ring_sms,
+            0,
             kNoEnd};
   }
 
@@ -107,19 +114,13 @@ Branches branches_in_domain(const ClusterSpec& cluster, CollectiveKind kind, con
       d.add_one_shot(branches, peers / ranks);
       break;
     case CollectiveKind::Broadcast:
-    case CollectiveKind::Reduce:
-      d.add_chains(branches);
-      break;
+    case CollectiveKind::Reduce: d.add_chains(branches); break;
     case CollectiveKind::Gather:
-    case CollectiveKind::Scatter:
-      branches.add(d.sends("direct", peers, peers / ranks, 0, d.r.p2p_Bps));
-      break;
+    case CollectiveKind::Scatter: branches.add(d.sends("direct", peers, peers / ranks, 0, d.r.p2p_Bps)); break;
     case CollectiveKind::AllToAll:
       branches.add(d.sends("pairwise", peers, peers / ranks, s.p2p_copy / ranks, d.r.p2p_Bps));
       break;
-    case CollectiveKind::SendRecv:
-      d.add_streams(branches);
-      break;
+    case CollectiveKind::SendRecv: d.add_streams(branches); break;
   }
   return branches;
 }

@@ -19,8 +19,8 @@ struct GroupRates {
 // A rank owns nics / devices of its node's NICs: siblings on the same node use the rest at the same time.
 GroupRates rates_of(const ClusterSpec& cluster, const GroupSpan& span) noexcept;
 
-// What protocol Simple starts later than the protocols with flags, on `steps` neighbour steps. Fitted up to the 14 of an
-// all-reduce on 8 ranks; beyond them chunks shrink with the steps and it grows by their root, an extrapolation.
+// What protocol Simple starts later than the protocols with flags, on `steps` neighbour steps. Fitted up to the 14 of
+// an all-reduce on 8 ranks; beyond them chunks shrink with the steps and it grows by their root, an extrapolation.
 double simple_start_s(const ScaleUpSpec& spec, double steps) noexcept;
 
 // The part of a torus slice a group spans. Members are consecutive (or strided) along the axes, first axis fastest.

@@ -19,20 +19,15 @@ Branches branches_in_torus(const ClusterSpec& cluster, CollectiveKind kind, cons
       b.sent_share *= 2;
       break;
     case CollectiveKind::AllGather:
-    case CollectiveKind::ReduceScatter:
-      break;
+    case CollectiveKind::ReduceScatter: break;
     case CollectiveKind::Broadcast:
     case CollectiveKind::Reduce:
       b.s_per_byte = 1 / r.ring_Bps;
       b.sent_share = 1;
       break;
     case CollectiveKind::Gather:
-    case CollectiveKind::Scatter:
-      b.s_per_byte = share / r.p2p_Bps;
-      break;
-    case CollectiveKind::AllToAll:
-      b.s_per_byte = part.alltoall_s_per_byte / s.p2p_efficiency;
-      break;
+    case CollectiveKind::Scatter: b.s_per_byte = share / r.p2p_Bps; break;
+    case CollectiveKind::AllToAll: b.s_per_byte = part.alltoall_s_per_byte / s.p2p_efficiency; break;
     case CollectiveKind::SendRecv:
       b = {"torus", "", s.launch_s + s.hop_s, 0, 1 / r.pair_Bps, "scale-up", 1, s.ring_sms, 0, kNoEnd};
       break;

@@ -43,7 +43,8 @@ class FabricInterconnect final : public Interconnect {
     GroupSpan span = span_of(cluster_, ranks);
     if (alone_ && span.domains > 1) span.nics_alone = nics_alone(cluster_, ranks, span);
     NodeKinds kinds = kind_of_node_.empty() ? 1 : 0;
-    for (std::size_t i = 0; i < ranks.size() && !kind_of_node_.empty(); ++i) kinds |= NodeKinds{1} << node_kind(ranks[i]);
+    for (std::size_t i = 0; i < ranks.size() && !kind_of_node_.empty(); ++i)
+      kinds |= NodeKinds{1} << node_kind(ranks[i]);
     return {std::move(ranks), span, kinds};
   }
 
@@ -103,7 +104,8 @@ class FabricInterconnect final : public Interconnect {
   }
 
  private:
-  // As if every node of the group were of its slowest kind: a ring, a tree or an exchange moves at its slowest link's pace.
+  // As if every node of the group were of its slowest kind: a ring, a tree or an exchange moves at its slowest link's
+  // pace.
   template <class Cost>
   CollectiveCost slowest(const RankGroup& group, Cost cost) const {
     if (group.kinds == 1) return cost(cluster_);
@@ -119,7 +121,7 @@ class FabricInterconnect final : public Interconnect {
   ClusterSpec cluster_;
   bool alone_;
   std::vector<ClusterSpec> kinds_;  // the cluster with each kind of node throughout
-  std::vector<int> kind_of_node_;   // empty: all alike
+  std::vector<int> kind_of_node_;  // empty: all alike
 };
 
 class TopologyInterconnect final : public Interconnect {

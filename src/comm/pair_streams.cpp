@@ -20,14 +20,13 @@ Domains by_domain(std::vector<int> ranks, int domain_devices) {
 }
 
 // LL sends a flag with every word, LL128 one with every 15 (NCCL src/device/prims_ll.h, prims_ll128.h).
-double flags(const std::string& protocol) {
-  return protocol == "LL" ? 2.0 : protocol == "LL128" ? 128.0 / 120 : 1.0;
-}
+double flags(const std::string& protocol) { return protocol == "LL" ? 2.0 : protocol == "LL128" ? 128.0 / 120 : 1.0; }
 
 class Streams {
  public:
   Streams(const ClusterSpec& cluster, const RankGroup& group, const CollectiveCost& cost)
-      : domain_(domain_devices(cluster)), domains_(by_domain(group.ranks, domain_)), ranks_(static_cast<double>(group.ranks.size())),
+      : domain_(domain_devices(cluster)), domains_(by_domain(group.ranks, domain_)),
+        ranks_(static_cast<double>(group.ranks.size())),
         inside_(flags(cost.protocol) / cluster.node.scale_up.ring_efficiency),
         outside_(flags(cost.protocol) / cluster.scale_out.ring_efficiency), tree_(is_tree(cost.algorithm)) {}
 
@@ -91,12 +90,15 @@ class Streams {
     }
   }
 
-  // A binary tree in which odd positions are leaves, and its mirror image or shift by one: inner nodes of one are leaves
-  // of the other. Each edge carries half the buffer up and down, so a pass of the trees moves as much as one of a ring.
+  // A binary tree in which odd positions are leaves, and its mirror image or shift by one: inner nodes of one are
+  // leaves of the other. Each edge carries half the buffer up and down, so a pass of the trees moves as much as one of
+// a ring.
   void trees(double bytes_per_hop) {
     const std::size_t n = domains_.size();
     const double each = bytes_per_hop / 4 * static_cast<double>(n) / static_cast<double>(n - 1);
-    const auto edge = [&](std::size_t child, std::size_t parent) { between(child, parent, each), between(parent, child, each); };
+    const auto edge = [&](std::size_t child, std::size_t parent) {
+      between(child, parent, each), between(parent, child, each);
+    };
     for (std::size_t child = 1; child < n; ++child) {
       const std::size_t bit = child & (~child + 1), up = (child ^ bit) | (bit << 1);
       const std::size_t parent = up < n ? up : child ^ bit;
@@ -117,7 +119,8 @@ class Streams {
 double per_hop(CollectiveKind kind, double bytes, double ranks, const std::string& algorithm) {
   if (algorithm == "sharp") return bytes;
   switch (kind) {
-    case CollectiveKind::AllReduce: return algorithm == "nvls" ? bytes * (1 + 1 / ranks) : 2 * bytes * (ranks - 1) / ranks;
+    case CollectiveKind::AllReduce:
+      return algorithm == "nvls" ? bytes * (1 + 1 / ranks) : 2 * bytes * (ranks - 1) / ranks;
     case CollectiveKind::AllGather:
     case CollectiveKind::ReduceScatter:
     case CollectiveKind::Gather:

@@ -11,11 +11,12 @@ namespace {
 
 class PlacedInterconnect final : public Interconnect {
  public:
-  PlacedInterconnect(const Interconnect& network, std::vector<int> device_of) : network_(network), device_of_(std::move(device_of)) {
+  PlacedInterconnect(const Interconnect& network, std::vector<int> device_of)
+      : network_(network), device_of_(std::move(device_of)) {
     Checker check;
     const int devices = network_.device_count();
-    check.require(static_cast<int>(device_of_.size()) == devices, "placement", std::to_string(device_of_.size()) + " devices",
-                  "one per rank (" + std::to_string(devices) + ")");
+    check.require(static_cast<int>(device_of_.size()) == devices, "placement",
+                  std::to_string(device_of_.size()) + " devices", "one per rank (" + std::to_string(devices) + ")");
     std::vector<bool> taken(static_cast<std::size_t>(devices), false);
     for (std::size_t rank = 0; rank < device_of_.size() && check.violations().size() < 20; ++rank) {
       const std::string where = "placement[" + std::to_string(rank) + "]", got = std::to_string(device_of_[rank]);
@@ -36,11 +37,14 @@ class PlacedInterconnect final : public Interconnect {
     for (int& rank : ranks) rank = device_of(rank);
     return network_.group(std::move(ranks));
   }
-  CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const override { return network_.cost(kind, bytes, group); }
+  CollectiveCost cost(CollectiveKind kind, double bytes, const RankGroup& group) const override {
+    return network_.cost(kind, bytes, group);
+  }
   CollectiveCost exchange(double bytes, const TokenCopies& copies, const RankGroup& group) const override {
     return network_.exchange(bytes, copies, group);
   }
-  void add_traffic(CollectiveKind kind, double bytes, double times, const RankGroup& group, std::vector<double>& matrix) const override {
+  void add_traffic(CollectiveKind kind, double bytes, double times, const RankGroup& group,
+                   std::vector<double>& matrix) const override {
     network_.add_traffic(kind, bytes, times, group, matrix);
   }
   void add_exchange_traffic(double bytes, const TokenCopies& copies, double times, const RankGroup& group,

@@ -86,7 +86,8 @@ double round_time_s(const std::vector<SendTime>& times, double reduce_s, int sta
   return pipelined_rounds(stages, chunks) * (worst.latency_s + (worst.transfer_s + reduce_s) / chunks);
 }
 
-// The time is convex in the number of chunks (a maximum of convex functions), so a ternary search finds its least value.
+// The time is convex in the number of chunks (a maximum of convex functions), so a ternary search finds its least
+// value.
 int best_chunks(const std::vector<SendTime>& times, double reduce_s, int stages) {
   int low = 1, high = kMaxChunks;
   while (low < high) {

@@ -91,14 +91,16 @@ double nics_alone(const ClusterSpec& cluster, std::vector<int> ranks, const Grou
   const int domain = domain_devices(cluster);
   long long fewest = 0, here = 0, last = -1;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
-    const long long nic = static_cast<long long>(ranks[i] / node.devices) * nic_ports(node) + nic_position(node, ranks[i] % node.devices);
+    const long long nic =
+        static_cast<long long>(ranks[i] / node.devices) * nic_ports(node) + nic_position(node, ranks[i] % node.devices);
     here += nic != last;
     last = nic;
     if (i + 1 < ranks.size() && ranks[i + 1] / domain == ranks[i] / domain) continue;
     fewest = fewest == 0 ? here : std::min(fewest, here);
     here = 0, last = -1;
   }
-  const double own = static_cast<double>(fewest) / nic_ports(node), even = static_cast<double>(span.ranks_per_domain) / node.devices;
+  const double own = static_cast<double>(fewest) / nic_ports(node),
+               even = static_cast<double>(span.ranks_per_domain) / node.devices;
   return std::max(1.0, own / even);
 }
 

@@ -20,7 +20,8 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
                               bool causal_skip, Clock clock = Clock::Sustained) noexcept;
 
 // Each tensor read or written once: q, k, v, o forward, those and their gradients backward.
-double flash_attention_bytes(const DeviceSpec& device, DType dtype, const AttentionShape& shape, bool backward) noexcept;
+double flash_attention_bytes(const DeviceSpec& device, DType dtype, const AttentionShape& shape,
+                             bool backward) noexcept;
 
 // Bytes moved per score element (batch * heads * q_len * kv_len), set by what a framework fuses. Defaults: 16-bit
 // scores, fused scale-mask-softmax, dropout with a mask; without dropout 8 and 14.
@@ -30,8 +31,8 @@ struct UnfusedAttentionBytes {
 };
 
 // A recurrence over the sequence whose kernels multiply chunk by chunk (state-space duality, delta rule), known by its
-// forward FLOPs and bytes: the chunk products run at the rate that the attention kernel reaches with blocks of that head
-// dimension (assumed: no published kernel table), backward recomputes the states and takes 2.5 times both.
+// forward FLOPs and bytes: the chunk products run at the rate that the attention kernel reaches with blocks of that
+// head dimension (assumed: no published kernel table), backward recomputes the states and takes 2.5 times both.
 double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, double forward_flops, double forward_bytes,
                    bool backward) noexcept;
 inline constexpr double kScanBackward = 2.5;

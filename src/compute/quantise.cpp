@@ -9,7 +9,8 @@ namespace {
 constexpr double kInputBytes = 2;  // 16-bit operands
 
 bool per_tensor(QuantiseRecipe recipe) noexcept {
-  return recipe == QuantiseRecipe::Fp8Tensor || recipe == QuantiseRecipe::Fp8Delayed || recipe == QuantiseRecipe::Int8Switch;
+  return recipe == QuantiseRecipe::Fp8Tensor || recipe == QuantiseRecipe::Fp8Delayed ||
+         recipe == QuantiseRecipe::Int8Switch;
 }
 
 QuantiseConstants constants_of(const DeviceSpec& d, QuantiseRecipe recipe) noexcept {

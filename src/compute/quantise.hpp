@@ -1,7 +1,7 @@
 // The pass that converts one matmul operand to a scaled 8- or 4-bit format: t0 + bytes / (e * bandwidth), fitted on
-// fp8 matmul tables that include it (docs/guide/compute.md). An operand that two matmuls read along different dimensions
-// is written twice by the block-scaled recipes: their blocks lie along the dimension that is summed. Left out: the
-// transposed copy that fp8 matmuls before Blackwell read.
+// fp8 matmul tables that include it (docs/guide/compute.md). An operand that two matmuls read along different
+// dimensions is written twice by the block-scaled recipes: their blocks lie along the dimension that is summed. Left
+// out: the transposed copy that fp8 matmuls before Blackwell read.
 #pragma once
 
 #include "hardware/device.hpp"

@@ -1,5 +1,5 @@
-// Which collectives hold multiprocessors of each unit at the moment: from the start of the first instance that meets the
-// unit to the end of the last (engine/spread.cpp takes several lanes the same way).
+// Which collectives hold multiprocessors of each unit at the moment: from the start of the first instance that meets
+// the unit to the end of the last (engine/spread.cpp takes several lanes the same way).
 #pragma once
 
 #include <algorithm>

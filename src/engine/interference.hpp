@@ -1,9 +1,9 @@
 // Compute slowed by collectives beside it. A collective's kernel holds a share of its device's multiprocessors while it
-// runs; of a compute task, the share `work` slows down in proportion (arXiv:2507.03114 measures 19 % on average over four
-// GPUs; 24 of 132 multiprocessors are 18 %). Collectives are not slowed. Left out: memory bandwidth they take.
+// runs; of a compute task, the share `work` slows down in proportion (arXiv:2507.03114 measures 19 % on average over
+// four GPUs; 24 of 132 multiprocessors are 18 %). Collectives are not slowed. Left out: memory bandwidth they take.
 //
-// Tasks come in issue order: what runs beside a task and was issued after it is not seen. Frameworks issue a gather before
-// the compute that hides it, and a reduction before the compute that follows, so little is missed.
+// Tasks come in issue order: what runs beside a task and was issued after it is not seen. Frameworks issue a gather
+// before the compute that hides it, and a reduction before the compute that follows, so little is missed.
 #pragma once
 
 #include <algorithm>

@@ -10,7 +10,8 @@ namespace dts {
 
 namespace {
 
-[[noreturn]] void reject(std::size_t task, const std::string& what, const std::string& got, const std::string& expected) {
+[[noreturn]] void reject(std::size_t task, const std::string& what, const std::string& got,
+                         const std::string& expected) {
   throw ConfigError(std::vector<Violation>{{"task " + std::to_string(task) + " " + what, got, expected, ""}});
 }
 

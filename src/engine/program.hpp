@@ -19,13 +19,15 @@ struct DeviceUse {
 class Program {
  public:
   // Streams stand device by device, `device_streams` each; 0: tasks do not slow each other.
-  explicit Program(StreamId streams = 0, StreamId device_streams = 0) : streams_(streams), device_streams_(device_streams) {}
+  explicit Program(StreamId streams = 0, StreamId device_streams = 0)
+      : streams_(streams), device_streams_(device_streams) {}
 
   // Dependencies must be earlier tasks. Returns the new task's id.
   // Durations are put on the grid of engine/time_grid.hpp.
-  TaskId add(double duration_s, const StreamId* streams, std::size_t stream_count, const TaskId* deps, std::size_t dep_count,
-             DeviceUse use = {});
-  TaskId add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps, DeviceUse use = {}) {
+  TaskId add(double duration_s, const StreamId* streams, std::size_t stream_count, const TaskId* deps,
+             std::size_t dep_count, DeviceUse use = {});
+  TaskId add(double duration_s, const std::vector<StreamId>& streams, const std::vector<TaskId>& deps,
+             DeviceUse use = {}) {
     return add(duration_s, streams.data(), streams.size(), deps.data(), deps.size(), use);
   }
 

@@ -20,7 +20,8 @@ class SharedRun {
  public:
   SharedRun(const Program& program, const std::vector<Space>& space_of, const Spread& spread, LinkUse& use)
       : program_(program), space_of_(space_of), spread_(spread), use_(use), order_(program, space_of, spread),
-        share_(capacities(use)), held_(program.devices() * spread.units), beside_(program.devices() * spread.units, kNone) {
+        share_(capacities(use)), held_(program.devices() * spread.units),
+        beside_(program.devices() * spread.units, kNone) {
     out_.first = order_.first();
     out_.seconds.resize(out_.first.back());
     out_.contended_s.resize(out_.first.back());
@@ -110,7 +111,10 @@ class SharedRun {
     r.speed = 1;
     switch (phase) {
       case Phase::Alone: r.left_s = s.alone_s; break;
-      case Phase::Latency: r.left_s = s.latency_s; r.beside_since_s = r.own_s; break;
+      case Phase::Latency:
+        r.left_s = s.latency_s;
+        r.beside_since_s = r.own_s;
+        break;
       case Phase::Beside: r.left_s = std::max(0.0, s.beside_s - (r.own_s - r.beside_since_s)); break;
       case Phase::Transfer:
         r.left_s = s.transfer_s;
@@ -158,9 +162,7 @@ class SharedRun {
     switch (r.phase) {
       case Phase::Alone: return enter(id, Phase::Latency);
       case Phase::Latency: return enter(id, Phase::Transfer);
-      case Phase::Transfer:
-        leave(r);
-        return enter(id, Phase::Beside);
+      case Phase::Transfer: leave(r); return enter(id, Phase::Beside);
       case Phase::Beside: return next_stretch(id);
     }
   }
@@ -280,8 +282,8 @@ class SharedRun {
   std::priority_queue<Event> queue_;
   std::vector<Runner> runners_;
   std::vector<std::uint32_t> free_, runner_of_;  // the second by flow
-  HeldUnits held_;                               // per device and unit
-  std::vector<std::uint32_t> beside_;            // the same: the compute that slows
+  HeldUnits held_;  // per device and unit
+  std::vector<std::uint32_t> beside_;  // the same: the compute that slows
   std::vector<std::pair<TaskId, std::uint32_t>> ready_;
 };
 

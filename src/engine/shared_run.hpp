@@ -1,7 +1,7 @@
 // Execution of a program whose tasks share links: how long a transfer takes depends on who else is on its links, so
 // tasks are run event by event. What comes out is the seconds that each instance took; executed with them
-// (engine/spread.hpp), the program has its timeline. Order, spaces and the rule of a timeline are the same; so is that of
-// compute slowed by collectives beside it (engine/interference.hpp), including that those issued later are not seen.
+// (engine/spread.hpp), the program has its timeline. Order, spaces and the rule of a timeline are the same; so is that
+// of compute slowed by collectives beside it (engine/interference.hpp), including that those issued later are not seen.
 #pragma once
 
 #include <cstdint>

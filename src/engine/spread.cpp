@@ -58,9 +58,11 @@ class Sweep {
       const double first_s = *std::min_element(start_s_.begin(), start_s_.begin() + count);
       program_.for_streams(task, [&](StreamId s) {
         std::vector<HeldTask>& beside = held_[program_.device_of(s)];
-        beside.erase(std::remove_if(beside.begin(), beside.end(), [&](const HeldTask& h) {
-          return *std::max_element(h.end_s.begin(), h.end_s.end()) <= first_s;
-        }), beside.end());
+        beside.erase(std::remove_if(beside.begin(), beside.end(),
+                                    [&](const HeldTask& h) {
+                                      return *std::max_element(h.end_s.begin(), h.end_s.end()) <= first_s;
+                                    }),
+                     beside.end());
         for (std::uint32_t i = 0; i < count && !beside.empty(); ++i) {
           intervals(beside, space_of_[task], i);
           ends[i] = std::max(ends[i], slowed_end_s(start_s_[i], seconds_[i], use.work, around_));
@@ -129,7 +131,8 @@ class Sweep {
       const Relation& related = to == Space::Unit ? spread_.lanes_of_unit : spread_.units_of_lane;
       for (std::uint32_t i = 0; i < spread_.size(to); ++i) {
         double latest = 0;
-        for (std::uint32_t k = related.begin[i]; k < related.begin[i + 1]; ++k) latest = std::max(latest, ends[related.other[k]]);
+        for (std::uint32_t k = related.begin[i]; k < related.begin[i + 1]; ++k)
+          latest = std::max(latest, ends[related.other[k]]);
         later(i, latest, earlier);
       }
     }

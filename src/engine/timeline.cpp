@@ -20,7 +20,8 @@ TaskId LongestPath::add(double seconds, const StreamId* streams, std::size_t str
   }
   const auto task = static_cast<TaskId>(end_s_.size());
   if (use.held > 0 && end > start) {
-    for (std::size_t i = 0; i < stream_count; ++i) held_[streams[i] / device_streams_].add({start, end, use.held, task});
+    for (std::size_t i = 0; i < stream_count; ++i)
+      held_[streams[i] / device_streams_].add({start, end, use.held, task});
   }
   end_s_.push_back(end);
   for (std::size_t i = 0; i < stream_count; ++i) on_stream_[streams[i]] = task;

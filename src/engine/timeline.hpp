@@ -15,11 +15,12 @@ inline constexpr TaskId kNoTask = static_cast<TaskId>(-1);
 class LongestPath {
  public:
   explicit LongestPath(StreamId streams, StreamId device_streams = 0)
-      : on_stream_(streams, kNoTask), held_(device_streams > 0 ? streams / device_streams : 0), device_streams_(device_streams) {}
+      : on_stream_(streams, kNoTask), held_(device_streams > 0 ? streams / device_streams : 0),
+        device_streams_(device_streams) {}
 
   // Seconds on the grid (engine/time_grid.hpp); kNoTask among the dependencies is none.
-  TaskId add(double seconds, const StreamId* streams, std::size_t stream_count, const TaskId* deps, std::size_t dep_count,
-             DeviceUse use = {});
+  TaskId add(double seconds, const StreamId* streams, std::size_t stream_count, const TaskId* deps,
+             std::size_t dep_count, DeviceUse use = {});
 
   std::size_t size() const noexcept { return end_s_.size(); }
   double end_s(TaskId task) const noexcept { return end_s_[task]; }
@@ -33,7 +34,8 @@ class LongestPath {
   const HeldList& held_beside(StreamId stream) const { return held_[stream / device_streams_]; }
   void reserve(std::size_t tasks) { end_s_.reserve(tasks); }
 
-  // For tasks whose times are known (step/pass_memo.hpp): their end, their place on a stream, and whether they end last.
+  // For tasks whose times are known (step/pass_memo.hpp): their end, their place on a stream, and whether they end
+// last.
   void add_known(double end_s) { end_s_.push_back(end_s); }
   void set_on_stream(StreamId stream, TaskId task) noexcept { on_stream_[stream] = task; }
   bool see_end(double end_s) noexcept {

@@ -99,9 +99,16 @@ void check_scale_out(Checker& check, const ScaleOutSpec& s) {
   const std::string at = "cluster.scale_out.";
   check.positive(at + "low_latency_Bps", s.low_latency_Bps);
   const std::pair<const char*, double> costs[] = {
-      {"hop_s", s.hop_s},       {"level_startup_s", s.level_startup_s}, {"ramp", s.ramp}, {"p2p_peer_s", s.p2p_peer_s},
-      {"p2p_ramp", s.p2p_ramp}, {"ramp_bytes", s.ramp_bytes}, {"ll128_startup_s", s.ll128_startup_s}, {"ll128_Bps", s.ll128_Bps},
-      {"sharp_efficiency", s.sharp_efficiency}, {"sharp_startup_s", s.sharp_startup_s},
+      {"hop_s", s.hop_s},
+      {"level_startup_s", s.level_startup_s},
+      {"ramp", s.ramp},
+      {"p2p_peer_s", s.p2p_peer_s},
+      {"p2p_ramp", s.p2p_ramp},
+      {"ramp_bytes", s.ramp_bytes},
+      {"ll128_startup_s", s.ll128_startup_s},
+      {"ll128_Bps", s.ll128_Bps},
+      {"sharp_efficiency", s.sharp_efficiency},
+      {"sharp_startup_s", s.sharp_startup_s},
   };
   for (const auto& [name, value] : costs) check.non_negative(at + name, value);
   check_at_most_one(check, at + "sharp_efficiency", s.sharp_efficiency);
@@ -122,7 +129,8 @@ void check_others(Checker& check, const ClusterSpec& c) {
                   "the " + std::to_string(c.node.devices) + " of the cluster's node");
     ClusterSpec alone{c.name, other.node, c.nodes, c.scale_out, {}};
     check.require(domain_devices(alone) == domain_devices(c), at + ".node.scale_up.domain_devices",
-                  std::to_string(domain_devices(alone)), "the " + std::to_string(domain_devices(c)) + " of the cluster's node");
+                  std::to_string(domain_devices(alone)),
+                  "the " + std::to_string(domain_devices(c)) + " of the cluster's node");
     for (int position : other.at) {
       if (!check.require(position >= 0 && position < c.nodes, at + ".at", std::to_string(position),
                          "positions from 0 to " + std::to_string(c.nodes - 1))) {
@@ -134,8 +142,8 @@ void check_others(Checker& check, const ClusterSpec& c) {
   }
   std::sort(taken.begin(), taken.end());
   const auto twice = std::adjacent_find(taken.begin(), taken.end());
-  check.require(twice == taken.end(), "cluster.others", twice == taken.end() ? "" : "node " + std::to_string(*twice) + " twice",
-                "one kind for each position");
+  check.require(twice == taken.end(), "cluster.others",
+                twice == taken.end() ? "" : "node " + std::to_string(*twice) + " twice", "one kind for each position");
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct NodeSpec {
   DeviceSpec device;
   int devices = 8;
   ScaleUpSpec scale_up;
-  double nics = 8;        // NICs of the node
+  double nics = 8;  // NICs of the node
   double nic_Bps = 50e9;  // one NIC, per direction
   double host_bytes = 2e12;
   double host_Bps = 55e9;  // device to host memory, per device and direction
@@ -37,7 +37,9 @@ struct ClusterSpec {
 };
 inline constexpr std::size_t kMaxNodeKinds = 32;
 
-inline long long device_count(const ClusterSpec& c) noexcept { return static_cast<long long>(c.nodes) * c.node.devices; }
+inline long long device_count(const ClusterSpec& c) noexcept {
+  return static_cast<long long>(c.nodes) * c.node.devices;
+}
 // Devices that reach each other without a NIC: the node, or several nodes of one rack-scale domain.
 inline int domain_devices(const ClusterSpec& c) noexcept {
   return c.node.scale_up.domain_devices > 0 ? c.node.scale_up.domain_devices : c.node.devices;

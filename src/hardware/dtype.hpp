@@ -11,7 +11,7 @@ enum class DType { FP64, FP32, TF32, FP16, BF16, FP8, FP4, INT8 };
 inline constexpr std::size_t kDTypeCount = 8;
 
 inline constexpr std::array<std::string_view, kDTypeCount> kDTypeNames = {"fp64", "fp32", "tf32", "fp16",
-                                                                         "bf16", "fp8",  "fp4",  "int8"};
+                                                                          "bf16", "fp8",  "fp4",  "int8"};
 // Storage bytes per element; tf32 is stored as fp32.
 inline constexpr std::array<double, kDTypeCount> kDTypeBytes = {8, 4, 4, 2, 2, 1, 0.5, 1};
 

@@ -63,8 +63,9 @@ void check_connected(const Topology& topology) {
   Checker check;
   for (const bool backwards : {false, true}) {
     const auto missing = cut_off(topology.links(), topology.vertex_count(), topology.device_count(), backwards);
-    check.require(missing.empty(), "links", std::string(backwards ? "no way back to" : "no way from") +
-                  " rank 0 " + (backwards ? "from" : "to") + " rank " + list_text(missing),
+    check.require(missing.empty(), "links",
+                  std::string(backwards ? "no way back to" : "no way from") + " rank 0 " + (backwards ? "from" : "to") +
+                      " rank " + list_text(missing),
                   "every rank to reach every other", "add links, or make them go both ways");
   }
   check.throw_if_any();
@@ -95,9 +96,8 @@ Topology::Topology(const TopologySpec& spec) : spec_(spec) {
   links_ = std::move(draft.links);
   grid_ = std::move(draft.grid);
   parent_ = std::move(draft.parent);
-  std::sort(links_.begin(), links_.end(), [](const Link& x, const Link& y) {
-    return x.from != y.from ? x.from < y.from : x.to < y.to;
-  });
+  std::sort(links_.begin(), links_.end(),
+            [](const Link& x, const Link& y) { return x.from != y.from ? x.from < y.from : x.to < y.to; });
   first_.assign(static_cast<std::size_t>(draft.vertices) + 1, 0);
   for (const Link& l : links_) ++first_[static_cast<std::size_t>(l.from) + 1];
   for (std::size_t v = 1; v < first_.size(); ++v) first_[v] += first_[v - 1];

@@ -1,5 +1,5 @@
-// The builders behind Topology: each turns a checked spec into a draft graph. Node-level drafts number nodes first, then
-// switches; `attach_devices` hangs the devices of each node on a hub.
+// The builders behind Topology: each turns a checked spec into a draft graph. Node-level drafts number nodes first,
+// then switches; `attach_devices` hangs the devices of each node on a hub.
 #pragma once
 
 #include <string>

@@ -22,7 +22,8 @@ bool is_grid(TopologyKind k) {
 void check_dims(Checker& check, const TopologySpec& spec) {
   if (spec.dims.empty()) return;
   if (!check.require(is_grid(spec.kind), "dims", std::to_string(spec.dims.size()) + " dimensions",
-                     "none, as only MESH_2D, TORUS_2D and TORUS_3D have dimensions")) return;
+                     "none, as only MESH_2D, TORUS_2D and TORUS_3D have dimensions"))
+    return;
   const std::size_t wanted = spec.kind == TopologyKind::Torus3D ? 3 : 2;
   check.require(spec.dims.size() == wanted, "dims", std::to_string(spec.dims.size()) + " dimensions",
                 std::to_string(wanted) + " dimensions");

@@ -50,16 +50,15 @@ GraphDraft build_grid(const TopologySpec& spec, int dimensions, bool wraps) {
       const int at = node / stride % *dim;
       if (at + 1 < *dim) add_both(draft, node, node + stride, spec.inter.bandwidth_Bps, spec.inter.latency_s);
       // A dimension of two needs no second link between the same pair.
-      else if (wraps && *dim > 2) add_both(draft, node, node - at * stride, spec.inter.bandwidth_Bps, spec.inter.latency_s);
+      else if (wraps && *dim > 2)
+        add_both(draft, node, node - at * stride, spec.inter.bandwidth_Bps, spec.inter.latency_s);
     }
     stride *= *dim;
   }
   return draft;
 }
 
-GraphDraft build_ring(const TopologySpec& spec) {
-  return build_grid(spec, 1, true);
-}
+GraphDraft build_ring(const TopologySpec& spec) { return build_grid(spec, 1, true); }
 
 int tree_arity(const TopologySpec& spec) { return spec.radix > 0 ? spec.radix : 2; }
 

@@ -35,8 +35,8 @@ class LayoutBuilder {
     layout.input_elements = producer >= 0 ? earlier[static_cast<std::size_t>(producer)].output_elements
                                           : input_width(op) * rows(op) / input_shards(op);
     // Dispatch turns tokens into routed rows, combine turns them back.
-    layout.output_elements = op.kind == OpKind::Combine ? output_width(op) / sequence_
-                                                        : output_width(op) * rows(op) / output_shards(op);
+    layout.output_elements =
+        op.kind == OpKind::Combine ? output_width(op) / sequence_ : output_width(op) * rows(op) / output_shards(op);
     layout.row_share = rows(op) / (op.kind == OpKind::Embedding ? 1 : output_shards(op));  // ids are not split
     layout.gather = op.sharding == Sharding::Column ? sequence_ : 1;
     return layout;

@@ -41,7 +41,8 @@ class TapeBuilder : SavedTape {
       if (storage_[i] >= 0) {
         take_saved(events, at(storage_[i]), again);
       } else if (last_reader_[i] >= 0) {
-        output[i] = temporary(i, "output", dropped(i) * layouts_[i].output_elements / (makes_logits(i) ? r_.loss_chunks : 1));
+        output[i] =
+            temporary(i, "output", dropped(i) * layouts_[i].output_elements / (makes_logits(i) ? r_.loss_chunks : 1));
         tape_.tensors[at(output[i])].shared = scatters(ops_[i]);
         take(events, output[i]);
       }
@@ -59,15 +60,17 @@ class TapeBuilder : SavedTape {
     }
   }
 
-  // The loss makes tensors beside the logits; those that its forward leaves stay. In chunks, forward and backward of head and
-  // loss run here for each part of the tokens, and what stays is the gradients of the head's input and weights.
+  // The loss makes tensors beside the logits; those that its forward leaves stay. In chunks, forward and backward of
+  // head and loss run here for each part of the tokens, and what stays is the gradients of the head's input and
+// weights.
   void loss_forward(std::size_t i, std::vector<int>& output, Events& events) {
     const int head = layouts_[i].producer;
     made_by_loss_.clear();
     for (const LossTensor& t : loss_.tensors) {
       const double bytes = ops_[i].in_features / c_.tp * r_.tokens * t.bytes / r_.loss_chunks;
       const bool logits = made_by_loss_.empty();
-      made_by_loss_.push_back(logits && head >= 0 ? output[at(head)] : declare(ops_[i].name, t.what, logits ? 0 : bytes));
+      made_by_loss_.push_back(logits && head >= 0 ? output[at(head)]
+                                                  : declare(ops_[i].name, t.what, logits ? 0 : bytes));
     }
     run_loss(loss_.forward, events);
     if (head >= 0) output[at(head)] = kNone;  // the loss gives it back
@@ -89,7 +92,9 @@ class TapeBuilder : SavedTape {
     if (rebuilds()) forward(true, events);
     if (!rebuilds() && r_.on_host > 0) reload(events);
     std::vector<int> gradient(ops_.size(), kNone);  // of each op's output
-    const double stream = ops_.back().kind == OpKind::CrossEntropy ? 0 : layouts_.back().output_elements * r_.tokens * c_.activation_bytes;
+    const double stream = ops_.back().kind == OpKind::CrossEntropy
+                              ? 0
+                              : layouts_.back().output_elements * r_.tokens * c_.activation_bytes;
     const int residual = declare("block", "residual gradient", stream, MemoryCategory::Temporaries);
     take(events, residual);
     for (std::size_t i = ops_.size(); i-- > 0;) {
@@ -171,10 +176,11 @@ class TapeBuilder : SavedTape {
     if (!is_matmul(ops_[i]) || !ops_[i].trainable) return;
     const int producer = layouts_[i].producer;
     double elements = layouts_[i].output_elements;
-    const bool first_reader = std::none_of(ops_.begin(), ops_.begin() + static_cast<std::ptrdiff_t>(i), [&](const Op& op) {
-      const std::size_t j = static_cast<std::size_t>(&op - ops_.data());
-      return is_matmul(op) && op.trainable && layouts_[j].producer == producer;
-    });
+    const bool first_reader =
+        std::none_of(ops_.begin(), ops_.begin() + static_cast<std::ptrdiff_t>(i), [&](const Op& op) {
+          const std::size_t j = static_cast<std::size_t>(&op - ops_.data());
+          return is_matmul(op) && op.trainable && layouts_[j].producer == producer;
+        });
     if (first_reader) elements += layouts_[i].input_elements;
     const int held = declare(ops_[i].name, "input and output gradient", elements * r_.tokens * c_.activation_bytes,
                              MemoryCategory::Activations);
@@ -191,7 +197,7 @@ class TapeBuilder : SavedTape {
 
   std::vector<std::pair<std::size_t, int>> delayed_;
   LossTensors loss_;
-  std::vector<int> made_by_loss_;         // its tensors
+  std::vector<int> made_by_loss_;  // its tensors
   int input_gradient_ = kNone, weight_gradient_ = kNone;  // of a head that runs in chunks
 };
 

@@ -19,7 +19,14 @@
 namespace dts {
 
 enum class MemoryCategory : std::uint8_t {
-  Weights, Gradients, Optimizer, Activations, Temporaries, GatheredParameters, CommunicationBuffers, Workspace
+  Weights,
+  Gradients,
+  Optimizer,
+  Activations,
+  Temporaries,
+  GatheredParameters,
+  CommunicationBuffers,
+  Workspace
 };
 inline constexpr std::size_t kMemoryCategories = 8;
 using CategoryBytes = std::array<double, kMemoryCategories>;
@@ -60,17 +67,17 @@ struct TapeRules {
   int ep = 1;                             // ranks that share the experts
   Recompute recompute = Recompute::None;
   std::vector<RecomputeModule> modules{RecomputeModule::CoreAttention};  // of Selective
-  bool keeps_input = true;                // of Full; otherwise it is there again before backward, from an earlier block
+  bool keeps_input = true;  // of Full; otherwise it is there again before backward, from an earlier block
   bool partition_block_input = false;
-  std::vector<double> dropped_outputs;    // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
-  double on_host = 0;                     // share of what is kept that waits for backward in another tier
+  std::vector<double> dropped_outputs;  // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
+  double on_host = 0;  // share of what is kept that waits for backward in another tier
   std::vector<OffloadModule> offload_modules;  // of their inputs alone; empty: of everything
   LossKernel loss_kernel = LossKernel::Megatron;
   int loss_chunks = 1;
-  bool gather_buffers = false;            // gathered inputs of column matmuls lie in a persistent buffer
-  bool weight_gradients = true;           // a matmul's backward makes a working-type gradient before it is accumulated
-  bool gradients_until_end = false;       // it is accumulated when all blocks have run backward
-  bool casts_gradients = false;           // each is cast to fp32 to be added to the main ones
+  bool gather_buffers = false;  // gathered inputs of column matmuls lie in a persistent buffer
+  bool weight_gradients = true;  // a matmul's backward makes a working-type gradient before it is accumulated
+  bool gradients_until_end = false;  // it is accumulated when all blocks have run backward
+  bool casts_gradients = false;  // each is cast to fp32 to be added to the main ones
   double forward_launches_per_op = 0, backward_launches_per_op = 0;
 };
 

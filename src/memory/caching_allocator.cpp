@@ -103,7 +103,8 @@ bool CachingAllocator::allocate(std::int64_t id, double bytes) {
   const auto fits = [&] { return pool(small).lower_bound({request, std::numeric_limits<int>::min()}); };
   auto found = fits();
   if (found == pool(small).end()) {
-    if (!(options_.expandable_segments ? grow(request, small) : add_segment(segment_bytes(request), small))) return false;
+    if (!(options_.expandable_segments ? grow(request, small) : add_segment(segment_bytes(request), small)))
+      return false;
     found = fits();
   }
   const int piece = found->second;

@@ -1,10 +1,10 @@
 // PyTorch's caching allocator by its rules (c10/cuda/CUDACachingAllocator.cpp): requests are rounded to 512 B; up to
-// 1 MiB they come from 2 MiB segments, up to 10 MiB from 20 MiB segments, larger ones from segments of their own rounded
-// to 2 MiB. The best-fitting free block is split if enough remains (512 B in the small pool, over 1 MiB in the large
-// one); a freed block joins free neighbours of its segment, never across segments. A segment that is free as a whole
-// goes back to the device when a new one does not fit. With expandable segments a pool is one segment that grows.
-// What other streams used as well is freed when the host gives it up, and usable once they have come so far: `free` with a
-// later time, `advance`. Before segments go back to the device all of it is waited for.
+// 1 MiB they come from 2 MiB segments, up to 10 MiB from 20 MiB segments, larger ones from segments of their own
+// rounded to 2 MiB. The best-fitting free block is split if enough remains (512 B in the small pool, over 1 MiB in the
+// large one); a freed block joins free neighbours of its segment, never across segments. A segment that is free as a
+// whole goes back to the device when a new one does not fit. With expandable segments a pool is one segment that grows.
+// What other streams used as well is freed when the host gives it up, and usable once they have come so far: `free`
+// with a later time, `advance`. Before segments go back to the device all of it is waited for.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Tensors of the vocabulary's size that a loss makes, in the order it makes them. Bytes are per local logit. The peak, what
-// waits for backward and the sizes of the single blocks, which decide what an allocator can use again, follow from it.
+// Tensors of the vocabulary's size that a loss makes, in the order it makes them. Bytes are per local logit. The peak,
+// what waits for backward and the sizes of the single blocks, which decide what an allocator can use again, follow from
+// it.
 #pragma once
 
 #include <vector>

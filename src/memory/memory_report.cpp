@@ -5,11 +5,15 @@
 namespace dts {
 
 std::vector<std::pair<std::string, double>> categories(const MemoryReport& r) {
-  return {{"weights", r.weights},         {"gradients", r.gradients},
-          {"optimizer", r.optimizer},     {"activations", r.activations},
-          {"temporaries", r.temporaries}, {"gathered_parameters", r.gathered_parameters},
+  return {{"weights", r.weights},
+          {"gradients", r.gradients},
+          {"optimizer", r.optimizer},
+          {"activations", r.activations},
+          {"temporaries", r.temporaries},
+          {"gathered_parameters", r.gathered_parameters},
           {"communication_buffers", r.communication_buffers},
-          {"workspace", r.workspace},     {"context", r.context}};
+          {"workspace", r.workspace},
+          {"context", r.context}};
 }
 
 ReservedFactor measured_reserved_factor(int tp) {

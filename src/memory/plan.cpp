@@ -33,10 +33,10 @@ void check_plan(const MemoryPlan& p) {
   check_share(check, "blocks.input_share", p.blocks.input_share);
   check_share(check, "blocks.score_share", p.blocks.score_share);
   check_share(check, "blocks.score_flops_share", p.blocks.score_flops_share);
-  const bool by_block = p.recompute != Recompute::None || p.parameter_tier != MemoryTier::HBM ||
-                        p.activation_tier != MemoryTier::HBM;
-  check.require(p.blocks.blocks >= 1 || (!by_block && p.blocks.blocks == 0), "blocks",
-                number_text(p.blocks.blocks), "the number of equal blocks, at least 1",
+  const bool by_block =
+      p.recompute != Recompute::None || p.parameter_tier != MemoryTier::HBM || p.activation_tier != MemoryTier::HBM;
+  check.require(p.blocks.blocks >= 1 || (!by_block && p.blocks.blocks == 0), "blocks", number_text(p.blocks.blocks),
+                "the number of equal blocks, at least 1",
                 "recomputation and offload of parameters or activations work block by block");
   check.throw_if_any();
 }
@@ -106,8 +106,8 @@ class Planner {
   }
 
   void place_activations() {
-    const double all = p_.activations_per_sample * element_bytes(p_.precision) * p_.samples_per_device /
-                       p_.accumulation_steps;
+    const double all =
+        p_.activations_per_sample * element_bytes(p_.precision) * p_.samples_per_device / p_.accumulation_steps;
     double kept = all, again = 0;
     if (p_.recompute == Recompute::Full) {
       kept = all * p_.blocks.input_share;

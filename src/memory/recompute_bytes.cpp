@@ -27,7 +27,8 @@ KeptBytes selective(const std::vector<Op>& ops, const SavedContext& context, con
 
 class Fates {
  public:
-  Fates(const std::vector<Op>& ops, const std::vector<SavedTensor>& tensors, const SavedContext& context, const std::vector<RecomputeRegion>& regions)
+  Fates(const std::vector<Op>& ops, const std::vector<SavedTensor>& tensors, const SavedContext& context,
+        const std::vector<RecomputeRegion>& regions)
       : ops_(ops), tensors_(tensors), c_(context), regions_(regions), producers_(producers_of(ops)) {}
 
   SelectiveFates run() {
@@ -68,12 +69,15 @@ class Fates {
     const RecomputeRegion& region = regions_[r];
     if (fate.region >= 0) return;
     if (!has(region, t.made_by)) {
-      const bool cast = c_.matmul_input_bytes > 0 && t.is_output && t.storage == kOwnStorage && ops_[static_cast<std::size_t>(t.op_index)].kind != OpKind::Attention;
-      if (cast && !region.discards_output && has(region, t.op_index)) fate.kept = t.bytes_per_token / c_.matmul_input_bytes * c_.activation_bytes;
+      const bool cast = c_.matmul_input_bytes > 0 && t.is_output && t.storage == kOwnStorage &&
+                        ops_[static_cast<std::size_t>(t.op_index)].kind != OpKind::Attention;
+      if (cast && !region.discards_output && has(region, t.op_index))
+        fate.kept = t.bytes_per_token / c_.matmul_input_bytes * c_.activation_bytes;
       return;
     }
     bool stays = false;
-    if (t.is_output && !region.discards_output) for_outer_readers(region, t.made_by, [&](std::size_t) { stays = true; });
+    if (t.is_output && !region.discards_output)
+      for_outer_readers(region, t.made_by, [&](std::size_t) { stays = true; });
     if (!stays) fate = {0, static_cast<int>(r)};
   }
 
@@ -86,8 +90,8 @@ class Fates {
 
 }  // namespace
 
-SelectiveFates selective_fates(const std::vector<Op>& ops, const std::vector<SavedTensor>& tensors, const SavedContext& context,
-                               const std::vector<RecomputeRegion>& regions) {
+SelectiveFates selective_fates(const std::vector<Op>& ops, const std::vector<SavedTensor>& tensors,
+                               const SavedContext& context, const std::vector<RecomputeRegion>& regions) {
   return Fates(ops, tensors, context, regions).run();
 }
 

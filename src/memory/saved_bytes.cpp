@@ -55,7 +55,9 @@ class Ledger {
   const OpLayout& layout() const { return layouts_[at_]; }
 
   void add(const std::string& tensor, double bytes) {  // of the op's own
-    if (bytes > 0) tensors_.push_back({op().name, tensor, bytes, false, static_cast<int>(at_), kOwnStorage, static_cast<int>(at_), false});
+    if (bytes > 0)
+      tensors_.push_back(
+          {op().name, tensor, bytes, false, static_cast<int>(at_), kOwnStorage, static_cast<int>(at_), false});
   }
 
   void add_input(const std::string& tensor, double bytes) {  // a copy of what it reads
@@ -67,13 +69,14 @@ class Ledger {
     if (!counted_.insert({producer, form}).second) return;
     const std::string tensor = producer < 0 ? "block input" : ops_[static_cast<std::size_t>(producer)].name + " output";
     if (elements * element_bytes <= 0) return;
-    tensors_.push_back({op().name, tensor, elements * element_bytes, producer < 0 && form == Stored, static_cast<int>(at_),
-                        form == Stored ? producer : kOwnStorage, producer, true});
+    tensors_.push_back({op().name, tensor, elements * element_bytes, producer < 0 && form == Stored,
+                        static_cast<int>(at_), form == Stored ? producer : kOwnStorage, producer, true});
   }
 
   void keep_input() {
     if (op().kind == OpKind::Norm && c_.eager_norm) {
-      const double own = std::min(layout().input_elements, op().in_features * layout().row_share);  // it may read a part
+      const double own =
+          std::min(layout().input_elements, op().in_features * layout().row_share);  // it may read a part
       add("fp32 input", kFp32 * own);
       add("fp32 normalised input", kFp32 * own);
       return;
@@ -92,7 +95,8 @@ class Ledger {
   void keep_attention() {
     const double a = c_.activation_bytes;
     const double a_row = a * layout().row_share;
-    const double q = op().heads * op().qk_head_dim, k = op().kv_heads * op().qk_head_dim, v = op().kv_heads * op().v_head_dim;
+    const double q = op().heads * op().qk_head_dim, k = op().kv_heads * op().qk_head_dim,
+                 v = op().kv_heads * op().v_head_dim;
     if (c_.packed_attention && op().heads == op().kv_heads) {
       add_input("q, k, v", (q + k + v) * a_row);
       add_input("k, v", (k + v) * a_row);

@@ -12,8 +12,8 @@
 //
 // Shards: sequence regions by tp only under sequence parallelism (a column matmul keeps the sharded norm output and
 // gathers it again in backward), heads and row inputs by tp, expert features by etp. Routed rows per token are
-// top_k * etp / tp: balanced routing makes them independent of ep; tokens are split over tp before dispatch, and those of
-// an etp group gathered. Without sequence parallelism tp ranks hold the same tokens: top_k.
+// top_k * etp / tp: balanced routing makes them independent of ep; tokens are split over tp before dispatch, and those
+// of an etp group gathered. Without sequence parallelism tp ranks hold the same tokens: top_k.
 #pragma once
 
 #include <string>

@@ -9,7 +9,8 @@ constexpr char kLogSumExp[] = "log-sum-exp";
 }
 
 SavedTape::SavedTape(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)
-    : TapeWriter(ops, context, rules), saved_(saved_tensors(ops, context)), last_reader_(ops.size(), kNone), storage_(ops.size(), kNone) {
+    : TapeWriter(ops, context, rules), saved_(saved_tensors(ops, context)), last_reader_(ops.size(), kNone),
+      storage_(ops.size(), kNone) {
   for (std::size_t i = 0; i < ops.size(); ++i) {
     if (layouts_[i].producer >= 0) last_reader_[at(layouts_[i].producer)] = static_cast<int>(i);
   }
@@ -29,12 +30,14 @@ void SavedTape::declare_saved() {
     const SavedTensor& t = saved_[k];
     const double bytes = t.bytes_per_token * r_.tokens;
     const bool drops = rebuilds() ? !t.block_input || comes_in(k) : selects() && fates_.tensors[k].region >= 0;
-    const double stays = selects() ? fates_.tensors[k].kept * r_.tokens : bytes / (t.block_input && splits_input ? c_.tp : 1);
+    const double stays =
+        selects() ? fates_.tensors[k].kept * r_.tokens : bytes / (t.block_input && splits_input ? c_.tp : 1);
     const double kept = drops ? 0 : stays;
     const double host = kept * (leaves(k) ? r_.on_host : 0);
     kept_.push_back(declare(t.op, t.tensor, kept - host, MemoryCategory::Activations));
     tape_.tensors.back().shared = t.storage >= 0 && layouts_[at(t.op_index)].gather > 1;
-    again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt_share(t) : std::max(bytes - kept, 0.0) + host, MemoryCategory::Temporaries));
+    again_.push_back(declare(t.op, t.tensor, drops ? bytes * rebuilt_share(t) : std::max(bytes - kept, 0.0) + host,
+                             MemoryCategory::Temporaries));
     if (t.storage >= 0) storage_[at(t.storage)] = static_cast<int>(kept_.size()) - 1;
   }
 }
@@ -101,7 +104,8 @@ void SavedTape::rebuild_modules(std::size_t op, Events& events) {
       const int inside = forward_temporary(i);
       take(events, inside);
       for (std::size_t k = 0; k < saved_.size(); ++k) {
-        if (saved_[k].made_by == static_cast<int>(i) && fates_.tensors[k].region == static_cast<int>(r)) take(events, again_[k]);
+        if (saved_[k].made_by == static_cast<int>(i) && fates_.tensors[k].region == static_cast<int>(r))
+          take(events, again_[k]);
       }
       give(events, inside);
     }
@@ -110,7 +114,8 @@ void SavedTape::rebuild_modules(std::size_t op, Events& events) {
 
 int SavedTape::forward_temporary(std::size_t i) {
   const OpLayout& l = layouts_[i];
-  if (l.gather > 1 && !r_.gather_buffers && !c_.keep_gathered_input) return temporary(i, "gathered input", l.gather * l.input_elements);
+  if (l.gather > 1 && !r_.gather_buffers && !c_.keep_gathered_input)
+    return temporary(i, "gathered input", l.gather * l.input_elements);
   if (scatters(ops_[i])) return shared(temporary(i, "partial sums", l.output_elements * c_.tp));
   if (ops_[i].kind == OpKind::Attention && !c_.flash_attention) {
     return temporary(i, "scores", ops_[i].heads * attended_keys(ops_[i], c_.seq_len) * l.row_share);

@@ -39,7 +39,9 @@ class SavedTape : protected TapeWriter {
 
  private:
   // An earlier block brings it back.
-  bool comes_in(std::size_t k) const { return r_.recompute == Recompute::Full && !r_.keeps_input && saved_[k].block_input; }
+  bool comes_in(std::size_t k) const {
+    return r_.recompute == Recompute::Full && !r_.keeps_input && saved_[k].block_input;
+  }
   bool selects() const { return r_.recompute == Recompute::Selective && !by_output(); }
   bool leaves(std::size_t k) const;
   void declare_saved();

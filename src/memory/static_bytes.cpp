@@ -47,8 +47,10 @@ StateBytes state_bytes(const LocalParameters& parameters, const StateRecipe& rec
   check.require(zero >= 0 && zero <= 3, "zero", std::to_string(zero), "0, 1, 2 or 3");
   check.non_negative("parameters.dense", parameters.dense);
   check.non_negative("parameters.expert", parameters.expert);
-  check.require(parameters.dense_shards >= 1, [&] { return Violation{"dense_shards", number_text(parameters.dense_shards), "at least 1", ""}; });
-  check.require(parameters.expert_shards >= 1, [&] { return Violation{"expert_shards", number_text(parameters.expert_shards), "at least 1", ""}; });
+  check.require(parameters.dense_shards >= 1,
+                [&] { return Violation{"dense_shards", number_text(parameters.dense_shards), "at least 1", ""}; });
+  check.require(parameters.expert_shards >= 1,
+                [&] { return Violation{"expert_shards", number_text(parameters.expert_shards), "at least 1", ""}; });
   check.throw_if_any();
   const StateBytes dense = share(parameters.dense, parameters.dense_shards, recipe, zero);
   const StateBytes expert = share(parameters.expert, parameters.expert_shards, recipe, zero);

@@ -27,7 +27,8 @@ TapeSum sum_of(const std::vector<TapeTensor>& tensors, const std::vector<TapeEve
 
 void sum_events(BlockTape& tape) {
   tape.forward_sum = sum_of(tape.tensors, tape.forward), tape.backward_sum = sum_of(tape.tensors, tape.backward);
-  tape.input_grad_sum = sum_of(tape.tensors, tape.input_grad), tape.weight_grad_sum = sum_of(tape.tensors, tape.weight_grad);
+  tape.input_grad_sum = sum_of(tape.tensors, tape.input_grad),
+  tape.weight_grad_sum = sum_of(tape.tensors, tape.weight_grad);
 }
 
 TapeWriter::TapeWriter(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules)

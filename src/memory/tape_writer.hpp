@@ -22,7 +22,8 @@ class TapeWriter {
 
   TapeWriter(const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules);
 
-  int declare(const std::string& op, const std::string& what, double bytes, MemoryCategory category = MemoryCategory::Temporaries);
+  int declare(const std::string& op, const std::string& what, double bytes,
+              MemoryCategory category = MemoryCategory::Temporaries);
   int temporary(std::size_t op, const std::string& what, double elements);  // elements of a token
   int shared(int tensor) {
     tape_.tensors[at(tensor)].shared = true;

@@ -15,9 +15,9 @@ namespace dts {
 double head_backward_bytes(double tokens, double hidden, double vocab, int tp, bool sequence_parallel,
                            double activation_bytes = 2);
 
-// Gradient-accumulation fusion hands autograd a 16-bit dummy gradient and keeps one per distinct local weight shape, for
-// the experts of a grouped matmul one together (Transformer Engine >= 2.3 `get_dummy_wgrad`). `ops` are those of all
-// blocks of the rank, head excluded.
+// Gradient-accumulation fusion hands autograd a 16-bit dummy gradient and keeps one per distinct local weight shape,
+// for the experts of a grouped matmul one together (Transformer Engine >= 2.3 `get_dummy_wgrad`). `ops` are those of
+// all blocks of the rank, head excluded.
 double dummy_gradient_bytes(const std::vector<Op>& ops, const SavedContext& context);
 
 // Persistent all-gather buffers of sequence parallelism, each tokens * hidden: one in Megatron, two in nanotron.
@@ -29,9 +29,9 @@ double p2p_buffer_bytes(double boundary_bytes, int pp, int vpp);
 // Persistent score input buffer of Megatron's own (non-TE) attention: activation_bytes * b * (a / tp) * s^2 / cp.
 double local_attention_buffer_bytes(double tokens, double seq_len, double heads, int tp, double activation_bytes = 2);
 
-// FSDP2 around one block: unsharded copies of it and of the `ahead` prefetched ones, a gather copy and a gradient in the
-// working type, and the fp32 reduce-scatter input: 12 B per block parameter in 16 bits with one ahead. The root group
-// (embedding and head) stays unsharded.
+// FSDP2 around one block: unsharded copies of it and of the `ahead` prefetched ones, a gather copy and a gradient in
+// the working type, and the fp32 reduce-scatter input: 12 B per block parameter in 16 bits with one ahead. The root
+// group (embedding and head) stays unsharded.
 double fsdp_live_bytes(double block_parameters, double root_parameters, double working_bytes = 2, int ahead = 1);
 
 // FSDP whose parameters stay unsharded after forward: all of them, and the copies and gradients around one block.

@@ -23,8 +23,7 @@ double transformer_layer_bytes(const TransformerShape& shape, Recompute recomput
   return sbh * (10 / region + (24 + scores) / shape.tp);
 }
 
-BlockShares transformer_block_shares(double layers, double seq_len, double hidden, double heads,
-                                     bool flash_attention) {
+BlockShares transformer_block_shares(double layers, double seq_len, double hidden, double heads, bool flash_attention) {
   Checker check;
   check.require(layers >= 1, "layers", number_text(layers), "a number >= 1");
   check.throw_if_any();

@@ -56,12 +56,14 @@ void run_back(BlockTape& last, BlockTape all) {
 
 // Routed rows differ by block: the fullest stands for all while they run together.
 SavedContext fullest(const std::vector<SavedContext>& contexts) {
-  return *std::max_element(contexts.begin(), contexts.end(), [](const SavedContext& a, const SavedContext& b) { return a.routed_load < b.routed_load; });
+  return *std::max_element(contexts.begin(), contexts.end(),
+                           [](const SavedContext& a, const SavedContext& b) { return a.routed_load < b.routed_load; });
 }
 
 }  // namespace
 
-std::vector<BlockTape> unit_tapes(const std::vector<const Block*>& blocks, const std::vector<SavedContext>& contexts, TapeRules rules) {
+std::vector<BlockTape> unit_tapes(const std::vector<const Block*>& blocks, const std::vector<SavedContext>& contexts,
+                                  TapeRules rules) {
   if (blocks.size() == 1) return {block_tape(blocks.front()->ops, contexts.front(), rules)};
   std::vector<BlockTape> tapes;
   for (std::size_t b = 0; b < blocks.size(); ++b) {

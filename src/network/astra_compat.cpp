@@ -52,8 +52,8 @@ double all_gather_ns(const AstraSystem& system, double shard) {
 
 double all_to_all_ns(const AstraDim& dim, double bytes) { return message_ns(dim, dim.npus / 2, bytes / dim.npus); }
 
-// Every block goes to its owner at once, who reduces it on arrival. When all have come, each end of a reduction lets the
-// result go to one more rank in order of number; those that ended before let theirs go with the first.
+// Every block goes to its owner at once, who reduces it on arrival. When all have come, each end of a reduction lets
+// the result go to one more rank in order of number; those that ended before let theirs go with the first.
 double direct_all_reduce_ns(const AstraSystem& system, double bytes) {
   const AstraDim& dim = system.dims[0];
   const int n = dim.npus;
@@ -65,7 +65,8 @@ double direct_all_reduce_ns(const AstraSystem& system, double bytes) {
   }
   std::sort(arrive_ns.begin(), arrive_ns.end());
   const double all_ns = arrive_ns.back();
-  const auto first = std::find_if(arrive_ns.begin(), arrive_ns.end(), [&](double t) { return t + reduce_ns >= all_ns; });
+  const auto first =
+      std::find_if(arrive_ns.begin(), arrive_ns.end(), [&](double t) { return t + reduce_ns >= all_ns; });
   double end_ns = 0;
   for (std::size_t k = 0; k < arrive_ns.size(); ++k) {
     end_ns = std::max(end_ns, std::max(arrive_ns[k], *first) + reduce_ns + back_ns[k]);
@@ -98,7 +99,8 @@ void check_system(const AstraSystem& system, CollectiveKind kind, double bytes) 
     check.non_negative("latency", dim.latency_ns);
     const bool ring = dim.algorithm == AstraAlgorithm::Ring && kind != CollectiveKind::AllToAll;
     const bool direct = dim.algorithm == AstraAlgorithm::Direct && (reduces || kind == CollectiveKind::AllToAll);
-    const bool halving = dim.algorithm == AstraAlgorithm::HalvingDoubling && reduces && (dim.npus & (dim.npus - 1)) == 0;
+    const bool halving =
+        dim.algorithm == AstraAlgorithm::HalvingDoubling && reduces && (dim.npus & (dim.npus - 1)) == 0;
     check.require(ring || ((direct || halving) && system.dims.size() == 1), "algorithm", "another",
                   "ring, or on one dimension direct (all-reduce, all-to-all) or halving-doubling (all-reduce of 2^k)");
   }

@@ -38,10 +38,13 @@ Clos::Clos(const ClusterSpec& cluster, ClosOptions options) : cluster_(cluster),
   capacity_Bps_.assign(2 * devices, node.scale_up.device_Bps);
   first_nic_ = capacity_Bps_.size();
   const double nic_Bps = networked ? node.nics * node.nic_Bps / nics_ : 0;
-  capacity_Bps_.resize(first_nic_ + 2 * static_cast<std::size_t>(cluster_.nodes) * static_cast<std::size_t>(nics_), nic_Bps);
+  capacity_Bps_.resize(first_nic_ + 2 * static_cast<std::size_t>(cluster_.nodes) * static_cast<std::size_t>(nics_),
+                       nic_Bps);
   first_uplink_ = capacity_Bps_.size();
   const int below = per_leaf_ * (options_.rail_optimized ? 1 : nics_);
-  const std::size_t uplinks = pods > 1 || (options_.rail_optimized && nics_ > 1) ? 2 * static_cast<std::size_t>(leaves_) * static_cast<std::size_t>(spines_) : 0;
+  const std::size_t uplinks = pods > 1 || (options_.rail_optimized && nics_ > 1)
+                                  ? 2 * static_cast<std::size_t>(leaves_) * static_cast<std::size_t>(spines_)
+                                  : 0;
   capacity_Bps_.resize(first_uplink_ + uplinks, nic_Bps * below / options_.oversubscription / spines_);
   share_.assign(capacity_Bps_.size(), 1.0);
 
@@ -49,11 +52,14 @@ Clos::Clos(const ClusterSpec& cluster, ClosOptions options) : cluster_(cluster),
   for (std::size_t i = 0; i < options_.cables.size() && checker.violations().size() < 20; ++i) {
     const CableShare& c = options_.cables[i];
     cable_.push_back(find(c.cable));
-    checker.require(cable_.back() < size(), "cables", "'" + c.cable.substr(0, 60) + "'",
-                    leaves_ > 0 ? "a cable such as 'nic 0.0', 'port 0' or 'leaf 0 - spine 0'" : "a cable such as 'port 0'",
-                    "this cluster has nodes 0 to " + std::to_string(cluster_.nodes - 1) + ", " + std::to_string(nics_) +
-                        " NICs a node, " + std::to_string(leaves_) + " leaves, " + std::to_string(uplinks > 0 ? spines_ : 0) + " spines");
-    checker.require(std::isfinite(c.share) && c.share >= 0 && c.share <= 1, "share of " + c.cable.substr(0, 60), number_text(c.share), "a number from 0 to 1");
+    checker.require(
+        cable_.back() < size(), "cables", "'" + c.cable.substr(0, 60) + "'",
+        leaves_ > 0 ? "a cable such as 'nic 0.0', 'port 0' or 'leaf 0 - spine 0'" : "a cable such as 'port 0'",
+        "this cluster has nodes 0 to " + std::to_string(cluster_.nodes - 1) + ", " + std::to_string(nics_) +
+            " NICs a node, " + std::to_string(leaves_) + " leaves, " + std::to_string(uplinks > 0 ? spines_ : 0) +
+            " spines");
+    checker.require(std::isfinite(c.share) && c.share >= 0 && c.share <= 1, "share of " + c.cable.substr(0, 60),
+                    number_text(c.share), "a number from 0 to 1");
     checker.non_negative("time of " + c.cable.substr(0, 60), c.time_s);
     if (c.time_s > 0) change_times_s_.push_back(c.time_s);
   }
@@ -73,9 +79,11 @@ void Clos::check() const {
   check.require(cluster_.others.empty(), "cluster", "nodes of several kinds", "equal nodes for a flow network",
                 "give slow links to the network: slow_links={\"nic 3.0\": 0.5}");
   check.require(options_.routing != PathRouting::RailAligned || (options_.rail_optimized && nics_ > 1), "routing",
-                name_of(options_.routing), "shortest, ecmp or adaptive: only rail_optimized with several NICs a node has rails");
+                name_of(options_.routing),
+                "shortest, ecmp or adaptive: only rail_optimized with several NICs a node has rails");
   const double links = 4.0 * static_cast<double>(device_count(cluster_)) * std::max(options_.spines, 1);
-  check.require(links <= kMostLinks, "spines", std::to_string(options_.spines), "fewer links than 4,194,304", "take fewer spines");
+  check.require(links <= kMostLinks, "spines", std::to_string(options_.spines), "fewer links than 4,194,304",
+                "take fewer spines");
   check.throw_if_any();
 }
 
@@ -97,7 +105,8 @@ std::string Clos::name(std::size_t link) const {
     return "nic " + std::to_string(nic / nics_) + "." + std::to_string(nic % nics_) + (back ? " down" : " up");
   }
   const auto pair = static_cast<int>((link - first_uplink_) / 2);
-  return "leaf " + std::to_string(pair / spines_) + " - spine " + std::to_string(pair % spines_) + (back ? " down" : " up");
+  return "leaf " + std::to_string(pair / spines_) + " - spine " + std::to_string(pair % spines_) +
+         (back ? " down" : " up");
 }
 
 std::size_t Clos::find(const std::string& cable) const {
@@ -110,7 +119,9 @@ std::size_t Clos::find(const std::string& cable) const {
   }
   if (matches("nic %d.%d%n", 2)) {
     const bool known = a >= 0 && a < cluster_.nodes && b >= 0 && b < nics_;
-    return known ? first_nic_ + 2 * (static_cast<std::size_t>(a) * static_cast<std::size_t>(nics_) + static_cast<std::size_t>(b)) : size();
+    return known ? first_nic_ +
+                       2 * (static_cast<std::size_t>(a) * static_cast<std::size_t>(nics_) + static_cast<std::size_t>(b))
+                 : size();
   }
   if (matches("leaf %d - spine %d%n", 2)) {
     const bool known = a >= 0 && a < leaves_ && b >= 0 && b < spines_ && first_uplink_ < size();
@@ -152,7 +163,8 @@ void Clos::route(int from, int to, std::vector<LinkPart>& path) const {
   int first = nic_of(from);
   const int last = nic_of(to), devices = cluster_.node.devices;
   if (options_.routing == PathRouting::RailAligned && first % nics_ != last % nics_) {
-    const int rail = last % nics_, local = (rail * devices + nics_ - 1) / nics_, peer = from / devices * devices + local;
+    const int rail = last % nics_, local = (rail * devices + nics_ - 1) / nics_,
+              peer = from / devices * devices + local;
     if (peer / domain == from / domain) {  // over the scale-up links to the neighbour on that rail (NCCL's PXN)
       take(out(from)), take(out(peer) + 1);
       first = nic_of(peer);
@@ -165,7 +177,9 @@ void Clos::route(int from, int to, std::vector<LinkPart>& path) const {
 
 // Over one spine, or over all of them in proportion to what the narrower of both cables has left.
 void Clos::climb(int from_leaf, int to_leaf, int from, int to, std::vector<LinkPart>& path) const {
-  const auto width = [&](int spine) { return std::min(left_Bps(uplink(from_leaf, spine)), left_Bps(uplink(to_leaf, spine) + 1)); };
+  const auto width = [&](int spine) {
+    return std::min(left_Bps(uplink(from_leaf, spine)), left_Bps(uplink(to_leaf, spine) + 1));
+  };
   const auto over = [&](int spine, double part) {
     path.push_back({static_cast<std::uint32_t>(uplink(from_leaf, spine)), part});
     path.push_back({static_cast<std::uint32_t>(uplink(to_leaf, spine) + 1), part});
@@ -173,15 +187,18 @@ void Clos::climb(int from_leaf, int to_leaf, int from, int to, std::vector<LinkP
   double all = 0;
   int alive = 0;
   for (int s = 0; s < spines_; ++s) all += width(s), alive += width(s) > 0;
-  if (alive == 0) cut_off("every path from leaf " + std::to_string(from_leaf) + " to leaf " + std::to_string(to_leaf), from, to);
+  if (alive == 0)
+    cut_off("every path from leaf " + std::to_string(from_leaf) + " to leaf " + std::to_string(to_leaf), from, to);
   if (options_.routing == PathRouting::Adaptive) {
     for (int s = 0; s < spines_; ++s) {
       if (width(s) > 0) over(s, width(s) / all);
     }
     return;
   }
-  const std::uint64_t pair = static_cast<std::uint64_t>(static_cast<std::uint32_t>(from)) << 32 | static_cast<std::uint32_t>(to);
-  const std::uint64_t draw = options_.routing == PathRouting::Ecmp ? mixed(pair ^ mixed(options_.seed)) : static_cast<std::uint64_t>(nic_of(to));
+  const std::uint64_t pair =
+      static_cast<std::uint64_t>(static_cast<std::uint32_t>(from)) << 32 | static_cast<std::uint32_t>(to);
+  const std::uint64_t draw = options_.routing == PathRouting::Ecmp ? mixed(pair ^ mixed(options_.seed))
+                                                                   : static_cast<std::uint64_t>(nic_of(to));
   int left = static_cast<int>(draw % static_cast<std::uint64_t>(alive));
   // With every spine alive this is the receiver's number modulo the spines (D-mod-k: Zahavi, JPDC 72, 2012).
   for (int s = 0; s < spines_; ++s) {

@@ -1,5 +1,5 @@
-// The links of a cluster: a scale-up port per device, a cable per NIC, and above the NICs leaf and spine switches, all in
-// both directions. Which of them a stream between two devices takes, and what is left of each after faults.
+// The links of a cluster: a scale-up port per device, a cable per NIC, and above the NICs leaf and spine switches, all
+// in both directions. Which of them a stream between two devices takes, and what is left of each after faults.
 //
 //   fat tree         the NICs of a node share a leaf with those of `nodes_per_leaf` nodes
 //   rail optimized   a leaf per NIC position: nodes meet on a leaf rail by rail
@@ -68,7 +68,8 @@ class Clos {
 
  private:
   std::size_t uplink(int leaf, int spine) const noexcept {
-    return first_uplink_ + 2 * (static_cast<std::size_t>(leaf) * static_cast<std::size_t>(spines_) + static_cast<std::size_t>(spine));
+    return first_uplink_ +
+           2 * (static_cast<std::size_t>(leaf) * static_cast<std::size_t>(spines_) + static_cast<std::size_t>(spine));
   }
   void check() const;
   std::size_t find(const std::string& cable) const;  // its first link; size() where there is none

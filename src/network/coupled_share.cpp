@@ -120,7 +120,8 @@ void CoupledShare::gather() {
 }
 
 double CoupledShare::level_of(const Shared& link) const noexcept {
-  return link.slope > 0 ? std::max(0.0, link.capacity_Bps - link.fixed_Bps) / link.slope : std::numeric_limits<double>::infinity();
+  return link.slope > 0 ? std::max(0.0, link.capacity_Bps - link.fixed_Bps) / link.slope
+                        : std::numeric_limits<double>::infinity();
 }
 
 void CoupledShare::push(std::uint32_t id) {
@@ -178,7 +179,8 @@ void CoupledShare::fill() {
     std::pop_heap(heap_.begin(), heap_.end(), kLater);
     heap_.pop_back();
     for (const User& user : links_[top.link].users) {
-      if (members_[user.id].mark == epoch_ && !members_[user.id].fixed) fix(user.id, std::min(1.0, top.level / members_[user.id].weight));
+      if (members_[user.id].mark == epoch_ && !members_[user.id].fixed)
+        fix(user.id, std::min(1.0, top.level / members_[user.id].weight));
     }
   }
 }

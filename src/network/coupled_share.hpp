@@ -1,10 +1,10 @@
 // Speeds of collectives that share links. A collective moves on all of its links at one speed, from 0 to 1 of what it
-// reaches alone: a ring, tree or exchange is held back by its slowest hop everywhere. Speeds are max-min fair: on a full
-// link each takes the same part of its own NIC or port, and none can gain without a slower or equal one losing (weighted
-// max-min fairness, solved by progressive filling; Bertsekas, Gallager, Data Networks, 1992, section 6.5.2).
+// reaches alone: a ring, tree or exchange is held back by its slowest hop everywhere. Speeds are max-min fair: on a
+// full link each takes the same part of its own NIC or port, and none can gain without a slower or equal one losing
+// (weighted max-min fairness, solved by progressive filling; Bertsekas, Gallager, Data Networks, 1992, section 6.5.2).
 //
-// A change spreads only over links that are asked for more than they have, so that most comings and goings cost nothing,
-// and only to collectives not slower than the slowest that came or left: filling is the same up to that level.
+// A change spreads only over links that are asked for more than they have, so that most comings and goings cost
+// nothing, and only to collectives not slower than the slowest that came or left: filling is the same up to that level.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,8 @@ class CoupledShare {
 
   explicit CoupledShare(std::vector<double> capacity_Bps);
 
-  // `loads`: each link once, above 0, and unchanged until `remove`. `weight`: the part of its own NIC or port that it takes at speed 1, above 0.
+  // `loads`: each link once, above 0, and unchanged until `remove`. `weight`: the part of its own NIC or port that it
+  // takes at speed 1, above 0.
   Id add(const LinkLoad* loads, std::size_t count, double weight);
   void remove(Id id);
   void set_capacity(std::size_t link, double capacity_Bps);
@@ -48,7 +49,7 @@ class CoupledShare {
   };
   struct Shared {
     double capacity_Bps = 0, asked_Bps = 0;  // the second: by all users at speed 1
-    double asked_slope = 0;                  // the same per level
+    double asked_slope = 0;  // the same per level
     std::vector<User> users;
     bool was_full = false, dirty = false;
     std::uint32_t mark = 0;

@@ -90,7 +90,8 @@ void FlowEngine::handle(const FlowEvent& event) {
   }
 }
 
-// ---- tasks -----------------------------------------------------------------------------------------------------------
+// ---- tasks
+// -----------------------------------------------------------------------------------------------------------
 
 void FlowEngine::release(FlowTaskId task) {
   const double release_s = program_.tasks()[task].release_s;
@@ -129,10 +130,10 @@ void FlowEngine::finish(FlowTaskId task) {
   waiting_.ended(task, [this](FlowTaskId next) { release(next); });
 }
 
-// ---- flows -----------------------------------------------------------------------------------------------------------
+// ---- flows
+// -----------------------------------------------------------------------------------------------------------
 
-void FlowEngine::send(std::uint32_t round, std::uint32_t index, double bytes, double reduced_bytes,
-                      std::uint32_t tag) {
+void FlowEngine::send(std::uint32_t round, std::uint32_t index, double bytes, double reduced_bytes, std::uint32_t tag) {
   const FlowProgram::Task& task = program_.tasks()[runs_[current_]->task];
   const PatternRound& pattern_round = program_.patterns()[task.pattern].rounds[round];
   const PatternSend& message = pattern_round.sends[index];

@@ -50,9 +50,11 @@ void check_messages(const FlowProgram& program) {
   std::vector<double> messages;
   for (const Pattern& pattern : program.patterns()) messages.push_back(messages_of(pattern));
   double all = 0;
-  for (const FlowProgram::Task& task : program.tasks()) all += task.pattern == FlowProgram::kCompute ? 0 : messages[task.pattern];
+  for (const FlowProgram::Task& task : program.tasks())
+    all += task.pattern == FlowProgram::kCompute ? 0 : messages[task.pattern];
   Checker check;
-  check.require(all <= kMaxMessages, "work", number_text(all) + " messages, about " + number_text(std::ceil(all * kSecondsPerMessage)) + " s",
+  check.require(all <= kMaxMessages, "work",
+                number_text(all) + " messages, about " + number_text(std::ceil(all * kSecondsPerMessage)) + " s",
                 "at most " + number_text(kMaxMessages) + " messages", "use fused=True for rings, or fewer ranks");
   check.throw_if_any();
 }
@@ -76,9 +78,10 @@ FlowResult FlowNetwork::run(const FlowProgram& program, const FlowRunOptions& op
   Checker check;
   const double cells = 2.0 * options.intervals * static_cast<double>(topology_.links().size());
   check.at_least("intervals", options.intervals, 0);
-  check.require(cells <= kMaxLogCells, "intervals", std::to_string(options.intervals),
-                "at most " + number_text(kMaxLogCells / 2) + " over all " +
-                    std::to_string(topology_.links().size()) + " links", "take fewer");
+  check.require(
+      cells <= kMaxLogCells, "intervals", std::to_string(options.intervals),
+      "at most " + number_text(kMaxLogCells / 2) + " over all " + std::to_string(topology_.links().size()) + " links",
+      "take fewer");
   check.throw_if_any();
   FlowResult result = FlowEngine(*this, program, options).run();
   check.require(std::isfinite(result.end_s), "size", "an end beyond the largest finite number",

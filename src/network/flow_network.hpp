@@ -1,7 +1,7 @@
 // A network on which flows share links max-min fairly (network/fair_share.hpp), and a run of a program on it, event by
-// event: a message leaves at the rates of its time and arrives its path's latencies after its last byte has left; alone,
-// it takes sum(latency) + bytes / narrowest bandwidth. Other jobs' traffic are flows of their own that share like any
-// other but never ask for more than their demand. Memory is O(ranks + active messages) beyond the program.
+// event: a message leaves at the rates of its time and arrives its path's latencies after its last byte has left;
+// alone, it takes sum(latency) + bytes / narrowest bandwidth. Other jobs' traffic are flows of their own that share
+// like any other but never ask for more than their demand. Memory is O(ranks + active messages) beyond the program.
 // Left out: packets, queues, congestion control's reaction time, loss, link start-up.
 #pragma once
 

@@ -1,6 +1,6 @@
 // What runs on a flow network: tasks that take a fixed time (compute) and tasks that send (a message, a collective, any
-// schedule), with dependencies in any order and streams. A task starts when its release time has come, all it depends on
-// has ended, and the task added before it on each of its streams has ended. Groups and patterns are stored once and
+// schedule), with dependencies in any order and streams. A task starts when its release time has come, all it depends
+// on has ended, and the task added before it on each of its streams has ended. Groups and patterns are stored once and
 // shared by tasks, so memory is that of tasks and dependencies, never of messages.
 #pragma once
 
@@ -21,7 +21,7 @@ class FlowProgram {
     double duration_s = 0;
     double release_s = 0;
     std::uint32_t pattern = kCompute;  // kCompute: a task of `duration_s`
-    std::uint32_t group = 0;           // of a compute task: the rank it is reported under
+    std::uint32_t group = 0;  // of a compute task: the rank it is reported under
   };
   static constexpr std::uint32_t kCompute = static_cast<std::uint32_t>(-1);
 

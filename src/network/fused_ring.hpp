@@ -3,8 +3,8 @@
 // once. So a flow of k steps over hop i ends, after its last byte has left, with
 //     max(l_i, W - k * t_i),   W = the most that k consecutive hops along the ring take together.
 // On equal hops this is k * l, and the whole is the textbook ring exactly, with or without other traffic that slows all
-// hops alike. On unequal hops it is a lower bound of step by step: a chunk may go round fast hops and then wait at a slow
-// one; the difference is below one round of latencies.
+// hops alike. On unequal hops it is a lower bound of step by step: a chunk may go round fast hops and then wait at a
+// slow one; the difference is below one round of latencies.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 namespace dts {
 
 struct RingHop {
-  int next = 0;          // index of the hop that follows
+  int next = 0;  // index of the hop that follows
   double latency_s = 0;  // reduction of the step included
-  double step_s = 0;     // transfer of one step on links of its own
+  double step_s = 0;  // transfer of one step on links of its own
 };
 
 // Per hop, seconds from the last byte's leaving to its arrival.

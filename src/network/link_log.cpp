@@ -42,9 +42,8 @@ std::vector<PairBytes> LinkLog::pair_bytes() const {
   for (const auto& [key, bytes] : pair_bytes_) {
     result.push_back({static_cast<int>(key >> 32), static_cast<int>(key & 0xFFFFFFFFu), bytes});
   }
-  std::sort(result.begin(), result.end(), [](const PairBytes& a, const PairBytes& b) {
-    return a.from != b.from ? a.from < b.from : a.to < b.to;
-  });
+  std::sort(result.begin(), result.end(),
+            [](const PairBytes& a, const PairBytes& b) { return a.from != b.from ? a.from < b.from : a.to < b.to; });
   return result;
 }
 

@@ -44,8 +44,7 @@ void check_paths(const Topology& topology, const PathOptions& options) {
     const auto [a, b] = options.dead_links[i];
     check.require(topology.find_link(a, b) >= 0 || topology.find_link(b, a) >= 0,
                   "dead_links[" + std::to_string(i) + "]", std::to_string(a) + " - " + std::to_string(b),
-                  "the ends of a link of the topology",
-                  "topology_links() lists them");
+                  "the ends of a link of the topology", "topology_links() lists them");
   }
   check.throw_if_any();
 }
@@ -167,10 +166,10 @@ const std::vector<std::uint16_t>& PathFinder::hops_to(int to) {
 }
 
 void PathFinder::fail(int from, int to) const {
-  throw InfeasibleError(std::vector<Violation>{
-      {"dead_links", std::to_string(options_.dead_links.size()) + " dead links",
-       "a path from " + topology_.vertex_name(from) + " to " + topology_.vertex_name(to),
-       "leave a link between them alive, or keep these ranks from sending to each other"}});
+  throw InfeasibleError(
+      std::vector<Violation>{{"dead_links", std::to_string(options_.dead_links.size()) + " dead links",
+                              "a path from " + topology_.vertex_name(from) + " to " + topology_.vertex_name(to),
+                              "leave a link between them alive, or keep these ranks from sending to each other"}});
 }
 
 }  // namespace dts

@@ -1,8 +1,9 @@
 // Which links a flow takes. Shortest: the one path of hardware/routing.hpp. ECMP: among the paths of fewest hops, one
-// drawn hop by hop from a hash of the pair and a seed, the same for every message of a pair (RFC 2992; a connection keeps
-// its path). Rail-aligned: to the sender's neighbour on the receiver's rail first, so that nothing changes rails beyond
-// the node (NCCL's PXN). Adaptive: among the paths of fewest hops, at each hop the link with the least flows for its
-// bandwidth at the moment the flow starts. Dead links are never taken: routes go round them on the fewest hops left.
+// drawn hop by hop from a hash of the pair and a seed, the same for every message of a pair (RFC 2992; a connection
+// keeps its path). Rail-aligned: to the sender's neighbour on the receiver's rail first, so that nothing changes rails
+// beyond the node (NCCL's PXN). Adaptive: among the paths of fewest hops, at each hop the link with the least flows for
+// its bandwidth at the moment the flow starts. Dead links are never taken: routes go round them on the fewest hops
+// left.
 #pragma once
 
 #include <cstdint>

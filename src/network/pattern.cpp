@@ -51,8 +51,8 @@ PatternRound indexed(const Round& round, int members) {
   std::vector<std::uint32_t> at(result.first.begin(), result.first.end() - 1);
   for (const Send& send : round.sends) {
     const double reduced = send.reduces ? send.bytes : 0;
-    result.sends[at[static_cast<std::size_t>(send.from)]++] = {send.from,  send.to,   send.bytes,
-                                                                    reduced, send.lane, send.reduces};
+    result.sends[at[static_cast<std::size_t>(send.from)]++] = {send.from, send.to,   send.bytes,
+                                                               reduced,   send.lane, send.reduces};
   }
   result.repeat = static_cast<std::uint32_t>(round.repeat);
   return result;
@@ -112,7 +112,8 @@ Pattern make_pattern(const Schedule& schedule, int members, const PatternOptions
 
 double messages_of(const Pattern& pattern) noexcept {
   double messages = 0;
-  for (const PatternRound& round : pattern.rounds) messages += static_cast<double>(round.repeat) * static_cast<double>(round.sends.size());
+  for (const PatternRound& round : pattern.rounds)
+    messages += static_cast<double>(round.repeat) * static_cast<double>(round.sends.size());
   return messages * std::max(1, pattern.chunks);
 }
 

@@ -68,7 +68,8 @@ void Progress::arrived(int member, std::uint32_t tag, SendSink& sink) {
   ++early_[early_key(member, tag)];
 }
 
-// ---- pipelined rounds ------------------------------------------------------------------------------------------------
+// ---- pipelined rounds
+// ------------------------------------------------------------------------------------------------
 
 void Progress::begin_chunks(SendSink& sink) {
   const std::vector<PatternSend>& sends = pattern_->rounds[0].sends;

@@ -1,5 +1,6 @@
-// How far one running collective is: per member its round and what it still waits for, per edge of a pipelined round its
-// chunks. Memory is that of the members, whatever the number of rounds. Messages may come early: they are kept by round.
+// How far one running collective is: per member its round and what it still waits for, per edge of a pipelined round
+// its chunks. Memory is that of the members, whatever the number of rounds. Messages may come early: they are kept by
+// round.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace dts {
 class SendSink {
  public:
   virtual ~SendSink() = default;
-  virtual void send(std::uint32_t round, std::uint32_t index, double bytes, double reduced_bytes, std::uint32_t tag) = 0;
+  virtual void send(std::uint32_t round, std::uint32_t index, double bytes, double reduced_bytes,
+                    std::uint32_t tag) = 0;
 };
 
 class Progress {

@@ -60,10 +60,11 @@ void Waiting::report_stuck(const std::vector<double>& finish_s) const {
   for (; !seen[at]; at = waits_for[at]) seen[at] = true;
   std::vector<FlowTaskId> circle{at};
   for (FlowTaskId t = waits_for[at]; t != at; t = waits_for[t]) circle.push_back(t);
-  throw ConfigError(std::vector<Violation>{
-      {"deadlock", std::to_string(count) + " of " + std::to_string(finish_s.size()) + " tasks that never start, on " +
-       ranks_text(ranks), "no circle, but " + circle_text(program_, circle),
-       "take one of these dependencies out, or change the order on a stream"}});
+  throw ConfigError(std::vector<Violation>{{"deadlock",
+                                            std::to_string(count) + " of " + std::to_string(finish_s.size()) +
+                                                " tasks that never start, on " + ranks_text(ranks),
+                                            "no circle, but " + circle_text(program_, circle),
+                                            "take one of these dependencies out, or change the order on a stream"}});
 }
 
 }  // namespace dts

@@ -107,7 +107,8 @@ void check_routing(Checker& check, const Strategy& s, double experts) {
     return Violation{"strategy.pad_to_capacity", "true", "a capacity_factor above 0", "use capacity_factor=1.0, say"};
   });
   check.require(!(s.overlap_shared_experts && s.overlap_moe_1f1b), [&] {
-    return Violation{"strategy.overlap_shared_experts", "true", "false when overlap_moe_1f1b already hides the exchange", ""};
+    return Violation{"strategy.overlap_shared_experts", "true",
+                     "false when overlap_moe_1f1b already hides the exchange", ""};
   });
   const bool recomputes = s.recompute == Recompute::Full;
   const bool plain = s.moe_dispatcher == Dispatcher::Framework && load.kind == LoadKind::Balanced &&
@@ -117,7 +118,8 @@ void check_routing(Checker& check, const Strategy& s, double experts) {
                      "leave out moe_dispatcher, expert_load, capacity_factor, moe_max_nodes and the expert overlaps"};
   });
   check.require(s.ep > 1 || !s.overlap_shared_experts, [&] {
-    return Violation{"strategy.overlap_shared_experts", "true", "false without expert parallelism, which exchanges nothing", ""};
+    return Violation{"strategy.overlap_shared_experts", "true",
+                     "false without expert parallelism, which exchanges nothing", ""};
   });
   const bool pairs = s.schedule == PipelineSchedule::OneFOneB && s.custom_order.empty() && (s.pp == 1 || s.vpp > 1);
   check.require(!s.overlap_moe_1f1b || (s.ep > 1 && !recomputes && pairs), [&] {
@@ -129,7 +131,8 @@ void check_routing(Checker& check, const Strategy& s, double experts) {
   bool counts = true;
   for (double rows : load.histogram) counts &= std::isfinite(rows) && rows >= 0, sum += rows;
   check.require(counts && sum > 0 && std::isfinite(sum), [&] {
-    return Violation{"strategy.expert_load.histogram", number_text(sum) + " rows", "non-negative rows per expert, not all 0", ""};
+    return Violation{"strategy.expert_load.histogram", number_text(sum) + " rows",
+                     "non-negative rows per expert, not all 0", ""};
   });
   check.require(experts == 0 || static_cast<double>(load.histogram.size()) == experts, [&] {
     return Violation{"strategy.expert_load.histogram", std::to_string(load.histogram.size()) + " experts",

@@ -54,8 +54,8 @@ class LayoutChecker {
 
   void run() {
     if (!degrees()) return;
-    for (const auto part : {&LayoutChecker::world, &LayoutChecker::batch, &LayoutChecker::sequence, &LayoutChecker::pipeline,
-                            &LayoutChecker::tensor_and_experts}) {
+    for (const auto part : {&LayoutChecker::world, &LayoutChecker::batch, &LayoutChecker::sequence,
+                            &LayoutChecker::pipeline, &LayoutChecker::tensor_and_experts}) {
       (this->*part)();
       if (!check_.ok() && !check_.keeps_texts()) return;
     }
@@ -65,14 +65,14 @@ class LayoutChecker {
   // Whether the rest can be checked at all.
   bool degrees() {
     bool ok = true;
-    const auto one = [&](const char* name, int value) { ok &= value >= 1 || check_.at_least(std::string("strategy.") + name, value, 1); };
+    const auto one = [&](const char* name, int value) {
+      ok &= value >= 1 || check_.at_least(std::string("strategy.") + name, value, 1);
+    };
     one("vpp", s_.vpp), one("micro_batch", s_.micro_batch), one("global_batch", s_.global_batch);
-    ok &= check_.require(s_.zero >= 0 && s_.zero <= 3, [&] {
-      return Violation{"strategy.zero", std::to_string(s_.zero), "0, 1, 2 or 3", ""};
-    });
-    ok &= check_.require(std::isfinite(seq_len_) && seq_len_ >= 1 && seq_len_ <= kMaxSequence, [&] {
-      return Violation{"seq_len", number_text(seq_len_), "1 to 1e9 tokens", ""};
-    });
+    ok &= check_.require(s_.zero >= 0 && s_.zero <= 3,
+                         [&] { return Violation{"strategy.zero", std::to_string(s_.zero), "0, 1, 2 or 3", ""}; });
+    ok &= check_.require(std::isfinite(seq_len_) && seq_len_ >= 1 && seq_len_ <= kMaxSequence,
+                         [&] { return Violation{"seq_len", number_text(seq_len_), "1 to 1e9 tokens", ""}; });
     check_grid(check_, s_);
     const double ranks = static_cast<double>(s_.dp) * s_.tp * s_.pp * s_.cp;
     return ok && std::min({s_.dp, s_.tp, s_.pp, s_.cp, s_.ep, s_.etp, s_.cp_a2a}) >= 1 && ranks <= kMaxRanks;
@@ -82,12 +82,13 @@ class LayoutChecker {
     const long long model_ranks = static_cast<long long>(s_.tp) * s_.pp * s_.cp;
     const bool fits = devices_ % model_ranks == 0;
     check_.require(world_size(s_) == devices_, [&] {
-      return Violation{"strategy.dp * tp * pp * cp",
-                       std::to_string(s_.dp) + " * " + std::to_string(s_.tp) + " * " + std::to_string(s_.pp) + " * " +
-                           std::to_string(s_.cp) + " = " + std::to_string(world_size(s_)),
-                       "the cluster's " + std::to_string(devices_) + " devices",
-                       fits ? "use dp=" + std::to_string(devices_ / model_ranks)
-                            : "tp * pp * cp = " + std::to_string(model_ranks) + " must divide " + std::to_string(devices_)};
+      return Violation{
+          "strategy.dp * tp * pp * cp",
+          std::to_string(s_.dp) + " * " + std::to_string(s_.tp) + " * " + std::to_string(s_.pp) + " * " +
+              std::to_string(s_.cp) + " = " + std::to_string(world_size(s_)),
+          "the cluster's " + std::to_string(devices_) + " devices",
+          fits ? "use dp=" + std::to_string(devices_ / model_ranks)
+               : "tp * pp * cp = " + std::to_string(model_ranks) + " must divide " + std::to_string(devices_)};
     });
   }
 
@@ -97,7 +98,8 @@ class LayoutChecker {
       const long long up = (s_.global_batch + replica - 1) / replica * replica;
       const std::string down = s_.global_batch >= replica ? std::to_string(up - replica) + " or " : "";
       return Violation{"strategy.global_batch", std::to_string(s_.global_batch),
-                       "a multiple of dp * micro_batch = " + std::to_string(replica), "use global_batch " + down + std::to_string(up)};
+                       "a multiple of dp * micro_batch = " + std::to_string(replica),
+                       "use global_batch " + down + std::to_string(up)};
     });
   }
 
@@ -123,8 +125,9 @@ class LayoutChecker {
     if (s_.layers_per_stage.empty()) {
       const int most = layers + !model_.stem.ops.empty() + !model_.head.ops.empty();  // both ends may stand alone
       check_.require(stages <= most, [&] {
-        return Violation{"strategy.pp * vpp", std::to_string(stages),
-                         "at most " + std::to_string(most) + ": one stage per layer, embedding and head of " + model_.name, ""};
+        return Violation{
+            "strategy.pp * vpp", std::to_string(stages),
+            "at most " + std::to_string(most) + ": one stage per layer, embedding and head of " + model_.name, ""};
       });
     } else {
       explicit_stages(layers, stages);
@@ -156,7 +159,8 @@ class LayoutChecker {
     const auto divides = [&](const char* axis, int degree, double features, const char* what, const Op* op = nullptr) {
       const auto n = static_cast<long long>(features);
       if (n % degree == 0) return;
-      const std::string rule = std::string(axis) + " to divide " + what + (op ? op->name : "") + "=" + std::to_string(n);
+      const std::string rule =
+          std::string(axis) + " to divide " + what + (op ? op->name : "") + "=" + std::to_string(n);
       if (reported.insert(rule).second) {
         check_.fail(std::string("strategy.") + axis, std::to_string(degree), rule, divisors_hint(axis, n, degree));
       }
@@ -175,7 +179,8 @@ class LayoutChecker {
         });
       }
       // Vocabularies are padded to a multiple of tp, so only inner features are checked.
-      if (op.sharding == Sharding::Row && op.kind == OpKind::Matmul) divides("tp", s_.tp, op.in_features, "features of ", &op);
+      if (op.sharding == Sharding::Row && op.kind == OpKind::Matmul)
+        divides("tp", s_.tp, op.in_features, "features of ", &op);
       if (op.kind == OpKind::GroupedMatmul) {
         experts = op.experts;
         divides("ep", s_.ep, op.experts, "experts");
@@ -188,10 +193,12 @@ class LayoutChecker {
     check_routing(check_, s_, experts);
     if (experts == 0) return;
     check_.require(s_.ep == 1 || s_.tp == 1 || s_.sequence_parallel, [&] {
-      return Violation{"strategy.sequence_parallel", "false", "true when ep > 1 and tp > 1", "use sequence_parallel=True"};
+      return Violation{"strategy.sequence_parallel", "false", "true when ep > 1 and tp > 1",
+                       "use sequence_parallel=True"};
     });
     check_.require(s_.etp <= s_.tp || s_.tp == 1 || s_.sequence_parallel, [&] {
-      return Violation{"strategy.etp", std::to_string(s_.etp), "at most tp=" + std::to_string(s_.tp) + " without sequence parallelism",
+      return Violation{"strategy.etp", std::to_string(s_.etp),
+                       "at most tp=" + std::to_string(s_.tp) + " without sequence parallelism",
                        "use sequence_parallel=True"};
     });
   }

@@ -7,7 +7,8 @@
 //   partial -> tokens (row matmul)   reduce-scatter | bwd all-gather  all-reduce | bwd nothing
 //   tokens  -> routed (dispatch)     parallel/expert_lowering.hpp; combine is its mirror image
 //
-// Context parallelism touches attention alone. With c ranks that split the sequence, U bytes of keys and values on each:
+// Context parallelism touches attention alone. With c ranks that split the sequence, U bytes of keys and values on
+// each:
 //   ring        forward c - 1 transfers of U to the next rank; backward c: U, then 2U (their gradients too), then U
 //   all-gather  keys and values gathered before attention, again before its backward, gradients reduce-scattered
 //   all-to-all  q, k, v in and the output back; backward the mirror image. Keys and values of a rank with fewer heads
@@ -67,7 +68,7 @@ struct LocalOp {
 
 // Sizes of one micro-batch on one rank.
 struct LocalSizes {
-  double tokens = 0;   // micro_batch * seq_len / cp: before the sequence-parallel split
+  double tokens = 0;  // micro_batch * seq_len / cp: before the sequence-parallel split
   double samples = 0;  // micro_batch
   double seq_len = 0;  // whole sequence, tokens
   double activation_bytes = 2;

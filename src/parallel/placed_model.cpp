@@ -61,7 +61,8 @@ void pad_outputs(Block& block, double multiple) {
 
 void pad_tables(Block& block, double multiple) {
   for (Op& op : block.ops) {
-    if (op.kind == OpKind::Embedding && op.sharding == Sharding::Vocab) op.in_features = padded(op.in_features, multiple);
+    if (op.kind == OpKind::Embedding && op.sharding == Sharding::Vocab)
+      op.in_features = padded(op.in_features, multiple);
   }
 }
 

@@ -27,8 +27,8 @@ void check_profile(const FrameworkProfile& p) {
   field("workspace_bytes", p.workspace_bytes);
   field("context_bytes", p.context_bytes);
   field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
-  check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple", number_text(p.vocabulary_multiple),
-                "a number >= 1");
+  check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple",
+                number_text(p.vocabulary_multiple), "a number >= 1");
   field("bucket_parameters", p.bucket_parameters);
   field("first_bucket_parameters", p.first_bucket_parameters);
   field("param_gather_ahead", p.param_gather_ahead);
@@ -37,11 +37,13 @@ void check_profile(const FrameworkProfile& p) {
   check.require(p.zero_under_pp >= 0 && p.zero_under_pp <= 3, "framework " + p.name + ".zero_under_pp",
                 std::to_string(p.zero_under_pp), "a ZeRO stage, 0 to 3");
   check.require(p.host_update_efficiency > 0 && p.host_update_efficiency <= 1,
-                "framework " + p.name + ".host_update_efficiency", number_text(p.host_update_efficiency), "above 0, at most 1");
+                "framework " + p.name + ".host_update_efficiency", number_text(p.host_update_efficiency),
+                "above 0, at most 1");
   check.require(p.reserved_factor >= 1, "framework " + p.name + ".reserved_factor", number_text(p.reserved_factor),
                 "a factor >= 1");
-  check.require(p.tp_overlap != TpOverlap::AsyncTp || p.compiled_blocks, "framework " + p.name + ".tp_overlap", "async_tp",
-                "compiled blocks: the compiler does the splitting", "use compiled_blocks=True or another tp_overlap");
+  check.require(p.tp_overlap != TpOverlap::AsyncTp || p.compiled_blocks, "framework " + p.name + ".tp_overlap",
+                "async_tp", "compiled blocks: the compiler does the splitting",
+                "use compiled_blocks=True or another tp_overlap");
   check.require(p.moe_dispatcher != Dispatcher::Framework, "framework " + p.name + ".moe_dispatcher", "framework",
                 "alltoall, allgather or deepep");
   check.throw_if_any();

@@ -12,10 +12,9 @@ namespace dts {
 
 namespace {
 
-constexpr std::array<const char*, kAxisCount> kAxisNames = {"tp", "cp", "dp", "pp", "ep", "etp", "edp", "dp_cp",
-                                                         "cp_heads", "cp_sequence",
-                                                         "dp_shard", "dp_replica", "dp_reshard", "edp_shard",
-                                                         "edp_replica", "edp_reshard"};
+constexpr std::array<const char*, kAxisCount> kAxisNames = {
+    "tp",       "cp",          "dp",       "pp",         "ep",         "etp",       "edp",         "dp_cp",
+    "cp_heads", "cp_sequence", "dp_shard", "dp_replica", "dp_reshard", "edp_shard", "edp_replica", "edp_reshard"};
 
 std::size_t at(Axis axis) { return static_cast<std::size_t>(axis); }
 
@@ -51,22 +50,27 @@ void check_shards(Checker& check, const Strategy& s, long long expert_copies) {
   const long long copies = static_cast<long long>(s.dp) * s.cp, replicas = s.dp_replicas;
   if (!check.at_least("strategy.dp_replicas", s.dp_replicas, 1)) return;
   check.require(replicas == 1 || s.zero > 0, [&] {
-    return Violation{"strategy.dp_replicas", std::to_string(replicas), "1 without sharded states: every rank is a replica",
-                     "use zero=1, 2 or 3"};
+    return Violation{"strategy.dp_replicas", std::to_string(replicas),
+                     "1 without sharded states: every rank is a replica", "use zero=1, 2 or 3"};
   });
   if (!check.require(copies % replicas == 0, [&] {
-    return Violation{"strategy.dp_replicas", std::to_string(replicas), "a divisor of dp * cp = " + std::to_string(copies), ""};
-  })) return;
+        return Violation{"strategy.dp_replicas", std::to_string(replicas),
+                         "a divisor of dp * cp = " + std::to_string(copies), ""};
+      }))
+    return;
   if (!check.require(s.ep == 1 || expert_copies % replicas == 0, [&] {
-    return Violation{"strategy.dp_replicas", std::to_string(replicas),
-                     "a divisor of the " + std::to_string(expert_copies) + " copies of an expert", ""};
-  })) return;
+        return Violation{"strategy.dp_replicas", std::to_string(replicas),
+                         "a divisor of the " + std::to_string(expert_copies) + " copies of an expert", ""};
+      }))
+    return;
   const long long group = s.reshard_after_forward;
   check.require(group >= -1, [&] {
-    return Violation{"strategy.reshard_after_forward", std::to_string(group), "-1 (the framework's), 0, 1 or a group size", ""};
+    return Violation{"strategy.reshard_after_forward", std::to_string(group),
+                     "-1 (the framework's), 0, 1 or a group size", ""};
   });
   check.require(group < 0 || s.zero == 3, [&] {
-    return Violation{"strategy.reshard_after_forward", std::to_string(group), "nothing unless parameters are sharded", "use zero=3"};
+    return Violation{"strategy.reshard_after_forward", std::to_string(group), "nothing unless parameters are sharded",
+                     "use zero=3"};
   });
   check.require(group <= 1 || copies / replicas % group == 0, [&] {
     return Violation{"strategy.reshard_after_forward", std::to_string(group),
@@ -75,7 +79,8 @@ void check_shards(Checker& check, const Strategy& s, long long expert_copies) {
   const long long expert_shards = expert_copies / replicas;
   check.require(group <= 1 || s.ep == 1 || expert_shards % group == 0 || group % expert_shards == 0, [&] {
     return Violation{"strategy.reshard_after_forward", std::to_string(group),
-                     "a divisor or a multiple of the " + std::to_string(expert_shards) + " ranks that shard an expert", ""};
+                     "a divisor or a multiple of the " + std::to_string(expert_shards) + " ranks that shard an expert",
+                     ""};
   });
 }
 
@@ -89,7 +94,8 @@ void check_grid(Checker& check, const Strategy& s) {
   one("cp_a2a", s.cp_a2a);
   one("dp", s.dp), one("tp", s.tp), one("pp", s.pp), one("cp", s.cp), one("ep", s.ep), one("etp", s.etp);
   check.require(!parse_rank_order(s.rank_order).empty(), [&] {
-    return Violation{"strategy.rank_order", s.rank_order, "a permutation of tp, cp, ep, dp and pp joined by '-'", "use tp-cp-ep-dp-pp"};
+    return Violation{"strategy.rank_order", s.rank_order, "a permutation of tp, cp, ep, dp and pp joined by '-'",
+                     "use tp-cp-ep-dp-pp"};
   });
   if (!counts) return;
   check.require(s.cp_comm == ContextComm::A2AP2P ? s.cp % s.cp_a2a == 0 : s.cp_a2a == 1, [&] {
@@ -98,14 +104,16 @@ void check_grid(Checker& check, const Strategy& s) {
   });
   const double world = static_cast<double>(s.dp) * s.tp * s.pp * s.cp;
   if (!check.require(world <= kMaxRanks, [&] {
-    return Violation{"strategy.dp * tp * pp * cp", number_text(world), "at most " + std::to_string(kMaxRanks) + " ranks", ""};
-  })) {
+        return Violation{"strategy.dp * tp * pp * cp", number_text(world),
+                         "at most " + std::to_string(kMaxRanks) + " ranks", ""};
+      })) {
     return;
   }
   const long long ranks = static_cast<long long>(s.tp) * s.cp * s.dp, expert = static_cast<long long>(s.ep) * s.etp;
   if (check.require(ranks % expert == 0, [&] {
-    return Violation{"strategy.ep * etp", std::to_string(expert), "a divisor of tp * cp * dp = " + std::to_string(ranks), ""};
-  })) {
+        return Violation{"strategy.ep * etp", std::to_string(expert),
+                         "a divisor of tp * cp * dp = " + std::to_string(ranks), ""};
+      })) {
     check_shards(check, s, ranks / expert);
   }
 }
@@ -229,7 +237,8 @@ std::vector<std::vector<int>> RankGrid::groups_apart(Axis axis, int period) cons
     const std::vector<int> ranks = group(known.second, whole);
     const int parts = is_part(axis) ? static_cast<int>(ranks.size()) / size(axis) : 1;
     const bool across = axis == Axis::DP_REPLICA || axis == Axis::EDP_REPLICA;
-    for (int i = 0; i < parts; ++i) all.push_back(is_part(axis) ? part(ranks, across ? i : i * size(axis), axis) : ranks);
+    for (int i = 0; i < parts; ++i)
+      all.push_back(is_part(axis) ? part(ranks, across ? i : i * size(axis), axis) : ranks);
   }
   std::sort(all.begin(), all.end());
   return all;

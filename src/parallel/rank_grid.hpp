@@ -1,6 +1,6 @@
 // Ranks and their groups. Dense axes (tp, cp, dp, pp) factor the world; experts re-factor the ranks of each pipeline
-// stage as (etp, ep, edp), in the same order (Megatron-LM's parallel_state, which knows this for pp last only). Rank 0 is
-// device 0; the first axis of `rank_order` varies fastest.
+// stage as (etp, ep, edp), in the same order (Megatron-LM's parallel_state, which knows this for pp last only). Rank 0
+// is device 0; the first axis of `rank_order` varies fastest.
 #pragma once
 
 #include <array>
@@ -17,8 +17,22 @@ namespace dts {
 // (_REPLICA), and neighbours among which FSDP keeps parameters between forward and backward (_RESHARD).
 // CP_HEADS and CP_SEQUENCE factor cp: neighbours that exchange heads, and the ranks across them that share a sequence.
 enum class Axis {
-  TP, CP, DP, PP, EP, ETP, EDP, DP_CP, CP_HEADS, CP_SEQUENCE,
-  DP_SHARD, DP_REPLICA, DP_RESHARD, EDP_SHARD, EDP_REPLICA, EDP_RESHARD
+  TP,
+  CP,
+  DP,
+  PP,
+  EP,
+  ETP,
+  EDP,
+  DP_CP,
+  CP_HEADS,
+  CP_SEQUENCE,
+  DP_SHARD,
+  DP_REPLICA,
+  DP_RESHARD,
+  EDP_SHARD,
+  EDP_REPLICA,
+  EDP_RESHARD
 };
 inline constexpr std::size_t kAxisCount = 16;
 const char* name_of(Axis axis) noexcept;

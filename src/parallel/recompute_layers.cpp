@@ -6,7 +6,9 @@
 namespace dts {
 
 int recompute_unit(const Strategy& s) noexcept {
-  return s.recompute == Recompute::Full && s.recompute_method == RecomputeMethod::Uniform && s.recompute_layers > 1 ? s.recompute_layers : 1;
+  return s.recompute == Recompute::Full && s.recompute_method == RecomputeMethod::Uniform && s.recompute_layers > 1
+             ? s.recompute_layers
+             : 1;
 }
 
 bool recomputes_by_place(const Strategy& s) noexcept {

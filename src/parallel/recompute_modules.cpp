@@ -9,21 +9,32 @@ namespace dts {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kNames = {"core_attn", "mlp", "moe", "moe_act", "layernorm", "mla_up_proj", "shared_experts"};
+constexpr std::array<std::string_view, 7> kNames = {"core_attn", "mlp",         "moe",           "moe_act",
+                                                    "layernorm", "mla_up_proj", "shared_experts"};
 
-constexpr std::array<std::string_view, 7> kOffloadNames = {"attn_norm", "qkv_linear", "core_attn", "attn_proj", "mlp_norm", "expert_fc1", "moe_act"};
+constexpr std::array<std::string_view, 7> kOffloadNames = {"attn_norm", "qkv_linear", "core_attn", "attn_proj",
+                                                           "mlp_norm",  "expert_fc1", "moe_act"};
 
 class Finder {
  public:
   explicit Finder(const std::vector<Op>& ops) : ops_(ops), producers_(producers_of(ops)) {}
 
   std::vector<RecomputeRegion> find(RecomputeModule module) {
-    discards_ = module == RecomputeModule::MoeActivation || module == RecomputeModule::LayerNorm || module == RecomputeModule::MlaUpProjection;
+    discards_ = module == RecomputeModule::MoeActivation || module == RecomputeModule::LayerNorm ||
+                module == RecomputeModule::MlaUpProjection;
     switch (module) {
-      case RecomputeModule::CoreAttention: each([&](std::size_t i) { return ops_[i].kind == OpKind::Attention; }); break;
-      case RecomputeModule::Mlp: if (!routed()) feed_forwards(0); break;
-      case RecomputeModule::SharedExperts: if (routed()) feed_forwards(first(OpKind::Combine) + 1); break;
-      case RecomputeModule::Moe: if (routed()) experts(); break;
+      case RecomputeModule::CoreAttention:
+        each([&](std::size_t i) { return ops_[i].kind == OpKind::Attention; });
+        break;
+      case RecomputeModule::Mlp:
+        if (!routed()) feed_forwards(0);
+        break;
+      case RecomputeModule::SharedExperts:
+        if (routed()) feed_forwards(first(OpKind::Combine) + 1);
+        break;
+      case RecomputeModule::Moe:
+        if (routed()) experts();
+        break;
       case RecomputeModule::MoeActivation:
         each([&](std::size_t i) { return ops_[i].kind == OpKind::Activation && ops_[i].rows == Rows::Routed; });
         break;
@@ -36,14 +47,15 @@ class Finder {
   bool offloads(std::size_t i, OffloadModule module) const {
     const Op& op = ops_[i];
     const std::size_t attention = first(OpKind::Attention);
-    const bool before = i < attention && attention < ops_.size(), after = i > attention || attention == ops_.size();
+    const bool before = i < attention && attention<ops_.size(), after = i> attention || attention == ops_.size();
     const int from = producers_[i];
     const bool reads_norm = from >= 0 && norms_the_stream(static_cast<std::size_t>(from));
     switch (module) {
       case OffloadModule::AttnNorm: return before && norms_the_stream(i);
       case OffloadModule::QkvLinear: return before && op.kind == OpKind::Matmul && reads_norm;
       case OffloadModule::CoreAttention: return op.kind == OpKind::Attention;
-      case OffloadModule::AttnProj: return op.kind == OpKind::Matmul && from == static_cast<int>(attention) && attention < ops_.size();
+      case OffloadModule::AttnProj:
+        return op.kind == OpKind::Matmul && from == static_cast<int>(attention) && attention < ops_.size();
       case OffloadModule::MlpNorm: return after && norms_the_stream(i);
       case OffloadModule::ExpertFc1: return op.kind == OpKind::GroupedMatmul && op.sharding == Sharding::ExpertColumn;
       case OffloadModule::MoeActivation: return op.kind == OpKind::Activation && op.rows == Rows::Routed;
@@ -74,10 +86,14 @@ class Finder {
   bool norms_the_stream(std::size_t i) const {
     if (ops_[i].kind != OpKind::Norm) return false;
     const int from = producers_[i];
-    if (from >= 0 && ops_[static_cast<std::size_t>(from)].kind != OpKind::Elementwise && ops_[static_cast<std::size_t>(from)].kind != OpKind::Dropout) return false;
+    if (from >= 0 && ops_[static_cast<std::size_t>(from)].kind != OpKind::Elementwise &&
+        ops_[static_cast<std::size_t>(from)].kind != OpKind::Dropout)
+      return false;
     for (std::size_t j = i + 1; j < ops_.size(); ++j) {
       const OpKind kind = ops_[j].kind;
-      if (producers_[j] == static_cast<int>(i) && (kind == OpKind::Matmul || kind == OpKind::Router || kind == OpKind::Dispatch)) return true;
+      if (producers_[j] == static_cast<int>(i) &&
+          (kind == OpKind::Matmul || kind == OpKind::Router || kind == OpKind::Dispatch))
+        return true;
     }
     return false;
   }
@@ -113,7 +129,8 @@ class Finder {
     bool latent = false;
     for (std::size_t i = 0; i < attention; ++i) {
       const int from = producers_[i];
-      latent |= ops_[i].kind == OpKind::Norm && ops_[i].sharding != Sharding::Heads && from >= 0 && ops_[static_cast<std::size_t>(from)].kind == OpKind::Matmul;
+      latent |= ops_[i].kind == OpKind::Norm && ops_[i].sharding != Sharding::Heads && from >= 0 &&
+                ops_[static_cast<std::size_t>(from)].kind == OpKind::Matmul;
     }
     if (!latent) return;
     RecomputeRegion region{std::vector<char>(ops_.size(), 0), discards_};
@@ -157,7 +174,8 @@ std::vector<int> producers_of(const std::vector<Op>& ops) {
   return producers;
 }
 
-std::vector<RecomputeRegion> recompute_regions(const std::vector<Op>& ops, const std::vector<RecomputeModule>& modules) {
+std::vector<RecomputeRegion> recompute_regions(const std::vector<Op>& ops,
+                                               const std::vector<RecomputeModule>& modules) {
   std::vector<RecomputeRegion> regions;
   for (RecomputeModule module : modules) {
     for (RecomputeRegion& region : Finder(ops).find(module)) regions.push_back(std::move(region));
@@ -170,7 +188,8 @@ std::vector<char> offloaded_inputs(const std::vector<Op>& ops, const std::vector
   const Finder finder(ops);
   std::vector<char> inputs(ops.size(), 0);
   for (std::size_t i = 0; i < ops.size(); ++i) {
-    inputs[i] = std::any_of(modules.begin(), modules.end(), [&](OffloadModule module) { return finder.offloads(i, module); });
+    inputs[i] =
+        std::any_of(modules.begin(), modules.end(), [&](OffloadModule module) { return finder.offloads(i, module); });
   }
   return inputs;
 }

@@ -1,6 +1,7 @@
 // The parts of a layer that selective recomputation runs again, found by what ops do, not by their names. Megatron-Core
-// (transformer_config.py, recompute_modules): core_attn, mlp, moe and shared_experts keep their input and run again from
-// it; moe_act, layernorm and mla_up_proj give up their output as well, which is made again before its reader needs it.
+// (transformer_config.py, recompute_modules): core_attn, mlp, moe and shared_experts keep their input and run again
+// from it; moe_act, layernorm and mla_up_proj give up their output as well, which is made again before its reader needs
+// it.
 //   core_attn        attention; q, k, v stay
 //   mlp              a dense feed-forward: its two matmuls and what lies between
 //   moe              router to the last sum of a layer with experts
@@ -22,7 +23,7 @@ std::string_view name_of(RecomputeModule module) noexcept;
 std::string_view name_of(OffloadModule module) noexcept;
 
 struct RecomputeRegion {
-  std::vector<char> ops;         // per op of the block: whether it runs again
+  std::vector<char> ops;  // per op of the block: whether it runs again
   bool discards_output = false;
   std::size_t last() const noexcept;  // its last op
 };

@@ -49,12 +49,14 @@ class ScheduleChecker {
                        s_.schedule == PipelineSchedule::LoopedBfs || s_.schedule == PipelineSchedule::Hanayo;
     check_.require(!s_.delay_weight_grad || (whole && s_.custom_order.empty()), [&] {
       return Violation{"strategy.delay_weight_grad", "true",
-                       "false with " + std::string(s_.custom_order.empty() ? name_ : "custom_order") + ", which places weight gradients itself",
+                       "false with " + std::string(s_.custom_order.empty() ? name_ : "custom_order") +
+                           ", which places weight gradients itself",
                        ""};
     });
     const bool grouped = s_.schedule == PipelineSchedule::OneFOneB && s_.vpp > 1 && s_.custom_order.empty();
     check_.require(s_.micro_batch_group == 0 || grouped, [&] {
-      return Violation{"strategy.micro_batch_group", std::to_string(s_.micro_batch_group), "0 unless 1f1b is interleaved (vpp > 1)", ""};
+      return Violation{"strategy.micro_batch_group", std::to_string(s_.micro_batch_group),
+                       "0 unless 1f1b is interleaved (vpp > 1)", ""};
     });
   }
 
@@ -75,13 +77,15 @@ class ScheduleChecker {
           return Violation{"strategy.vpp", vpp, "1 with dualpipe: its two stages a rank are copies", ""};
         });
         check_.require(s_.pp % 2 == 0, [&] {
-          return Violation{"strategy.pp", std::to_string(s_.pp), "an even number with dualpipe", "use pp=" + std::to_string(s_.pp + 1)};
+          return Violation{"strategy.pp", std::to_string(s_.pp), "an even number with dualpipe",
+                           "use pp=" + std::to_string(s_.pp + 1)};
         });
         break;
       default: {
         const int needed = stage_map(s_.schedule) == StageMap::Wave ? 2 : 1;
         check_.require(s_.vpp == needed, [&] {
-          return Violation{"strategy.vpp", vpp, std::to_string(needed) + " with " + name_, "use vpp=" + std::to_string(needed)};
+          return Violation{"strategy.vpp", vpp, std::to_string(needed) + " with " + name_,
+                           "use vpp=" + std::to_string(needed)};
         });
       }
     }
@@ -111,13 +115,16 @@ class ScheduleChecker {
   void groups() {
     const long long pp = s_.pp, width = s_.micro_batch_group == 0 ? pp : s_.micro_batch_group;
     if (!check_.require(width >= pp, [&] {
-      return Violation{"strategy.micro_batch_group", std::to_string(width), "at least pp=" + std::to_string(pp), ""};
-    })) return;
+          return Violation{"strategy.micro_batch_group", std::to_string(width), "at least pp=" + std::to_string(pp),
+                           ""};
+        }))
+      return;
     if (width == pp) return multiple_of(pp, "pp=" + std::to_string(pp) + " when vpp > 1");
     const long long rest = micro_batches_ % width;
     check_.require(micro_batches_ >= width && (rest == 0 || rest >= pp), [&] {
       return Violation{"micro-batches", std::to_string(micro_batches_),
-                       "a multiple of micro_batch_group=" + std::to_string(width) + ", or a rest of at least pp=" + std::to_string(pp),
+                       "a multiple of micro_batch_group=" + std::to_string(width) +
+                           ", or a rest of at least pp=" + std::to_string(pp),
                        batch_for((micro_batches_ / width + 1) * width)};
     });
   }
@@ -131,11 +138,14 @@ class ScheduleChecker {
 
   void multiple_of(long long n, const std::string& what) {
     check_.require(micro_batches_ % n == 0, [&] {
-      return Violation{"micro-batches", std::to_string(micro_batches_), "a multiple of " + what, batch_for((micro_batches_ / n + 1) * n)};
+      return Violation{"micro-batches", std::to_string(micro_batches_), "a multiple of " + what,
+                       batch_for((micro_batches_ / n + 1) * n)};
     });
   }
 
-  std::string batch_for(long long micro_batches) const { return "use global_batch " + std::to_string(micro_batches * replica_); }
+  std::string batch_for(long long micro_batches) const {
+    return "use global_batch " + std::to_string(micro_batches * replica_);
+  }
 
   Checker& check_;
   const Strategy& s_;

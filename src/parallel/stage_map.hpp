@@ -1,7 +1,8 @@
 // Where the virtual stages of a pipeline stand. Each of `pp` ranks holds `chunks` of them; virtual stage s of chunk
 // q = s / pp stands on rank
 //   Loop           s mod pp
-//   Wave           s mod pp where q is even, pp-1 - s mod pp where it is odd: the last stage of a chunk and the first of
+//   Wave           s mod pp where q is even, pp-1 - s mod pp where it is odd: the last stage of a chunk and the first
+//   of
 //                  the next share a rank and need no transfer. With two chunks: a V.
 //   Bidirectional  as Wave with two chunks, but chunk 1 is a second copy of the model that runs the other way (Li &
 //                  Hoefler arXiv:2107.06925): stage pp + s is stage s of that copy, and nothing flows between the two.

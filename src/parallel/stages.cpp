@@ -17,7 +17,9 @@ bool sized(const Strategy& s) {
 int shared_layers(int layers, const Strategy& s) {
   return layers + (s.embedding_as_layer ? 1 : 0) + (s.loss_as_layer ? 1 : 0) - s.first_rank_layers - s.last_rank_layers;
 }
-int sharing_ranks(const Strategy& s) { return s.pp - (s.first_rank_layers > 0 ? 1 : 0) - (s.last_rank_layers > 0 ? 1 : 0); }
+int sharing_ranks(const Strategy& s) {
+  return s.pp - (s.first_rank_layers > 0 ? 1 : 0) - (s.last_rank_layers > 0 ? 1 : 0);
+}
 
 std::vector<int> sized_layers(int layers, const Strategy& s) {
   const int ranks = sharing_ranks(s), even = ranks > 0 ? shared_layers(layers, s) / ranks : 0;
@@ -35,15 +37,19 @@ std::vector<int> sized_layers(int layers, const Strategy& s) {
 }  // namespace
 
 void check_stage_sizes(Checker& check, int layers, const Strategy& s) {
-  const bool ends = s.first_rank_layers != 0 || s.last_rank_layers != 0, as_layers = s.embedding_as_layer || s.loss_as_layer;
+  const bool ends = s.first_rank_layers != 0 || s.last_rank_layers != 0,
+             as_layers = s.embedding_as_layer || s.loss_as_layer;
   if (!ends && !as_layers) return;
-  const std::string name = ends ? "strategy.first_rank_layers, last_rank_layers" : "strategy.embedding_as_layer, loss_as_layer";
-  const std::string got = ends ? std::to_string(s.first_rank_layers) + ", " + std::to_string(s.last_rank_layers) : "true";
-  bool ok = check.require(s.first_rank_layers >= 0 && s.last_rank_layers >= 0, [&] { return Violation{name, got, "0 or more", ""}; });
-  ok &= check.require(s.layers_per_stage.empty(), [&] { return Violation{name, got, "nothing beside layers_per_stage", ""}; });
-  ok &= check.require(!(ends && as_layers), [&] {
-    return Violation{name, got, "nothing beside embedding_as_layer and loss_as_layer", ""};
-  });
+  const std::string name =
+      ends ? "strategy.first_rank_layers, last_rank_layers" : "strategy.embedding_as_layer, loss_as_layer";
+  const std::string got =
+      ends ? std::to_string(s.first_rank_layers) + ", " + std::to_string(s.last_rank_layers) : "true";
+  bool ok = check.require(s.first_rank_layers >= 0 && s.last_rank_layers >= 0,
+                          [&] { return Violation{name, got, "0 or more", ""}; });
+  ok &= check.require(s.layers_per_stage.empty(),
+                      [&] { return Violation{name, got, "nothing beside layers_per_stage", ""}; });
+  ok &= check.require(!(ends && as_layers),
+                      [&] { return Violation{name, got, "nothing beside embedding_as_layer and loss_as_layer", ""}; });
   ok &= check.require(s.pp > 1, [&] { return Violation{name, got, "pp > 1", ""}; });
   ok &= check.require(placement(s).map == StageMap::Loop, [&] {
     return Violation{name, got, "a schedule whose first and last stage are on the end ranks", ""};
@@ -51,13 +57,12 @@ void check_stage_sizes(Checker& check, int layers, const Strategy& s) {
   if (!ok) return;
   const int shared = shared_layers(layers, s), ranks = sharing_ranks(s);
   const int each = ranks > 0 ? shared / ranks : 0;
-  const std::string what = "the " + std::to_string(shared) + " layers left to divide by " + std::to_string(ranks) + " ranks, then by vpp";
-  check.require(shared >= 0 && (ranks > 0 ? shared % ranks == 0 : shared == 0) && each % s.vpp == 0, [&] {
-    return Violation{name, got, what, ""};
-  });
-  check.require(s.first_rank_layers % s.vpp == 0 && s.last_rank_layers % s.vpp == 0, [&] {
-    return Violation{name, got, "multiples of vpp = " + std::to_string(s.vpp), ""};
-  });
+  const std::string what =
+      "the " + std::to_string(shared) + " layers left to divide by " + std::to_string(ranks) + " ranks, then by vpp";
+  check.require(shared >= 0 && (ranks > 0 ? shared % ranks == 0 : shared == 0) && each % s.vpp == 0,
+                [&] { return Violation{name, got, what, ""}; });
+  check.require(s.first_rank_layers % s.vpp == 0 && s.last_rank_layers % s.vpp == 0,
+                [&] { return Violation{name, got, "multiples of vpp = " + std::to_string(s.vpp), ""}; });
   check.require(!as_layers || each >= s.vpp, [&] { return Violation{name, got, "a layer for each stage", ""}; });
 }
 

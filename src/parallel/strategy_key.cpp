@@ -14,8 +14,10 @@ std::size_t hash_of(const Strategy& s) noexcept {
   };
   mix(s.dp), mix(s.tp), mix(s.pp), mix(s.vpp), mix(s.cp), mix(s.ep), mix(s.etp), mix(s.zero), mix(s.micro_batch);
   mix(s.global_batch), mix(static_cast<int>(s.recompute) * 64 + static_cast<int>(s.schedule));
-  mix(static_cast<int>(s.precision) * 64 + static_cast<int>(s.cp_comm)), mix(s.dp_replicas), mix(s.reshard_after_forward);
-  mix(static_cast<int>(s.offload_optimizer) * 16 + static_cast<int>(s.offload_parameters) * 2 + (s.offload_activations > 0));
+  mix(static_cast<int>(s.precision) * 64 + static_cast<int>(s.cp_comm)), mix(s.dp_replicas),
+      mix(s.reshard_after_forward);
+  mix(static_cast<int>(s.offload_optimizer) * 16 + static_cast<int>(s.offload_parameters) * 2 +
+      (s.offload_activations > 0));
   return static_cast<std::size_t>(hash);
 }
 
@@ -27,9 +29,10 @@ Strategy grid_part(const Strategy& s) {
   return part;
 }
 
-// Narrow types cast weights once a step, spread over its micro-batches, each owner of a shard its own: their number and the
-// shards stay in the key. Otherwise ZeRO matters only in that stage 3 gathers frozen weights too. In the usual order the
-// groups inside a pass lie on consecutive blocks of ranks, however data and pipeline parallelism divide those blocks.
+// Narrow types cast weights once a step, spread over its micro-batches, each owner of a shard its own: their number and
+// the shards stay in the key. Otherwise ZeRO matters only in that stage 3 gathers frozen weights too. In the usual
+// order the groups inside a pass lie on consecutive blocks of ranks, however data and pipeline parallelism divide those
+// blocks.
 Strategy block_part(const Strategy& s) {
   Strategy part = s;
   const Strategy none;

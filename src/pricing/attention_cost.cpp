@@ -31,12 +31,13 @@ UnfusedAttentionBytes softmax_bytes(const AttentionShape& s, DType type) {
   return type == DType::FP16 ? UnfusedAttentionBytes{36, 40} : UnfusedAttentionBytes{8, 10};
 }
 
-// Products write scores and read probabilities, and in backward both gradients and probabilities; dropout reads, writes and
-// keeps a mask; ALiBi is copied into the scores, to which their product is then added (torch.baddbmm).
+// Products write scores and read probabilities, and in backward both gradients and probabilities; dropout reads, writes
+// and keeps a mask; ALiBi is copied into the scores, to which their product is then added (torch.baddbmm).
 UnfusedAttentionBytes bytes_per_score(const AttentionShape& s, DType type, bool dropout, bool alibi) {
   const UnfusedAttentionBytes softmax = softmax_bytes(s, type);
   const double dropped = dropout ? 5 : 0;
-  return {4 + softmax.forward_bytes_per_score + dropped + (alibi ? 4 : 0), 8 + softmax.backward_bytes_per_score + dropped};
+  return {4 + softmax.forward_bytes_per_score + dropped + (alibi ? 4 : 0),
+          8 + softmax.backward_bytes_per_score + dropped};
 }
 
 }  // namespace
@@ -80,13 +81,14 @@ double OpTimer::gathered_attention_s(const LocalOp& op, bool backward) const {
   const Op& o = *op.op;
   const double n = op.sequence_split, keys = sizes.seq_len, chunk = keys / (2 * n);
   const double passes = backward ? 2 : 1;  // keys and values in sequence order; backward also their gradients
-  const double copies_s = stream_time_s(device, passes * 2 * sizes.activation_bytes * sizes.samples * keys * op.kv_heads *
-                                                    (o.qk_head_dim + o.v_head_dim));
+  const double copies_s = stream_time_s(device, passes * 2 * sizes.activation_bytes * sizes.samples * keys *
+                                                    op.kv_heads * (o.qk_head_dim + o.v_head_dim));
   const auto kernel = [&](double queries, double until) {
     return attention_kernel_s(op, shape_of(op, sizes, queries, until, o.causal), backward);
   };
   if (!o.causal) return copies_s + kernel(2 * chunk, keys);
-  return copies_s + std::max(kernel(chunk, chunk) + kernel(chunk, keys), kernel(chunk, keys / 2) + kernel(chunk, keys / 2 + chunk));
+  return copies_s + std::max(kernel(chunk, chunk) + kernel(chunk, keys),
+                             kernel(chunk, keys / 2) + kernel(chunk, keys / 2 + chunk));
 }
 
 // The rank's own two chunks are causal among themselves. Of another rank's keys either both its chunks of queries see
@@ -113,7 +115,8 @@ double OpTimer::attention_s(const LocalOp& op, bool backward) const {
     return copies_s + attention_kernel_s(op, shape, backward);
   }
   if (op.sequence_split == 1) {
-    return copies_s + attention_kernel_s(op, shape_of(op, sizes, sizes.seq_len, sizes.seq_len, op.op->causal), backward);
+    return copies_s +
+           attention_kernel_s(op, shape_of(op, sizes, sizes.seq_len, sizes.seq_len, op.op->causal), backward);
   }
   if (op.gathered_keys) return gathered_attention_s(op, backward);
   const RingKernels k = ring_kernels_s(op, backward);

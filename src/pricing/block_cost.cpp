@@ -62,7 +62,8 @@ namespace {
 class BlockPricer {
  public:
   BlockPricer(const Block& block, const BlockContext& context, BlockRole role)
-      : c_(context), is_head_(role == BlockRole::Head), is_layer_(role == BlockRole::Layer), lowered_(block, context, role) {}
+      : c_(context), is_head_(role == BlockRole::Head), is_layer_(role == BlockRole::Layer),
+        lowered_(block, context, role) {}
 
   BlockCost price() {
     for (std::size_t i = 0; i < ops_.size(); ++i) {
@@ -128,9 +129,7 @@ class BlockPricer {
     kernels_again_ += timer_.kernels(op) + passes.more_forward_kernels;
   }
 
-  bool is_cast(const LocalOp& op) const {
-    return lowered_.narrow && timer_.casts(op);
-  }
+  bool is_cast(const LocalOp& op) const { return lowered_.narrow && timer_.casts(op); }
 
   bool owners_cast() const { return c_.zero > 0 && c_.profile.cast_parameters; }
 
@@ -141,8 +140,8 @@ class BlockPricer {
   // Parameters that ZeRO-3 gathers anew have no copy that lasts.
   bool keeps_casts() const { return c_.profile.cached_casts && c_.zero < 3; }
 
-  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward; frozen weights that are
-  // kept cast once for all.
+  // Once a step, spread evenly over its micro-batches, or in every forward and again in backward; frozen weights that
+  // are kept cast once for all.
   void cast_weights(const LocalOp& op, double again) {
     if (!is_cast(op) || (keeps_casts() && !op.op->trainable)) return;
     const double weights = op.parameters / (owners_cast() ? shards(op) : 1);
@@ -172,14 +171,16 @@ class BlockPricer {
     }
     if (c_.zero != 3 && !op.op->trainable) return;  // ZeRO-1 and 2 gather what the update changed
     const bool narrow_gather = is_cast(op) && owners_cast();
-    own.gathered_bytes = op.parameters * (narrow_gather ? operand_bytes(c_.precision) : lowered_.sizes.activation_bytes);
+    own.gathered_bytes =
+        op.parameters * (narrow_gather ? operand_bytes(c_.precision) : lowered_.sizes.activation_bytes);
     (op.expert_weights ? cost_.expert_gathered_bytes : cost_.dense_gathered_bytes) += own.gathered_bytes;
   }
 
   void note_matrix(const LocalOp& op) {
     if (op.op->kind != OpKind::Matmul && op.op->kind != OpKind::GroupedMatmul) return;
     const Sharding s = op.op->sharding;
-    const bool row = s == Sharding::Row || s == Sharding::ExpertRow, column = s == Sharding::Column || s == Sharding::ExpertColumn;
+    const bool row = s == Sharding::Row || s == Sharding::ExpertRow,
+               column = s == Sharding::Column || s == Sharding::ExpertColumn;
     const double split = row || column ? (op.expert_weights ? lowered_.sizes.etp : lowered_.sizes.tp) : 1;
     cost_.matrices.push_back({row ? op.out : op.in, row ? op.in : op.out, split, op.local_experts, op.expert_weights});
   }

@@ -46,8 +46,8 @@ struct BlockCost {
   PassCost forward;
   PassCost recompute;  // run again before backward
   PassCost backward;   // data and weight gradients
-  // The same apart, for schedules that delay weight gradients: a collective that ran beside a weight gradient is exposed.
-  // Empty unless the context splits backward.
+  // The same apart, for schedules that delay weight gradients: a collective that ran beside a weight gradient is
+  // exposed. Empty unless the context splits backward.
   PassCost data_grad, weight_grad;
   double forward_flops = 0, backward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
   double dense_parameters = 0, expert_parameters = 0;  // on this rank

@@ -20,8 +20,8 @@ bool repeats(const RankGrid& grid, Axis axis) {
 }
 
 bool alike(const GroupSpan& a, const GroupSpan& b) {
-  return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains && a.stride == b.stride &&
-         a.nics_alone == b.nics_alone;
+  return a.ranks == b.ranks && a.ranks_per_domain == b.ranks_per_domain && a.domains == b.domains &&
+         a.stride == b.stride && a.nics_alone == b.nics_alone;
 }
 
 }  // namespace

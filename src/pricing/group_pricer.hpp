@@ -1,5 +1,5 @@
-// Collectives of a layout: which ranks form the groups of an axis, and what the network asks for them. Remembers what it
-// priced: not for several threads at once.
+// Collectives of a layout: which ranks form the groups of an axis, and what the network asks for them. Remembers what
+// it priced: not for several threads at once.
 #pragma once
 
 #include <array>

@@ -21,7 +21,8 @@ double OpTimer::router_score_bytes(const LocalOp& op) const noexcept { return 8 
 // Stated bytes are those of fused kernels on 2-byte activations.
 double OpTimer::stated_bytes(const LocalOp& op, bool backward) const {
   const double per_element = backward ? op.op->backward_bytes_per_element : op.op->forward_bytes_per_element;
-  if (op.op->kind == OpKind::Scan) return op.rows * op.in * op.op->forward_bytes_per_element * sizes.activation_bytes / 2;
+  if (op.op->kind == OpKind::Scan)
+    return op.rows * op.in * op.op->forward_bytes_per_element * sizes.activation_bytes / 2;
   return op.busy_rows() * op.in * per_element * sizes.activation_bytes / 2 * profile.memory_pass_factor;
 }
 
@@ -34,7 +35,8 @@ double OpTimer::gemm_bytes(const LocalOp& op, GemmPass pass) const {
     all.batch *= op.op->kind == OpKind::GroupedMatmul ? op.local_experts : 1;
     bytes = product_bytes(all, type, output);
   }
-  for (double rows : op.expert_rows) bytes += rows > 0 ? product_bytes(pass_shape({rows, op.out, op.in}, pass), type, output) : 0;
+  for (double rows : op.expert_rows)
+    bytes += rows > 0 ? product_bytes(pass_shape({rows, op.out, op.in}, pass), type, output) : 0;
   return bytes;
 }
 
@@ -44,7 +46,8 @@ double OpTimer::weight_grad_bytes(const LocalOp& op) const {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
     case OpKind::Router: return gemm_bytes(op, GemmPass::WeightGrad);
-    case OpKind::Conv2d: return conv_bytes(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulated_bytes());
+    case OpKind::Conv2d:
+      return conv_bytes(device, precision, conv_shape(op), GemmPass::WeightGrad, accumulated_bytes());
     case OpKind::Embedding:
       return embedding_backward_bytes(op.rows, op.out, sizes.activation_bytes, op.parameters / op.out,
                                       profile.grad_accumulate_bytes > 0);

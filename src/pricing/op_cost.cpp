@@ -16,8 +16,8 @@ namespace {
 
 bool narrow(DType t) { return bytes_of(t) < 2; }
 
-// Matmuls of fewer features stay in 16 bits: low-rank adapters run outside the 8-bit linear layers (NeMo, Megatron-Bridge
-// ParallelLinearAdapter).
+// Matmuls of fewer features stay in 16 bits: low-rank adapters run outside the 8-bit linear layers (NeMo,
+// Megatron-Bridge ParallelLinearAdapter).
 constexpr double kFewestCastFeatures = 64;
 
 double custom_flops(const LocalOp& op) { return op.busy_rows() * op.feature_share * op.op->flops_per_row; }
@@ -55,7 +55,8 @@ double OpTimer::gemm_s(const LocalOp& op, GemmPass pass) const {
 
 QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) noexcept {
   if (bytes_of(precision) < 1) return QuantiseRecipe::Fp4Block;
-  if (precision == DType::INT8) return int8 == Int8Recipe::SwitchBack ? QuantiseRecipe::Int8Switch : QuantiseRecipe::Int8Row;
+  if (precision == DType::INT8)
+    return int8 == Int8Recipe::SwitchBack ? QuantiseRecipe::Int8Switch : QuantiseRecipe::Int8Row;
   switch (fp8) {
     case Fp8Recipe::Delayed: return QuantiseRecipe::Fp8Delayed;
     case Fp8Recipe::Blockwise: return QuantiseRecipe::Fp8Block;
@@ -81,13 +82,17 @@ bool OpTimer::casts(const LocalOp& op) const {
   return narrow(precision) && matmul && std::min(op.op->in_features, op.op->out_features) >= kFewestCastFeatures;
 }
 
-DType OpTimer::matmul_type(const LocalOp& op, DType wanted) const { return narrow(wanted) && !casts(op) ? DType::BF16 : wanted; }
+DType OpTimer::matmul_type(const LocalOp& op, DType wanted) const {
+  return narrow(wanted) && !casts(op) ? DType::BF16 : wanted;
+}
 
 double OpTimer::weight_cast_s(const LocalOp& op, double weights, int directions) const {
   return casts(op) ? quantise_s(weights, directions) : 0;
 }
 
-DType OpTimer::weight_grad_type() const noexcept { return recipe == QuantiseRecipe::Int8Switch ? DType::BF16 : precision; }
+DType OpTimer::weight_grad_type() const noexcept {
+  return recipe == QuantiseRecipe::Int8Switch ? DType::BF16 : precision;
+}
 
 double OpTimer::recast_s(const LocalOp& op) const {
   if (!casts(op) || profile.cached_casts || bytes_of(weight_grad_type()) >= 2) return 0;
@@ -136,7 +141,8 @@ double OpTimer::pass_s(const LocalOp& op, GemmPass pass) const {
     case OpKind::Router: return gemm_s(op, pass) + (backward ? 0 : stream_time_s(device, router_score_bytes(op)));
     case OpKind::Dispatch:
     case OpKind::Combine: return permute_time_s(device, bytes(op, pass));
-    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), pass, output_bytes_per_element(op, pass));
+    case OpKind::Conv2d:
+      return conv_time_s(device, precision, conv_shape(op), pass, output_bytes_per_element(op, pass));
     case OpKind::Custom: return roofline_time_s(device, precision, custom_flops(op), bytes(op, pass));
     case OpKind::Scan:
       return scan_time_s(device, precision, std::max(o.qk_head_dim, o.v_head_dim), forward_flops(op),
@@ -156,7 +162,8 @@ double OpTimer::weight_grad_s(const LocalOp& op) const {
     case OpKind::Matmul:
     case OpKind::GroupedMatmul:
     case OpKind::Router: return gemm_s(op, kPass);
-    case OpKind::Conv2d: return conv_time_s(device, precision, conv_shape(op), kPass, output_bytes_per_element(op, kPass));
+    case OpKind::Conv2d:
+      return conv_time_s(device, precision, conv_shape(op), kPass, output_bytes_per_element(op, kPass));
     case OpKind::Custom: return roofline_time_s(device, precision, custom_flops(op), bytes(op, kPass));
     default: return stream_time_s(device, bytes(op, kPass));
   }

@@ -59,8 +59,8 @@ class OpPricer {
     }
   }
 
-  // `d` and `w` are one pass, or apart where a schedule delays weight gradients: the input gradient leaves at once then,
-  // and its collective has no weight gradient to run beside.
+  // `d` and `w` are one pass, or apart where a schedule delays weight gradients: the input gradient leaves at once
+  // then, and its collective has no weight gradient to run beside.
   void gradients(PassCost& d, PassCost& w, int& more_kernels) const {
     const bool apart = &d != &w;
     const double data_s = timer_.data_grad_s(op_), weight_s = timer_.weight_grad_s(op_);
@@ -157,7 +157,8 @@ class OpPricer {
     }
     spent[charged(Axis::CP)] = comm_s;
     const bool backward = calls.size() == kernels.size();
-    const double total = backward ? ring_backward_s(kernels, transfers, held) : ring_forward_s(kernels, transfers, held);
+    const double total =
+        backward ? ring_backward_s(kernels, transfers, held) : ring_forward_s(kernels, transfers, held);
     charge(pass, spent, comm_s, k.own_s + (op_.sequence_split - 1) * k.later_s, total);
   }
 

@@ -1,6 +1,6 @@
 // Forward and backward of one op on one rank: its kernels, its collectives, and what overlaps what. A framework's way
-// with tensor-parallel collectives (TpOverlap) decides which of them run beside a matmul, and which matmuls are cut into
-// chunks; context-parallel transfers run beside attention's own steps.
+// with tensor-parallel collectives (TpOverlap) decides which of them run beside a matmul, and which matmuls are cut
+// into chunks; context-parallel transfers run beside attention's own steps.
 #pragma once
 
 #include "pricing/block_cost.hpp"

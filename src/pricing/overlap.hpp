@@ -1,8 +1,9 @@
 // Timelines inside one op: kernels on the compute stream and transfers beside them, as closed forms of what two streams
 // do. `share` is the part of the multiprocessors that a transfer's own kernel holds: while it runs, compute advances at
-// 1 - share of its rate. What a form adds to the compute time is the exposed part of the transfers, at most all of them.
-// Sources: Transformer Engine `transformer_engine/pytorch/module/base.py` (bulk, ring exchange, pipelined scatter) and
-// its context_parallel.py (ring attention). Left out: bandwidth that compute and transfers take from each other.
+// 1 - share of its rate. What a form adds to the compute time is the exposed part of the transfers, at most all of
+// them. Sources: Transformer Engine `transformer_engine/pytorch/module/base.py` (bulk, ring exchange, pipelined
+// scatter) and its context_parallel.py (ring attention). Left out: bandwidth that compute and transfers take from each
+// other.
 #pragma once
 
 #include <vector>

@@ -51,7 +51,8 @@ std::vector<double> alternate_matmuls(const Block& block) {
   return shares;
 }
 
-// What no saved tensor depends on: the block's last matmul, whose input was kept or is there again, and the sums after it.
+// What no saved tensor depends on: the block's last matmul, whose input was kept or is there again, and the sums after
+// it.
 void stop_early(const Block& block, std::vector<double>& shares) {
   for (std::size_t i = block.ops.size(); i-- > 0;) {
     const Op& op = block.ops[i];
@@ -61,8 +62,8 @@ void stop_early(const Block& block, std::vector<double>& shares) {
   }
 }
 
-// MaxText policies that keep `query_proj`, `key_proj`, `value_proj` and `context` (layers/attentions.py checkpoint names): the
-// norm before them runs again for their weight gradients, then all that follows attention.
+// MaxText policies that keep `query_proj`, `key_proj`, `value_proj` and `context` (layers/attentions.py checkpoint
+// names): the norm before them runs again for their weight gradients, then all that follows attention.
 std::vector<double> all_but_attention(const Block& block, bool stops_early) {
   std::vector<double> shares(block.ops.size(), 1);
   if (stops_early) stop_early(block, shares);
@@ -79,7 +80,8 @@ std::vector<double> all_but_attention(const Block& block, bool stops_early) {
 
 }  // namespace
 
-bool keeps_outputs(Recompute recompute, const std::vector<RecomputeModule>& modules, const FrameworkProfile& profile) noexcept {
+bool keeps_outputs(Recompute recompute, const std::vector<RecomputeModule>& modules,
+                   const FrameworkProfile& profile) noexcept {
   return recompute == Recompute::Selective && modules.empty() && profile.selective != SelectiveRule::CoreAttention;
 }
 
@@ -87,13 +89,15 @@ std::vector<RecomputeModule> recomputed_modules(const std::vector<RecomputeModul
   return named.empty() ? std::vector<RecomputeModule>{RecomputeModule::CoreAttention} : named;
 }
 
-std::vector<double> recomputed_shares(const Block& block, Recompute recompute, const std::vector<RecomputeModule>& modules,
-                                      const FrameworkProfile& profile) {
+std::vector<double> recomputed_shares(const Block& block, Recompute recompute,
+                                      const std::vector<RecomputeModule>& modules, const FrameworkProfile& profile) {
   std::vector<double> shares(block.ops.size(), recompute == Recompute::Full ? 1 : 0);
   if (recompute == Recompute::Full && profile.recompute_stops_early) stop_early(block, shares);
   if (recompute != Recompute::Selective) return shares;
   if (keeps_outputs(recompute, modules, profile)) {
-    return profile.selective == SelectiveRule::AlternateMatmuls ? alternate_matmuls(block) : all_but_attention(block, profile.recompute_stops_early);
+    return profile.selective == SelectiveRule::AlternateMatmuls
+               ? alternate_matmuls(block)
+               : all_but_attention(block, profile.recompute_stops_early);
   }
   for (const RecomputeRegion& region : recompute_regions(block.ops, recomputed_modules(modules))) {
     for (std::size_t i = 0; i < shares.size(); ++i) shares[i] = region.ops[i] ? 1 : shares[i];

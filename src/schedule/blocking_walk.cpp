@@ -74,7 +74,8 @@ std::vector<BlockingWalk::Step> BlockingWalk::steps_of(std::size_t rank) const {
 }
 
 bool BlockingWalk::all_done(const Step& step) const {
-  return std::all_of(step.transfers.begin(), step.transfers.end(), [&](const Transfer& t) { return sides_[slot(t)] == 2; });
+  return std::all_of(step.transfers.begin(), step.transfers.end(),
+                     [&](const Transfer& t) { return sides_[slot(t)] == 2; });
 }
 
 std::size_t BlockingWalk::slot(const Transfer& transfer) const {

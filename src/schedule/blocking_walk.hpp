@@ -3,7 +3,8 @@
 //   like passes        X | send X | receive Y | Y       (warm-up and cool-down: forward after forward)
 //   unlike passes      X | send X, receive Y | Y        (steady 1F1B: one batched exchange each way)
 //   several chunks     an adjacent forward and backward are one step; X | send X, receive Y | Y throughout
-// (Megatron-Core schedules.py, p2p_communication.py). Orders that run with transfers in the background may deadlock here.
+// (Megatron-Core schedules.py, p2p_communication.py). Orders that run with transfers in the background may deadlock
+// here.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,8 @@ class BlockingWalk {
  public:
   BlockingWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches);
 
-  // on_pass(rank, stage, pass); on_transfer(transfer) when both ranks have posted it; on_group(rank, transfers) when all
-  // of a group are done. Throws ConfigError that names each stuck rank and what it waits for.
+  // on_pass(rank, stage, pass); on_transfer(transfer) when both ranks have posted it; on_group(rank, transfers) when
+  // all of a group are done. Throws ConfigError that names each stuck rank and what it waits for.
   template <class OnPass, class OnTransfer, class OnGroup>
   void run(OnPass on_pass, OnTransfer on_transfer, OnGroup on_group) {
     for (bool progress = true; progress;) {

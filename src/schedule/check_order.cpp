@@ -31,7 +31,8 @@ class OrderChecker {
 
  private:
   void fail(std::size_t rank, const std::string& got, const std::string& expected) {
-    if (check_.violations().size() < kMostViolations) check_.fail("order of rank " + std::to_string(rank), got, expected);
+    if (check_.violations().size() < kMostViolations)
+      check_.fail("order of rank " + std::to_string(rank), got, expected);
   }
 
   void passes_of(std::size_t rank) {
@@ -41,8 +42,9 @@ class OrderChecker {
     for (std::size_t i = 0; i < passes.size(); ++i) {
       const Pass& pass = passes[i];
       if (!exists(rank, pass.chunk, pass.micro_batch)) {
-        fail(rank, name_of(pass), "chunks 0 to " + std::to_string(placement_.chunks - 1) + " and the chunk's micro-batches of 0 to " +
-                                      std::to_string(micro_batches_ - 1));
+        fail(rank, name_of(pass),
+             "chunks 0 to " + std::to_string(placement_.chunks - 1) + " and the chunk's micro-batches of 0 to " +
+                 std::to_string(micro_batches_ - 1));
         continue;
       }
       mark(rank, pass, seen[slot(pass.chunk, pass.micro_batch)]);
@@ -63,7 +65,8 @@ class OrderChecker {
   }
 
   std::size_t slot(int chunk, int micro_batch) const {
-    return static_cast<std::size_t>(chunk) * static_cast<std::size_t>(micro_batches_) + static_cast<std::size_t>(micro_batch);
+    return static_cast<std::size_t>(chunk) * static_cast<std::size_t>(micro_batches_) +
+           static_cast<std::size_t>(micro_batch);
   }
 
   void mark(std::size_t rank, const Pass& pass, Seen& seen) {
@@ -85,7 +88,9 @@ class OrderChecker {
   }
 
   void complete(std::size_t rank, int chunk, int micro_batch, const Seen& seen) {
-    const auto missing = [&](PassKind kind) { fail(rank, "no " + name_of({kind, chunk, micro_batch}), "every pass once"); };
+    const auto missing = [&](PassKind kind) {
+      fail(rank, "no " + name_of({kind, chunk, micro_batch}), "every pass once");
+    };
     if (!seen.forward) missing(PassKind::Forward);
     if (!seen.input) missing(PassKind::Backward);
     if (seen.input && !seen.weight) missing(PassKind::BackwardWeight);

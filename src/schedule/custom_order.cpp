@@ -49,7 +49,8 @@ void split_backwards(std::vector<Pass>& passes) {
     if (pass.kind == PassKind::BackwardWeight) apart.insert({pass.chunk, pass.micro_batch});
   }
   for (Pass& pass : passes) {
-    if (pass.kind == PassKind::Backward && apart.count({pass.chunk, pass.micro_batch})) pass.kind = PassKind::BackwardInput;
+    if (pass.kind == PassKind::Backward && apart.count({pass.chunk, pass.micro_batch}))
+      pass.kind = PassKind::BackwardInput;
   }
 }
 
@@ -63,8 +64,8 @@ PipelineOrder parse_order(const std::vector<std::string>& ranks) {
     std::istringstream words(ranks[rank]);
     for (std::string word; words >> word;) {
       if (!parse_word(word, passes)) {
-        check.fail("strategy.custom_order[" + std::to_string(rank) + "]", word, "F, B or W and a micro-batch, or F and B joined by +",
-                   "write F3, B3.1 (chunk 1), W3 or F4+B3");
+        check.fail("strategy.custom_order[" + std::to_string(rank) + "]", word,
+                   "F, B or W and a micro-batch, or F and B joined by +", "write F3, B3.1 (chunk 1), W3 or F4+B3");
       }
     }
     split_backwards(passes);

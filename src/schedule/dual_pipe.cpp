@@ -16,7 +16,8 @@ class DualRank {
  public:
   // own_chunk: the Pass::chunk of direction 0. first[d]: the first micro-batch of direction d.
   DualRank(int half, int depth, int micro_batches, int own_chunk, std::array<int, 2> first)
-      : half_(half), depth_(depth), micro_batches_(micro_batches), own_chunk_(own_chunk), forward_(first), backward_(first) {}
+      : half_(half), depth_(depth), micro_batches_(micro_batches), own_chunk_(own_chunk), forward_(first),
+        backward_(first) {}
 
   std::vector<Pass> run() && {
     const int inside = half_ - depth_ - 1;  // ranks between this one and the turn
@@ -48,7 +49,8 @@ class DualRank {
   int chunk(int direction) const { return direction == 0 ? own_chunk_ : 1 - own_chunk_; }
 
   void forward(int direction, bool with_next = false) {
-    passes_.push_back({PassKind::Forward, chunk(direction), forward_[static_cast<std::size_t>(direction)]++, with_next});
+    passes_.push_back(
+        {PassKind::Forward, chunk(direction), forward_[static_cast<std::size_t>(direction)]++, with_next});
   }
 
   void backward(int direction, bool split = false) {

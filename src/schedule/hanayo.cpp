@@ -33,7 +33,9 @@ class ListSchedule {
 
  private:
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
-  std::size_t slot(int stage, int micro_batch) const { return index(stage) * index(micro_batches_) + index(micro_batch); }
+  std::size_t slot(int stage, int micro_batch) const {
+    return index(stage) * index(micro_batches_) + index(micro_batch);
+  }
 
   // Micro-batches pass a stage in their order, so only the next one can be ready.
   bool ready(bool forward, int stage, int micro_batch, int now) const {
@@ -62,9 +64,9 @@ class ListSchedule {
   StagePlacement p_;
   int micro_batches_;
   PipelineOrder order_;
-  std::vector<int> held_;                        // per rank
+  std::vector<int> held_;  // per rank
   std::vector<int> forward_end_, backward_end_;  // slots, per (stage, micro-batch)
-  std::vector<int> first_open_[2];               // next micro-batch per stage: forward, backward
+  std::vector<int> first_open_[2];  // next micro-batch per stage: forward, backward
 };
 
 }  // namespace

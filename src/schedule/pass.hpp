@@ -20,8 +20,12 @@ struct Pass {
   bool with_next = false;
 };
 
-inline bool gives_input_gradient(PassKind kind) { return kind == PassKind::Backward || kind == PassKind::BackwardInput; }
-inline bool gives_weight_gradient(PassKind kind) { return kind == PassKind::Backward || kind == PassKind::BackwardWeight; }
+inline bool gives_input_gradient(PassKind kind) {
+  return kind == PassKind::Backward || kind == PassKind::BackwardInput;
+}
+inline bool gives_weight_gradient(PassKind kind) {
+  return kind == PassKind::Backward || kind == PassKind::BackwardWeight;
+}
 
 using PipelineOrder = std::vector<std::vector<Pass>>;  // one list per pipeline rank
 

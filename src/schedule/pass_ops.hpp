@@ -1,5 +1,5 @@
-// An order as single operations, each after all that it waits for: passes, and what carries their outputs to other stages.
-// Times play no part, so the operations of an order serve every strategy that runs it.
+// An order as single operations, each after all that it waits for: passes, and what carries their outputs to other
+// stages. Times play no part, so the operations of an order serve every strategy that runs it.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +48,9 @@ class OpWalk {
       return;
     }
     BlockingWalk walk(order_, placement_, micro_batches_);
-    const auto on_transfer = [this](const Transfer& t) { emit_(carried(PassOpKind::Meet, t.forward, t.from, t.to, t.micro_batch)); };
+    const auto on_transfer = [this](const Transfer& t) {
+      emit_(carried(PassOpKind::Meet, t.forward, t.from, t.to, t.micro_batch));
+    };
     const auto on_group = [this](int rank, const std::vector<Transfer>& group) {
       for (std::size_t i = 0; i < group.size(); ++i) {
         PassOp op = carried(PassOpKind::Received, group[i].forward, group[i].from, group[i].to, group[i].micro_batch);
@@ -68,7 +70,8 @@ class OpWalk {
       pair_[r] = &pass;
       return;
     }
-    if (pair_[r]) outputs(*pair_[r], placement_.stage_of(rank, pair_[r]->chunk));  // outputs of a pair leave when both are done
+    if (pair_[r])
+      outputs(*pair_[r], placement_.stage_of(rank, pair_[r]->chunk));  // outputs of a pair leave when both are done
     pair_[r] = nullptr;
     outputs(pass, stage);
   }
@@ -81,7 +84,8 @@ class OpWalk {
   void carry(bool forward, int from, int to, int micro_batch) {
     if (to < 0) return;
     const bool stays = placement_.rank_of(from) == placement_.rank_of(to);  // the turn of a wave
-    if (stays || !blocking_) emit_(carried(stays ? PassOpKind::Turn : PassOpKind::Send, forward, from, to, micro_batch));
+    if (stays || !blocking_)
+      emit_(carried(stays ? PassOpKind::Turn : PassOpKind::Send, forward, from, to, micro_batch));
   }
 
   PassOp carried(PassOpKind kind, bool forward, int from, int to, int micro_batch) const {
@@ -98,7 +102,8 @@ class OpWalk {
 
 // Calls emit(op) for every operation of an order.
 template <class Emit>
-void walk_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, Emit emit) {
+void walk_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking,
+              Emit emit) {
   OpWalk<Emit>(order, placement, micro_batches, blocking, emit).run();
 }
 

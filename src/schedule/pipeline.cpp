@@ -40,7 +40,8 @@ namespace {
 
 PipelineOrder scheduled(const Strategy& s, int micro_batches, const PassTimes& times) {
   switch (s.schedule) {
-    case PipelineSchedule::OneFOneB: return interleaved(s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b);
+    case PipelineSchedule::OneFOneB:
+      return interleaved(s.pp, s.vpp, micro_batches, s.micro_batch_group, s.overlap_moe_1f1b);
     case PipelineSchedule::GPipe: return gpipe(s.pp, micro_batches);
     case PipelineSchedule::LoopedBfs: return looped_bfs(s.pp, s.vpp, micro_batches);
     case PipelineSchedule::ZbH1: return zero_bubble(s.pp, micro_batches, 1);

@@ -86,8 +86,9 @@ class Stretches {
   const Stretch& at(std::size_t p) {
     const Pass& pass = tape_.passes[p];
     const bool paired = pass.with_next && p + 1 < tape_.passes.size();
-    std::uint32_t& place = paired ? pairs_.try_emplace({class_of(pass), class_of(tape_.passes[p + 1])}, kNew).first->second
-                                  : known_[class_of(pass)];
+    std::uint32_t& place = paired
+                               ? pairs_.try_emplace({class_of(pass), class_of(tape_.passes[p + 1])}, kNew).first->second
+                               : known_[class_of(pass)];
     if (place == kNew) {
       place = static_cast<std::uint32_t>(list_.size());
       list_.push_back(stretch_at(tape_, p));
@@ -98,7 +99,9 @@ class Stretches {
  private:
   static constexpr std::size_t kKinds = 4;
   static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
-  static std::size_t class_of(const Pass& pass) { return static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind); }
+  static std::size_t class_of(const Pass& pass) {
+    return static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind);
+  }
 
   const RankTape& tape_;
   std::vector<std::uint32_t> known_;  // places in list_, by class
@@ -178,7 +181,8 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
   bool reached = false;
   walker.for_all([&](const Place& place) {
     if (reached) return;
-    if (const TapeTensor* made = gradients.made_before(place.pass); made != nullptr && place.block == 0) accumulated.push_back(*made);
+    if (const TapeTensor* made = gradients.made_before(place.pass); made != nullptr && place.block == 0)
+      accumulated.push_back(*made);
     const BlockTape* block = &walker.block_at(place);
     const std::vector<TapeEvent>& events = events_of(*block, walker.kind_at(place));
     reached = place.pass == moment.pass && place.block == moment.block;
@@ -187,7 +191,8 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
     }
     if (reached || !place.ends) return;
     if (const TapeTensor* gone = gradients.gone_after(place.pass); gone != nullptr) {
-      accumulated.erase(std::find_if(accumulated.begin(), accumulated.end(), [&](const TapeTensor& t) { return t.op == gone->op; }));
+      accumulated.erase(
+          std::find_if(accumulated.begin(), accumulated.end(), [&](const TapeTensor& t) { return t.op == gone->op; }));
     }
     for (const BlockTape* other : walker.blocks_of(place)) {
       for (std::int32_t tensor : freed_at_end(*other, walker.kind_at(place))) counts[{other, tensor}] -= 1;
@@ -207,7 +212,8 @@ std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& mom
     if (count > 0) live.push_back({key.first->tensors[static_cast<std::size_t>(key.second)], count});
   }
   std::stable_sort(live.begin(), live.end(), [](const LiveTensor& a, const LiveTensor& b) {
-    return std::make_tuple(-a.bytes(), a.tensor.op, a.tensor.what) < std::make_tuple(-b.bytes(), b.tensor.op, b.tensor.what);
+    return std::make_tuple(-a.bytes(), a.tensor.op, a.tensor.what) <
+           std::make_tuple(-b.bytes(), b.tensor.op, b.tensor.what);
   });
   return live;
 }

@@ -1,5 +1,5 @@
-// What one pipeline rank allocates over a step: what is resident, the tapes of its blocks along its order of passes, and
-// what the update adds. Peaks and moments follow by counting; memory/caching_allocator.hpp replays the same events.
+// What one pipeline rank allocates over a step: what is resident, the tapes of its blocks along its order of passes,
+// and what the update adds. Peaks and moments follow by counting; memory/caching_allocator.hpp replays the same events.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,7 @@ struct RankTape {
   std::vector<TapeTensor> accumulated;
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order
   std::vector<Pass> passes;
-  std::vector<HostLead> lead;                     // of each pass; empty: the device keeps up with the host
+  std::vector<HostLead> lead;  // of each pass; empty: the device keeps up with the host
 };
 
 // A moment of the step: inside block `block` (counted in the pass's own direction) of pass `pass`, after so many events
@@ -63,8 +63,9 @@ struct LiveTensor {  // equal tensors of several layers and micro-batches togeth
 // What is allocated at a moment, largest first.
 std::vector<LiveTensor> live_tensors(const RankTape& tape, const TapeMoment& moment);
 
-// One allocation or free of a step; `id` names the allocation within the step. `launches` counts the entries of the launch
-// queue that the host has issued, from `first_launch` on; what is freed is usable again when the device has done so many.
+// One allocation or free of a step; `id` names the allocation within the step. `launches` counts the entries of the
+// launch queue that the host has issued, from `first_launch` on; what is freed is usable again when the device has done
+// so many.
 struct TapeAllocation {
   std::int64_t id = 0;
   double bytes = 0;

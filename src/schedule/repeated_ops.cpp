@@ -18,8 +18,9 @@ class WindowSorter {
  public:
   WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches)
       : windows_(windows), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
-        written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore), done_(windows.first.size(), kBefore),
-        exchanged_(windows.first.size(), kBefore), at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
+        written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
+        done_(windows.first.size(), kBefore), exchanged_(windows.first.size(), kBefore),
+        at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
         windows_of_ops_(windows.count + 2) {}
 
   void add(const PassOp& op, const PipelineOrder& order) {
@@ -66,7 +67,8 @@ class WindowSorter {
  private:
   void put(const PassOp& op, int window) { windows_of_ops_[static_cast<std::size_t>(window - kBefore)].push_back(op); }
 
-  // A rank goes on after the last transfer of a group, and each of them starts from where the rank was before the group.
+  // A rank goes on after the last transfer of a group, and each of them starts from where the rank was before the
+// group.
   void finish_group() {
     if (group_.empty()) return;
     const auto rank = static_cast<std::size_t>(group_.front().rank);
@@ -86,7 +88,8 @@ class WindowSorter {
 
   std::size_t slot(bool forward, int stage, int micro_batch) const {
     const auto stages = static_cast<std::size_t>(placement_.stages());
-    return ((forward ? 0 : stages) + static_cast<std::size_t>(stage)) * micro_batches_ + static_cast<std::size_t>(micro_batch);
+    return ((forward ? 0 : stages) + static_cast<std::size_t>(stage)) * micro_batches_ +
+           static_cast<std::size_t>(micro_batch);
   }
 
   void wait(int earlier, int window) noexcept { regular_ = regular_ && earlier <= window; }
@@ -104,7 +107,8 @@ class WindowSorter {
     if (pass.kind != PassKind::BackwardWeight) arrive({op.forward, op.stage, op.micro_batch}, window);
     if (!pass.with_next) return;
     const Pass& partner = *(&pass + 1);
-    arrive({partner.kind == PassKind::Forward, placement_.stage_of(op.rank, partner.chunk), partner.micro_batch}, window);
+    arrive({partner.kind == PassKind::Forward, placement_.stage_of(op.rank, partner.chunk), partner.micro_batch},
+           window);
   }
 
   void arrive(const RepeatedOps::Arrival& a, int window) {
@@ -137,7 +141,8 @@ std::size_t RepeatedOps::size() const noexcept {
   return all;
 }
 
-RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, int period) {
+RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking,
+                         int period) {
   const int later = period / placement.copies();
   const OrderWindows windows = period > 0 ? windows_of(order, later) : OrderWindows{};
   if (windows.count < static_cast<std::size_t>(kKeptWindows)) return {};

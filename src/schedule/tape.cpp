@@ -18,7 +18,8 @@ double peak_tape_bytes(const std::vector<Pass>& passes, const std::vector<ChunkT
     }
     double held = 0;
     for (std::size_t c = 0; c < tapes.size(); ++c) {
-      held += static_cast<double>(forward[c]) * tapes[c].forward_bytes + static_cast<double>(weight[c]) * tapes[c].weight_bytes;
+      held += static_cast<double>(forward[c]) * tapes[c].forward_bytes +
+              static_cast<double>(weight[c]) * tapes[c].weight_bytes;
     }
     peak = std::max(peak, held);
   }

@@ -22,7 +22,8 @@ Issued pieces_of(const std::vector<TapeTensor>& tensors, std::int64_t first) {
 
 class Issuer {
  public:
-  Issuer(const RankTape& tape, const VisitAllocation& visit, double launches) : tape_(tape), walker_(tape), visit_(visit), launches_(launches) {}
+  Issuer(const RankTape& tape, const VisitAllocation& visit, double launches)
+      : tape_(tape), walker_(tape), visit_(visit), launches_(launches) {}
 
   double run() {
     const Issued buffers = pieces_of(tape_.in_passes, 0);
@@ -50,7 +51,8 @@ class Issuer {
     reduce(gradients_.gone_after(place.pass));
     const std::vector<const BlockTape*>& blocks = walker_.blocks_of(place);
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
-      for (std::int32_t tensor : freed_at_end(*blocks[layer], pass.kind)) event(pass, layer, *blocks[layer], {tensor, true});
+      for (std::int32_t tensor : freed_at_end(*blocks[layer], pass.kind))
+        event(pass, layer, *blocks[layer], {tensor, true});
     }
   }
 
@@ -71,7 +73,8 @@ class Issuer {
     if (!e.frees) ids_[key] = next_++;
     const auto found = ids_.find(key);
     const TapeTensor& t = block.tensors[static_cast<std::size_t>(e.tensor)];
-    if (found == ids_.end()) throw std::logic_error("the order of passes frees " + t.op + " " + t.what + " before it is allocated");
+    if (found == ids_.end())
+      throw std::logic_error("the order of passes frees " + t.op + " " + t.what + " before it is allocated");
     visit_({found->second, t.bytes, e.frees, launches_, launches_ + (t.shared && lead_.ahead ? kLaunchQueue : 0)});
     if (e.frees) ids_.erase(found);
   }

@@ -23,7 +23,9 @@ struct Place {  // one block of one pass
 // block. Gives the number of passes.
 template <class Visit>
 std::size_t for_places(const RankTape& tape, std::size_t p, Visit visit) {
-  const auto blocks = [&](std::size_t pass) { return tape.chunks[static_cast<std::size_t>(tape.passes[pass].chunk)].size(); };
+  const auto blocks = [&](std::size_t pass) {
+    return tape.chunks[static_cast<std::size_t>(tape.passes[pass].chunk)].size();
+  };
   const bool paired = tape.passes[p].with_next && p + 1 < tape.passes.size();
   const std::size_t own = blocks(p), other = paired ? blocks(p + 1) : 0;
   for (std::size_t b = 0; b < std::max(own, other); ++b) {

@@ -19,10 +19,12 @@ constexpr int kPeriod = 6;
 constexpr int kTypes = 4, kWeight = 4;
 
 using Block = std::array<int, kTypes>;           // first slot of each type on one rank
-using Slots = std::vector<std::vector<int>>;     // of one rank: [type][micro-batch], without or with weight gradients
+using Slots = std::vector<std::vector<int>>;  // of one rank: [type][micro-batch], without or with weight gradients
 struct Place {
   int slot, rank, type, index;
-  bool operator<(const Place& o) const { return std::tie(slot, rank, type, index) < std::tie(o.slot, o.rank, o.type, o.index); }
+  bool operator<(const Place& o) const {
+    return std::tie(slot, rank, type, index) < std::tie(o.slot, o.rank, o.type, o.index);
+  }
 };
 
 constexpr std::size_t kEveryRank = static_cast<std::size_t>(-1);
@@ -124,7 +126,8 @@ class Squeeze {
       const bool moves = phase == Tail || (phase == Head && head);
       if (phase == Steady && place.type == 0 && place.index == last) phase = Tail;
       if (moves) move(place);
-      taken_[static_cast<std::size_t>(place.rank)][static_cast<std::size_t>(at(place.rank, place.type, place.index))] = true;
+      taken_[static_cast<std::size_t>(place.rank)][static_cast<std::size_t>(at(place.rank, place.type, place.index))] =
+          true;
     }
     return std::move(ranks_);
   }
@@ -175,7 +178,8 @@ std::vector<Slots> compacted(const std::vector<Slots>& ranks) {
   std::vector<int> free(ranks.size(), 0);
   for (const Place& p : in_slot_order(ranks)) {
     poll_interrupt(1);
-    const auto r = static_cast<std::size_t>(p.rank), t = static_cast<std::size_t>(p.type), i = static_cast<std::size_t>(p.index);
+    const auto r = static_cast<std::size_t>(p.rank), t = static_cast<std::size_t>(p.type),
+               i = static_cast<std::size_t>(p.index);
     int start = free[r];
     if (p.type < kTypes) {
       const bool down = p.type % 2 == 0;
@@ -223,7 +227,8 @@ PipelineOrder squeezed(const std::vector<Block>& blocks, int micro_batches) {
 PipelineOrder v_half(int pp, int micro_batches) {
   const int gap = pp % 2 == 0 ? 3 : 0;
   std::vector<Block> blocks;
-  for (int r = 0; r < pp; ++r) blocks.push_back({2 * r, 3 * pp - r - 2, 3 * pp + gap + 2 * r - 1, 6 * pp + gap - r - 2});
+  for (int r = 0; r < pp; ++r)
+    blocks.push_back({2 * r, 3 * pp - r - 2, 3 * pp + gap + 2 * r - 1, 6 * pp + gap - r - 2});
   return squeezed(blocks, micro_batches);
 }
 

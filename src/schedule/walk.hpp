@@ -52,10 +52,13 @@ class OrderWalk {
   }
 
  private:
-  int stage(std::size_t rank, const Pass& pass) const { return placement_.stage_of(static_cast<int>(rank), pass.chunk); }
+  int stage(std::size_t rank, const Pass& pass) const {
+    return placement_.stage_of(static_cast<int>(rank), pass.chunk);
+  }
 
   std::size_t slot(int stage, int micro_batch) const {
-    return static_cast<std::size_t>(stage) * static_cast<std::size_t>(micro_batches_) + static_cast<std::size_t>(micro_batch);
+    return static_cast<std::size_t>(stage) * static_cast<std::size_t>(micro_batches_) +
+           static_cast<std::size_t>(micro_batch);
   }
 
   bool can_start(std::size_t rank, std::size_t at) const {

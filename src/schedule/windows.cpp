@@ -21,9 +21,11 @@ std::vector<std::size_t> boundaries(const std::vector<Pass>& passes, int period)
 // Whether the window at `a` is that at `b` with other micro-batches, the same number later each.
 bool alike(const std::vector<Pass>& passes, std::size_t a, std::size_t b, std::size_t length) {
   const int later = passes[b].micro_batch - passes[a].micro_batch;
-  return std::equal(passes.begin() + static_cast<std::ptrdiff_t>(a), passes.begin() + static_cast<std::ptrdiff_t>(a + length),
+  return std::equal(passes.begin() + static_cast<std::ptrdiff_t>(a),
+                    passes.begin() + static_cast<std::ptrdiff_t>(a + length),
                     passes.begin() + static_cast<std::ptrdiff_t>(b), [&](const Pass& x, const Pass& y) {
-                      return x.kind == y.kind && x.chunk == y.chunk && x.with_next == y.with_next && y.micro_batch - x.micro_batch == later;
+                      return x.kind == y.kind && x.chunk == y.chunk && x.with_next == y.with_next &&
+                             y.micro_batch - x.micro_batch == later;
                     });
 }
 
@@ -32,7 +34,8 @@ bool alike(const std::vector<Pass>& passes, std::size_t a, std::size_t b, std::s
 int order_period(const Strategy& s) {
   if (!s.custom_order.empty()) return 0;
   switch (s.schedule) {
-    case PipelineSchedule::OneFOneB: return s.vpp == 1 && s.micro_batch_group == 0 ? 1 : s.micro_batch_group > 0 ? s.micro_batch_group : s.pp;
+    case PipelineSchedule::OneFOneB:
+      return s.vpp == 1 && s.micro_batch_group == 0 ? 1 : s.micro_batch_group > 0 ? s.micro_batch_group : s.pp;
     case PipelineSchedule::ZbH1:
     case PipelineSchedule::ZbH2:
     case PipelineSchedule::ZbV:
@@ -48,7 +51,8 @@ int shortest_order(const Strategy& s, int windows) {
   const int period = order_period(s);
   const bool interleaves = s.schedule == PipelineSchedule::OneFOneB && (s.vpp > 1 || s.micro_batch_group > 0);
   if (interleaves) return (windows + 3) * std::max(period, s.pp);
-  const int warm_up = s.schedule == PipelineSchedule::OneFOneB || s.schedule == PipelineSchedule::ZbH1 ? s.pp : 3 * s.pp;
+  const int warm_up =
+      s.schedule == PipelineSchedule::OneFOneB || s.schedule == PipelineSchedule::ZbH1 ? s.pp : 3 * s.pp;
   return warm_up + (windows + 2) * period;
 }
 
@@ -61,7 +65,8 @@ OrderWindows windows_of(const PipelineOrder& order, int period) {
     most = std::min(most, starts.back().size());
   }
   if (most < 2) return windows;
-  std::vector<bool> repeats(most - 1, true);  // window k like window k + 1, on all ranks; the last window may not end here
+  std::vector<bool> repeats(most - 1,
+                            true);  // window k like window k + 1, on all ranks; the last window may not end here
   for (std::size_t rank = 0; rank < order.size(); ++rank) {
     const std::vector<std::size_t>& at = starts[rank];
     for (std::size_t k = 0; k + 1 < most; ++k) {

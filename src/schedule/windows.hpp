@@ -1,5 +1,5 @@
-// Windows of an order: stretches of each rank's passes that repeat with later micro-batches, as the steady state of 1F1B
-// does. A window of a rank begins with the forward of every `period`-th micro-batch on its chunk 0.
+// Windows of an order: stretches of each rank's passes that repeat with later micro-batches, as the steady state of
+// 1F1B does. A window of a rank begins with the forward of every `period`-th micro-batch on its chunk 0.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@ struct OrderWindows {
 };
 
 // Micro-batches after which the steady state of a strategy's order repeats; 0 where nothing is known to. Of two orders
-// whose micro-batches differ by a multiple of it, both longer than `shortest_order`, the longer has further windows like
-// those of the shorter, and is the same before and after them (a test holds it for every schedule).
+// whose micro-batches differ by a multiple of it, both longer than `shortest_order`, the longer has further windows
+// like those of the shorter, and is the same before and after them (a test holds it for every schedule).
 int order_period(const Strategy& strategy);
 // Fewest micro-batches for which that holds and `windows` windows are alike.
 int shortest_order(const Strategy& strategy, int windows);

@@ -199,9 +199,10 @@ class AutoSchedule {
 PipelineOrder zero_bubble_auto(const PassTimes& times, int micro_batches, double cap) {
   const std::size_t pp = times.forward_s.size();
   Checker check;
-  check.require(pp > 0 && times.input_s.size() == pp && times.weight_s.size() == pp, "pass times",
-                std::to_string(pp) + ", " + std::to_string(times.input_s.size()) + ", " + std::to_string(times.weight_s.size()),
-                "a forward, an input-gradient and a weight-gradient time for each rank");
+  check.require(
+      pp > 0 && times.input_s.size() == pp && times.weight_s.size() == pp, "pass times",
+      std::to_string(pp) + ", " + std::to_string(times.input_s.size()) + ", " + std::to_string(times.weight_s.size()),
+      "a forward, an input-gradient and a weight-gradient time for each rank");
   check.require(cap >= 1, "cap", number_text(cap), "at least 1 micro-batch");
   check.throw_if_any();
   double best_s = std::numeric_limits<double>::infinity();

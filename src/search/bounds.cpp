@@ -26,7 +26,8 @@ struct LeastCost {
   double saved_bytes = 0;  // of layers
 
   void add(const LeastCost& other, double times) {
-    forward_s += times * other.forward_s, backward_s += times * other.backward_s, saved_bytes += times * other.saved_bytes;
+    forward_s += times * other.forward_s, backward_s += times * other.backward_s,
+        saved_bytes += times * other.saved_bytes;
   }
 };
 
@@ -39,7 +40,8 @@ double least_s(const BlockCost& block, PassKind kind, bool paired) {
 LeastCost least_cost(const BlockCost& block, bool split, bool paired) {
   LeastCost cost{least_s(block, PassKind::Forward, paired), least_s(block, PassKind::Backward, paired)};
   if (split) {
-    cost.backward_s = std::min(cost.backward_s, least_s(block, PassKind::BackwardInput, paired) + least_s(block, PassKind::BackwardWeight, paired));
+    cost.backward_s = std::min(cost.backward_s, least_s(block, PassKind::BackwardInput, paired) +
+                                                    least_s(block, PassKind::BackwardWeight, paired));
   }
   return cost;
 }
@@ -97,11 +99,14 @@ class Bounder {
       runs.push_back(of_layer(first));
       first += static_cast<std::size_t>(job_.model.layers[run].repeat);
     }
-    const LeastCost stem = least_cost(*priced_->blocks.front(), split, paired), head = least_cost(*priced_->blocks.back(), split, paired);
+    const LeastCost stem = least_cost(*priced_->blocks.front(), split, paired),
+                    head = least_cost(*priced_->blocks.back(), split, paired);
     double forwards = 0, backwards = 0;
     for (std::size_t v = 0; v < chunks_.size(); ++v) {
       LeastCost stage;
-      if (by_place) for (int i = 0; i < chunks_[v].count; ++i) stage.add(of_layer(static_cast<std::size_t>(chunks_[v].first + i)), 1);
+      if (by_place)
+        for (int i = 0; i < chunks_[v].count; ++i)
+          stage.add(of_layer(static_cast<std::size_t>(chunks_[v].first + i)), 1);
       else for_runs(job_.model, chunks_[v], [&](std::size_t run, int count) { stage.add(runs[run], count); });
       if (chunks_[v].has_stem && !job_.model.stem.ops.empty()) stage.add(stem, 1);
       if (chunks_[v].has_head && !job_.model.head.ops.empty()) stage.add(head, 1);
@@ -165,7 +170,8 @@ class Bounder {
 
 }  // namespace
 
-StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, bool memory, int threads, BookShelf& shelf) {
+StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, bool memory, int threads,
+                               BookShelf& shelf) {
   check_table(table);
   check_descriptions(asked);
   const std::vector<double> unknown(table.rows, std::numeric_limits<double>::quiet_NaN());

@@ -14,14 +14,44 @@ namespace {
 
 constexpr std::size_t kRowsAtOnce = 16;  // neighbours share prices
 
-constexpr const char* kNames[kEvaluationColumns] = {
-    "step_time_s", "tokens_per_s", "mfu", "mfu_full_attention", "hfu", "micro_batches", "tasks",
-    "allocated_bytes", "reserved_bytes", "oom_probability", "host_bytes", "nvme_bytes", "remote_bytes",
-    "forward_s", "backward_s", "recompute_s", "optimizer_s", "exposed_tp_s", "exposed_cp_s", "exposed_ep_s", "exposed_dp_s",
-    "offload_s", "pipeline_s", "interference_s", "contention_s", "straggler_s", "host_s", "fixed_s",
-    "communication_tp_s", "communication_cp_s", "communication_ep_s", "communication_dp_s", "communication_pp_s",
-    "communication_tp_exposed_s", "communication_cp_exposed_s", "communication_ep_exposed_s", "communication_dp_exposed_s",
-    "communication_pp_exposed_s"};
+constexpr const char* kNames[kEvaluationColumns] = {"step_time_s",
+                                                    "tokens_per_s",
+                                                    "mfu",
+                                                    "mfu_full_attention",
+                                                    "hfu",
+                                                    "micro_batches",
+                                                    "tasks",
+                                                    "allocated_bytes",
+                                                    "reserved_bytes",
+                                                    "oom_probability",
+                                                    "host_bytes",
+                                                    "nvme_bytes",
+                                                    "remote_bytes",
+                                                    "forward_s",
+                                                    "backward_s",
+                                                    "recompute_s",
+                                                    "optimizer_s",
+                                                    "exposed_tp_s",
+                                                    "exposed_cp_s",
+                                                    "exposed_ep_s",
+                                                    "exposed_dp_s",
+                                                    "offload_s",
+                                                    "pipeline_s",
+                                                    "interference_s",
+                                                    "contention_s",
+                                                    "straggler_s",
+                                                    "host_s",
+                                                    "fixed_s",
+                                                    "communication_tp_s",
+                                                    "communication_cp_s",
+                                                    "communication_ep_s",
+                                                    "communication_dp_s",
+                                                    "communication_pp_s",
+                                                    "communication_tp_exposed_s",
+                                                    "communication_cp_exposed_s",
+                                                    "communication_ep_exposed_s",
+                                                    "communication_dp_exposed_s",
+                                                    "communication_pp_exposed_s"};
 
 using Row = std::array<double, kEvaluationColumns>;
 
@@ -43,7 +73,8 @@ Memory worst_memory(const StepResult& r, const FrameworkProfile& profile, const 
     worst.fits = worst.fits && oom < 0.5;
     for (std::size_t tier = 0; tier < report.tiers.size(); ++tier) {
       worst.tiers[tier] = std::max(worst.tiers[tier], report.tiers[tier]);
-      worst.fits = worst.fits && (options.tier_capacity_bytes[tier] < 0 || report.tiers[tier] <= options.tier_capacity_bytes[tier]);
+      worst.fits = worst.fits &&
+                   (options.tier_capacity_bytes[tier] < 0 || report.tiers[tier] <= options.tier_capacity_bytes[tier]);
     }
   }
   return worst;
@@ -51,10 +82,34 @@ Memory worst_memory(const StepResult& r, const FrameworkProfile& profile, const 
 
 Row row_of(const StepResult& r, const Memory& memory, double reserved_factor) {
   const Breakdown& b = r.mean;
-  Row row = {r.step_time_s, r.tokens_per_step / r.step_time_s, r.mfu(), r.mfu_full(), r.hfu(), static_cast<double>(r.micro_batches), r.tasks,
-             memory.allocated, memory.allocated * reserved_factor, memory.oom, memory.tiers[1], memory.tiers[2], memory.tiers[3],
-             b.forward_s, b.backward_s, b.recompute_s, b.optimizer_s, b.exposed_tp_s, b.exposed_cp_s, b.exposed_ep_s,
-             b.exposed_dp_s, b.offload_s, b.pipeline_s, b.interference_s, b.contention_s, b.straggler_s, b.host_s, b.fixed_s};
+  Row row = {r.step_time_s,
+             r.tokens_per_step / r.step_time_s,
+             r.mfu(),
+             r.mfu_full(),
+             r.hfu(),
+             static_cast<double>(r.micro_batches),
+             r.tasks,
+             memory.allocated,
+             memory.allocated * reserved_factor,
+             memory.oom,
+             memory.tiers[1],
+             memory.tiers[2],
+             memory.tiers[3],
+             b.forward_s,
+             b.backward_s,
+             b.recompute_s,
+             b.optimizer_s,
+             b.exposed_tp_s,
+             b.exposed_cp_s,
+             b.exposed_ep_s,
+             b.exposed_dp_s,
+             b.offload_s,
+             b.pipeline_s,
+             b.interference_s,
+             b.contention_s,
+             b.straggler_s,
+             b.host_s,
+             b.fixed_s};
   for (std::size_t axis = 0; axis < kCommAxes; ++axis) {
     row[kEvaluationColumns - 2 * kCommAxes + axis] = r.mean_communication[axis].total_s;
     row[kEvaluationColumns - kCommAxes + axis] = r.mean_communication[axis].exposed_s;
@@ -64,7 +119,8 @@ Row row_of(const StepResult& r, const Memory& memory, double reserved_factor) {
 
 class Evaluator {
  public:
-  Evaluator(const Job& basis, const StrategyTable& table, const EvaluateOptions& options, Evaluations& out, std::vector<std::string>& refused, BookShelf& shelf)
+  Evaluator(const Job& basis, const StrategyTable& table, const EvaluateOptions& options, Evaluations& out,
+            std::vector<std::string>& refused, BookShelf& shelf)
       : job_(basis), table_(table), options_(options), out_(out), refused_(refused), book_(shelf) {}
 
   void row(std::size_t i) {
@@ -73,7 +129,8 @@ class Evaluator {
     options.keep_events = false;
     try {
       // Devices of further kinds of nodes are copied for each step, and a book knows devices by where they are.
-      const StepResult result = job_.network.node_kinds() > 1 ? simulate(job_, options) : simulate(job_, options, *book_);
+      const StepResult result =
+          job_.network.node_kinds() > 1 ? simulate(job_, options) : simulate(job_, options, *book_);
       const Memory memory = worst_memory(result, job_.profile, options_);
       out_.status[i] = memory.fits ? RowStatus::Fits : RowStatus::DoesNotFit;
       const Row values = row_of(result, memory, job_.profile.reserved_factor);

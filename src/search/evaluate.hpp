@@ -1,5 +1,6 @@
-// Time and memory of many strategies of one job. Each row is what `simulate` says of that strategy, bit for bit: it is the
-// same engine, with a book of prices that rows share (step/price_book.hpp). What cannot run is data with its reason.
+// Time and memory of many strategies of one job. Each row is what `simulate` says of that strategy, bit for bit: it is
+// the same engine, with a book of prices that rows share (step/price_book.hpp). What cannot run is data with its
+// reason.
 #pragma once
 
 #include <array>
@@ -16,7 +17,8 @@ namespace dts {
 // What strategies are evaluated for; the job's own strategy does not count.
 struct EvaluateOptions {
   double failure_factor = 1;        // reserved over allocated bytes at which half of a framework's jobs fail
-  std::array<double, 4> tier_capacity_bytes{-1, -1, -1, -1};  // of one device, numbered as OffloadTier; < 0 = unknown, and not checked
+  std::array<double, 4> tier_capacity_bytes{
+      -1, -1, -1, -1};  // of one device, numbered as OffloadTier; < 0 = unknown, and not checked
   int threads = 1;                  // 0: one per core
 };
 

@@ -1,5 +1,5 @@
-// A job with the strategies of a table, as its framework runs them (the model placed, the profile completed). Rows change
-// the strategy of a job that is kept: a search does not copy descriptions.
+// A job with the strategies of a table, as its framework runs them (the model placed, the profile completed). Rows
+// change the strategy of a job that is kept: a search does not copy descriptions.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,8 @@ namespace dts {
 class PlacedJobs {
  public:
   // All must outlive it.
-  PlacedJobs(const Job& asked, const StrategyTable& table, BookShelf& shelf) : asked_(asked), table_(table), book_(shelf) {}
+  PlacedJobs(const Job& asked, const StrategyTable& table, BookShelf& shelf)
+      : asked_(asked), table_(table), book_(shelf) {}
 
   // Valid until the next row.
   const Job& row(std::size_t i) {
@@ -27,8 +28,9 @@ class PlacedJobs {
       return *job;
     }
     const Job as_asked{asked_.model, asked_.device, asked_.network, strategy_, asked_.profile, asked_.seq_len};
-    job.reset(new Job{(*book_).placed(asked_.model, strategy_, asked_.profile), asked_.device, asked_.network, strategy_,
-                      effective_profile(as_asked), asked_.seq_len, asked_.other_devices, asked_.kinds, asked_.host});
+    job.reset(new Job{(*book_).placed(asked_.model, strategy_, asked_.profile), asked_.device, asked_.network,
+                      strategy_, effective_profile(as_asked), asked_.seq_len, asked_.other_devices, asked_.kinds,
+                      asked_.host});
     return *job;
   }
   PriceBook& book() noexcept { return *book_; }

@@ -13,7 +13,8 @@ std::vector<double> step_times_of_draws(const Job& job, const StragglerSpec& str
   check.at_least("count", count, 0);
   check.at_least("threads", threads, 0);
   check.throw_if_any();
-  const int parts = std::max(1, std::min(count, static_cast<int>(thread_count(threads))));  // each plans the job once, for neighbouring draws
+  const int parts = std::max(
+      1, std::min(count, static_cast<int>(thread_count(threads))));  // each plans the job once, for neighbouring draws
   std::vector<double> seconds(static_cast<std::size_t>(count));
   parallel_for(static_cast<std::size_t>(parts), parts, [&] {
     return [&](std::size_t part) {

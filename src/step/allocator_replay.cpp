@@ -54,7 +54,8 @@ std::vector<double> moments_of(const RankTape& tape) {
 class Steps {
  public:
   Steps(const RankTape& tape, const CachingAllocator::Options& options) : tape_(tape), allocator_(options) {
-    for (const TapeTensor& t : tape.resident) hold(t.bytes - (t.category == MemoryCategory::Optimizer ? tape.made_by_update : 0));
+    for (const TapeTensor& t : tape.resident)
+      hold(t.bytes - (t.category == MemoryCategory::Optimizer ? tape.made_by_update : 0));
   }
 
   void run() {

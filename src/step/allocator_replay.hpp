@@ -12,8 +12,9 @@ struct AllocatorReplay {
   bool fits = true;
 };
 
-// Over `steps` steps; reduction and update come last in each, and the first update makes the optimizer's states. Of the micro-batches only the first run that fill the rank
-// as all do, and as many again: those after them repeat the same allocations.
+// Over `steps` steps; reduction and update come last in each, and the first update makes the optimizer's states. Of the
+// micro-batches only the first run that fill the rank as all do, and as many again: those after them repeat the same
+// allocations.
 AllocatorReplay replay(const RankTape& tape, const CachingAllocator::Options& options, int steps = 2);
 
 }  // namespace dts

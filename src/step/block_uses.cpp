@@ -21,8 +21,18 @@ bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.op
 
 BlockContext block_context(const Job& job, const GroupPricer& groups, const LocalSizes& sizes) {
   const Strategy& s = job.strategy;
-  return {job.device, job.profile, groups, sizes, s.recompute, s.precision, s.fp8_recipe,
-          s.zero, static_cast<double>(job.micro_batches()), splits_backward(s), s.int8_recipe, s.recompute_modules};
+  return {job.device,
+          job.profile,
+          groups,
+          sizes,
+          s.recompute,
+          s.precision,
+          s.fp8_recipe,
+          s.zero,
+          static_cast<double>(job.micro_batches()),
+          splits_backward(s),
+          s.int8_recipe,
+          s.recompute_modules};
 }
 
 void visit_blocks(const Job& job, const GroupPricer& groups, const LocalSizes& sizes,
@@ -34,13 +44,15 @@ void visit_blocks(const Job& job, const GroupPricer& groups, const LocalSizes& s
   auto next = again.begin();
   for (const LayerRun& run : model.layers) {
     const auto end = next + run.repeat;
-    visit({Part::Layer, run.block, context, BlockRole::Layer, run.repeat, static_cast<int>(std::count_if(next, end, [](char a) { return a != 0; }))});
+    visit({Part::Layer, run.block, context, BlockRole::Layer, run.repeat,
+           static_cast<int>(std::count_if(next, end, [](char a) { return a != 0; }))});
     next = end;
   }
   visit({Part::Head, model.head, context, BlockRole::Head});
   context.recompute = recomputes_prediction(job.strategy) ? job.strategy.recompute : Recompute::None;
   for (const LayerRun& run : model.prediction) {
-    visit({Part::Prediction, run.block, context, predicts(run.block) ? BlockRole::Head : BlockRole::Layer, run.repeat, run.repeat});
+    visit({Part::Prediction, run.block, context, predicts(run.block) ? BlockRole::Head : BlockRole::Layer, run.repeat,
+           run.repeat});
   }
   context.recompute = job.strategy.recompute;
   bool trained = false;  // gradients flow back to the first trained weight of an encoder

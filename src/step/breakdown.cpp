@@ -28,7 +28,8 @@ Breakdown of_pass(const StepPlan& plan, const TaskInfo& info, double ranks, doub
     double& kernel_s = info.kind == TaskKind::Forward ? b.forward_s : b.backward_s;
     add_pass(b, *parts.cost, info.hidden, share * ranks, share * stretched, kernel_s);
   });
-  for (double* seconds : {&b.forward_s, &b.backward_s, &b.recompute_s, &b.exposed_tp_s, &b.exposed_cp_s, &b.exposed_ep_s, &b.host_s}) {
+  for (double* seconds :
+       {&b.forward_s, &b.backward_s, &b.recompute_s, &b.exposed_tp_s, &b.exposed_cp_s, &b.exposed_ep_s, &b.host_s}) {
     *seconds = on_grid(*seconds);
   }
   return b;
@@ -37,15 +38,17 @@ Breakdown of_pass(const StepPlan& plan, const TaskInfo& info, double ranks, doub
 }  // namespace
 
 double Breakdown::total_s() const noexcept {
-  return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s + exposed_dp_s +
-         offload_s + pipeline_s + interference_s + contention_s + straggler_s + host_s + fixed_s;
+  return forward_s + backward_s + recompute_s + optimizer_s + exposed_tp_s + exposed_cp_s + exposed_ep_s +
+         exposed_dp_s + offload_s + pipeline_s + interference_s + contention_s + straggler_s + host_s + fixed_s;
 }
 
 void Breakdown::add(const Breakdown& o, double weight) {
   forward_s += weight * o.forward_s, backward_s += weight * o.backward_s, recompute_s += weight * o.recompute_s;
-  optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s, exposed_cp_s += weight * o.exposed_cp_s;
+  optimizer_s += weight * o.optimizer_s, exposed_tp_s += weight * o.exposed_tp_s,
+      exposed_cp_s += weight * o.exposed_cp_s;
   exposed_ep_s += weight * o.exposed_ep_s, exposed_dp_s += weight * o.exposed_dp_s, pipeline_s += weight * o.pipeline_s;
-  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, interference_s += weight * o.interference_s, contention_s += weight * o.contention_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
+  offload_s += weight * o.offload_s, straggler_s += weight * o.straggler_s, interference_s += weight * o.interference_s,
+      contention_s += weight * o.contention_s, host_s += weight * o.host_s, fixed_s += weight * o.fixed_s;
 }
 
 // A collective of the data-parallel axis, a copy to or from the host, or the pipeline.
@@ -80,9 +83,10 @@ BreakdownRecorder::Waits BreakdownRecorder::Waits::since(const Waits& before) co
   return more;
 }
 
-BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, const RankClasses& classes)
-    : plans_(plans), classes_(classes), slows_(plans.front()->interference), units_(classes.spread.units), shares_(prices.pp),
-      waits_(prices.pp * units_), repeating_(waits_.size()), stages_(prices.pp) {
+BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices,
+                                     const RankClasses& classes)
+    : plans_(plans), classes_(classes), slows_(plans.front()->interference), units_(classes.spread.units),
+      shares_(prices.pp), waits_(prices.pp * units_), repeating_(waits_.size()), stages_(prices.pp) {
   for (double units : classes.units_in) all_units_ += units;
   for (std::size_t stage = 0; stage < prices.pp; ++stage) {
     std::vector<Share> sums(plans.size(), {0, 0, 0});  // whole counts first: exact where all are alike
@@ -117,7 +121,8 @@ void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, 
     const double contended_s = instances.contended_s ? instances.contended_s[u] : 0;
     w.contention_s += contended_s;
     if (slows_) {
-      w.interference_s += std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
+      w.interference_s +=
+          std::max(0.0, instances.end_s[u] - instances.start_s[u] - instances.planned_s[u] - contended_s);
     }
     w.busy_until_s = instances.end_s[u];
   }
@@ -125,7 +130,8 @@ void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, 
   for (const Share& share : shares_[stage]) add_update(stages_[stage], share, info);
 }
 
-void BreakdownRecorder::add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows) {
+void BreakdownRecorder::add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+                                   double windows) {
   for (std::size_t c = 0; c < counts.classes(); ++c) {
     const auto stage = static_cast<std::size_t>((*classes.front())[c].rank);
     for (const Share& share : shares_[stage]) {
@@ -148,7 +154,8 @@ void BreakdownRecorder::add_update(Breakdown& b, const Share& share, const TaskI
 // When the last stage of a unit's own pipeline has computed.
 double BreakdownRecorder::pipeline_done_s(std::uint32_t unit) {
   double done_s = 0;
-  for (std::size_t stage = 0; stage < stages_.size(); ++stage) done_s = std::max(done_s, waits(stage, unit).busy_until_s);
+  for (std::size_t stage = 0; stage < stages_.size(); ++stage)
+    done_s = std::max(done_s, waits(stage, unit).busy_until_s);
   return done_s;
 }
 
@@ -188,7 +195,8 @@ void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
   b.contention_s += mean.contention_s;
 }
 
-std::vector<Breakdown> BreakdownRecorder::finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+std::vector<Breakdown> BreakdownRecorder::finish(const PassCounts& counts,
+                                                 const std::vector<const std::vector<TaskInfo>*>& classes,
                                                  const RunEnd& run, double period_s, double fixed_s) {
   add_passes(counts, classes, run.skipped.count);
   for (std::size_t i = 0; i < waits_.size(); ++i) waits_[i].add(repeating_[i], run.skipped.count);

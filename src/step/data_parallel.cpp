@@ -31,8 +31,7 @@ void DataParallel::Sums::add(const OpCost& op) {
   (op.expert ? expert_gathered : dense_gathered) += op.gathered_bytes;
 }
 
-DataParallel::DataParallel(const Job& job, const GroupPricer& groups)
-    : job_(job), s_(job.strategy), groups_(groups) {
+DataParallel::DataParallel(const Job& job, const GroupPricer& groups) : job_(job), s_(job.strategy), groups_(groups) {
   const RankGrid& grid = groups.grid();
   dense_axis_ = grid.shard_axis(false), expert_axis_ = grid.shard_axis(true);
   if (s_.zero > 0) dense_shards_ = grid.size(Axis::DP_SHARD), expert_shards_ = grid.size(Axis::EDP_SHARD);
@@ -40,19 +39,24 @@ DataParallel::DataParallel(const Job& job, const GroupPricer& groups)
 
 // Gradients of 4-byte weights are reduced as they are.
 double DataParallel::gradient_bytes() const noexcept {
-  return s_.grad_dtype == GradDType::Framework && (s_.precision == DType::FP32 || s_.precision == DType::TF32) ? 4 : job_.profile.grad_reduce_bytes;
+  return s_.grad_dtype == GradDType::Framework && (s_.precision == DType::FP32 || s_.precision == DType::TF32)
+             ? 4
+             : job_.profile.grad_reduce_bytes;
 }
 
 double DataParallel::bucket_size(bool first_stage) const {
   const FrameworkProfile& p = job_.profile;
-  const bool one = (!s_.overlap_grad_reduce && !p.buckets_without_overlap) || (p.bucket_first_stage_only && !first_stage);
+  const bool one =
+      (!s_.overlap_grad_reduce && !p.buckets_without_overlap) || (p.bucket_first_stage_only && !first_stage);
   if (one) return std::numeric_limits<double>::infinity();
   return std::max(p.bucket_parameters, p.bucket_parameters_per_rank * s_.dp * s_.cp);
 }
 
 std::vector<DataParallel::Start> DataParallel::starts(const StageCost& stage, bool first) const {
   const double most = s_.zero == 3 ? 0 : bucket_size(first);  // 0: a block each
-  double limit = most > 0 && job_.profile.first_bucket_parameters > 0 ? std::min(most, job_.profile.first_bucket_parameters) : most;
+  double limit = most > 0 && job_.profile.first_bucket_parameters > 0
+                     ? std::min(most, job_.profile.first_bucket_parameters)
+                     : most;
   std::vector<Start> found;  // backwards
   Sums open;
   const auto cut = [&](std::size_t block, std::size_t op, bool communicates) {
@@ -88,7 +92,8 @@ std::vector<DataParallel::Start> DataParallel::starts(const StageCost& stage, bo
 std::vector<StageComm::Unit> DataParallel::units(const StageCost& stage, bool first) const {
   const RankGrid& grid = groups_.grid();
   const bool alone = grid.size(Axis::DP_CP) == 1 && grid.size(Axis::EDP) == 1;
-  if ((alone && s_.offload_optimizer == OffloadTier::None && s_.offload_activations == 0) || stage.blocks.empty()) return {};
+  if ((alone && s_.offload_optimizer == OffloadTier::None && s_.offload_activations == 0) || stage.blocks.empty())
+    return {};
   double dense = 0;
   for (const BlockCost* block : stage.blocks) dense += block->dense_trainable;
   const std::vector<Start> cuts = starts(stage, first);
@@ -125,7 +130,9 @@ StageComm::Unit DataParallel::unit(const Sums& sums, double stage_dense) const {
     u.gather = calls(CollectiveKind::AllGather, dense_axis_, sums.dense_gathered, expert_axis_, sums.expert_gathered);
   }
   const bool to_owner = job_.profile.reduce_to_owner && (s_.zero == 1 || s_.zero == 2);
-  const CollectiveKind kind = s_.zero == 0 ? CollectiveKind::AllReduce : to_owner ? CollectiveKind::Reduce : CollectiveKind::ReduceScatter;
+  const CollectiveKind kind = s_.zero == 0 ? CollectiveKind::AllReduce
+                              : to_owner   ? CollectiveKind::Reduce
+                                           : CollectiveKind::ReduceScatter;
   u.reduce = calls(kind, dense_axis_, sums.dense * gradient, expert_axis_, sums.expert * gradient);
   if (to_owner && !u.reduce.empty() && u.reduce.front().axis == dense_axis_) {
     // One for each owner whose slice of the stage the bucket touches.
@@ -133,8 +140,8 @@ StageComm::Unit DataParallel::unit(const Sums& sums, double stage_dense) const {
     u.reduce.front().bytes /= owners;
     u.reduce.insert(u.reduce.begin(), static_cast<std::size_t>(owners) - 1, CollectiveCall(u.reduce.front()));
   }
-  u.replica = calls(CollectiveKind::AllReduce, Axis::DP_REPLICA, sums.dense * gradient / dense_shards_, Axis::EDP_REPLICA,
-                    sums.expert * gradient / expert_shards_);
+  u.replica = calls(CollectiveKind::AllReduce, Axis::DP_REPLICA, sums.dense * gradient / dense_shards_,
+                    Axis::EDP_REPLICA, sums.expert * gradient / expert_shards_);
   if (s_.zero == 3 && s_.reshard_after_forward > 1) {
     const RankGrid& grid = groups_.grid();
     const Axis dense = grid.size(Axis::DP_RESHARD) < grid.size(Axis::DP_SHARD) ? Axis::DP_RESHARD : dense_axis_;
@@ -167,14 +174,16 @@ void DataParallel::add_copies(StageComm::Unit& u, const Sums& sums) const {
   if (s_.offload_optimizer == OffloadTier::None || sums.dense + sums.expert <= 0) return;
   const bool on_host = s_.offload_update == OffloadUpdate::Host;
   const double updated = owned(sums.dense, sums.expert), copy_Bps = job_.host.copy_Bps;
-  const double states = updated * state_recipe_of(job_).optimizer_bytes, gradients = on_host ? updated * gradient_bytes() : 0;
+  const double states = updated * state_recipe_of(job_).optimizer_bytes,
+               gradients = on_host ? updated * gradient_bytes() : 0;
   u.state_bytes = states;
   const bool cast_there = s_.zero == 3 && job_.profile.fp32_shards && bytes_of(s_.precision) < 4;  // on the device
   const double weights = owned(sums.dense_gathered, sums.expert_gathered) * (cast_there ? 2 : 1);
   if (on_host || s_.offload_parameters != OffloadTier::None) u.param_upload_s = weights / copy_Bps;
   if (on_host) {
     u.grad_offload_s = gradients / copy_Bps;
-    u.update_s = updated * host_update_bytes(s_, gradient_bytes()) / (job_.profile.host_update_efficiency * job_.host.memory_Bps);
+    u.update_s = updated * host_update_bytes(s_, gradient_bytes()) /
+                 (job_.profile.host_update_efficiency * job_.host.memory_Bps);
   } else {
     u.state_upload_s = states / copy_Bps;
     u.state_download_s = (states + (s_.offload_parameters != OffloadTier::None ? weights : 0)) / copy_Bps;

@@ -1,9 +1,9 @@
-// What data parallelism adds to a stage: its units, with the price of their collectives, of their copies to and from the
-// host, and of the update.
+// What data parallelism adds to a stage: its units, with the price of their collectives, of their copies to and from
+// the host, and of the update.
 //
 // Buckets are filled from the stage's last parameter to its first, each parameter whole, so a bucket may begin inside a
-// block: its gradients are complete at that share of the block's backward. torch DDP (c10d/reducer.cpp) and Megatron-Core
-// (distributed/param_and_grad_buffer.py) close a bucket with the parameter that fills it.
+// block: its gradients are complete at that share of the block's backward. torch DDP (c10d/reducer.cpp) and
+// Megatron-Core (distributed/param_and_grad_buffer.py) close a bucket with the parameter that fills it.
 #pragma once
 
 #include <vector>
@@ -22,13 +22,13 @@ class DataParallel {
   std::vector<StageComm::Unit> units(const StageCost& stage, bool first) const;
   // Parameters that one rank updates, of those that a rank holds.
   double owned(double dense, double expert) const noexcept { return dense / dense_shards_ + expert / expert_shards_; }
-  double gradient_bytes() const noexcept;    // per element, as reduced
-  void set_rules(StepPlan& plan) const;      // what gathers, reduces and waits when
+  double gradient_bytes() const noexcept;  // per element, as reduced
+  void set_rules(StepPlan& plan) const;  // what gathers, reduces and waits when
 
  private:
   struct Sums {
-    double dense = 0, expert = 0;                     // parameters with gradients
-    double dense_gathered = 0, expert_gathered = 0;   // bytes
+    double dense = 0, expert = 0;  // parameters with gradients
+    double dense_gathered = 0, expert_gathered = 0;  // bytes
     void add(const OpCost& op);
   };
   // The parameters of a bucket lie from here to the next start.
@@ -40,8 +40,10 @@ class DataParallel {
   std::vector<Start> starts(const StageCost& stage, bool first) const;  // in forward order
   double bucket_size(bool first_stage) const;
   StageComm::Unit unit(const Sums& sums, double stage_dense) const;
-  // Dense weights are replicated over dp * cp, experts over edp: one collective each, where more than one rank takes part.
-  std::vector<CollectiveCall> calls(CollectiveKind kind, Axis dense_axis, double dense, Axis expert_axis, double expert) const;
+  // Dense weights are replicated over dp * cp, experts over edp: one collective each, where more than one rank takes
+  // part.
+  std::vector<CollectiveCall> calls(CollectiveKind kind, Axis dense_axis, double dense, Axis expert_axis,
+                                    double expert) const;
   bool communicates(const StageComm::Unit& unit) const;
   void set_seconds(StageComm::Unit& unit) const;
   void add_copies(StageComm::Unit& unit, const Sums& sums) const;

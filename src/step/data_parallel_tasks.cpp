@@ -8,7 +8,8 @@ namespace dts {
 namespace {
 
 constexpr std::array<TaskId, 3> kEverywhere = {kNoTask, kNoTask, kNoTask};
-constexpr std::size_t kTapesInTransit = 2;  // blocks whose activations wait for their copy (Transformer Engine's offload)
+// Blocks whose activations wait for their copy (Transformer Engine's offload).
+constexpr std::size_t kTapesInTransit = 2;
 
 void keep_last(Tasks& list, std::size_t count) {
   if (list.size() > 2 * count) list.erase(list.begin(), list.end() - static_cast<std::ptrdiff_t>(count));
@@ -17,8 +18,8 @@ void keep_last(Tasks& list, std::size_t count) {
 }  // namespace
 
 DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
-    : plan_(plan), placement_(plan.placement()), tasks_(tasks), order_(plan), pieces_(plan), last_gradient_(plan.stages.size(), -1),
-      issued_(plan.stages.size()),
+    : plan_(plan), placement_(plan.placement()), tasks_(tasks), order_(plan), pieces_(plan),
+      last_gradient_(plan.stages.size(), -1), issued_(plan.stages.size()),
       offloaded_(plan.stages.size() * static_cast<std::size_t>(plan.micro_batches), kNoTask),
       ranks_(plan.order.size()) {
   for (int rank = 0; rank < placement_.pp; ++rank) {
@@ -40,14 +41,21 @@ bool DataParallelTasks::reduces(const Pass& pass, int stage) const {
 KeptTasks DataParallelTasks::kept() const {
   // Stages gathered ahead of their pass wait for no room, nor do uploads for them.
   const bool gathers_wait = plan_.gather_ahead > 0 && plan_.zero == 3 && !plan_.keeps_gathered;
-  return {static_cast<std::size_t>(plan_.gather_ahead) + 3, static_cast<std::size_t>(plan_.reductions_in_flight) + 1, kTapesInTransit,
-          gathers_wait, gathers_wait || !plan_.upload_before_gather};
+  return {static_cast<std::size_t>(plan_.gather_ahead) + 3, static_cast<std::size_t>(plan_.reductions_in_flight) + 1,
+          kTapesInTransit, gathers_wait, gathers_wait || !plan_.upload_before_gather};
 }
 
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, const Pairing& pair) {
   const GatherOrder::Stages stages = order_.before(rank, pass);
-  const bool own = stages.size() > 0 && *stages.begin() == stage, early = !issued_[static_cast<std::size_t>(stage)].empty();
-  return {pass, rank, stage, stages, own, early, pieces_.cut(pass.kind, rank, stage, {own || early, reduces(pass, stage), pair})};
+  const bool own = stages.size() > 0 && *stages.begin() == stage,
+             early = !issued_[static_cast<std::size_t>(stage)].empty();
+  return {pass,
+          rank,
+          stage,
+          stages,
+          own,
+          early,
+          pieces_.cut(pass.kind, rank, stage, {own || early, reduces(pass, stage), pair})};
 }
 
 DataParallelTasks::Flow DataParallelTasks::open(const Opening& o) {
@@ -106,7 +114,8 @@ void DataParallelTasks::after(Flow& flow, std::size_t i, TaskId done) {
   if (prefetch(flow) == BackwardPrefetch::Post) gather(flow, i + 1, 0);
   if (piece.reduces) reduce(flow.rank, flow.stage, flow.pass.micro_batch, piece.index, done);
   if (piece.offloads) offload(flow, piece, done);
-  if (prefetch(flow) == BackwardPrefetch::None) gather(flow, i + ahead(), plan_.overlap_param_gather ? plan_.gather_ahead : 0);
+  if (prefetch(flow) == BackwardPrefetch::None)
+    gather(flow, i + ahead(), plan_.overlap_param_gather ? plan_.gather_ahead : 0);
   keep_last(state.reductions, kept().reductions);
   keep_last(state.offloads, kTapesInTransit);
 }
@@ -126,7 +135,8 @@ TaskId DataParallelTasks::room_for(const Flow& flow, std::size_t piece, int ahea
 void DataParallelTasks::gather_own(Flow& flow, bool all_at_once) {
   const bool unlimited = all_at_once || (plan_.overlap_param_gather && plan_.gather_ahead == 0);
   for (std::size_t i = 0; unlimited && i < flow.pieces.size(); ++i) {
-    if (flow.pieces[i].gather_s >= 0) flow.gathered[i] = gather_unit(flow, flow.stage, flow.pieces[i].index, kEverywhere);
+    if (flow.pieces[i].gather_s >= 0)
+      flow.gathered[i] = gather_unit(flow, flow.stage, flow.pieces[i].index, kEverywhere);
   }
   const std::size_t first = unlimited ? 0 : ahead();
   for (std::size_t i = 0; i < first; ++i) gather(flow, i, plan_.overlap_param_gather ? plan_.gather_ahead : 0);
@@ -134,8 +144,9 @@ void DataParallelTasks::gather_own(Flow& flow, bool all_at_once) {
 
 void DataParallelTasks::gather(Flow& flow, std::size_t piece, int ahead) {
   if (piece >= flow.pieces.size() || flow.pieces[piece].gather_s < 0 || flow.gathered[piece] != kNoTask) return;
-  flow.gathered[piece] = gather_unit(flow, flow.stage, flow.pieces[piece].index,
-                                      {room_for(flow, piece, ahead), room_for(flow, piece, ahead + 1), room_for(flow, piece, ahead + 2)});
+  flow.gathered[piece] =
+      gather_unit(flow, flow.stage, flow.pieces[piece].index,
+                  {room_for(flow, piece, ahead), room_for(flow, piece, ahead + 1), room_for(flow, piece, ahead + 2)});
 }
 
 // Every unit of a later stage.
@@ -144,7 +155,8 @@ void DataParallelTasks::gather_stage(const Flow& flow, int stage) {
   Tasks& issued = issued_[static_cast<std::size_t>(stage)];
   issued.assign(count, kNoTask);
   for (std::size_t u = 0; u < count; ++u) {
-    if (unit(stage, static_cast<int>(u)).gather_s >= 0) issued[u] = gather_unit(flow, stage, static_cast<int>(u), kEverywhere);
+    if (unit(stage, static_cast<int>(u)).gather_s >= 0)
+      issued[u] = gather_unit(flow, stage, static_cast<int>(u), kEverywhere);
   }
 }
 
@@ -158,7 +170,8 @@ TaskId DataParallelTasks::gather_unit(const Flow& flow, int stage, int index, co
   if (!plan_.upload_before_gather) return add(info, seconds, {rooms[0]});
   FewTasks there{rooms[1]};
   if (u.param_read_s >= 0) {
-    there.add(add({TaskKind::TierRead, StreamKind::Storage, flow.rank, stage, flow.pass.micro_batch, index}, u.param_read_s, {rooms[2]}));
+    there.add(add({TaskKind::TierRead, StreamKind::Storage, flow.rank, stage, flow.pass.micro_batch, index},
+                  u.param_read_s, {rooms[2]}));
   }
   const TaskInfo upload{TaskKind::ParamUpload, StreamKind::FromHost, flow.rank, stage, flow.pass.micro_batch, index};
   return add(info, seconds, {rooms[0], add(upload, u.param_upload_s, there)});
@@ -167,11 +180,13 @@ TaskId DataParallelTasks::gather_unit(const Flow& flow, int stage, int index, co
 void DataParallelTasks::offload(const Flow& flow, const Piece& piece, TaskId done) {
   const StageComm::Unit& u = unit(flow.stage, piece.index);
   RankTasks& state = at(flow.rank);
-  const TaskInfo info{TaskKind::ActivationOffload, StreamKind::ToHost, flow.rank, flow.stage, flow.pass.micro_batch, piece.index};
+  const TaskInfo info{TaskKind::ActivationOffload, StreamKind::ToHost, flow.rank, flow.stage,
+                      flow.pass.micro_batch,       piece.index};
   state.offloads.push_back(add(info, u.activation_copy_s, {done}));
   offloaded(flow) = state.offloads.back();
   if (u.activation_write_s < 0) return;
-  const TaskInfo write{TaskKind::TierWrite, StreamKind::Storage, flow.rank, flow.stage, flow.pass.micro_batch, piece.index};
+  const TaskInfo write{TaskKind::TierWrite, StreamKind::Storage,   flow.rank,
+                       flow.stage,          flow.pass.micro_batch, piece.index};
   offloaded(flow) = add(write, u.activation_write_s, {state.offloads.back()});
 }
 
@@ -185,7 +200,8 @@ void DataParallelTasks::reload(Flow& flow, std::size_t piece) {
     const TaskInfo read{TaskKind::TierRead, StreamKind::Storage, flow.rank, flow.stage, flow.pass.micro_batch, index};
     there = add(read, u.activation_read_s, {room_for(flow, piece, 2), there});
   }
-  const TaskInfo info{TaskKind::ActivationReload, StreamKind::FromHost, flow.rank, flow.stage, flow.pass.micro_batch, index};
+  const TaskInfo info{
+      TaskKind::ActivationReload, StreamKind::FromHost, flow.rank, flow.stage, flow.pass.micro_batch, index};
   flow.reloaded[piece] = add(info, u.activation_copy_s, {room_for(flow, piece, 1), there});
 }
 
@@ -215,75 +231,6 @@ FewTasks DataParallelTasks::leaving(int rank) const {
 TaskId DataParallelTasks::add(const TaskInfo& info, double seconds, const FewTasks& after) {
   const bool collective = info.stream == StreamKind::DataParallel || info.stream == StreamKind::Replica;
   return tasks_.add(info, seconds, info.rank, after, 0, collective ? unit(info.stage, info.piece).held : 0);
-}
-
-void DataParallelTasks::reduce_rest() {
-  if (plan_.overlap_grad_reduce || plan_.zero >= 2) return;
-  for (int rank = 0; rank < placement_.pp; ++rank) {
-    for_units(rank, [&](int stage, int index) { reduce(rank, stage, plan_.micro_batches - 1, index, last(rank)); });
-  }
-}
-
-void DataParallelTasks::update(TaskId meeting) {
-  for (int rank = 0; rank < placement_.pp; ++rank) {
-    const FewTasks after = meeting == kNoTask ? leaving(rank) : FewTasks{meeting};
-    plan_.offload_optimizer ? staged_update(rank, after) : update(rank, after);
-  }
-}
-
-void DataParallelTasks::update(int rank, const FewTasks& after) {
-  const double seconds = plan_.optimizer_s[static_cast<std::size_t>(rank)];
-  const TaskId done = tasks_.add({TaskKind::Optimizer, StreamKind::Compute, rank, rank, plan_.micro_batches - 1, -1}, seconds,
-                                 rank, after, seconds);
-  for_units(rank, [&](int stage, int index) { gather_late(rank, stage, index, done); });
-}
-
-TaskId DataParallelTasks::read_states(const UnitPlace& place, const FewTasks& after) {
-  const double seconds = unit(place.stage, place.index).state_read_s;
-  if (seconds < 0) return kNoTask;
-  return add({TaskKind::TierRead, StreamKind::Storage, place.rank, place.stage, plan_.micro_batches - 1, place.index}, seconds, after);
-}
-
-// Unit by unit: while one is updated, the states of the next come up and those of the one before go back (ZeRO-Infinity
-// §5.2.2). The device waits while its host updates; what is updated travels back beside the next unit's update. A slow
-// device does not slow its host.
-void DataParallelTasks::staged_update(int rank, const FewTasks& after) {
-  std::vector<UnitPlace> units;
-  for_units(rank, [&](int stage, int index) {
-    if (unit(stage, index).update_s >= 0) units.push_back({rank, stage, index});
-  });
-  TaskId read = units.empty() ? kNoTask : read_states(units.front(), after), left = kNoTask, room = kNoTask;
-  for (std::size_t i = 0; i < units.size(); ++i) {
-    const auto& [of_rank, stage, index] = units[i];
-    const StageComm::Unit& u = unit(stage, index);
-    const auto task = [&, s = stage, x = index](TaskKind kind, StreamKind stream, double seconds, FewTasks waits) {
-      return add({kind, stream, rank, s, plan_.micro_batches - 1, x}, seconds, waits);
-    };
-    FewTasks waits = after;
-    waits.add(read);
-    if (u.state_upload_s >= 0) {
-      FewTasks free = waits;
-      free.add(room);  // of two units on the device
-      waits.add(task(TaskKind::StateUpload, StreamKind::FromHost, u.state_upload_s, free));
-    }
-    const double own_s = u.state_upload_s >= 0 ? u.update_s : 0;
-    const TaskId updated = tasks_.add({TaskKind::Optimizer, StreamKind::Compute, rank, stage, plan_.micro_batches - 1, index}, u.update_s,
-                                      rank, waits, own_s);
-    read = i + 1 < units.size() ? read_states(units[i + 1], after) : kNoTask;
-    TaskId done = updated;
-    room = left;
-    if (u.state_download_s >= 0) left = done = task(TaskKind::StateDownload, StreamKind::ToHost, u.state_download_s, {updated});
-    if (u.state_write_s >= 0) task(TaskKind::TierWrite, StreamKind::Storage, u.state_write_s, {done});
-    done = updated;
-    if (u.param_upload_s >= 0 && !plan_.upload_before_gather) done = task(TaskKind::ParamUpload, StreamKind::FromHost, u.param_upload_s, {updated});
-    gather_late(of_rank, stage, index, done);
-  }
-}
-
-void DataParallelTasks::gather_late(int rank, int stage, int index, TaskId done) {
-  if (plan_.overlap_param_gather || plan_.zero == 0 || plan_.zero == 3 || unit(stage, index).gather_s < 0) return;
-  add({TaskKind::ParamGather, StreamKind::DataParallel, rank, stage, plan_.micro_batches - 1, index}, unit(stage, index).gather_s,
-      {done});
 }
 
 }  // namespace dts

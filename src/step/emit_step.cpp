@@ -26,8 +26,9 @@ class StepBuilder {
  private:
   // What feeds a pass.
   TaskId& arrival(bool forward, int stage, int micro_batch) {
-    return (forward ? forward_in_ : backward_in_)[static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) +
-                                                  static_cast<std::size_t>(micro_batch)];
+    return (forward ? forward_in_
+                    : backward_in_)[static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) +
+                                    static_cast<std::size_t>(micro_batch)];
   }
 
   void emit(const PassOp& op) {
@@ -65,7 +66,8 @@ class StepBuilder {
   }
 
   void add_input(FewTasks& inputs, const Pass& pass, int stage) {
-    if (pass.kind != PassKind::BackwardWeight) inputs.add(arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch));
+    if (pass.kind != PassKind::BackwardWeight)
+      inputs.add(arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch));
   }
 
   void transfer(const PassOp& op, const FewTasks& after) {

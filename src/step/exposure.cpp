@@ -14,18 +14,21 @@ constexpr std::size_t kMostKept = 4'000'000;  // entries, 100 MB
 AxisTime& at(StageTraffic& stage, CommAxis axis) { return stage[static_cast<std::size_t>(axis)]; }
 
 void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double share) {
-  const std::pair<Axis, CommAxis> axes[] = {{Axis::TP, CommAxis::TP}, {Axis::CP, CommAxis::CP}, {Axis::EP, CommAxis::EP},
-                                            {Axis::ETP, CommAxis::EP}};
+  const std::pair<Axis, CommAxis> axes[] = {
+      {Axis::TP, CommAxis::TP}, {Axis::CP, CommAxis::CP}, {Axis::EP, CommAxis::EP}, {Axis::ETP, CommAxis::EP}};
   for (const auto& [from, to] : axes) {
     at(stage, to).total_s += share * cost.comm_s[static_cast<std::size_t>(from)];
-    at(stage, to).exposed_s += share * (to == CommAxis::EP ? 1 - hidden : 1) * cost.exposed_s[static_cast<std::size_t>(from)];
+    at(stage, to).exposed_s +=
+        share * (to == CommAxis::EP ? 1 - hidden : 1) * cost.exposed_s[static_cast<std::size_t>(from)];
   }
 }
 
 }  // namespace
 
-ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, ExposureLists& lists)
-    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), repeating_(prices.pp), lists_(lists) {
+ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices,
+                                   ExposureLists& lists)
+    : plans_(plans), prices_(prices), placement_(plans.front()->placement()), stages_(prices.pp), repeating_(prices.pp),
+      lists_(lists) {
   lists_.clear(prices.pp);
 }
 
@@ -48,7 +51,8 @@ void ExposureRecorder::add_compute(std::size_t rank, double start_s, double end_
   if (!busy.empty() && busy.back().end_s == start_s) {
     busy.back().end_s = end_s;
   } else {
-    busy.push_back({start_s, end_s, busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s)});
+    busy.push_back(
+        {start_s, end_s, busy.empty() ? 0 : busy.back().before_s + (busy.back().end_s - busy.back().start_s)});
   }
 }
 
@@ -58,7 +62,8 @@ void ExposureRecorder::add_collectives(std::size_t rank, const AxisTime& time, b
   if (repeats) add(repeating_[rank]);
 }
 
-void ExposureRecorder::add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows) {
+void ExposureRecorder::add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+                                  double windows) {
   for (std::size_t c = 0; c < counts.classes(); ++c) {
     const auto stage = static_cast<std::size_t>((*classes.front())[c].rank);
     const std::size_t variant = prices_.of_unit(stage, 0).variant;
@@ -80,7 +85,8 @@ void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interva
   if (info.kind == TaskKind::PipelineSend) {
     const bool forward = info.stream == StreamKind::SendForward;
     const int to = forward ? placement_.next(info.stage) : placement_.previous(info.stage);
-    return arriving_by(forward, static_cast<std::size_t>(info.rank), static_cast<std::size_t>(placement_.rank_of(to))).push_back(interval);
+    return arriving_by(forward, static_cast<std::size_t>(info.rank), static_cast<std::size_t>(placement_.rank_of(to)))
+        .push_back(interval);
   }
   const auto rank = static_cast<std::size_t>(info.rank);
   arriving(rank, info.stream).push_back(interval);
@@ -89,15 +95,16 @@ void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interva
 
 bool ExposureRecorder::repeats_within(std::size_t rank, double from_s, double to_s) const {
   const auto first = lists_.intervals.begin() + static_cast<std::ptrdiff_t>(2 * rank * kStreamsPerRank);
-  return std::all_of(first, first + 2 * static_cast<std::ptrdiff_t>(kStreamsPerRank), [&](const std::vector<Interval>& list) {
-    return std::all_of(list.begin(), list.end(), [&](const Interval& i) {
-      return !i.repeats || (i.start_s >= from_s && i.end_s <= to_s);
-    });
-  });
+  return std::all_of(
+      first, first + 2 * static_cast<std::ptrdiff_t>(kStreamsPerRank), [&](const std::vector<Interval>& list) {
+        return std::all_of(list.begin(), list.end(),
+                           [&](const Interval& i) { return !i.repeats || (i.start_s >= from_s && i.end_s <= to_s); });
+      });
 }
 
 // Both the intervals and the stretches of compute are in order of time.
-void ExposureRecorder::add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time, double windows) const {
+void ExposureRecorder::add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time,
+                                     double windows) const {
   const std::vector<Busy>& busy = lists_.busy[rank];
   std::size_t at[2] = {0, 0};  // stretches that begin by the start, by the end
   const auto computed_until = [&](double time_s, std::size_t& begun) {
@@ -108,13 +115,15 @@ void ExposureRecorder::add_intervals(std::size_t rank, const std::vector<Interva
   };
   for (const Interval& i : list) {
     const double length_s = i.end_s - i.start_s, weight = i.repeats ? 1 + windows : 1;
-    const double started_s = computed_until(i.start_s, at[0]), overlapped_s = computed_until(i.end_s, at[1]) - started_s;
+    const double started_s = computed_until(i.start_s, at[0]),
+                 overlapped_s = computed_until(i.end_s, at[1]) - started_s;
     time.total_s += weight * length_s;
     time.exposed_s += weight * std::max(length_s - overlapped_s, 0.0);
   }
 }
 
-std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
+std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts,
+                                                   const std::vector<const std::vector<TaskInfo>*>& classes,
                                                    const SkippedWindows& skipped) {
   add_inside(counts, classes, skipped.count);
   for (std::size_t rank = 0; rank < stages_.size(); ++rank) {
@@ -124,7 +133,8 @@ std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts, con
       const auto kind = static_cast<StreamKind>(stream);
       const bool pipeline = kind == StreamKind::SendForward || kind == StreamKind::SendBackward;
       for (bool mirrored : {false, true}) {
-        add_intervals(rank, arriving(rank, kind, mirrored), at(stages_[rank], pipeline ? CommAxis::PP : CommAxis::DP), skipped.count);
+        add_intervals(rank, arriving(rank, kind, mirrored), at(stages_[rank], pipeline ? CommAxis::PP : CommAxis::DP),
+                      skipped.count);
       }
     }
   }

@@ -1,5 +1,5 @@
-// How much of each axis' communication hides. Inside passes the pricing knows (pricing/op_passes.cpp); between tasks the
-// timeline does: what runs while the rank's compute stream stands still is exposed, the rest is overlapped.
+// How much of each axis' communication hides. Inside passes the pricing knows (pricing/op_passes.cpp); between tasks
+// the timeline does: what runs while the rank's compute stream stands still is exposed, the rest is overlapped.
 #pragma once
 
 #include <array>
@@ -53,7 +53,8 @@ class ExposureRecorder {
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
     return lists_.intervals[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
   }
-  // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both neighbours.
+  // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both
+// neighbours.
   std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
     return arriving(to, forward ? StreamKind::SendForward : StreamKind::SendBackward, to > from);
   }

@@ -21,7 +21,8 @@ void check_options(const Job& job, const FlowStepOptions& options) {
 }  // namespace
 
 struct FlowStep::Parts {
-  Parts(const Job& job, const RankGrid& grid, const RankView& v, const StepPlan& plan, const StepProgram& s, const FlowStepOptions& o)
+  Parts(const Job& job, const RankGrid& grid, const RankView& v, const StepPlan& plan, const StepProgram& s,
+        const FlowStepOptions& o)
       : options(o), view(v), step(s), clos(*job.network.cluster(), o.network), flows(job, grid, v, clos, o.background),
         use(plan, s, flows) {
     for (const TaskInfo& info : s.tasks) spaces.push_back(space_of(info.kind));
@@ -39,8 +40,9 @@ struct FlowStep::Parts {
     const double count = instances(spread);
     if (count <= kMaxInstances) return;
     throw InfeasibleError(std::vector<Violation>{
-        {"network flow", number_text(std::round(count)) + " task instances (" + std::to_string(step.tasks.size()) + " tasks on up to " +
-                             std::to_string(std::max(spread.units, spread.lanes)) + " groups of ranks)",
+        {"network flow",
+         number_text(std::round(count)) + " task instances (" + std::to_string(step.tasks.size()) + " tasks on up to " +
+             std::to_string(std::max(spread.units, spread.lanes)) + " groups of ranks)",
          "at most " + number_text(kMaxInstances) + ", which take a minute or more",
          "take fewer micro-batches or virtual stages, follow no links, or simulate without network=\"flow\""}});
   }
@@ -55,14 +57,16 @@ struct FlowStep::Parts {
   StepLinks links;
 };
 
-FlowStep::FlowStep(const Job& job, const RankGrid& grid, const RankView& view, const StepPlan& plan, const StepProgram& step,
-                   const FlowStepOptions& options) {
+FlowStep::FlowStep(const Job& job, const RankGrid& grid, const RankView& view, const StepPlan& plan,
+                   const StepProgram& step, const FlowStepOptions& options) {
   check_options(job, options);
   parts_ = std::make_unique<Parts>(job, grid, view, plan, step, options);
   Checker check;
   const double cells = 2.0 * options.intervals * static_cast<double>(parts_->clos.size());
-  check.require(cells <= kMaxLogCells, "intervals", std::to_string(options.intervals),
-                "at most " + number_text(kMaxLogCells / 2) + " over all " + std::to_string(parts_->clos.size()) + " links", "take fewer");
+  check.require(
+      cells <= kMaxLogCells, "intervals", std::to_string(options.intervals),
+      "at most " + number_text(kMaxLogCells / 2) + " over all " + std::to_string(parts_->clos.size()) + " links",
+      "take fewer");
   check.throw_if_any();
 }
 
@@ -91,7 +95,8 @@ SpreadEnd FlowStep::run(const RankPrices& prices, const RankClasses& classes,
       [&](TaskId task, const Instances& took) {
         alone_s.resize(took.count);
         for (std::uint32_t i = 0; i < took.count; ++i) alone_s[i] = p.use.alone_s(task, i);
-        visit(task, {took.start_s, took.end_s, alone_s.data(), took.cause, took.count, &times.contended_s[times.first[task]]});
+        visit(task, {took.start_s, took.end_s, alone_s.data(), took.cause, took.count,
+                     &times.contended_s[times.first[task]]});
       },
       false);
   p.links.events = times.events;

@@ -26,7 +26,7 @@ struct StepLinks {
   std::vector<std::string> names;
   std::vector<double> capacity_Bps;
   std::vector<double> bytes;            // payload of the step
-  std::vector<double> busy_bytes;       // links x intervals, row-major: of the capacity taken, flags and protocol included
+  std::vector<double> busy_bytes;  // links x intervals, row-major: of the capacity taken, flags and protocol included
   std::size_t intervals = 0;
   double interval_s = 0;
   std::vector<PairBytes> pairs;
@@ -44,7 +44,8 @@ class FlowStep {
   ~FlowStep();
 
   RankClasses classes(const RankPrices& prices) const;  // the coarsest that prices and links allow
-  SpreadEnd run(const RankPrices& prices, const RankClasses& classes, const std::function<void(TaskId, const Instances&)>& visit);
+  SpreadEnd run(const RankPrices& prices, const RankClasses& classes,
+                const std::function<void(TaskId, const Instances&)>& visit);
   StepLinks links();  // of the last run, once
 
  private:

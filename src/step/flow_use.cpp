@@ -8,7 +8,8 @@ namespace dts {
 namespace {
 
 bool computes_pass(TaskKind kind) {
-  return kind == TaskKind::Forward || kind == TaskKind::Backward || kind == TaskKind::InputGrad || kind == TaskKind::WeightGrad;
+  return kind == TaskKind::Forward || kind == TaskKind::Backward || kind == TaskKind::InputGrad ||
+         kind == TaskKind::WeightGrad;
 }
 
 // The axis whose time a pass keeps for these calls (pricing/op_passes.cpp).
@@ -31,38 +32,47 @@ std::size_t FlowUse::source_of(const TaskInfo& info) {
   const auto unit = [&]() -> const StageComm::Unit& {
     return plan_.comm[static_cast<std::size_t>(info.stage)].units[static_cast<std::size_t>(info.piece)];
   };
-  const auto lane = [&](const std::vector<CollectiveCall>& calls) { return flows_.calls(Space::Lane, info.stream, info.rank, calls); };
-  const auto pair = [&](CollectiveKind kind, int to, double bytes) { return flows_.between_stages(info.stream, kind, info.rank, to, bytes); };
+  const auto lane = [&](const std::vector<CollectiveCall>& calls) {
+    return flows_.calls(Space::Lane, info.stream, info.rank, calls);
+  };
+  const auto pair = [&](CollectiveKind kind, int to, double bytes) {
+    return flows_.between_stages(info.stream, kind, info.rank, to, bytes);
+  };
   switch (info.kind) {
     case TaskKind::ParamGather: return lane(info.regather && unit().regather_s >= 0 ? unit().regather : unit().gather);
     case TaskKind::GradReduce: return lane(unit().reduce);
     case TaskKind::ReplicaReduce: return lane(unit().replica);
     case TaskKind::PipelineSend: {
-      const int stage = info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
+      const int stage =
+          info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
       return pair(CollectiveKind::SendRecv, placement_.rank_of(stage), plan_.send_bytes);
     }
     case TaskKind::TiedReduce: return pair(CollectiveKind::AllReduce, placement_.pp - 1, plan_.tied_reduce_bytes);
     case TaskKind::CopyReduce:
-      return pair(CollectiveKind::AllReduce, placement_.pp - 1 - info.rank, plan_.copy_reduce_bytes[static_cast<std::size_t>(info.rank)]);
+      return pair(CollectiveKind::AllReduce, placement_.pp - 1 - info.rank,
+                  plan_.copy_reduce_bytes[static_cast<std::size_t>(info.rank)]);
     default: return kNoSource;
   }
 }
 
 std::size_t FlowUse::inside_of(const TaskInfo& info) {
-  const auto [at, is_new] = passes_.try_emplace(PassKey{info.stage, info.kind, info.piece, info.hidden}, inside_.size());
+  const auto [at, is_new] =
+      passes_.try_emplace(PassKey{info.stage, info.kind, info.piece, info.hidden}, inside_.size());
   if (!is_new) return at->second;
   std::vector<Inside> all;
   for_pass_blocks(plan_, info, [&](const BlockCost& block, double share) {
     const PassParts parts = parts_of(block, pass_of(info.kind));
     if (info.kind == TaskKind::WeightGrad) return;  // its collectives are the input gradient's
     if (parts.again) add_inside(all, info, *parts.again, block.recompute_calls, share);
-    add_inside(all, info, *parts.cost, info.kind == TaskKind::Forward ? block.forward_calls : block.backward_calls, share);
+    add_inside(all, info, *parts.cost, info.kind == TaskKind::Forward ? block.forward_calls : block.backward_calls,
+               share);
   });
   inside_.push_back(std::move(all));
   return at->second;
 }
 
-void FlowUse::add_inside(std::vector<Inside>& all, const TaskInfo& info, const PassCost& cost, const std::vector<CollectiveCall>& calls, double share) {
+void FlowUse::add_inside(std::vector<Inside>& all, const TaskInfo& info, const PassCost& cost,
+                         const std::vector<CollectiveCall>& calls, double share) {
   for (Axis axis : kInside) {
     std::vector<CollectiveCall> own;
     for (const CollectiveCall& call : calls) {
@@ -78,7 +88,9 @@ void FlowUse::add_inside(std::vector<Inside>& all, const TaskInfo& info, const P
 }
 
 bool FlowUse::units_differ() const {
-  const auto binds = [&](std::size_t source) { return source != kNoSource && flows_.source(source).space == Space::Unit && flows_.binds(source); };
+  const auto binds = [&](std::size_t source) {
+    return source != kNoSource && flows_.source(source).space == Space::Unit && flows_.binds(source);
+  };
   for (TaskId task = 0; task < step_.tasks.size(); ++task) {
     if (!computes_pass(step_.tasks[task].kind) && binds(of_task_[task])) return true;
   }
@@ -150,7 +162,8 @@ void FlowUse::advance(double time_s) {
   if (flows_.clos().set_time(time_s)) flows_.route_again();
 }
 
-// ---- what went over the links ------------------------------------------------------------------------------------------
+// ---- what went over the links
+// ------------------------------------------------------------------------------------------
 
 void FlowUse::log(const StepFootprint& print, double start_s, double end_s, double moved_s) {
   if (log_ == nullptr || end_s <= start_s) return;
@@ -158,7 +171,8 @@ void FlowUse::log(const StepFootprint& print, double start_s, double end_s, doub
   for (std::size_t i = 0; i < print.loads.size(); ++i) {
     const auto link = static_cast<int>(print.loads[i].link);
     log_->add_bytes(link, print.payload_Bps[i] * moved_s);
-    if (log_->follows_time()) log_->add_span(link, start_s, end_s, print.loads[i].rate_Bps * moved_s / (end_s - start_s));
+    if (log_->follows_time())
+      log_->add_span(link, start_s, end_s, print.loads[i].rate_Bps * moved_s / (end_s - start_s));
   }
 }
 
@@ -172,7 +186,8 @@ void FlowUse::ended(TaskId task, std::uint32_t instance, double start_s, double 
   if (log_ == nullptr || !computes_pass(info.kind)) return;
   const std::uint32_t unit = member(Space::Unit, instance);
   for (const Inside& part : inside_[of_task_[task]]) {
-    if (!flows_.binds(part.source, unit)) log(flows_.source(part.source).of[unit], start_s, end_s, flows_.source(part.source).transfer_s);
+    if (!flows_.binds(part.source, unit))
+      log(flows_.source(part.source).of[unit], start_s, end_s, flows_.source(part.source).transfer_s);
   }
 }
 
@@ -189,7 +204,8 @@ void FlowUse::add_pairs(LinkLog& log) const {
   for (const auto& [id, count] : times) {
     const FlowSource& source = flows_.source(id);
     for (std::uint32_t i = 0; i < source.of.size(); ++i) {
-      for (const PairStream& stream : flows_.streams(source, i)) log.add_pair(stream.from, stream.to, count * stream.bytes);
+      for (const PairStream& stream : flows_.streams(source, i))
+        log.add_pair(stream.from, stream.to, count * stream.bytes);
     }
   }
 }

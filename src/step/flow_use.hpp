@@ -1,6 +1,6 @@
-// A step's tasks as users of links: which stretches of a task are kernels and latency, and which are transfers that others
-// can slow. Collectives inside a pass become transfers of their own where a link of theirs may be asked for more than it
-// has; elsewhere nothing could slow them, and the pass stays one stretch.
+// A step's tasks as users of links: which stretches of a task are kernels and latency, and which are transfers that
+// others can slow. Collectives inside a pass become transfers of their own where a link of theirs may be asked for more
+// than it has; elsewhere nothing could slow them, and the pass stays one stretch.
 #pragma once
 
 #include <map>
@@ -46,7 +46,8 @@ class FlowUse final : public LinkUse {
   std::uint32_t member(Space space, std::uint32_t instance) const;
   std::size_t source_of(const TaskInfo& info);  // of a task that is one collective
   std::size_t inside_of(const TaskInfo& info);  // index into inside_, of a pass
-  void add_inside(std::vector<Inside>& all, const TaskInfo& info, const PassCost& cost, const std::vector<CollectiveCall>& calls, double share);
+  void add_inside(std::vector<Inside>& all, const TaskInfo& info, const PassCost& cost,
+                  const std::vector<CollectiveCall>& calls, double share);
   void log(const StepFootprint& footprint, double start_s, double end_s, double seconds_at_full_speed);
 
   const StepPlan& plan_;

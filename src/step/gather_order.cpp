@@ -82,7 +82,8 @@ std::vector<std::vector<int>> gathered_stages(const StepPlan& plan, int rank) {
   const StagePlacement placement = plan.placement();
   const std::vector<Pass>& passes = plan.order[static_cast<std::size_t>(rank)];
   const auto chunks = static_cast<std::size_t>(placement.chunks);
-  const std::size_t most = plan.unsharded_stages > 0 ? std::min(chunks, static_cast<std::size_t>(plan.unsharded_stages)) : chunks;
+  const std::size_t most =
+      plan.unsharded_stages > 0 ? std::min(chunks, static_cast<std::size_t>(plan.unsharded_stages)) : chunks;
   std::vector<std::vector<int>> held(passes.size());
   std::vector<int> next;  // distinct stages from pass k on, nearest first
   for (std::size_t k = passes.size(); k-- > 0;) {

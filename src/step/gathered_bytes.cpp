@@ -22,7 +22,8 @@ double parameters_of(const StepPlan& plan, int stage) {
 double parameters_of_rank(const StepPlan& plan, int rank) {
   const StagePlacement placement = plan.placement();
   double parameters = 0;
-  for (int chunk = 0; chunk < placement.chunks; ++chunk) parameters += parameters_of(plan, placement.stage_of(rank, chunk));
+  for (int chunk = 0; chunk < placement.chunks; ++chunk)
+    parameters += parameters_of(plan, placement.stage_of(rank, chunk));
   return parameters;
 }
 
@@ -46,7 +47,8 @@ std::vector<TapeTensor> accumulated_gradients(const StepPlan& plan, int rank, do
     const int stage = placement.stage_of(rank, chunk);
     const double bytes = parameters_of(plan, stage) * gradient_bytes;
     const auto pieces = static_cast<int>(plan.stages[static_cast<std::size_t>(stage)].blocks.size());
-    made.push_back({"chunk " + std::to_string(chunk), "unsharded gradients", std::round(bytes), MemoryCategory::Gradients, false, std::max(1, pieces)});
+    made.push_back({"chunk " + std::to_string(chunk), "unsharded gradients", std::round(bytes),
+                    MemoryCategory::Gradients, false, std::max(1, pieces)});
   }
   return made;
 }

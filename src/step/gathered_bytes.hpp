@@ -16,8 +16,8 @@ struct GatheredSizes {
 // `reshard`: Strategy::reshard_after_forward.
 double gathered_bytes(const GatheredSizes& sizes, const StepPlan& plan, int rank, int reshard);
 
-// Where parameters stay gathered under pipeline stages, gradients of a chunk accumulate unsharded until its last backward
-// reduces them (torch/distributed/pipelining/stage.py backward_maybe_with_nosync).
+// Where parameters stay gathered under pipeline stages, gradients of a chunk accumulate unsharded until its last
+// backward reduces them (torch/distributed/pipelining/stage.py backward_maybe_with_nosync).
 std::vector<TapeTensor> accumulated_gradients(const StepPlan& plan, int rank, double gradient_bytes);
 
 }  // namespace dts

@@ -1,9 +1,10 @@
 // How far the host is ahead of the device pass by pass, which decides when memory that communication streams have read
 // returns to the allocator (PyTorch's record_stream).
 //   one stage      nothing makes the host wait within a step: it fills the device's launch queue
-//   several        it waits for each tensor it receives and so for all that the device had to do. The first stage receives
-//                  nothing before its first backward; what it issues behind its second send, which the next stage takes only
-//                  when it is done with its first forward, waits in the queue.
+//   several        it waits for each tensor it receives and so for all that the device had to do. The first stage
+//   receives
+//                  nothing before its first backward; what it issues behind its second send, which the next stage takes
+//                  only when it is done with its first forward, waits in the queue.
 #pragma once
 
 #include <vector>

@@ -34,9 +34,10 @@ void check_host(Checker& check, const Job& job) {
                      "use tier host, or give the node nvme_bytes, nvme_read_Bps and nvme_write_Bps"};
   });
   check.require(!uses(OffloadTier::Remote) || known(job.host.remote), [&] {
-    return Violation{"cluster.remote_Bps", "no remote tier known",
-                     "bytes/s that the cluster reaches remote memory with, and NICs of known rate: the strategy offloads to remote",
-                     "give the cluster remote_Bps and remote_bytes"};
+    return Violation{
+        "cluster.remote_Bps", "no remote tier known",
+        "bytes/s that the cluster reaches remote memory with, and NICs of known rate: the strategy offloads to remote",
+        "give the cluster remote_Bps and remote_bytes"};
   });
 }
 
@@ -54,14 +55,14 @@ void check_offload(Checker& check, const Strategy& s) {
        "use offload_optimizer=\"host\"");
   rule(!states || s.optimizer != Optimizer::Muon, "offload_optimizer", "a tier",
        "none with optimizer=muon: its iterations are matrix products", "use another optimizer");
-  rule(states || s.offload_update == OffloadUpdate::Host, "offload_update", "device", "host unless states are offloaded",
-       "use offload_optimizer=\"host\"");
+  rule(states || s.offload_update == OffloadUpdate::Host, "offload_update", "device",
+       "host unless states are offloaded", "use offload_optimizer=\"host\"");
   rule(s.activation_tier != OffloadTier::None, "activation_tier", "none", "host, nvme or remote",
        "use offload_activations=0 to keep them on the device");
   rule(moves || s.offload_modules.empty(), "offload_modules", "modules", "none while offload_activations is 0",
        "use offload_activations=1.0");
-  rule(moves || s.activation_tier == OffloadTier::Host, "activation_tier", "another tier", "host while offload_activations is 0",
-       "use offload_activations=1.0");
+  rule(moves || s.activation_tier == OffloadTier::Host, "activation_tier", "another tier",
+       "host while offload_activations is 0", "use offload_activations=1.0");
 }
 
 // What the framework, the cluster and the simulator ask of a legal layout.
@@ -80,15 +81,16 @@ void check_beyond_layout(Checker& check, const Job& job) {
   for (int kind = 0; kind < kinds; ++kind) {
     const DeviceSpec& device = job.device_of(kind);
     check.require(device.rate(job.strategy.precision).peak_flops > 0, [&] {
-      return Violation{"strategy.precision", std::string(name_of(job.strategy.precision)), "a type that " + device.name + " computes in",
-                       ""};
+      return Violation{"strategy.precision", std::string(name_of(job.strategy.precision)),
+                       "a type that " + device.name + " computes in", ""};
     });
   }
   check_offload(check, job.strategy);
   const long long passes = 2LL * job.micro_batches() * job.strategy.pp * job.strategy.vpp;
   check.require(passes <= kMaxPasses, [&] {
     return Violation{"micro-batches * pp * vpp", std::to_string(passes / 2),
-                     "at most " + std::to_string(kMaxPasses / 2) + " passes of a step", "use a larger micro_batch or more dp"};
+                     "at most " + std::to_string(kMaxPasses / 2) + " passes of a step",
+                     "use a larger micro_batch or more dp"};
   });
 }
 

@@ -44,8 +44,8 @@ struct Job {
   int micro_batches() const noexcept { return strategy.global_batch / (strategy.dp * strategy.micro_batch); }
 };
 
-// Throw ConfigError with every violation: of descriptions, or of what the strategy asks of them; MissingDataError where a
-// host is needed and not known.
+// Throw ConfigError with every violation: of descriptions, or of what the strategy asks of them; MissingDataError where
+// a host is needed and not known.
 void check_descriptions(const Job& job);
 void check_strategy(const Job& job);
 bool is_legal(const Job& job);  // whether check_strategy would accept it

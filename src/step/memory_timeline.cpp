@@ -21,7 +21,8 @@ void PassSpans::visit(TaskId task, const Instances& instances) {
   const bool computes = info.kind == TaskKind::Forward || info.kind == TaskKind::Backward ||
                         info.kind == TaskKind::InputGrad || info.kind == TaskKind::WeightGrad;
   if (!computes) return;
-  const Key key{info.rank, static_cast<int>(pass_of(info.kind)), plan_.placement().chunk_of(info.stage), info.micro_batch};
+  const Key key{info.rank, static_cast<int>(pass_of(info.kind)), plan_.placement().chunk_of(info.stage),
+                info.micro_batch};
   const auto [span, is_new] = passes_.try_emplace(key, now);
   if (is_new) return;
   span->second = {std::min(span->second.start_s, now.start_s), std::max(span->second.end_s, now.end_s)};

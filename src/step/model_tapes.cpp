@@ -32,7 +32,8 @@ SavedContext layer_context(const Job& job, const LocalSizes& sizes) {
 
 // What is recomputed is not kept; nor is, by a compiler, the last matmul's output, which only the residual adds.
 std::vector<double> dropped_shares(const Job& job, const Block& block) {
-  std::vector<double> shares = recomputed_shares(block, job.strategy.recompute, job.strategy.recompute_modules, job.profile);
+  std::vector<double> shares =
+      recomputed_shares(block, job.strategy.recompute, job.strategy.recompute_modules, job.profile);
   for (std::size_t i = block.ops.size(); job.profile.compiled_blocks && i-- > 0;) {
     if (block.ops[i].kind != OpKind::Matmul) continue;
     shares[i] = 1;
@@ -57,13 +58,15 @@ ModelTapes::ModelTapes(const Job& job, const PricedModel& priced) {
   else add_layers(job, priced, 0, layers);
   if (s.offload_activations > 0) add_layers(job, priced, s.offload_activations, copied);
   for (const LayerRun& run : job.model.prediction) {
-    prediction.push_back(add(job, run.block, context_of(job, priced, run.block), {true, recomputes_prediction(s)}, tokens));
+    prediction.push_back(
+        add(job, run.block, context_of(job, priced, run.block), {true, recomputes_prediction(s)}, tokens));
   }
   for (const LayerRun& run : job.model.encoder) encoder.push_back(add_encoder(job, priced, run.block));
   head = add(job, job.model.head, head_context, {}, tokens);
 }
 
-void ModelTapes::add_layers(const Job& job, const PricedModel& priced, double on_host, std::vector<const BlockTape*>& tapes) {
+void ModelTapes::add_layers(const Job& job, const PricedModel& priced, double on_host,
+                            std::vector<const BlockTape*>& tapes) {
   const std::vector<char> again = recomputed_layers(job.model, job.strategy);
   for (const LayerRun& run : job.model.layers) {
     const SavedContext context = context_of(job, priced, run.block);
@@ -79,7 +82,8 @@ void ModelTapes::add_layers(const Job& job, const PricedModel& priced, double on
 // Full recomputation of several layers from one input.
 void ModelTapes::add_units(const Job& job, const PricedModel& priced) {
   std::vector<const Block*> blocks;
-  for (const LayerRun& run : job.model.layers) blocks.insert(blocks.end(), static_cast<std::size_t>(run.repeat), &run.block);
+  for (const LayerRun& run : job.model.layers)
+    blocks.insert(blocks.end(), static_cast<std::size_t>(run.repeat), &run.block);
   layers.assign(blocks.size(), nullptr);
   std::map<std::vector<const Block*>, std::vector<const BlockTape*>> known;
   for (const ChunkLayers& chunk : partition(job.model, job.strategy)) {
@@ -90,7 +94,8 @@ void ModelTapes::add_units(const Job& job, const PricedModel& priced) {
       if (is_new) {
         std::vector<SavedContext> contexts;
         for (const Block* block : unit->first) contexts.push_back(context_of(job, priced, *block));
-        for (BlockTape& tape : unit_tapes(unit->first, contexts, rules_of(job, *unit->first.front(), {true, true}, priced.sizes.tokens))) {
+        for (BlockTape& tape : unit_tapes(unit->first, contexts,
+                                          rules_of(job, *unit->first.front(), {true, true}, priced.sizes.tokens))) {
           unit->second.push_back(add(std::move(tape)));
         }
       }
@@ -106,7 +111,8 @@ SavedContext ModelTapes::context_of(const Job& job, const PricedModel& priced, c
     if (op.kind != OpKind::GroupedMatmul) continue;
     const LocalSizes& sizes = priced.sizes;
     context.routed_load = routed_load(sizes.routing, static_cast<int>(op.experts), op.top_k, job.strategy.ep,
-                                      sizes.tokens / sizes.token_share()).fullest;
+                                      sizes.tokens / sizes.token_share())
+                              .fullest;
   }
   return context;
 }
@@ -120,7 +126,8 @@ TapeRules ModelTapes::rules_of(const Job& job, const Block& block, Kind kind, do
   rules.on_host = kind.on_host;
   rules.offload_modules = s.offload_modules;
   rules.loss_kernel = p.loss_kernel, rules.loss_chunks = p.loss_chunks;
-  rules.gradients_until_end = p.accumulates_after_backward, rules.casts_gradients = p.keeps_gradients && p.main_grad_bytes > 2;
+  rules.gradients_until_end = p.accumulates_after_backward,
+  rules.casts_gradients = p.keeps_gradients && p.main_grad_bytes > 2;
   rules.gather_buffers = p.gather_buffers > 0 && !(p.layers_gather_anew && kind.is_layer);
   rules.weight_gradients = (!kind.is_layer || !p.dummy_weight_gradients) && !p.keeps_gradients;
   rules.forward_launches_per_op = p.queue_forward_per_op, rules.backward_launches_per_op = p.queue_backward_per_op;
@@ -136,7 +143,8 @@ const BlockTape* ModelTapes::add(BlockTape tape) {
   return tapes_.back().get();
 }
 
-const BlockTape* ModelTapes::add(const Job& job, const Block& block, const SavedContext& context, Kind kind, double tokens) {
+const BlockTape* ModelTapes::add(const Job& job, const Block& block, const SavedContext& context, Kind kind,
+                                 double tokens) {
   return add(block_tape(block.ops, context, rules_of(job, block, kind, tokens)));
 }
 

@@ -18,7 +18,9 @@ class PassCounts {
   }
   std::size_t classes() const noexcept { return all_.size(); }
   // With so many further windows like the one that repeats.
-  double of(std::size_t pass_class, double windows) const { return all_[pass_class] + windows * repeating_[pass_class]; }
+  double of(std::size_t pass_class, double windows) const {
+    return all_[pass_class] + windows * repeating_[pass_class];
+  }
 
  private:
   std::vector<double> all_, repeating_;

@@ -12,19 +12,26 @@ constexpr double kTrial = 200;         // passes issued after which a memo that 
 
 constexpr StreamKind kCollectives[] = {StreamKind::DataParallel, StreamKind::Replica};
 // Whose ends belong to a state, in this order, after the lists of RankTasks; what is held follows.
-constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::FromHost, StreamKind::Replica, StreamKind::ToHost};
-constexpr TaskKind kBesideKind[] = {TaskKind::GradReduce, TaskKind::ActivationReload, TaskKind::ReplicaReduce, TaskKind::GradOffload};
+constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::FromHost, StreamKind::Replica,
+                                  StreamKind::ToHost};
+constexpr TaskKind kBesideKind[] = {TaskKind::GradReduce, TaskKind::ActivationReload, TaskKind::ReplicaReduce,
+                                    TaskKind::GradOffload};
 
-StreamId stream(int rank, StreamKind kind) { return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind); }
+StreamId stream(int rank, StreamKind kind) {
+  return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
+}
 
 std::uint64_t hash_of(const PassMemo::Key& key) noexcept {
-  const std::uint64_t hash = mixed_hash(std::uint64_t{key.state}, static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(key.pass)));
+  const std::uint64_t hash =
+      mixed_hash(std::uint64_t{key.state}, static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(key.pass)));
   return mixed_hash(mixed_hash(hash, key.input_s), key.tape_s);
 }
 
 }  // namespace
 
-double PassMemo::computed_s(int rank) const { return run_.path.end_s(run_.path.on_stream(stream(rank, StreamKind::Compute))); }
+double PassMemo::computed_s(int rank) const {
+  return run_.path.end_s(run_.path.on_stream(stream(rank, StreamKind::Compute)));
+}
 
 TaskId PassMemo::known_task(double end_s, TaskKind kind) {
   run_.path.add_known(end_s);
@@ -32,8 +39,8 @@ TaskId PassMemo::known_task(double end_s, TaskKind kind) {
   return static_cast<TaskId>(run_.path.size()) - 1;
 }
 
-// As far as it matters to what comes: a time that cannot decide when something starts counts as the latest such time, so
-// that ranks that will go on alike have the same state.
+// As far as it matters to what comes: a time that cannot decide when something starts counts as the latest such time,
+// so that ranks that will go on alike have the same state.
 PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks) {
   const double base_s = computed_s(rank);
   const auto ends = [&](std::size_t i) { return from_s(base_s, run_.path.on_stream(stream(rank, kBeside[i]))); };
@@ -46,8 +53,10 @@ PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks) {
   for (std::size_t i = 0; i < kept_.recent; ++i) times_[i] = times_[i] == kNever ? kNever : std::max(times_[i], free_s);
   if (kept_.gathers_wait) gathers_s = std::max(gathers_s, times_.front());
   if (kept_.reloads_wait) reloads_s = std::max(reloads_s, times_.front());
-  for (std::size_t i = kept_.recent; i < times_.size(); ++i) times_[i] = std::max(0.0, times_[i]);  // compute waits for them
-  times_.insert(times_.end(), {gathers_s, reloads_s, std::max(0.0, ends(2)), std::max(0.0, ends(3))});  // others follow compute
+  for (std::size_t i = kept_.recent; i < times_.size(); ++i)
+    times_[i] = std::max(0.0, times_[i]);  // compute waits for them
+  times_.insert(times_.end(),
+                {gathers_s, reloads_s, std::max(0.0, ends(2)), std::max(0.0, ends(3))});  // others follow compute
   std::size_t held = 0;
   if (run_.path.shares_devices()) {
     for (const Held& h : run_.path.held_beside(stream(rank, StreamKind::Compute))) {
@@ -77,7 +86,8 @@ PassMemo::State PassMemo::state_of_times() {
 const PassMemo::Record* PassMemo::find(const Key& key) {
   std::uint32_t& likely = likely_[key.state];
   if (likely == HashIndex::kNone || !(records_[likely].key == key)) {
-    const std::uint32_t found = records_by_key_.find(hash_of(key), [&](std::uint32_t record) { return records_[record].key == key; });
+    const std::uint32_t found =
+        records_by_key_.find(hash_of(key), [&](std::uint32_t record) { return records_[record].key == key; });
     if (found == HashIndex::kNone) return nullptr;
     likely = found;
   }
@@ -101,7 +111,9 @@ void PassMemo::repeat(const Record& r, std::size_t rank, double from_s, bool rep
 void PassMemo::restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks) {
   const double* times = times_of(state);
   const std::size_t count = times_in(state);
-  const auto task_at = [&](std::size_t i, TaskKind kind) { return times[i] == kNever ? kNoTask : known_task(free_s + times[i], kind); };
+  const auto task_at = [&](std::size_t i, TaskKind kind) {
+    return times[i] == kNever ? kNoTask : known_task(free_s + times[i], kind);
+  };
   places_.clear();
   std::size_t at = 0;
   for (; at + 1 < kept_.recent; ++at) places_.push_back(task_at(at, TaskKind::Forward));
@@ -144,7 +156,9 @@ PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded) {
   if (!recording_) return kUnknown;
   recording_ = false;
   Record& r = made_;
-  const auto fresh_s = [&](TaskId task) { return task == kNoTask || task < first_ ? kNever : run_.path.end_s(task) - base_s_; };
+  const auto fresh_s = [&](TaskId task) {
+    return task == kNoTask || task < first_ ? kNever : run_.path.end_s(task) - base_s_;
+  };
   r.computed_s = computed_s(rank_) - base_s_, r.latest_s -= base_s_;
   r.offloaded_s = fresh_s(offloaded);
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) r.leaving_s[i] = fresh_s(tasks.leaving[i]);
@@ -160,7 +174,8 @@ PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded) {
 // What the rank computes in the pass; its collectives, which hide there.
 void PassMemo::note_collectives() {
   const auto rank = static_cast<std::size_t>(rank_);
-  made_.computes_begin = static_cast<std::uint32_t>(computes_.size()), made_.open_begin = static_cast<std::uint32_t>(open_.size());
+  made_.computes_begin = static_cast<std::uint32_t>(computes_.size()),
+  made_.open_begin = static_cast<std::uint32_t>(open_.size());
   const std::vector<ExposureRecorder::Busy>& computes = run_.exposure.computes(rank);
   for (std::size_t i = computes_before_ - 1; i < computes.size(); ++i) {  // the first was there, and may go on
     const double start_s = std::max(computes[i].start_s, base_s_);

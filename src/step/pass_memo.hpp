@@ -1,7 +1,7 @@
-// Passes that go as an earlier one went. What a pass does on its rank follows from where the streams and the last tasks of
-// the rank stand when it is reached, counted from the end of its compute, and from when its input arrives. These repeat, in
-// steady state for sure: such a pass is taken over whole, shifted in time, instead of being issued piece by piece. Times lie
-// on a grid (engine/time_grid.hpp), where shifting is exact, so the result has the same bits.
+// Passes that go as an earlier one went. What a pass does on its rank follows from where the streams and the last tasks
+// of the rank stand when it is reached, counted from the end of its compute, and from when its input arrives. These
+// repeat, in steady state for sure: such a pass is taken over whole, shifted in time, instead of being issued piece by
+// piece. Times lie on a grid (engine/time_grid.hpp), where shifting is exact, so the result has the same bits.
 #pragma once
 
 #include <array>
@@ -39,9 +39,11 @@ class PassMemo {
   struct Key {
     State state = kUnknown;
     const CutPass* pass = nullptr;
-    double input_s = 0;      // from the end of the rank's compute till its input arrives, at least 0
+    double input_s = 0;  // from the end of the rank's compute till its input arrives, at least 0
     double tape_s = kNever;  // ... till its activations are on the host
-    bool operator==(const Key& o) const { return state == o.state && pass == o.pass && input_s == o.input_s && tape_s == o.tape_s; }
+    bool operator==(const Key& o) const {
+      return state == o.state && pass == o.pass && input_s == o.input_s && tape_s == o.tape_s;
+    }
   };
   // What a pass did; seconds from the end of the rank's compute before it, kNever: nothing of the kind.
   struct Record {
@@ -49,7 +51,7 @@ class PassMemo {
     double computed_s = 0, offloaded_s = kNever, latest_s = kNever;
     std::array<double, 3> leaving_s{};  // RankTasks::leaving
     std::uint32_t computes_begin = 0, computes_end = 0;  // stretches
-    std::uint32_t open_begin = 0, open_end = 0;          // collectives that reach out of the pass
+    std::uint32_t open_begin = 0, open_end = 0;  // collectives that reach out of the pass
     TaskInfo last;  // that ends at latest_s
     State next = kUnknown;
     AxisTime collectives;  // within the pass
@@ -87,11 +89,11 @@ class PassMemo {
   KeptTasks kept_;
   std::size_t ranks_;
   HashIndex states_, records_by_key_;
-  std::vector<double> state_times_;                // of all states, one after the other
+  std::vector<double> state_times_;  // of all states, one after the other
   std::vector<std::size_t> state_begin_{0};
-  std::vector<std::uint32_t> likely_;              // per state: the record that was used last
+  std::vector<std::uint32_t> likely_;  // per state: the record that was used last
   std::vector<Record> records_;
-  std::vector<ExposureRecorder::Busy> computes_;   // of all records
+  std::vector<ExposureRecorder::Busy> computes_;  // of all records
   std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open_;
   Tasks places_;
   std::vector<double> times_;

@@ -16,29 +16,33 @@ std::size_t power_of_two(std::size_t at_least) {
   return power;
 }
 
-constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::Replica, StreamKind::ToHost, StreamKind::FromHost, StreamKind::Storage};
+constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::Replica, StreamKind::ToHost,
+                                  StreamKind::FromHost, StreamKind::Storage};
 
 }  // namespace
 
 PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists)
-    : plan_(plan), placement_(plan.placement()), plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()),
-      breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_, lists), period_(plan),
-      path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0), issuer_(plan, *this),
-      ranks_(plan.order.size()), pair_(plan.order.size()) {
+    : plan_(plan), placement_(plan.placement()), plans_{&plan}, prices_(plan.order.size()),
+      classes_(RankClasses::one()), breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_, lists),
+      period_(plan),
+      path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0),
+      issuer_(plan, *this), ranks_(plan.order.size()), pair_(plan.order.size()) {
   const KeptTasks kept = issuer_.parallel().kept();
   recent_ = power_of_two(kept.recent);
   ends_s_.resize(recent_ * ranks_.size());
   const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
   forward_in_.resize(slots), backward_in_.resize(slots);
   waits_beside_ = plan.interference || plan.reductions_in_flight > 0 || (!plan.overlap_grad_reduce && plan.zero >= 2);
-  if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(PassMemo::Run{path_, kinds_, breakdown_, exposure_}, kept, ranks_.size());
+  if (remembers && plan.ranks_meet && !plan.reads_storage)
+    memo_.emplace(PassMemo::Run{path_, kinds_, breakdown_, exposure_}, kept, ranks_.size());
 }
 
 // --- tasks
 
 TaskId PassRunner::add(const IssuedTask& task) {
   const double seconds = on_grid(task.seconds);
-  const TaskId id = path_.add(seconds, task.streams, task.stream_count, task.deps, task.dep_count, plan_.interference ? task.use : DeviceUse{});
+  const TaskId id = path_.add(seconds, task.streams, task.stream_count, task.deps, task.dep_count,
+                              plan_.interference ? task.use : DeviceUse{});
   const double start_s = path_.start_s(), end_s = path_.end_s(id);
   const Instances one{&start_s, &end_s, &seconds, &path_.cause(), 1};
   kinds_.push_back(task.info.kind);
@@ -80,7 +84,8 @@ void PassRunner::sync(std::size_t rank) {
 
 double& PassRunner::arrival(bool forward, int stage, int micro_batch, std::size_t later) {
   std::vector<double>& in = forward ? forward_in_ : backward_in_;
-  const std::size_t at = (static_cast<std::size_t>(micro_batch) + later) * plan_.stages.size() + static_cast<std::size_t>(stage);
+  const std::size_t at =
+      (static_cast<std::size_t>(micro_batch) + later) * plan_.stages.size() + static_cast<std::size_t>(stage);
   return in[at < in.size() ? at : at - in.size()];  // micro-batches that are long done make room
 }
 
@@ -89,7 +94,9 @@ double PassRunner::arrival(bool forward, int stage, int micro_batch, std::size_t
 }
 
 double PassRunner::input_s(const Pass& pass, int stage, std::size_t later) const {
-  return pass.kind == PassKind::BackwardWeight ? 0 : arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch, later);
+  return pass.kind == PassKind::BackwardWeight
+             ? 0
+             : arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch, later);
 }
 
 PassRunner::Bound PassRunner::bind(const PassOp& op) {
@@ -118,7 +125,10 @@ void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {
     case PassOpKind::Pass: return pass(op, bound, later);
     case PassOpKind::Turn: arrival(op.forward, op.to, op.micro_batch, later) = r.free_s; return;
     case PassOpKind::Send: return transfer(op, bound, r.free_s, later);
-    case PassOpKind::Meet: return transfer(op, bound, std::max(r.exchanged_s, ranks_[static_cast<std::size_t>(placement_.rank_of(op.to))].exchanged_s), later);
+    case PassOpKind::Meet:
+      return transfer(op, bound,
+                      std::max(r.exchanged_s, ranks_[static_cast<std::size_t>(placement_.rank_of(op.to))].exchanged_s),
+                      later);
     case PassOpKind::Received: {
       const double done_s = arrival(op.forward, op.to, op.micro_batch, later);
       r.exchanged_s = op.first ? done_s : std::max(r.exchanged_s, done_s);
@@ -230,7 +240,8 @@ void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo:
     if (record.leaving_s[i] != PassMemo::kNever) r.leaving_s[i] = from_s + record.leaving_s[i];
   }
   if (record.offloaded_s != PassMemo::kNever) {
-    issuer_.parallel().offloaded(op.stage, op.micro_batch) = known_task(from_s + record.offloaded_s, TaskKind::ActivationOffload);
+    issuer_.parallel().offloaded(op.stage, op.micro_batch) =
+        known_task(from_s + record.offloaded_s, TaskKind::ActivationOffload);
   }
   if (from_s + record.latest_s > latest_s_) latest_s_ = from_s + record.latest_s, latest_ = record.last;
   r.free_s = from_s + record.computed_s;

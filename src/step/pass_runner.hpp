@@ -28,9 +28,9 @@ class PassRunner final : private TaskSink {
   struct Bound {
     double seconds = 0;
     Pairing pair;
-    const CutPass* cut = nullptr;                    // of a pass
-    bool plain = false;                              // nothing happens inside
-    bool alone = false;                              // what happens inside concerns its own stage
+    const CutPass* cut = nullptr;  // of a pass
+    bool plain = false;  // nothing happens inside
+    bool alone = false;  // what happens inside concerns its own stage
     std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
   };
   Bound bind(const PassOp& op);
@@ -39,12 +39,12 @@ class PassRunner final : private TaskSink {
   void tail();
   StepRun finish(const SkippedWindows& skipped, double fixed_s);
 
-  // What later operations may depend on, beside the arrivals: per rank, compute, the streams of transfers and the end of
-  // the last exchange. No collective or copy reaches beyond a rank's compute: then it is `settled`.
+  // What later operations may depend on, beside the arrivals: per rank, compute, the streams of transfers and the end
+  // of the last exchange. No collective or copy reaches beyond a rank's compute: then it is `settled`.
   struct RankTimes {
     double free_s = 0, sent_s[2] = {0, 0}, exchanged_s = 0;
-    double busy_s = 0;     // collectives and copies
-    double waited_s = 0;   // of plain passes, not yet in the breakdown
+    double busy_s = 0;  // collectives and copies
+    double waited_s = 0;  // of plain passes, not yet in the breakdown
     PassMemo::State state = PassMemo::kUnknown;
     std::array<double, 3> leaving_s{PassMemo::kNever, PassMemo::kNever, PassMemo::kNever};  // RankTasks::leaving
     std::uint32_t passes = 0, synced = 0;  // run; known as tasks
@@ -55,7 +55,9 @@ class PassRunner final : private TaskSink {
   std::size_t unknown_passes() const noexcept { return unknown_passes_; }
   // Whether further windows may repeat this one.
   bool may_repeat(const Bound& bound) const noexcept { return memo_ ? bound.alone : bound.plain; }
-  double arrival_s(const RepeatedOps::Arrival& a, std::size_t later) const { return arrival(a.forward, a.stage, a.micro_batch, later); }
+  double arrival_s(const RepeatedOps::Arrival& a, std::size_t later) const {
+    return arrival(a.forward, a.stage, a.micro_batch, later);
+  }
   void mark_repeating(bool repeats);  // what runs from now on belongs to what repeats, or no longer
   ExposureRecorder& exposure() noexcept { return exposure_; }
   double tasks() const noexcept { return executed_; }
@@ -74,7 +76,9 @@ class PassRunner final : private TaskSink {
   void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
-  StreamId stream(std::size_t rank, StreamKind kind) const { return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind); }
+  StreamId stream(std::size_t rank, StreamKind kind) const {
+    return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
+  }
 
   const StepPlan& plan_;
   StagePlacement placement_;
@@ -91,12 +95,12 @@ class PassRunner final : private TaskSink {
   StepIssuer issuer_;
   std::optional<PassMemo> memo_;
   std::vector<RankTimes> ranks_;
-  std::vector<double> waited_before_s_;      // per rank, when what repeats began
-  std::vector<Pairing> pair_;                // per rank: of the pass that follows
-  std::size_t recent_;                       // ends of passes kept per rank, a power of two
-  std::vector<double> ends_s_;               // [rank][pass % recent_]
+  std::vector<double> waited_before_s_;  // per rank, when what repeats began
+  std::vector<Pairing> pair_;  // per rank: of the pass that follows
+  std::size_t recent_;  // ends of passes kept per rank, a power of two
+  std::vector<double> ends_s_;  // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]
-  bool waits_beside_ = false;                // collectives beside a pass may slow it, or it waits for them
+  bool waits_beside_ = false;  // collectives beside a pass may slow it, or it waits for them
   bool repeating_ = false;
   double executed_ = 0;
   std::size_t unknown_passes_ = 0;

@@ -15,7 +15,9 @@ class PeriodRecorder {
  public:
   explicit PeriodRecorder(const StepPlan& plan) : meets_(plan.ranks_meet), began_s_(plan.order.size()) {}
 
-  void begin(std::size_t rank, double start_s) { began_s_[rank].assign(1, start_s); }  // its first compute, where ranks are alike
+  void begin(std::size_t rank, double start_s) {
+    began_s_[rank].assign(1, start_s);
+  }  // its first compute, where ranks are alike
   void visit(const TaskInfo& info, const Instances& instances);
   double finish(const SpreadEnd& end, const SkippedWindows& skipped = {}) const {
     return (meets_ ? end.makespan_s : longest_s_) + skipped.seconds();

@@ -20,8 +20,8 @@ struct Piece {
   bool offloads = false, reloads = false;  // activations, after a forward and before a backward
 };
 
-// Of two passes that run as one: which stages they are of (-1: no pair), and the share of its expert exchanges that each
-// hides behind the other. The share depends on the device, so pairs are told apart by their stages.
+// Of two passes that run as one: which stages they are of (-1: no pair), and the share of its expert exchanges that
+// each hides behind the other. The share depends on the device, so pairs are told apart by their stages.
 struct Pairing {
   int stages = -1;
   double hidden = 0;

@@ -25,7 +25,8 @@ auto page(Pages& pages, BookKey key, Make make) {
 }
 
 BookKey block_key(const Job& job) {
-  return {block_part(job.strategy), &job.device, job.kinds, splits_backward(job.strategy), placement(job.strategy).ends_meet()};
+  return {block_part(job.strategy), &job.device, job.kinds, splits_backward(job.strategy),
+          placement(job.strategy).ends_meet()};
 }
 
 OrderKey order_key(const Strategy& s, int micro_batches) {
@@ -78,7 +79,8 @@ std::shared_ptr<const RepeatedOps> PriceBook::ops(const Strategy& s, int micro_b
   const auto known = ops_.find(key);
   if (known != ops_.end()) return known->second;
   RepeatedOps made = repeated_ops(*order(s, micro_batches), placement(s), micro_batches, blocking, order_period(s));
-  std::shared_ptr<const RepeatedOps> ops = made.repeats() ? std::make_shared<const RepeatedOps>(std::move(made)) : nullptr;
+  std::shared_ptr<const RepeatedOps> ops =
+      made.repeats() ? std::make_shared<const RepeatedOps>(std::move(made)) : nullptr;
   if (operations_ > kMostOperations) ops_.clear(), operations_ = 0;
   operations_ += ops ? ops->size() : 0;
   return ops_[key] = ops;

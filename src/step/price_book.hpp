@@ -1,8 +1,8 @@
-// Memo of what many strategies of one job share: the model as placed on tensor-parallel ranks, the groups of a layout, the
-// prices of its blocks and their memory tapes, orders of passes, memory
-// to record in. An entry is found by the part of the strategy that it depends on
-// (parallel/strategy_key.hpp), so a book changes no result. One book serves one job (model, network, devices, profile,
-// sequence length) whose strategy alone varies; it is not for several threads at once.
+// Memo of what many strategies of one job share: the model as placed on tensor-parallel ranks, the groups of a layout,
+// the prices of its blocks and their memory tapes, orders of passes, memory to record in. An entry is found by the part
+// of the strategy that it depends on (parallel/strategy_key.hpp), so a book changes no result. One book serves one job
+// (model, network, devices, profile, sequence length) whose strategy alone varies; it is not for several threads at
+// once.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,8 @@ struct BookKey {
   bool splits_backward = false, ends_meet = false;
 
   bool operator==(const BookKey& o) const {
-    return device == o.device && kinds == o.kinds && splits_backward == o.splits_backward && ends_meet == o.ends_meet && part == o.part;
+    return device == o.device && kinds == o.kinds && splits_backward == o.splits_backward && ends_meet == o.ends_meet &&
+           part == o.part;
   }
 };
 
@@ -51,7 +52,9 @@ class PriceBook {
 
  private:
   struct Hash {
-    std::size_t operator()(const BookKey& key) const noexcept { return hash_of(key.part) * 4 + key.splits_backward * 2 + key.ends_meet; }
+    std::size_t operator()(const BookKey& key) const noexcept {
+      return hash_of(key.part) * 4 + key.splits_backward * 2 + key.ends_meet;
+    }
   };
   template <class Value>
   using Pages = std::unordered_map<BookKey, std::shared_ptr<const Value>, Hash>;

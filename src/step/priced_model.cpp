@@ -63,12 +63,16 @@ PricedModel price_model(const Job& job, const GroupPricer& groups) {
     auto cost = std::make_unique<BlockCost>(price_block(use.block, use.context, use.role));
     if (!use.backward) drop_backward(*cost);
     using Part = BlockUse::Part;
-    (use.part == Part::Encoder ? priced.encoder : use.part == Part::Prediction ? priced.prediction : priced.blocks).push_back(std::move(cost));
+    (use.part == Part::Encoder      ? priced.encoder
+     : use.part == Part::Prediction ? priced.prediction
+                                    : priced.blocks)
+        .push_back(std::move(cost));
   });
   price_kept_layers(job, block_context(job, groups, priced.sizes), priced);
   const double width = priced.sizes.activation_bytes, table = embedding_parameters(model, s);
   const bool ends_meet = placement(s).ends_meet();
-  if (!model.prediction.empty() && !model.tied_embeddings && !ends_meet) add_table(*priced.prediction.front(), table, width);  // its copy
+  if (!model.prediction.empty() && !model.tied_embeddings && !ends_meet)
+    add_table(*priced.prediction.front(), table, width);  // its copy
   if (model.tied_embeddings && ends_meet) add_table(*priced.blocks.back(), -table, width);  // one serves both ends
   return priced;
 }

@@ -15,11 +15,14 @@ Colours number(const std::vector<Key>& keys) {
   std::map<Key, std::uint32_t> known;
   Colours colours;
   colours.reserve(keys.size());
-  for (const Key& key : keys) colours.push_back(known.try_emplace(key, static_cast<std::uint32_t>(known.size())).first->second);
+  for (const Key& key : keys)
+    colours.push_back(known.try_emplace(key, static_cast<std::uint32_t>(known.size())).first->second);
   return colours;
 }
 
-std::uint32_t count(const Colours& colours) { return colours.empty() ? 0 : *std::max_element(colours.begin(), colours.end()) + 1; }
+std::uint32_t count(const Colours& colours) {
+  return colours.empty() ? 0 : *std::max_element(colours.begin(), colours.end()) + 1;
+}
 
 // Colours met by a set of places.
 Colours met(const Colours& places, const Colours& set_of, const Colours& colour) {
@@ -31,7 +34,8 @@ Colours met(const Colours& places, const Colours& set_of, const Colours& colour)
 }
 
 // Splits members of one colour that meet different colours of the other kind.
-Colours refined(const std::vector<Colours>& sets, const Colours& colour, const Colours& other_of, const Colours& other_colour) {
+Colours refined(const std::vector<Colours>& sets, const Colours& colour, const Colours& other_of,
+                const Colours& other_colour) {
   std::vector<Colours> keys(sets.size());
   for (std::size_t i = 0; i < sets.size(); ++i) {
     keys[i] = met(sets[i], other_of, other_colour);
@@ -51,8 +55,10 @@ RankClasses classes(const RankView& view, const Colours& unit_colour, const Colo
   c.spread.units = count(unit_colour), c.spread.lanes = count(lane_colour);
   c.unit_class = unit_colour;
   c.first_unit = firsts(unit_colour), c.first_lane = firsts(lane_colour);
-  for (std::uint32_t unit : c.first_unit) c.spread.lanes_of_unit.add_row(met(view.units[unit], view.lane_of, lane_colour));
-  for (std::uint32_t lane : c.first_lane) c.spread.units_of_lane.add_row(met(view.lanes[lane], view.unit_of, unit_colour));
+  for (std::uint32_t unit : c.first_unit)
+    c.spread.lanes_of_unit.add_row(met(view.units[unit], view.lane_of, lane_colour));
+  for (std::uint32_t lane : c.first_lane)
+    c.spread.units_of_lane.add_row(met(view.lanes[lane], view.unit_of, unit_colour));
   c.units_in.assign(c.spread.units, 0);
   for (std::uint32_t unit_class : unit_colour) c.units_in[unit_class] += 1;
   return c;
@@ -76,7 +82,9 @@ RankClasses RankClasses::one() {
   return c;
 }
 
-RankClasses RankClasses::each(const RankView& view) { return classes(view, distinct(view.units.size()), distinct(view.lanes.size())); }
+RankClasses RankClasses::each(const RankView& view) {
+  return classes(view, distinct(view.units.size()), distinct(view.lanes.size()));
+}
 
 RankClasses RankClasses::coarsest(const RankView& view, Colours unit_colour, Colours lane_colour) {
   for (;;) {

@@ -41,7 +41,8 @@ namespace {
 
 class Pricer {
  public:
-  Pricer(const std::vector<StepProgram>& variants, StagePlacement placement, const RankPrices& prices, const RankClasses& classes)
+  Pricer(const std::vector<StepProgram>& variants, StagePlacement placement, const RankPrices& prices,
+         const RankClasses& classes)
       : variants_(variants), placement_(placement), prices_(prices), classes_(classes) {}
 
   void operator()(TaskId task, double* seconds) const {
@@ -62,7 +63,8 @@ class Pricer {
       const std::uint32_t unit = classes_.first_unit[u];
       if (own) {
         const RankPrice& price = prices_.of_unit(rank, unit);
-        seconds[u] = on_grid(duration_s(price.variant, task) + (price.slowdown - 1) * variants_[price.variant].own_s[task]);
+        seconds[u] =
+            on_grid(duration_s(price.variant, task) + (price.slowdown - 1) * variants_[price.variant].own_s[task]);
       } else {
         seconds[u] = duration_s(prices_.of_transfer(rank, to, unit), task);
       }
@@ -74,7 +76,8 @@ class Pricer {
 
   Neighbour goes_to(const TaskInfo& info) const {
     if (info.kind != TaskKind::PipelineSend) return Neighbour::Mirror;
-    const int stage = info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
+    const int stage =
+        info.stream == StreamKind::SendForward ? placement_.next(info.stage) : placement_.previous(info.stage);
     return placement_.rank_of(stage) == (info.rank + 1) % placement_.pp ? Neighbour::Next : Neighbour::Previous;
   }
 
@@ -88,13 +91,14 @@ bool is_plain(const RankPrices& prices) {
   const auto base = [](std::uint32_t variant) { return variant == 0; };
   return prices.units == 1 && prices.lanes == 1 && std::all_of(prices.lane.begin(), prices.lane.end(), base) &&
          std::all_of(prices.transfer.begin(), prices.transfer.end(), base) &&
-         std::all_of(prices.unit.begin(), prices.unit.end(), [](const RankPrice& p) { return p.variant == 0 && p.slowdown == 1; });
+         std::all_of(prices.unit.begin(), prices.unit.end(),
+                     [](const RankPrice& p) { return p.variant == 0 && p.slowdown == 1; });
 }
 
 }  // namespace
 
 SpreadEnd run_step(const std::vector<StepProgram>& variants, StagePlacement placement, const RankPrices& prices,
-              const RankClasses& classes, const std::function<void(TaskId, const Instances&)>& visit) {
+                   const RankClasses& classes, const std::function<void(TaskId, const Instances&)>& visit) {
   const StepProgram& step = variants.front();
   if (is_plain(prices)) {
     const Timeline t = execute(step.program);

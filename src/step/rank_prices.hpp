@@ -1,5 +1,5 @@
-// What each task costs on ranks that differ: on slower ranks, on other devices, over degraded links. The same program is
-// priced once per variant (step/variants.hpp); a unit, a lane and a transfer each know theirs.
+// What each task costs on ranks that differ: on slower ranks, on other devices, over degraded links. The same program
+// is priced once per variant (step/variants.hpp); a unit, a lane and a transfer each know theirs.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +53,6 @@ void slow_down(RankPrices& prices, const RankView& view, const std::vector<doubl
 // Executes a step for every class. `variants`: the program under each variant. One unit and one lane that no variant or
 // slowdown touches take the shorter way of engine/timeline.hpp.
 SpreadEnd run_step(const std::vector<StepProgram>& variants, StagePlacement placement, const RankPrices& prices,
-              const RankClasses& classes, const std::function<void(TaskId, const Instances&)>& visit);
+                   const RankClasses& classes, const std::function<void(TaskId, const Instances&)>& visit);
 
 }  // namespace dts

@@ -29,15 +29,18 @@ void add_runs(const Job& job, const PlannedStep& step, const ChunkLayers& chunk,
     own.runs.push_back(run);
     const BlockCost& cost = *step.priced->blocks[run + 1];
     own.largest = std::max(own.largest, cost.dense_parameters + cost.expert_parameters);
-    for (const Op& op : job.model.layers[run].block.ops) own.heads = std::max(own.heads, op.kind == OpKind::Attention ? op.heads : 0);
+    for (const Op& op : job.model.layers[run].block.ops)
+      own.heads = std::max(own.heads, op.kind == OpKind::Attention ? op.heads : 0);
   }
 }
 
 BlocksOfRank blocks_of_rank(const Job& job, const PlannedStep& step, const std::vector<ChunkLayers>& chunks, int rank) {
   BlocksOfRank own;
-  for_rank_blocks(step.plan, rank, [&](const BlockCost& block) { own.trained += block.dense_trainable + block.expert_trainable; });
+  for_rank_blocks(step.plan, rank,
+                  [&](const BlockCost& block) { own.trained += block.dense_trainable + block.expert_trainable; });
   const auto widen = [&](const std::vector<std::unique_ptr<BlockCost>>& blocks) {
-    for (const auto& block : blocks) own.largest = std::max(own.largest, block->dense_parameters + block->expert_parameters);
+    for (const auto& block : blocks)
+      own.largest = std::max(own.largest, block->dense_parameters + block->expert_parameters);
   };
   const StagePlacement place = placement(job.strategy);
   for (int c = 0; c < place.chunks; ++c) {
@@ -70,11 +73,13 @@ double RankResidents::kept_logits(int rank) const {
   const StagePlacement place = placement(job_.strategy);
   if (!job_.profile.keeps_stage_outputs || job_.strategy.pp == 1 || job_.model.head.ops.empty()) return 0;
   bool has_head = false;
-  for (int c = 0; c < place.chunks; ++c) has_head |= chunks_[static_cast<std::size_t>(place.stage_of(rank, c))].has_head;
+  for (int c = 0; c < place.chunks; ++c)
+    has_head |= chunks_[static_cast<std::size_t>(place.stage_of(rank, c))].has_head;
   const Op& last = job_.model.head.ops.back();
   if (!has_head || last.kind != OpKind::CrossEntropy) return 0;
   const SavedContext& context = step_.tapes->layer_context();
-  return (job_.micro_batches() - 1) * last.in_features / context.tp * step_.priced->sizes.tokens * context.activation_bytes;
+  return (job_.micro_batches() - 1) * last.in_features / context.tp * step_.priced->sizes.tokens *
+         context.activation_bytes;
 }
 
 TierBytes RankResidents::hold(int rank, RankTape& tape) {
@@ -88,7 +93,9 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
   const auto add = [](std::vector<TapeTensor>& tensors, const char* what, double bytes, MemoryCategory category) {
     if (std::round(bytes) > 0) tensors.push_back({"", what, std::round(bytes), category});
   };
-  const auto hold = [&](const char* what, double bytes, MemoryCategory category) { add(tape.resident, what, bytes, category); };
+  const auto hold = [&](const char* what, double bytes, MemoryCategory category) {
+    add(tape.resident, what, bytes, category);
+  };
   const RankStates states = rank_states(job, step, grid_, rank);
   hold("weights", states.weights, MemoryCategory::Weights);
   hold("gradients", states.gradients, MemoryCategory::Gradients);
@@ -101,7 +108,8 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
   if (s.zero == 3) {
     const GatheredSizes gathered{own.largest, own.root, width};
     tape.accumulated = accumulated_gradients(step.plan, rank, p.main_grad_bytes);
-    hold("gathered parameters", gathered_bytes(gathered, step.plan, rank, s.reshard_after_forward), MemoryCategory::GatheredParameters);
+    hold("gathered parameters", gathered_bytes(gathered, step.plan, rank, s.reshard_after_forward),
+         MemoryCategory::GatheredParameters);
   }
   if (context.sequence_parallel) {
     const double buffers = gather_buffer_bytes(sizes.tokens, hidden, p.gather_buffers, width);
@@ -112,7 +120,8 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
     hold("score buffer", scores, MemoryCategory::Workspace);
   }
   const double boundary = sizes.tokens / sizes.token_share() * hidden * width;
-  add(tape.in_passes, "pipeline transfers", p2p_buffer_bytes(boundary, s.pp, s.vpp), MemoryCategory::CommunicationBuffers);
+  add(tape.in_passes, "pipeline transfers", p2p_buffer_bytes(boundary, s.pp, s.vpp),
+      MemoryCategory::CommunicationBuffers);
   if (const double logits = kept_logits(rank); logits > 0) {
     add(tape.in_passes, "logits of all micro-batches", logits, MemoryCategory::Activations);
     tape.in_passes.back().pieces = static_cast<int>(job.micro_batches() - 1);

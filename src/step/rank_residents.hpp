@@ -1,4 +1,5 @@
-// What a pipeline rank holds besides its blocks' tapes: states, buffers, dummy gradients, gathered parameters, workspaces.
+// What a pipeline rank holds besides its blocks' tapes: states, buffers, dummy gradients, gathered parameters,
+ // workspaces.
 #pragma once
 
 #include <cstddef>

@@ -30,7 +30,8 @@ LeavingStates leaving_states(const Job& job, const StepPlan& plan, int rank) {
 }
 
 // The host keeps what it updates with; on the device a sharded gradient lives until it has left. Behind the host three
-// units are on their way: one is read, one updated, one written (ZeRO-Infinity, arXiv:2104.07857 §6.3); of parameters two.
+// units are on their way: one is read, one updated, one written (ZeRO-Infinity, arXiv:2104.07857 §6.3); of parameters
+// two.
 void offload_states(const Job& job, const LeavingStates& leaving, const StateBytes& owned, RankStates& r) {
   const Strategy& s = job.strategy;
   const auto tier = [&](OffloadTier t) -> double& { return r.tiers[static_cast<std::size_t>(t)]; };
@@ -67,7 +68,8 @@ void RankParameters::add(const BlockCost& block, const Strategy& s, double times
   if (s.optimizer != Optimizer::Muon) return;
   for (const WeightMatrix& m : block.matrices) {
     const double ranks = s.zero > 0 ? (m.expert ? trained.expert_shards : trained.dense_shards) : 1;
-    unkept_moments += times * (m.count * m.gram * m.summed / ranks * (moment_bytes(Optimizer::Adam) - moment_bytes(Optimizer::Muon)));
+    unkept_moments +=
+        times * (m.count * m.gram * m.summed / ranks * (moment_bytes(Optimizer::Adam) - moment_bytes(Optimizer::Muon)));
   }
 }
 
@@ -76,13 +78,17 @@ RankStates rank_states(const Job& job, const RankParameters& parameters, const L
   const FrameworkProfile& p = job.profile;
   const double cast = parameters.cast_bytes;
   const StateRecipe recipe = state_recipe_of(job);
-  const StateBytes held = state_bytes(parameters.all, recipe, s.zero), owned = state_bytes(parameters.trained, recipe, s.zero);
+  const StateBytes held = state_bytes(parameters.all, recipe, s.zero),
+                   owned = state_bytes(parameters.trained, recipe, s.zero);
   RankStates r;
-  const auto place = [&](OffloadTier tier, double& device) -> double& { return tier == OffloadTier::None ? device : r.tiers[static_cast<std::size_t>(tier)]; };
+  const auto place = [&](OffloadTier tier, double& device) -> double& {
+    return tier == OffloadTier::None ? device : r.tiers[static_cast<std::size_t>(tier)];
+  };
   place(s.offload_parameters, r.weights) += held.weights;
   r.weights += cast;
   if (p.narrow_parameters && cast > 0) {  // nothing lies beside the narrow copies
-    const double copies = stored_directions(quantise_recipe(s.precision, s.fp8_recipe, s.int8_recipe)) * operand_bytes(s.precision);
+    const double copies =
+        stored_directions(quantise_recipe(s.precision, s.fp8_recipe, s.int8_recipe)) * operand_bytes(s.precision);
     r.weights -= cast / copies * recipe.weight_bytes;
   }
   r.gradients = owned.gradients + owned.buckets;
@@ -93,7 +99,8 @@ RankStates rank_states(const Job& job, const RankParameters& parameters, const L
     offload_states(job, leaving, owned, r);
     return r;
   }
-  const double master = recipe.optimizer_bytes > 0 ? owned.optimizer * (1 - recipe.moment_bytes / recipe.optimizer_bytes) : 0;
+  const double master =
+      recipe.optimizer_bytes > 0 ? owned.optimizer * (1 - recipe.moment_bytes / recipe.optimizer_bytes) : 0;
   r.made_by_update = p.states_before_training ? 0 : std::max(0.0, r.optimizer - master);
   return r;
 }
@@ -101,7 +108,9 @@ RankStates rank_states(const Job& job, const RankParameters& parameters, const L
 RankStates rank_states(const Job& job, const PlannedStep& step, const RankGrid& grid, int rank) {
   RankParameters parameters(grid);
   for_rank_blocks(step.plan, rank, [&](const BlockCost& block) { parameters.add(block, job.strategy); });
-  return rank_states(job, parameters, job.strategy.offload_optimizer != OffloadTier::None ? leaving_states(job, step.plan, rank) : LeavingStates{});
+  return rank_states(
+      job, parameters,
+      job.strategy.offload_optimizer != OffloadTier::None ? leaving_states(job, step.plan, rank) : LeavingStates{});
 }
 
 }  // namespace dts

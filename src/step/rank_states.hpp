@@ -41,7 +41,8 @@ template <class Visit>
 void for_rank_blocks(const StepPlan& plan, int rank, Visit visit) {
   const StagePlacement placement = plan.placement();
   for (int chunk = 0; chunk < placement.chunks; ++chunk) {
-    for (const BlockCost* block : plan.stages[static_cast<std::size_t>(placement.stage_of(rank, chunk))].blocks) visit(*block);
+    for (const BlockCost* block : plan.stages[static_cast<std::size_t>(placement.stage_of(rank, chunk))].blocks)
+      visit(*block);
   }
 }
 

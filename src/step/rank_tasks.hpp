@@ -17,7 +17,8 @@ struct KeptTasks {  // how many of the last ones matter
 
 struct RankTasks {
   Tasks recent;      // its last pieces
-  std::array<TaskId, 3> leaving{kNoTask, kNoTask, kNoTask};  // the last reduction, the last between replicas, the last copy
+  std::array<TaskId, 3> leaving{kNoTask, kNoTask,
+                                kNoTask};  // the last reduction, the last between replicas, the last copy
   Tasks reductions;  // the last ones
   Tasks offloads;    // of activations, the last ones
 

@@ -58,7 +58,8 @@ RankView::RankView(const RankGrid& grid) {
       if (grid.size(axis) == 1) continue;
       for (std::uint32_t place = 0; place < first_stage.size(); ++place) {
         if (grid.coordinate(first_stage[place], axis) != 0) continue;
-        for (int member : grid.group(first_stage[place], axis)) sets.join(place, place_of[static_cast<std::size_t>(member)]);
+        for (int member : grid.group(first_stage[place], axis))
+          sets.join(place, place_of[static_cast<std::size_t>(member)]);
       }
     }
     return sets.firsts();

@@ -1,9 +1,9 @@
-// Which ranks of a pipeline stage act together. A unit runs chunk passes together: ranks coupled inside a pass by tensor,
-// context or expert parallelism. A lane runs data-parallel collectives together: a gradient group. Every stage is cut the
-// same way; a place is a rank's position in its stage.
+// Which ranks of a pipeline stage act together. A unit runs chunk passes together: ranks coupled inside a pass by
+// tensor, context or expert parallelism. A lane runs data-parallel collectives together: a gradient group. Every stage
+// is cut the same way; a place is a rank's position in its stage.
 //
-// Where states are sharded within parts of a gradient group (HSDP), the collectives of a part and those across parts are
-// taken as meetings of the whole lane: never earlier than what really waits, the same where ranks are alike.
+// Where states are sharded within parts of a gradient group (HSDP), the collectives of a part and those across parts
+// are taken as meetings of the whole lane: never earlier than what really waits, the same where ranks are alike.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,9 @@ namespace dts {
 
 double PassParts::expert_exchange_s() const {
   const auto exposed = [](const PassCost* part) {
-    return part ? part->exposed_s[static_cast<std::size_t>(Axis::EP)] + part->exposed_s[static_cast<std::size_t>(Axis::ETP)] : 0;
+    return part ? part->exposed_s[static_cast<std::size_t>(Axis::EP)] +
+                      part->exposed_s[static_cast<std::size_t>(Axis::ETP)]
+                : 0;
   };
   return exposed(again) + exposed(cost);
 }

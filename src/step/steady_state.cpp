@@ -24,7 +24,8 @@ bool SteadyState::like_kept(const PassRunner& runner, std::size_t later) {
     const PassRunner::RankTimes &now = ranks[rank], &then = kept_ranks_[rank];
     if (now.state != then.state || now.free_s - then.free_s != shift_s_) return false;
     if (!shifted(now.exchanged_s, then.exchanged_s, then.free_s)) return false;
-    if (!shifted(now.sent_s[0], then.sent_s[0], then.free_s) || !shifted(now.sent_s[1], then.sent_s[1], then.free_s)) return false;
+    if (!shifted(now.sent_s[0], then.sent_s[0], then.free_s) || !shifted(now.sent_s[1], then.sent_s[1], then.free_s))
+      return false;
     for (std::size_t i = 0; i < now.leaving_s.size(); ++i) {
       if (!shifted(now.leaving_s[i], then.leaving_s[i], then.free_s)) return false;
     }

@@ -1,6 +1,6 @@
-// Finds when a schedule repeats: what later operations depend on is, at the end of one window, what it was at the end of an
-// earlier one, shifted in time. From then on windows repeat with that period, whatever the slowest loop through the
-// pipeline is (the cyclicity of a max-plus system, Baccelli et al., Synchronization and Linearity, 1992, §3.7).
+// Finds when a schedule repeats: what later operations depend on is, at the end of one window, what it was at the end
+// of an earlier one, shifted in time. From then on windows repeat with that period, whatever the slowest loop through
+// the pipeline is (the cyclicity of a max-plus system, Baccelli et al., Synchronization and Linearity, 1992, §3.7).
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ class SteadyState {
  public:
   explicit SteadyState(const RepeatedOps& ops) : ops_(ops) {}
 
-  // At the end of every further window, one after the other; whether the state has come back. `later`: micro-batches since
-  // the window that stands for them.
+  // At the end of every further window, one after the other; whether the state has come back. `later`: micro-batches
+  // since the window that stands for them.
   bool came_back(const PassRunner& runner, std::size_t later);
   std::size_t windows() const noexcept { return seen_ - kept_at_; }  // of one period
   double seconds() const noexcept { return shift_s_; }               // of one period

@@ -17,8 +17,8 @@ Places places_of(const std::vector<std::uint32_t>& first_members, const Places& 
 
 }  // namespace
 
-EventRecorder::EventRecorder(const StepProgram& step, const StepPlan& plan, const RankGrid& grid, const RankClasses& classes,
-                             const RankView* view, EventRanks ranks)
+EventRecorder::EventRecorder(const StepProgram& step, const StepPlan& plan, const RankGrid& grid,
+                             const RankClasses& classes, const RankView* view, EventRanks ranks)
     : step_(step), plan_(plan), grid_(grid), view_(view) {
   if (!view) return;
   units_ = places_of(classes.first_unit, view->units, ranks);

@@ -7,18 +7,21 @@
 
 namespace dts {
 
-StepFlows::StepFlows(const Job& job, const RankGrid& grid, const RankView& view, Clos& clos, const std::vector<BackgroundFlow>& background)
+StepFlows::StepFlows(const Job& job, const RankGrid& grid, const RankView& view, Clos& clos,
+                     const std::vector<BackgroundFlow>& background)
     : job_(job), grid_(grid), view_(view), clos_(clos), asked_(background), prices_(job.network, grid, job.kinds),
       place_of_(static_cast<std::size_t>(grid.world())), rate_(clos.size(), 0.0), payload_(clos.size(), 0.0) {
   for (std::uint32_t place = 0; place < view.first_stage.size(); ++place) {
-    for (int stage = 0; stage < grid.size(Axis::PP); ++stage) place_of_[static_cast<std::size_t>(view.rank(place, stage))] = place;
+    for (int stage = 0; stage < grid.size(Axis::PP); ++stage)
+      place_of_[static_cast<std::size_t>(view.rank(place, stage))] = place;
   }
   Checker check;
   const auto devices = static_cast<int>(device_count(clos.cluster()));
   for (std::size_t i = 0; i < asked_.size() && check.violations().size() < 20; ++i) {
     const std::string where = "background[" + std::to_string(i) + "]";
     const bool known = std::min(asked_[i].from, asked_[i].to) >= 0 && std::max(asked_[i].from, asked_[i].to) < devices;
-    check.require(known && asked_[i].from != asked_[i].to, where, std::to_string(asked_[i].from) + " -> " + std::to_string(asked_[i].to),
+    check.require(known && asked_[i].from != asked_[i].to, where,
+                  std::to_string(asked_[i].from) + " -> " + std::to_string(asked_[i].to),
                   "two different ranks from 0 to " + std::to_string(devices - 1));
     check.positive(where + ".demand", asked_[i].demand_Bps);
   }
@@ -30,7 +33,8 @@ std::uint32_t StepFlows::instances(Space space) const noexcept {
 }
 
 std::size_t StepFlows::known(FlowSource source) {
-  const auto key = std::make_tuple(source.space, source.stream, source.rank, source.to, source.pair_kind, source.pair_bytes, source.calls);
+  const auto key = std::make_tuple(source.space, source.stream, source.rank, source.to, source.pair_kind,
+                                   source.pair_bytes, source.calls);
   const auto [at, is_new] = ids_.try_emplace(key, sources_.size());
   if (is_new) sources_.push_back(std::move(source));
   return at->second;
@@ -39,7 +43,9 @@ std::size_t StepFlows::known(FlowSource source) {
 std::size_t StepFlows::between_stages(StreamKind stream, CollectiveKind kind, int rank, int to, double bytes) {
   FlowSource source;
   source.stream = stream, source.rank = rank, source.to = to, source.pair_kind = kind, source.pair_bytes = bytes;
-  if (const auto at = ids_.find(std::make_tuple(source.space, stream, rank, to, kind, bytes, source.calls)); at != ids_.end()) return at->second;
+  if (const auto at = ids_.find(std::make_tuple(source.space, stream, rank, to, kind, bytes, source.calls));
+      at != ids_.end())
+    return at->second;
   double slowest_s = -1;
   GroupSpan last;
   for (std::uint32_t place = 0; place < view_.first_stage.size(); ++place) {
@@ -52,11 +58,13 @@ std::size_t StepFlows::between_stages(StreamKind stream, CollectiveKind kind, in
   return known(std::move(source));
 }
 
-std::size_t StepFlows::calls(Space space, StreamKind stream, int rank, const std::vector<CollectiveCall>& calls, double share) {
+std::size_t StepFlows::calls(Space space, StreamKind stream, int rank, const std::vector<CollectiveCall>& calls,
+                             double share) {
   FlowSource source;
   source.space = space, source.stream = stream, source.rank = rank, source.calls = calls;
   for (CollectiveCall& call : source.calls) call.bytes *= share;
-  const auto at = ids_.find(std::make_tuple(space, stream, rank, source.to, source.pair_kind, source.pair_bytes, source.calls));
+  const auto at =
+      ids_.find(std::make_tuple(space, stream, rank, source.to, source.pair_kind, source.pair_bytes, source.calls));
   if (at != ids_.end()) return at->second;
   for (const CollectiveCall& call : calls) source.transfer_s += share * prices_.price(call).transfer_s;
   return known(std::move(source));
@@ -88,7 +96,8 @@ std::vector<PairStream> StepFlows::streams(const FlowSource& source, std::uint32
   };
   if (source.to >= 0) {
     for (std::uint32_t place : view_.units[instance]) {
-      add({source.pair_kind, source.pair_bytes}, job_.network.group({view_.rank(place, source.rank), view_.rank(place, source.to)}));
+      add({source.pair_kind, source.pair_bytes},
+          job_.network.group({view_.rank(place, source.rank), view_.rank(place, source.to)}));
     }
     return all;
   }
@@ -184,7 +193,8 @@ std::vector<bool> StepFlows::binding_links() const {
   if (!clos_.change_times_s().empty()) return std::vector<bool>(clos_.size(), true);
   const std::vector<double> asked = asked_at_most();
   std::vector<bool> binding(clos_.size());
-  for (std::size_t link = 0; link < binding.size(); ++link) binding[link] = asked[link] > clos_.left_Bps(link) * (1 + 1e-9);
+  for (std::size_t link = 0; link < binding.size(); ++link)
+    binding[link] = asked[link] > clos_.left_Bps(link) * (1 + 1e-9);
   return binding;
 }
 

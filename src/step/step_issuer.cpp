@@ -14,7 +14,8 @@ TaskId StepIssuer::issue(const DataParallelTasks::Opening& o, const FewTasks& in
     const Piece& piece = flow.pieces[i];
     FewTasks waits = parallel_.before(flow, i);
     if (i == 0) waits.add(inputs);
-    const TaskInfo info{task_of(o.pass.kind), StreamKind::Compute, o.rank, o.stage, o.pass.micro_batch, piece.index, hidden, false,
+    const TaskInfo info{task_of(o.pass.kind),    StreamKind::Compute, o.rank, o.stage,
+                        o.pass.micro_batch,      piece.index,         hidden, false,
                         i == 0 ? pass_class : -1};
     done = tasks_.add(info, piece.seconds, o.rank, waits, piece.own_s);
     parallel_.after(flow, i, done);
@@ -34,8 +35,8 @@ void StepIssuer::tail() {
 
 // Gradients of parameters that two pipeline ranks both hold. Its stream runs it after the ranks' other reductions.
 void StepIssuer::reduce_between(TaskKind kind, double seconds, int a, int b) {
-  const TaskId id = tasks_.add({kind, StreamKind::DataParallel, a, a, plan_.micro_batches - 1, -1}, seconds, std::vector<int>{a, b},
-                               FewTasks{parallel_.last(a), parallel_.last(b)});
+  const TaskId id = tasks_.add({kind, StreamKind::DataParallel, a, a, plan_.micro_batches - 1, -1}, seconds,
+                               std::vector<int>{a, b}, FewTasks{parallel_.last(a), parallel_.last(b)});
   parallel_.wait_for(a, id), parallel_.wait_for(b, id);
 }
 
@@ -50,10 +51,11 @@ TaskId StepIssuer::sync() {
   return tasks_.add({TaskKind::Sync, StreamKind::Compute, 0, 0, plan_.micro_batches - 1, -1}, 0, everyone, deps);
 }
 
-Pairing pairing(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first, const Pass& second) {
+Pairing pairing(const StepPlan& plan, const StagePlacement& placement, int rank, const Pass& first,
+                const Pass& second) {
   const int a = plan.like(placement.stage_of(rank, first.chunk)), b = plan.like(placement.stage_of(rank, second.chunk));
-  return {a * placement.stages() + b,
-          hidden_exchange(plan.stages[static_cast<std::size_t>(a)], plan.stages[static_cast<std::size_t>(b)], second.kind)};
+  return {a * placement.stages() + b, hidden_exchange(plan.stages[static_cast<std::size_t>(a)],
+                                                      plan.stages[static_cast<std::size_t>(b)], second.kind)};
 }
 
 }  // namespace dts

@@ -16,8 +16,8 @@ namespace {
 class StepMemory {
  public:
   StepMemory(const Job& job, const PlannedStep& step, const RankGrid& grid)
-      : job_(job), s_(job.strategy), step_(step), grid_(grid), placement_(placement(s_)), chunks_(partition(job.model, s_)),
-        tapes_(*step.tapes) {}
+      : job_(job), s_(job.strategy), step_(step), grid_(grid), placement_(placement(s_)),
+        chunks_(partition(job.model, s_)), tapes_(*step.tapes) {}
 
   double weight_share() const {
     double most = 0;
@@ -40,7 +40,8 @@ class StepMemory {
     for_unit_blocks(comm, unit, true, [&](std::size_t block, double share) {
       const int layer = layer_at(stage, block);
       if (layer < 0) return;
-      const BlockTape &whole = *tapes_.layers[static_cast<std::size_t>(layer)], &rest = *tapes_.copied[static_cast<std::size_t>(layer)];
+      const BlockTape &whole = *tapes_.layers[static_cast<std::size_t>(layer)],
+                      &rest = *tapes_.copied[static_cast<std::size_t>(layer)];
       bytes += share * (total(whole.forward_sum.after) - total(rest.forward_sum.after));
     });
     return bytes;
@@ -95,7 +96,8 @@ class StepMemory {
 
   static void append(std::vector<const BlockTape*>& blocks, const std::vector<LayerRun>& runs,
                      const std::vector<const BlockTape*>& tapes) {
-    for (std::size_t i = 0; i < runs.size(); ++i) blocks.insert(blocks.end(), static_cast<std::size_t>(runs[i].repeat), tapes[i]);
+    for (std::size_t i = 0; i < runs.size(); ++i)
+      blocks.insert(blocks.end(), static_cast<std::size_t>(runs[i].repeat), tapes[i]);
   }
 
   // Layers whose larger part lies in a unit that is copied to the host.
@@ -110,7 +112,8 @@ class StepMemory {
     }
   }
 
-  // On the device two units are on their way: one is copied while the other computes; as many on a host that passes them on.
+  // On the device two units are on their way: one is copied while the other computes; as many on a host that passes
+// them on.
   void offload_activations(int rank, RankTape& tape, TierBytes& tiers) const {
     std::vector<ChunkTape> host;
     double in_transit = 0;
@@ -123,7 +126,8 @@ class StepMemory {
         in_transit = std::max(in_transit, 2 * bytes);
       }
     }
-    if (in_transit > 0) tape.in_passes.push_back({"", "copies to the host", std::round(in_transit), MemoryCategory::Activations});
+    if (in_transit > 0)
+      tape.in_passes.push_back({"", "copies to the host", std::round(in_transit), MemoryCategory::Activations});
     tiers[static_cast<std::size_t>(s_.activation_tier)] += peak_tape_bytes(tape.passes, host);
     if (job_.host.behind(s_.activation_tier)) tiers[static_cast<std::size_t>(OffloadTier::Host)] += in_transit;
   }
@@ -152,7 +156,8 @@ void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& 
       if (bytes <= 0) continue;
       units[u].activation_copy_s = bytes / job.host.copy_Bps;
       const TierRate* tier = job.host.behind(job.strategy.activation_tier);
-      if (tier) units[u].activation_write_s = bytes / tier->write_Bps, units[u].activation_read_s = bytes / tier->read_Bps;
+      if (tier)
+        units[u].activation_write_s = bytes / tier->write_Bps, units[u].activation_read_s = bytes / tier->read_Bps;
     }
   }
 }

@@ -12,7 +12,8 @@
 
 namespace dts {
 
-// What a delayed weight gradient keeps of a stage's activations, of the stage that keeps most; at most 1. Needs no order.
+// What a delayed weight gradient keeps of a stage's activations, of the stage that keeps most; at most 1. Needs no
+// order.
 double weight_share(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
 // Time of each unit's copy of activations to their tier, or back (offload_activations).

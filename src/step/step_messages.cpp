@@ -22,7 +22,8 @@ Message message_of(const StepPlan& plan, const RankGrid& grid, const TaskInfo& t
     return plan.comm[static_cast<std::size_t>(task.stage)].units[static_cast<std::size_t>(task.piece)];
   };
   switch (task.kind) {
-    case TaskKind::ParamGather: return sum_of(task.regather && unit().regather_s >= 0 ? unit().regather : unit().gather, grid);
+    case TaskKind::ParamGather:
+      return sum_of(task.regather && unit().regather_s >= 0 ? unit().regather : unit().gather, grid);
     case TaskKind::GradReduce: return sum_of(unit().reduce, grid);
     case TaskKind::ReplicaReduce: return sum_of(unit().replica, grid);
     case TaskKind::PipelineSend: return {plan.send_bytes, 2};

@@ -11,7 +11,9 @@ namespace dts {
 namespace {
 
 GemmPass kernel_of(OpPass pass) {
-  return pass == OpPass::DataGrad ? GemmPass::DataGrad : pass == OpPass::WeightGrad ? GemmPass::WeightGrad : GemmPass::Forward;
+  return pass == OpPass::DataGrad     ? GemmPass::DataGrad
+         : pass == OpPass::WeightGrad ? GemmPass::WeightGrad
+                                      : GemmPass::Forward;
 }
 
 double seconds(const OpTimer& timer, const LocalOp& op, GemmPass pass) {
@@ -50,8 +52,8 @@ void add_ops(const BlockUse& use, double micro_batches, std::vector<StepOp>& all
 std::vector<StepOp> step_ops(const Job& asked) {
   check_descriptions(asked);
   const ModelSpec model = placed_model(asked.model, asked.strategy, asked.profile);
-  const Job job{model, asked.device, asked.network, asked.strategy, effective_profile(asked), asked.seq_len,
-                asked.other_devices, asked.kinds, asked.host};
+  const Job job{model,         asked.device,        asked.network, asked.strategy, effective_profile(asked),
+                asked.seq_len, asked.other_devices, asked.kinds,   asked.host};
   check_strategy(job);
   const RankGrid grid(job.strategy);
   const GroupPricer groups(job.network, grid);

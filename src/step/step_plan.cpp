@@ -55,32 +55,36 @@ class Planner {
     }
   }
 
-  static void append(StageCost& stage, const std::vector<LayerRun>& runs, const std::vector<std::unique_ptr<BlockCost>>& prices) {
+  static void append(StageCost& stage, const std::vector<LayerRun>& runs,
+                     const std::vector<std::unique_ptr<BlockCost>>& prices) {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
     }
   }
 
-  // Stages of the same blocks have the same units; the first stage may cut its buckets its own way, and copies of activations
-  // depend on the place.
+  // Stages of the same blocks have the same units; the first stage may cut its buckets its own way, and copies of
+  // activations depend on the place.
   void set_units(StepPlan& plan) const {
     std::vector<int> kinds;
     for (std::size_t v = 0; v < plan.stages.size(); ++v) {
       const auto same = std::find_if(kinds.begin(), kinds.end(), [&](int kind) {
-        return kind > 0 && s_.offload_activations == 0 && plan.stages[static_cast<std::size_t>(kind)].blocks == plan.stages[v].blocks;
+        return kind > 0 && s_.offload_activations == 0 &&
+               plan.stages[static_cast<std::size_t>(kind)].blocks == plan.stages[v].blocks;
       });
       const bool is_new = same == kinds.end();
       plan.alike.push_back(is_new ? static_cast<int>(v) : *same);
       if (is_new) kinds.push_back(static_cast<int>(v));
       StageComm comm;
-      comm.units = is_new ? parallel_.units(plan.stages[v], v == 0) : plan.comm[static_cast<std::size_t>(plan.alike.back())].units;
+      comm.units = is_new ? parallel_.units(plan.stages[v], v == 0)
+                          : plan.comm[static_cast<std::size_t>(plan.alike.back())].units;
       plan.comm.push_back(std::move(comm));
     }
   }
 
   bool blocking() const {
     if (s_.p2p != PipelineTransfers::Framework) return s_.p2p == PipelineTransfers::Blocking;
-    const bool own = s_.custom_order.empty() && (s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe);
+    const bool own = s_.custom_order.empty() &&
+                     (s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe);
     return own && (s_.vpp > 1 ? job_.profile.p2p_blocking_interleaved : job_.profile.p2p_blocking);
   }
 
@@ -92,10 +96,12 @@ class Planner {
       plan.send_gather_bytes = plan.send_bytes;
       plan.send_bytes /= s_.tp;
     }
-    const double gather_s = plan.send_gather_bytes > 0 ? groups_.seconds({CollectiveKind::AllGather, Axis::TP, plan.send_gather_bytes}) : 0;
+    const double gather_s =
+        plan.send_gather_bytes > 0 ? groups_.seconds({CollectiveKind::AllGather, Axis::TP, plan.send_gather_bytes}) : 0;
     std::map<std::pair<std::size_t, std::size_t>, double> known;
     const auto hop_s = [&](int stage, int next) {
-      const auto from = static_cast<std::size_t>(placement_.rank_of(stage)), to = static_cast<std::size_t>(placement_.rank_of(next));
+      const auto from = static_cast<std::size_t>(placement_.rank_of(stage)),
+                 to = static_cast<std::size_t>(placement_.rank_of(next));
       if (from == to) return 0.0;
       const auto [hop, is_new] = known.try_emplace({from, to}, 0);
       if (is_new) {
@@ -126,7 +132,8 @@ class Planner {
   double optimizer_s(const StepPlan& plan, int rank) const {
     std::vector<const BlockCost*> blocks;
     for (int chunk = 0; chunk < placement_.chunks; ++chunk) {
-      const std::vector<const BlockCost*>& more = plan.stages[static_cast<std::size_t>(placement_.stage_of(rank, chunk))].blocks;
+      const std::vector<const BlockCost*>& more =
+          plan.stages[static_cast<std::size_t>(placement_.stage_of(rank, chunk))].blocks;
       blocks.insert(blocks.end(), more.begin(), more.end());
     }
     return update_s(job_, groups_, blocks);
@@ -135,7 +142,8 @@ class Planner {
   void tied_reduce(StepPlan& plan) const {
     const std::vector<int> ranks = groups_.grid().group(0, Axis::PP);
     plan.tied_reduce_bytes = embedding_parameters(job_.model, s_) * parallel_.gradient_bytes();
-    plan.tied_reduce_s = groups_.between_stages_s(CollectiveKind::AllReduce, plan.tied_reduce_bytes, ranks.front(), ranks.back());
+    plan.tied_reduce_s =
+        groups_.between_stages_s(CollectiveKind::AllReduce, plan.tied_reduce_bytes, ranks.front(), ranks.back());
   }
 
   // Ranks r and pp-1-r hold the same two stages, one of each copy: they reduce what data parallelism left of them.
@@ -144,7 +152,8 @@ class Planner {
     for (std::size_t r = 0; r < ranks.size(); ++r) {
       const double bytes = updated_parameters(plan, static_cast<int>(r)) * parallel_.gradient_bytes();
       plan.copy_reduce_bytes.push_back(bytes);
-      plan.copy_reduce_s.push_back(groups_.between_stages_s(CollectiveKind::AllReduce, bytes, ranks[r], ranks[ranks.size() - 1 - r]));
+      plan.copy_reduce_s.push_back(
+          groups_.between_stages_s(CollectiveKind::AllReduce, bytes, ranks[r], ranks[ranks.size() - 1 - r]));
     }
   }
 
@@ -189,8 +198,9 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, Price
     step.ops = book.ops(s, plan.micro_batches - skipped, plan.blocking_p2p);
     if (step.ops) plan.skipped_micro_batches = skipped, plan.micro_batches -= skipped;
   }
-  plan.order = needs_pass_times(s.schedule) && s.custom_order.empty() ? pipeline_order(s, plan.micro_batches, pass_times(job, step, grid))
-                                                                     : *book.order(s, plan.micro_batches);
+  plan.order = needs_pass_times(s.schedule) && s.custom_order.empty()
+                   ? pipeline_order(s, plan.micro_batches, pass_times(job, step, grid))
+                   : *book.order(s, plan.micro_batches);
   if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);
 }
 

@@ -1,9 +1,9 @@
-// One training step as a program. Streams of a rank: compute, data-parallel collectives (one after the other), all-reduces
-// between replicas of shards, one per direction of pipeline transfers and of copies between device and host, and one queue of
-// reads and writes behind the host. A chunk pass is one task; it is cut into per-block or per-bucket pieces only where a
-// collective or a copy starts or is awaited in its middle. The program is folded: one rank per pipeline stage stands for all
-// ranks of the stage, and every rank runs its tasks in this order. Where ranks differ, the same program is executed for many
-// of them at once (engine/spread.hpp).
+// One training step as a program. Streams of a rank: compute, data-parallel collectives (one after the other),
+// all-reduces between replicas of shards, one per direction of pipeline transfers and of copies between device and
+// host, and one queue of reads and writes behind the host. A chunk pass is one task; it is cut into per-block or
+// per-bucket pieces only where a collective or a copy starts or is awaited in its middle. The program is folded: one
+// rank per pipeline stage stands for all ranks of the stage, and every rank runs its tasks in this order. Where ranks
+// differ, the same program is executed for many of them at once (engine/spread.hpp).
 #pragma once
 
 #include <vector>
@@ -19,8 +19,9 @@ namespace dts {
 
 // The data-parallel and pipeline work of one virtual stage.
 struct StageComm {
-  // Blocks, or parts of them, between two points where something starts or is awaited, in forward order: one block under ZeRO-3,
-  // a bucket otherwise. `end` is the first block after it, of which these shares belong to it. Negative seconds: no such task.
+  // Blocks, or parts of them, between two points where something starts or is awaited, in forward order: one block
+  // under ZeRO-3, a bucket otherwise. `end` is the first block after it, of which these shares belong to it. Negative
+// seconds: no such task.
   struct Unit {
     std::size_t end = 0;
     double forward_share = 0, backward_share = 0;
@@ -32,7 +33,8 @@ struct StageComm {
     double grad_offload_s = -1, update_s = -1, param_upload_s = -1, activation_copy_s = -1;
     double state_upload_s = -1, state_download_s = -1, state_bytes = 0;  // of its optimizer states on one rank
     // Between the host and the tier behind it.
-    double grad_write_s = -1, state_read_s = -1, state_write_s = -1, param_read_s = -1, activation_write_s = -1, activation_read_s = -1;
+    double grad_write_s = -1, state_read_s = -1, state_write_s = -1, param_read_s = -1, activation_write_s = -1,
+           activation_read_s = -1;
   };
   std::vector<Unit> units;
   double send_forward_s = 0, send_backward_s = 0;  // to the next / previous virtual stage
@@ -45,27 +47,27 @@ struct StepPlan {
   StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;   // per virtual stage
   std::vector<StageComm> comm;     // per virtual stage
-  std::vector<int> alike;          // per virtual stage: the first with the same blocks and units; empty: each is its own
-  double tied_reduce_s = 0;        // gradient of tied embeddings between first and last stage
-  double send_bytes = 0;           // one boundary tensor, one rank
-  double send_gather_bytes = 0;    // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
-  bool interference = false;       // compute slows beside data-parallel collectives
-  bool ranks_meet = true;          // for the gradient norm, before the update
-  bool blocking_p2p = false;       // ranks wait for their transfers (schedule/blocking_walk.hpp)
+  std::vector<int> alike;  // per virtual stage: the first with the same blocks and units; empty: each is its own
+  double tied_reduce_s = 0;  // gradient of tied embeddings between first and last stage
+  double send_bytes = 0;  // one boundary tensor, one rank
+  double send_gather_bytes = 0;  // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
+  bool interference = false;  // compute slows beside data-parallel collectives
+  bool ranks_meet = true;  // for the gradient norm, before the update
+  bool blocking_p2p = false;  // ranks wait for their transfers (schedule/blocking_walk.hpp)
   double tied_reduce_bytes = 0;
   // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
   std::vector<double> copy_reduce_s, copy_reduce_bytes;
-  std::vector<double> optimizer_s; // per pipeline rank
+  std::vector<double> optimizer_s;  // per pipeline rank
   int zero = 0;
   bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
   bool reduce_every_micro_batch = false;
   BackwardPrefetch backward_prefetch = BackwardPrefetch::Pre;  // ZeRO-3
-  int gather_ahead = 1;              // units gathered ahead of the one in use; 0 = all at once
-  int reductions_in_flight = 0;      // compute waits for the one before so many; 0 = for none
+  int gather_ahead = 1;  // units gathered ahead of the one in use; 0 = all at once
+  int reductions_in_flight = 0;  // compute waits for the one before so many; 0 = for none
   bool keeps_gathered = false;  // ZeRO-3: parameters stay gathered between passes, gradients are reduced once
-  int unsharded_stages = 0;     // ... of so many stages of a rank, those it needs next; 0 = of all
+  int unsharded_stages = 0;  // ... of so many stages of a rank, those it needs next; 0 = of all
   bool offload_optimizer = false, upload_before_gather = false;  // updates run unit by unit; shards lie elsewhere
-  bool offloads_activations = false, reads_storage = false;     // ... a tier behind the host
+  bool offloads_activations = false, reads_storage = false;  // ... a tier behind the host
 
   StagePlacement placement() const {
     const int pp = static_cast<int>(order.size());

@@ -12,8 +12,10 @@ namespace {
 class WindowedRun {
  public:
   WindowedRun(const StepPlan& plan, const RepeatedOps& ops, PassRunner& runner)
-      : ops_(ops), runner_(runner), ranks_(plan.order.size()), micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
-        further_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)), steady_(ops) {}
+      : ops_(ops), runner_(runner), ranks_(plan.order.size()),
+        micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
+        further_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)),
+        steady_(ops) {}
 
   // What was skipped; nothing where the window does not repeat.
   std::optional<SkippedWindows> run() {
@@ -82,7 +84,8 @@ class WindowedRun {
 
 }  // namespace
 
-std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers, ExposureLists& lists, double& tasks) {
+std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers,
+                                 ExposureLists& lists, double& tasks) {
   PassRunner runner(plan, remembers, lists);
   SkippedWindows skipped;
   if (ops) {
@@ -93,12 +96,14 @@ std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, d
     }
     skipped = *windows;
   } else {
-    walk_ops(plan.order, plan.placement(), plan.micro_batches, plan.blocking_p2p, [&](const PassOp& op) { runner.run(op, runner.bind(op)); });
+    walk_ops(plan.order, plan.placement(), plan.micro_batches, plan.blocking_p2p,
+             [&](const PassOp& op) { runner.run(op, runner.bind(op)); });
   }
   runner.tail();
   tasks += runner.tasks();
   StepRun run = runner.finish(skipped, fixed_s);
-  if ((skipped.count > 0 || remembers) && run.end.end.makespan_s + skipped.seconds() > kExactTimes_s) return std::nullopt;
+  if ((skipped.count > 0 || remembers) && run.end.end.makespan_s + skipped.seconds() > kExactTimes_s)
+    return std::nullopt;
   return run;
 }
 

@@ -1,9 +1,9 @@
 // Runs a step whose ranks are alike: every operation is executed as it comes and recorded at once, no program is kept.
 //
 // Long schedules repeat. The order then holds fewer micro-batches than the step, and one window of it is run again for
-// those that were left out (schedule/repeated_ops.hpp), until the times at its end are those of an earlier one, shifted: every
-// further window follows suit, and counts without being run. Times lie on a grid (engine/time_grid.hpp), where shifting is
-// exact: the result has the same bits as the whole step's.
+// those that were left out (schedule/repeated_ops.hpp), until the times at its end are those of an earlier one,
+// shifted: every further window follows suit, and counts without being run. Times lie on a grid (engine/time_grid.hpp),
+// where shifting is exact: the result has the same bits as the whole step's.
 #pragma once
 
 #include <optional>
@@ -25,6 +25,7 @@ struct StepRun {
 // Adds the operations and tasks that were executed to `tasks`. `ops`: of the plan's order where it leaves micro-batches
 // out, else null. `remembers`: passes that go as one before did are taken over (step/pass_memo.hpp). Nothing where
 // windows do not repeat, or the step is too long for exact times: then the whole order has to run, pass by pass.
-std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers, ExposureLists& lists, double& tasks);
+std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers,
+                                 ExposureLists& lists, double& tasks);
 
 }  // namespace dts

@@ -20,7 +20,8 @@ double StepSize::bytes() const noexcept {
 }
 
 double StepSize::seconds() const noexcept {
-  return ranks * kSecondsPerRank + tasks * kSecondsPerTask + ranks * tasks * kSecondsPerInstance + events * kSecondsPerEvent;
+  return ranks * kSecondsPerRank + tasks * kSecondsPerTask + ranks * tasks * kSecondsPerInstance +
+         events * kSecondsPerEvent;
 }
 
 StepSize step_size(const Job& job, bool expand, bool keep_events) {
@@ -47,10 +48,13 @@ StepSize memory_timeline_size(const Job& job) {
 
 void check_step_size(const StepSize& size) {
   Checker check;
-  const auto one_digit = [](double value) { return number_text(value < 10 ? value : static_cast<double>(static_cast<long long>(value))); };
+  const auto one_digit = [](double value) {
+    return number_text(value < 10 ? value : static_cast<double>(static_cast<long long>(value)));
+  };
   check.require(size.bytes() <= kMostStepBytes, "size of the step",
-                "about " + one_digit(size.bytes() / 1e9) + " GB and " + one_digit(size.seconds()) + " s of work for " + number_text(size.ranks) +
-                    " ranks one by one, " + number_text(size.tasks) + " tasks and " + number_text(size.events) + " events",
+                "about " + one_digit(size.bytes() / 1e9) + " GB and " + one_digit(size.seconds()) + " s of work for " +
+                    number_text(size.ranks) + " ranks one by one, " + number_text(size.tasks) + " tasks and " +
+                    number_text(size.events) + " events",
                 "at most " + one_digit(kMostStepBytes / 1e9) + " GB",
                 "use keep_events=False, expand=False or a larger micro_batch");
   check.throw_if_any();

@@ -24,8 +24,8 @@ class ProgramSink final : public TaskSink {
 
 }  // namespace
 
-TaskId StepTasks::add(const TaskInfo& info, double seconds, const int* ranks, std::size_t rank_count, const TaskId* deps,
-                      std::size_t dep_count, double own_s, double held) {
+TaskId StepTasks::add(const TaskInfo& info, double seconds, const int* ranks, std::size_t rank_count,
+                      const TaskId* deps, std::size_t dep_count, double own_s, double held) {
   streams_.clear();
   for (std::size_t i = 0; i < rank_count; ++i) {
     streams_.push_back(static_cast<StreamId>(ranks[i]) * kStreamsPerRank + static_cast<StreamId>(info.stream));

@@ -1,4 +1,5 @@
-// Emits the tasks of a step onto the streams of the pipeline ranks: into a program, or into a run that executes them at once.
+// Emits the tasks of a step onto the streams of the pipeline ranks: into a program, or into a run that executes them at
+// once.
 #pragma once
 
 #include <algorithm>
@@ -60,8 +61,8 @@ class StepTasks {
  public:
   explicit StepTasks(TaskSink& sink) : sink_(sink) {}
 
-  // On one stream of each of the pipeline ranks. `own_s`: the part of `seconds` that a slow rank stretches, and that slows
-  // beside collectives; `held`: the share of a device's multiprocessors that the task holds.
+  // On one stream of each of the pipeline ranks. `own_s`: the part of `seconds` that a slow rank stretches, and that
+  // slows beside collectives; `held`: the share of a device's multiprocessors that the task holds.
   TaskId add(const TaskInfo& info, double seconds, const int* ranks, std::size_t rank_count, const TaskId* deps,
              std::size_t dep_count, double own_s = 0, double held = 0);
   template <class Deps>
@@ -75,8 +76,8 @@ class StepTasks {
   }
 
  private:
-  TaskId add(const TaskInfo& info, double seconds, double own_s, double held, const StreamId* streams, std::size_t stream_count,
-             const TaskId* deps, std::size_t dep_count) {
+  TaskId add(const TaskInfo& info, double seconds, double own_s, double held, const StreamId* streams,
+             std::size_t stream_count, const TaskId* deps, std::size_t dep_count) {
     poll_interrupt(8);
     const double work = info.stream == StreamKind::Compute && seconds > 0 ? std::min(1.0, own_s / seconds) : 0;
     return sink_.add({info, seconds, own_s, streams, stream_count, deps, dep_count, {work, std::min(1.0, held)}});

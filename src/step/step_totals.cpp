@@ -28,7 +28,8 @@ StageTraffic mean_of(const std::vector<StageTraffic>& stages) {
   StageTraffic mean{};
   const auto count = static_cast<double>(stages.size());
   for (std::size_t axis = 0; axis < kCommAxes; ++axis) {
-    for (const StageTraffic& stage : stages) mean[axis].total_s += stage[axis].total_s, mean[axis].exposed_s += stage[axis].exposed_s;
+    for (const StageTraffic& stage : stages)
+      mean[axis].total_s += stage[axis].total_s, mean[axis].exposed_s += stage[axis].exposed_s;
     mean[axis].total_s /= count, mean[axis].exposed_s /= count;
   }
   return mean;

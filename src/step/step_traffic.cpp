@@ -23,9 +23,12 @@ class CallCounts {
       case TaskKind::Forward:
       case TaskKind::Backward:
       case TaskKind::InputGrad: add_blocks(v, info); break;
-      case TaskKind::ParamGather: add(v, gathered(comm.units[static_cast<std::size_t>(info.piece)], info.regather)); break;
+      case TaskKind::ParamGather:
+        add(v, gathered(comm.units[static_cast<std::size_t>(info.piece)], info.regather));
+        break;
       case TaskKind::PipelineSend:
-        if (plan_.send_gather_bytes > 0) add(receiver(info), {{CollectiveKind::AllGather, Axis::TP, plan_.send_gather_bytes}});
+        if (plan_.send_gather_bytes > 0)
+          add(receiver(info), {{CollectiveKind::AllGather, Axis::TP, plan_.send_gather_bytes}});
         break;
       case TaskKind::GradReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].reduce); break;
       case TaskKind::ReplicaReduce: add(v, comm.units[static_cast<std::size_t>(info.piece)].replica); break;
@@ -82,7 +85,8 @@ void add_pipeline(const StepPlan& plan, const StepProgram& folded, const RankGri
   }
   for (const std::vector<int>& ranks : grid.groups(Axis::PP)) {
     for (const auto& [hop, times] : hops) {
-      const RankGroup pair = network.group({ranks[static_cast<std::size_t>(hop.first)], ranks[static_cast<std::size_t>(hop.second)]});
+      const RankGroup pair =
+          network.group({ranks[static_cast<std::size_t>(hop.first)], ranks[static_cast<std::size_t>(hop.second)]});
       network.add_traffic(CollectiveKind::SendRecv, plan.send_bytes, times, pair, matrix);
     }
     for (std::size_t r = 0; r < plan.copy_reduce_bytes.size() / 2; ++r) {
@@ -90,7 +94,8 @@ void add_pipeline(const StepPlan& plan, const StepProgram& folded, const RankGri
       network.add_traffic(CollectiveKind::AllReduce, plan.copy_reduce_bytes[r], 1, pair, matrix);
     }
     if (plan.tied_reduce_bytes > 0) {
-      network.add_traffic(CollectiveKind::AllReduce, plan.tied_reduce_bytes, 1, network.group({ranks.front(), ranks.back()}), matrix);
+      network.add_traffic(CollectiveKind::AllReduce, plan.tied_reduce_bytes, 1,
+                          network.group({ranks.front(), ranks.back()}), matrix);
     }
   }
 }

@@ -22,7 +22,9 @@ std::uint64_t drawn_bits(const StragglerSpec& spec, std::int64_t step, std::size
   return mixed(mixed(mixed(static_cast<std::uint64_t>(spec.seed)) ^ static_cast<std::uint64_t>(step)) ^ group);
 }
 
-double unit_draw(std::uint64_t bits) noexcept { return (static_cast<double>(bits >> 11) + 0.5) * 0x1p-53; }  // in (0, 1)
+double unit_draw(std::uint64_t bits) noexcept {
+  return (static_cast<double>(bits >> 11) + 0.5) * 0x1p-53;
+}  // in (0, 1)
 
 // Quantile of the standard normal, relative error 1.15e-9 (Acklam 2003, "An algorithm for computing the inverse normal
 // cumulative distribution function").
@@ -37,7 +39,8 @@ double normal_quantile(double p) noexcept {
   if (p > 0.5) return -normal_quantile(1 - p);
   if (p < 0.02425) {
     const double q = std::sqrt(-2 * std::log(p));
-    return (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) / ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
+    return (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
+           ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
   }
   const double q = p - 0.5, r = q * q;
   return (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
@@ -90,7 +93,8 @@ void check_stragglers(const StragglerSpec& spec, int world) {
       }
       break;
     case StragglerKind::Fraction:
-      check.require(spec.fraction >= 0 && spec.fraction <= 1, "stragglers.fraction", number_text(spec.fraction), "a share in [0, 1]");
+      check.require(spec.fraction >= 0 && spec.fraction <= 1, "stragglers.fraction", number_text(spec.fraction),
+                    "a share in [0, 1]");
       check.positive("stragglers.factor", spec.factor);
       break;
     case StragglerKind::Uniform:
@@ -103,7 +107,8 @@ void check_stragglers(const StragglerSpec& spec, int world) {
                     "a number in [0, 0.33]", "lognormal takes wider spreads");
       break;
     case StragglerKind::LogNormal:
-      check.require(spec.sigma >= 0 && spec.sigma <= 5, "stragglers.sigma", number_text(spec.sigma), "a number in [0, 5]");
+      check.require(spec.sigma >= 0 && spec.sigma <= 5, "stragglers.sigma", number_text(spec.sigma),
+                    "a number in [0, 5]");
       break;
   }
   check.throw_if_any();
@@ -113,11 +118,13 @@ std::vector<double> slowdown_of(const StragglerSpec& spec, int world, std::int64
   const auto ranks = static_cast<std::size_t>(world), group = static_cast<std::size_t>(spec.group);
   std::vector<double> slowdown(ranks, 1);
   if (spec.kind == StragglerKind::Ranks) {
-    for (std::size_t i = 0; i < spec.ranks.size(); ++i) slowdown[static_cast<std::size_t>(spec.ranks[i])] = spec.factors[i];
+    for (std::size_t i = 0; i < spec.ranks.size(); ++i)
+      slowdown[static_cast<std::size_t>(spec.ranks[i])] = spec.factors[i];
     return slowdown;
   }
   const std::size_t groups = (ranks + group - 1) / group;
-  const std::vector<bool> slow = spec.kind == StragglerKind::Fraction ? slow_groups(spec, groups, step) : std::vector<bool>{};
+  const std::vector<bool> slow =
+      spec.kind == StragglerKind::Fraction ? slow_groups(spec, groups, step) : std::vector<bool>{};
   for (std::size_t g = 0; g < groups; ++g) {
     double factor = slow.empty() ? drawn_factor(spec, unit_draw(drawn_bits(spec, step, g))) : slow[g] ? spec.factor : 1;
     std::fill(slowdown.begin() + static_cast<std::ptrdiff_t>(g * group),

@@ -1,6 +1,7 @@
 // How ranks differ by chance: factors by which their kernels take longer, drawn per rank (or per group of neighbouring
-// ranks, such as a node) and step. A draw depends on the seed, the step and the group alone: counters through SplitMix64
-// (Steele, Lea & Flood 2014), so it is the same for any number of threads, steps and ranks, on every platform.
+// ranks, such as a node) and step. A draw depends on the seed, the step and the group alone: counters through
+// SplitMix64 (Steele, Lea & Flood 2014), so it is the same for any number of threads, steps and ranks, on every
+// platform.
 #pragma once
 
 #include <cstdint>

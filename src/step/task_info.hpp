@@ -9,15 +9,37 @@
 namespace dts {
 
 enum class TaskKind : std::uint8_t {
-  Forward, Backward, ParamGather, GradReduce, PipelineSend, TiedReduce, Sync, Optimizer,
-  InputGrad, WeightGrad,  // the halves of a backward that a schedule runs apart
+  Forward,
+  Backward,
+  ParamGather,
+  GradReduce,
+  PipelineSend,
+  TiedReduce,
+  Sync,
+  Optimizer,
+  InputGrad,
+  WeightGrad,  // the halves of a backward that a schedule runs apart
   CopyReduce,             // gradients of the two copies that a bidirectional pipeline keeps of the model
   ReplicaReduce,          // gradients between the replicas of a shard (HSDP)
-  GradOffload, ParamUpload, ActivationOffload, ActivationReload,  // copies between device and host
-  StateUpload, StateDownload,             // of optimizer states that the device updates
-  TierRead, TierWrite,                    // between the host and a tier behind it
+  GradOffload,
+  ParamUpload,
+  ActivationOffload,
+  ActivationReload,  // copies between device and host
+  StateUpload,
+  StateDownload,             // of optimizer states that the device updates
+  TierRead,
+  TierWrite,                    // between the host and a tier behind it
 };
-enum class StreamKind : std::uint8_t { Compute, DataParallel, SendForward, SendBackward, Replica, ToHost, FromHost, Storage };
+enum class StreamKind : std::uint8_t {
+  Compute,
+  DataParallel,
+  SendForward,
+  SendBackward,
+  Replica,
+  ToHost,
+  FromHost,
+  Storage
+};
 inline constexpr std::uint32_t kStreamsPerRank = 8;
 
 struct TaskInfo {

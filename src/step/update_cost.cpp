@@ -13,12 +13,15 @@ class Update {
  public:
   Update(const Job& job, const GroupPricer& groups) : job_(job), s_(job.strategy), groups_(groups) {}
 
-  double elementwise_s(double parameters) const { return optimizer_time_s(job_.device, parameters, elementwise_bytes() + scaling()); }
+  double elementwise_s(double parameters) const {
+    return optimizer_time_s(job_.device, parameters, elementwise_bytes() + scaling());
+  }
 
   double seconds(const std::vector<const BlockCost*>& blocks) const {
     double all = 0, matrices = 0, iterations_s = 0;
     const double dense_shards = shards(false), expert_shards = shards(true);
-    for (const BlockCost* block : blocks) all += block->dense_trainable / dense_shards + block->expert_trainable / expert_shards;
+    for (const BlockCost* block : blocks)
+      all += block->dense_trainable / dense_shards + block->expert_trainable / expert_shards;
     if (s_.optimizer == Optimizer::Muon) {
       std::vector<WeightMatrix> dealt;
       for (const BlockCost* block : blocks) dealt.insert(dealt.end(), block->matrices.begin(), block->matrices.end());
@@ -26,8 +29,8 @@ class Update {
       iterations_s = muon_s(dealt);
     }
     const double rest = std::max(0.0, all - matrices);
-    const double update = elementwise_s(rest) +
-                          optimizer_time_s(job_.device, matrices, kMuonBytes + overhead() + scaling());
+    const double update =
+        elementwise_s(rest) + optimizer_time_s(job_.device, matrices, kMuonBytes + overhead() + scaling());
     return update + iterations_s + found_infinity_s(all);
   }
 
@@ -110,7 +113,8 @@ class Update {
 double host_update_bytes(const Strategy& s, double gradient_bytes) {
   if (s.optimizer == Optimizer::Adafactor) return adafactor_bytes(4);
   const double copy = bytes_of(s.precision) < 4 ? 2 : 0;
-  return fused_update_bytes(2, 4, gradient_bytes, copy) - 2 * (moment_bytes(Optimizer::Adam) - moment_bytes(s.optimizer));
+  return fused_update_bytes(2, 4, gradient_bytes, copy) -
+         2 * (moment_bytes(Optimizer::Adam) - moment_bytes(s.optimizer));
 }
 
 double device_update_s(const Job& job, const GroupPricer& groups, double parameters) {

@@ -1,7 +1,7 @@
-// Seconds of the weight update of one pipeline rank: bytes of the rule over the bandwidth of multi-tensor kernels, and for
-// Muon the iterations on the matrices of the layers. The framework's `optimizer_bytes` are Adam's; what lies beyond the
-// 28 of a fused update (norm, copies) is paid whatever the rule. fp16 adds loss scaling: unscaled gradients, and whether
-// any rank found an infinity, which is one more collective.
+// Seconds of the weight update of one pipeline rank: bytes of the rule over the bandwidth of multi-tensor kernels, and
+// for Muon the iterations on the matrices of the layers. The framework's `optimizer_bytes` are Adam's; what lies beyond
+// the 28 of a fused update (norm, copies) is paid whatever the rule. fp16 adds loss scaling: unscaled gradients, and
+// whether any rank found an infinity, which is one more collective.
 //
 // Muon with sharded states deals whole matrices to the data-parallel ranks (Megatron-Core layer_wise_optimizer.py); the
 // fullest rank holds an even share or the largest matrix. With sharded parameters the matrices are exchanged for that,

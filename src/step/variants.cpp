@@ -71,7 +71,9 @@ class VariantPlanner {
   std::uint32_t variant_of(int device, const AxisKinds& kinds) {
     const auto [entry, is_new] = known_.try_emplace({device, kinds}, static_cast<std::uint32_t>(out_.planned.size()));
     if (is_new) {
-      const Job job{job_.model, job_.device_of(device), job_.network, job_.strategy, job_.profile, job_.seq_len, {}, kinds, job_.host};
+      const Job job{job_.model,   job_.device_of(device), job_.network, job_.strategy,
+                    job_.profile, job_.seq_len,           {},           kinds,
+                    job_.host};
       out_.planned.push_back(plan_step(job, grid_, book_));
     }
     return entry->second;
@@ -102,7 +104,8 @@ class VariantPlanner {
 
   void price_lane(std::size_t rank, std::size_t lane) {
     const std::vector<std::uint32_t>& places = view_->lanes[lane];
-    prices_.of_lane(rank, lane) = variant_of(0, everywhere(union_of(places, rank, Axis::DP_CP) | union_of(places, rank, Axis::EDP)));
+    prices_.of_lane(rank, lane) =
+        variant_of(0, everywhere(union_of(places, rank, Axis::DP_CP) | union_of(places, rank, Axis::EDP)));
   }
 
   void price_transfers(std::size_t rank, std::size_t unit) {
@@ -136,7 +139,8 @@ std::vector<const std::vector<TaskInfo>*> Variants::pass_classes() const {
   return all;
 }
 
-Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices, PriceBook& book) {
+Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices,
+                       PriceBook& book) {
   return VariantPlanner(job, grid, view, prices, book).plan();
 }
 

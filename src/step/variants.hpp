@@ -1,5 +1,6 @@
-// The same step under every price that ranks of a job see. Ranks differ by the kind of node they stand on, so by device,
-// and by the kinds that their groups touch; each combination is planned once. Without differences there is one variant.
+// The same step under every price that ranks of a job see. Ranks differ by the kind of node they stand on, so by
+// device, and by the kinds that their groups touch; each combination is planned once. Without differences there is one
+// variant.
 #pragma once
 
 #include <vector>
@@ -18,8 +19,8 @@ struct Variants {
   std::vector<const std::vector<TaskInfo>*> pass_classes() const;
 };
 
-// Plans every variant and says in `prices` which one prices what. A unit that spans several devices is priced on the one
-// that takes longest for its stage. `view` may be null where all nodes are alike.
+// Plans every variant and says in `prices` which one prices what. A unit that spans several devices is priced on the
+// one that takes longest for its stage. `view` may be null where all nodes are alike.
 Variants plan_variants(const Job& job, const RankGrid& grid, const RankView* view, RankPrices& prices, PriceBook& book);
 
 }  // namespace dts

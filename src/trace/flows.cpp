@@ -35,7 +35,9 @@ class Replicas {
 };
 
 std::uint64_t key_of(bool forward, int from_stage, int micro_batch, std::uint64_t place) {
-  return ((place << 20 | static_cast<std::uint64_t>(micro_batch & 0xfffff)) << 20 | static_cast<std::uint64_t>(from_stage & 0xfffff)) << 1 |
+  return ((place << 20 | static_cast<std::uint64_t>(micro_batch & 0xfffff)) << 20 |
+          static_cast<std::uint64_t>(from_stage & 0xfffff))
+             << 1 |
          (forward ? 1 : 0);
 }
 

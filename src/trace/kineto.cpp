@@ -26,7 +26,8 @@ bool is_copy(const TaskInfo& t) { return is_host_copy(t.stream); }
 
 class KinetoWriter {
  public:
-  KinetoWriter(const EventTable& events, const KinetoNames& names, const KinetoJob& job, const std::vector<TraceCounter>& counters)
+  KinetoWriter(const EventTable& events, const KinetoNames& names, const KinetoJob& job,
+               const std::vector<TraceCounter>& counters)
       : events_(events), names_(names), job_(job), counters_(counters) {
     for (const TaskInfo& t : events.tasks) ranks_.push_back(t.rank);
     std::sort(ranks_.begin(), ranks_.end());
@@ -44,7 +45,8 @@ class KinetoWriter {
       kernel(i);
       if (!job_.one_rank) flow(i);
     }
-    const bool network = std::any_of(counters_.begin(), counters_.end(), [](const TraceCounter& c) { return c.rank == kNetwork; });
+    const bool network =
+        std::any_of(counters_.begin(), counters_.end(), [](const TraceCounter& c) { return c.rank == kNetwork; });
     if (network) describe_process(kNetworkPid, 0, "process_name", "network");
     for (const TraceCounter& c : counters_) count(c);
     out_.raw("\n]}\n");
@@ -102,7 +104,10 @@ class KinetoWriter {
     const auto [known, is_new] = launched_ns_.try_emplace(key_of(t), 0);
     if (!is_new) return;
     begin("\"ph\":\"M\",\"name\":\"thread_name\",");
-    place(device_of(t.rank), stream_of(t), 0).raw(",\"args\":{\"name\":").text(names_.streams[static_cast<std::size_t>(t.stream)]).raw("}}");
+    place(device_of(t.rank), stream_of(t), 0)
+        .raw(",\"args\":{\"name\":")
+        .text(names_.streams[static_cast<std::size_t>(t.stream)])
+        .raw("}}");
   }
 
   // The call that launches an event, and the launch inside it; both of no length.
@@ -116,7 +121,9 @@ class KinetoWriter {
     const Message& m = events_.messages[i];
     if (m.ranks > 0) out_.raw(",\"Input Dims\":[[").number(sent(t, m)).raw("]],\"Input type\":[\"unsigned char\"]");
     out_.raw("}}");
-    begin("\"ph\":\"X\",\"cat\":\"cuda_runtime\",\"name\":").text(is_copy(t) ? "cudaMemcpyAsync" : "cudaLaunchKernel").raw(",");
+    begin("\"ph\":\"X\",\"cat\":\"cuda_runtime\",\"name\":")
+        .text(is_copy(t) ? "cudaMemcpyAsync" : "cudaLaunchKernel")
+        .raw(",");
     place(kHost + t.rank, kHost + t.rank, at_ns).raw(",\"dur\":0,\"args\":{\"External id\":").number(number);
     out_.raw(",\"correlation\":").number(number).raw("}}");
     at_ns = nanoseconds(events_.start_s[i]);
@@ -127,8 +134,11 @@ class KinetoWriter {
     const auto number = static_cast<std::int64_t>(i) + 1;
     const std::int64_t start_ns = nanoseconds(events_.start_s[i]);
     begin(is_copy(t) ? "\"ph\":\"X\",\"cat\":\"gpu_memcpy\",\"name\":" : "\"ph\":\"X\",\"cat\":\"kernel\",\"name\":")
-        .text(names_.kernels[static_cast<std::size_t>(t.kind)]).raw(",");
-    place(device_of(t.rank), stream_of(t), start_ns).raw(",\"dur\":").thousandths(nanoseconds(events_.end_s[i]) - start_ns);
+        .text(names_.kernels[static_cast<std::size_t>(t.kind)])
+        .raw(",");
+    place(device_of(t.rank), stream_of(t), start_ns)
+        .raw(",\"dur\":")
+        .thousandths(nanoseconds(events_.end_s[i]) - start_ns);
     out_.raw(",\"args\":{\"External id\":").number(number).raw(",\"correlation\":").number(number);
     out_.raw(",\"device\":").number(device_of(t.rank)).raw(",\"stream\":").number(stream_of(t));
     out_.raw(",\"virtual stage\":").number(t.stage).raw(",\"micro batch\":").number(t.micro_batch);
@@ -138,7 +148,9 @@ class KinetoWriter {
   }
 
   // Bytes of a rank's own buffers: of an all-gather it sends its part, of a reduce-scatter it receives it.
-  const std::string& collective_of(const TaskInfo& t) const { return names_.collectives[static_cast<std::size_t>(t.kind)]; }
+  const std::string& collective_of(const TaskInfo& t) const {
+    return names_.collectives[static_cast<std::size_t>(t.kind)];
+  }
   std::int64_t sent(const TaskInfo& t, const Message& m) const {
     return std::llround(collective_of(t) == kAllGather ? m.bytes / m.ranks : m.bytes);
   }
@@ -150,7 +162,12 @@ class KinetoWriter {
     const std::int64_t in = sent(t, m), out = received(t, m);
     out_.raw(",\"Collective name\":").text(collective_of(t)).raw(",\"dtype\":\"Byte\"");
     out_.raw(",\"In msg nelems\":").number(in).raw(",\"Out msg nelems\":").number(out);
-    out_.raw(",\"In msg size\":").number(in).raw(",\"Out msg size\":").number(out).raw(",\"Group size\":").number(m.ranks);
+    out_.raw(",\"In msg size\":")
+        .number(in)
+        .raw(",\"Out msg size\":")
+        .number(out)
+        .raw(",\"Group size\":")
+        .number(m.ranks);
   }
 
   // Arrows from a transfer to the pass that reads it.
@@ -168,7 +185,12 @@ class KinetoWriter {
   void count(const TraceCounter& c) {
     for (std::size_t i = 0; i < c.time_s.size(); ++i) {
       begin("\"ph\":\"C\",\"name\":").text(c.name).raw(",");
-      place(device_of(c.rank), 0, nanoseconds(c.time_s[i])).raw(",\"args\":{").text(c.unit).raw(":").number(std::llround(c.value[i])).raw("}}");
+      place(device_of(c.rank), 0, nanoseconds(c.time_s[i]))
+          .raw(",\"args\":{")
+          .text(c.unit)
+          .raw(":")
+          .number(std::llround(c.value[i]))
+          .raw("}}");
     }
   }
 

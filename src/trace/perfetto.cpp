@@ -16,14 +16,30 @@ namespace dts {
 namespace {
 
 // Numbers of fields, by message.
-namespace trace { constexpr int kPacket = 1; }
-namespace packet { constexpr int kTimestamp = 8, kSequence = 10, kEvent = 11, kInterned = 12, kFlags = 13, kTrack = 60; }
-namespace event { constexpr int kCategory = 3, kType = 9, kName = 10, kTrack = 11, kValue = 44, kFlow = 47, kLastFlow = 48; }
-namespace track { constexpr int kUuid = 1, kName = 2, kProcess = 3, kThread = 4, kParent = 5, kCounter = 8; }
-namespace process { constexpr int kPid = 1, kName = 6; }
-namespace thread { constexpr int kPid = 1, kTid = 2, kName = 5; }
-namespace counter { constexpr int kUnitName = 6; }
-namespace interned { constexpr int kCategories = 1, kNames = 2, kIid = 1, kText = 2; }
+namespace trace {
+constexpr int kPacket = 1;
+}
+namespace packet {
+constexpr int kTimestamp = 8, kSequence = 10, kEvent = 11, kInterned = 12, kFlags = 13, kTrack = 60;
+}
+namespace event {
+constexpr int kCategory = 3, kType = 9, kName = 10, kTrack = 11, kValue = 44, kFlow = 47, kLastFlow = 48;
+}
+namespace track {
+constexpr int kUuid = 1, kName = 2, kProcess = 3, kThread = 4, kParent = 5, kCounter = 8;
+}
+namespace process {
+constexpr int kPid = 1, kName = 6;
+}
+namespace thread {
+constexpr int kPid = 1, kTid = 2, kName = 5;
+}
+namespace counter {
+constexpr int kUnitName = 6;
+}
+namespace interned {
+constexpr int kCategories = 1, kNames = 2, kIid = 1, kText = 2;
+}
 constexpr std::uint64_t kBegin = 1, kEnd = 2, kCount = 4;       // TrackEvent.Type
 constexpr std::uint64_t kNetworkPid = 0x7fffffff;
 constexpr std::uint64_t kCleared = 1, kSequence = 1;  // TracePacket.SequenceFlags; the one sequence
@@ -56,8 +72,9 @@ class PerfettoWriter {
   void open_sequence() {
     Wire categories;
     for (std::size_t i = 0; i < names_.categories.size(); ++i) {
-      if (std::find(names_.categories.begin(), names_.categories.begin() + static_cast<std::ptrdiff_t>(i), names_.categories[i]) !=
-          names_.categories.begin() + static_cast<std::ptrdiff_t>(i)) continue;
+      if (std::find(names_.categories.begin(), names_.categories.begin() + static_cast<std::ptrdiff_t>(i),
+                    names_.categories[i]) != names_.categories.begin() + static_cast<std::ptrdiff_t>(i))
+        continue;
       Wire entry;
       entry.number(interned::kIid, category(i));
       entry.text(interned::kText, names_.categories[i]);
@@ -71,8 +88,10 @@ class PerfettoWriter {
   }
 
   std::uint64_t category(std::size_t kind) const {
-    return static_cast<std::uint64_t>(std::find(names_.categories.begin(), names_.categories.end(), names_.categories[kind]) -
-                                      names_.categories.begin()) + 1;
+    return static_cast<std::uint64_t>(
+               std::find(names_.categories.begin(), names_.categories.end(), names_.categories[kind]) -
+               names_.categories.begin()) +
+           1;
   }
 
   std::uint64_t process_of(std::int32_t rank) {
@@ -96,7 +115,8 @@ class PerfettoWriter {
     known->second = ++tracks_;
     Wire inside, descriptor;
     inside.number(thread::kPid, static_cast<std::uint64_t>(t.rank) + 1);
-    inside.number(thread::kTid, (static_cast<std::uint64_t>(t.rank) + 1) * kStreamsPerRank + static_cast<std::uint64_t>(t.stream));
+    inside.number(thread::kTid,
+                  (static_cast<std::uint64_t>(t.rank) + 1) * kStreamsPerRank + static_cast<std::uint64_t>(t.stream));
     inside.text(thread::kName, names_.streams[static_cast<std::size_t>(t.stream)]);
     descriptor.number(track::kUuid, known->second);
     descriptor.number(track::kParent, parent);
@@ -107,7 +127,8 @@ class PerfettoWriter {
 
   // Names are sent once and numbered.
   std::uint64_t name_of(const TaskInfo& t) {
-    const auto key = static_cast<std::uint64_t>(t.kind) << 56 | static_cast<std::uint64_t>(static_cast<std::uint32_t>(t.piece + 1) & 0xffffff) << 32 |
+    const auto key = static_cast<std::uint64_t>(t.kind) << 56 |
+                     static_cast<std::uint64_t>(static_cast<std::uint32_t>(t.piece + 1) & 0xffffff) << 32 |
                      static_cast<std::uint32_t>(t.micro_batch);
     const auto [known, is_new] = texts_.try_emplace(key, texts_.size() + 1);
     if (!is_new) return known->second;
@@ -167,7 +188,8 @@ class PerfettoWriter {
 
 }  // namespace
 
-std::string perfetto_trace(const EventTable& events, const TraceNames& names, const std::vector<TraceCounter>& counters) {
+std::string perfetto_trace(const EventTable& events, const TraceNames& names,
+                           const std::vector<TraceCounter>& counters) {
   return PerfettoWriter(events, names, counters).write();
 }
 

@@ -1,7 +1,7 @@
-// A timeline as a Perfetto trace (https://perfetto.dev, protos/perfetto/trace/trace_packet.proto): a process per rank, a
-// thread per stream, flows from a transfer to the pass that reads it, and counters. The
-// format is protobuf's wire format, written by hand: a few fields of a stable public schema. Columns in, bytes out; times
-// are rounded to nanoseconds.
+// A timeline as a Perfetto trace (https://perfetto.dev, protos/perfetto/trace/trace_packet.proto): a process per rank,
+// a thread per stream, flows from a transfer to the pass that reads it, and counters. The format is protobuf's wire
+// format, written by hand: a few fields of a stable public schema. Columns in, bytes out; times are rounded to
+// nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct TraceNames {
   std::string rank = "rank";
 };
 
-std::string perfetto_trace(const EventTable& events, const TraceNames& names, const std::vector<TraceCounter>& counters = {});
+std::string perfetto_trace(const EventTable& events, const TraceNames& names,
+                           const std::vector<TraceCounter>& counters = {});
 
 }  // namespace dts

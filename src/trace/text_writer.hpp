@@ -10,7 +10,10 @@ namespace dts {
 
 class TextWriter {
  public:
-  TextWriter& raw(const char* text) { bytes_ += text; return *this; }
+  TextWriter& raw(const char* text) {
+    bytes_ += text;
+    return *this;
+  }
   TextWriter& number(std::int64_t value) {
     char digits[24];
     bytes_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
@@ -22,7 +25,8 @@ class TextWriter {
     if (negative) bytes_ += '-', value = -value;
     number(value / 1000);
     const auto rest = static_cast<int>(value % 1000);
-    const char digits[] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10), static_cast<char>('0' + rest % 10)};
+    const char digits[] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
+                           static_cast<char>('0' + rest % 10)};
     bytes_.append(digits, 4);
     return *this;
   }

@@ -9,7 +9,8 @@
 namespace dts {
 
 inline bool belongs_to_pass(TaskKind kind) noexcept {
-  return kind != TaskKind::Optimizer && kind != TaskKind::Sync && kind != TaskKind::TiedReduce && kind != TaskKind::CopyReduce;
+  return kind != TaskKind::Optimizer && kind != TaskKind::Sync && kind != TaskKind::TiedReduce &&
+         kind != TaskKind::CopyReduce;
 }
 
 inline std::string title_of(const std::vector<std::string>& kinds, const TaskInfo& t) {

@@ -20,10 +20,10 @@ double tied_parameters(const ModelSpec& model) {
 }
 
 void check_op(Checker& check, const std::string& where, const Op& op) {
-  for (double value : {op.in_features, op.out_features, op.extra_parameters, op.heads, op.kv_heads, op.qk_head_dim,
-                       op.v_head_dim, op.window, op.chunk, op.experts, op.top_k, op.forward_bytes_per_element,
-                       op.backward_bytes_per_element, op.saved_bytes_per_row, op.flops_per_row, op.output_positions,
-                       op.kernel_area, op.input_positions}) {
+  for (double value :
+       {op.in_features, op.out_features, op.extra_parameters, op.heads, op.kv_heads, op.qk_head_dim, op.v_head_dim,
+        op.window, op.chunk, op.experts, op.top_k, op.forward_bytes_per_element, op.backward_bytes_per_element,
+        op.saved_bytes_per_row, op.flops_per_row, op.output_positions, op.kernel_area, op.input_positions}) {
     if (!check.non_negative(where, value)) return;
   }
   if (op.kind == OpKind::Attention || op.kind == OpKind::Scan) {
@@ -50,7 +50,8 @@ void check_block(Checker& check, const Block& block) {
   for (const Op& op : block.ops) {
     const std::string where = "block " + block.name + ", op " + op.name;
     check_op(check, where, op);
-    check.require(op.input.empty() || op.input == kBlockInput || seen.count(op.input) > 0, where + ".input", op.input, "the name of an earlier op");
+    check.require(op.input.empty() || op.input == kBlockInput || seen.count(op.input) > 0, where + ".input", op.input,
+                  "the name of an earlier op");
     check.require(seen.insert(op.name).second, where, "a second op of this name", "unique names in a block");
   }
 }
