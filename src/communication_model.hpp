@@ -31,8 +31,8 @@ struct CollectivePlan {
   std::vector<int> members, dims;  // in schedule order, root first; comm/classic.hpp
 };
 
-inline constexpr double kMaxSends = 1 << 22;        // of one schedule
-inline constexpr int kMaxMatrixDevices = 1 << 13;   // pair_bytes stays below 512 MiB
+inline constexpr double kMaxSends = 1 << 22;       // of one schedule
+inline constexpr int kMaxMatrixDevices = 1 << 13;  // pair_bytes stays below 512 MiB
 
 class CommunicationModel {
  public:

@@ -31,16 +31,16 @@ class DtsError : public std::runtime_error {
 
 class ConfigError : public DtsError {
   using DtsError::DtsError;
-};       // an illegal description or layout
+};  // an illegal description or layout
 class InfeasibleError : public DtsError {
   using DtsError::DtsError;
-};   // legal, but cannot run (memory, capacity)
+};  // legal, but cannot run (memory, capacity)
 class MissingDataError : public DtsError {
   using DtsError::DtsError;
 };  // a constant that is needed is not known
 class FormatError : public DtsError {
   using DtsError::DtsError;
-};       // a file that cannot be read
+};  // a file that cannot be read
 
 // Collects violations; `throw_if_any` reports all of them at once. Without texts it only finds out whether there are
 // any: for searches, which ask that of millions of layouts.

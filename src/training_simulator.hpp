@@ -21,13 +21,13 @@ namespace dts {
 
 // A step of a job whose ranks differ is drawn from `stragglers`, times `slowdown`.
 struct SimulateOptions {
-  bool expand = false;       // every rank by itself instead of one per class: the same times, events of every rank
+  bool expand = false;  // every rank by itself instead of one per class: the same times, events of every rank
   bool keep_events = true;
-  bool keep_traffic = false;         // the matrix of bytes between ranks
-  std::vector<double> slowdown;      // per rank, > 0: its kernels take this many times longer; empty = 1 for all
+  bool keep_traffic = false;     // the matrix of bytes between ranks
+  std::vector<double> slowdown;  // per rank, > 0: its kernels take this many times longer; empty = 1 for all
   std::optional<StragglerSpec> stragglers{};
-  std::int64_t step = 0;  // which draw of the stragglers
-  bool skip_repeats = true;  // false: every pass task by task, for comparison; the result is the same
+  std::int64_t step = 0;                  // which draw of the stragglers
+  bool skip_repeats = true;               // false: every pass task by task, for comparison; the result is the same
   std::optional<FlowStepOptions> flow{};  // collectives share the links of the cluster instead of fixed prices
 };
 
@@ -42,20 +42,20 @@ struct StepResult {
   double hardware_flops = 0;    // recomputation included
   double peak_flops = 0;        // of one device in the matmul precision, mean
   int micro_batches = 1;
-  std::vector<Breakdown> stages;      // per pipeline rank; each sums to step_time_s
-  Breakdown mean;                     // over pipeline ranks
-  std::vector<MemoryReport> memory;   // per pipeline rank
-  std::vector<double> capacity_bytes; // per pipeline rank: the smallest memory of its devices
-  double tasks = 0;                   // executed to find it: what a step costs to simulate
-  int rank_classes = 1;               // of the ranks of a pipeline stage, as simulated
+  std::vector<Breakdown> stages;              // per pipeline rank; each sums to step_time_s
+  Breakdown mean;                             // over pipeline ranks
+  std::vector<MemoryReport> memory;           // per pipeline rank
+  std::vector<double> capacity_bytes;         // per pipeline rank: the smallest memory of its devices
+  double tasks = 0;                           // executed to find it: what a step costs to simulate
+  int rank_classes = 1;                       // of the ranks of a pipeline stage, as simulated
   std::vector<double> forward_s, backward_s;  // per virtual stage, one micro-batch
   std::vector<StageTraffic> communication;    // per pipeline rank
   StageTraffic mean_communication{};          // over pipeline ranks
-  double communication_s = 0;         // collectives and transfers of the busiest pipeline rank, overlapped or not
+  double communication_s = 0;  // collectives and transfers of the busiest pipeline rank, overlapped or not
   EventTable events;
-  std::vector<double> traffic_bytes;  // devices x devices, row = sender; empty unless asked for
+  std::vector<double> traffic_bytes;   // devices x devices, row = sender; empty unless asked for
   double uncontended_step_time_s = 0;  // every collective alone on its links; step_time_s without flows
-  StepLinks links;                    // with flows, where asked for
+  StepLinks links;                     // with flows, where asked for
 
   double mfu() const noexcept;
   double mfu_full() const noexcept;

@@ -146,10 +146,10 @@ TEST(FabricProtocols, AStreamGetsMoreChannelsForLargeMessages) {
   s.p2p_channel_Bps = 2.5e9;
   s.p2p_part_bytes = 1e7;
   const auto time_s = [&](double bytes, int ranks) { return price(c, CollectiveKind::SendRecv, bytes, ranks).time_s; };
-  EXPECT_NEAR(time_s(1e7, 8), 10e-6 + 1e7 / 10e9, 1e-12);  // 4 of 32 channels
+  EXPECT_NEAR(time_s(1e7, 8), 10e-6 + 1e7 / 10e9, 1e-12);   // 4 of 32 channels
   EXPECT_NEAR(time_s(1e8, 8), 10e-6 + 1e7 / 2.5e9, 1e-12);  // up to 32 parts of 10 MB take as long as one
-  EXPECT_NEAR(time_s(1e9, 8), 10e-6 + 1e9 / 80e9, 1e-12);  // all channels, the link's rate
-  EXPECT_NEAR(time_s(1e7, 2), 10e-6 + 1e7 / 40e9, 1e-12);  // two ranks: 16 channels each
+  EXPECT_NEAR(time_s(1e9, 8), 10e-6 + 1e9 / 80e9, 1e-12);   // all channels, the link's rate
+  EXPECT_NEAR(time_s(1e7, 2), 10e-6 + 1e7 / 40e9, 1e-12);   // two ranks: 16 channels each
 }
 
 // No rank can send or receive faster than its own ports: inside, the device; across, the NICs of the group.

@@ -117,7 +117,7 @@ TEST(Fabric, SwitchesOfTheNetworkReduce) {
   EXPECT_EQ(cost.algorithm, "sharp");
   EXPECT_EQ(cost.bound, "nic");
   EXPECT_NEAR(cost.time_s, 10e-6 + 14e-6 + 30e-6 + 32e8 / (0.9 * 80e9),
-              1e-9);  // once out, once back, both ways at a time
+              1e-9);        // once out, once back, both ways at a time
   c.scale_out.ramp = 1e-9;  // k sqrt(S), of eight members and the switch
   EXPECT_NEAR(dts::fabric_collective(c, CollectiveKind::AllReduce, 32e8, span_of(c, 32)).time_s - cost.time_s,
               3e-9 * std::sqrt(32e8), 1e-9);

@@ -1,5 +1,5 @@
 // A step whose collectives share links: alone they take their prices, together longer, and bytes are those of the
- // groups.
+// groups.
 #include "step/flow_step.hpp"
 
 #include <gtest/gtest.h>

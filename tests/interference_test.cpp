@@ -12,13 +12,13 @@ using namespace dts;
 
 TEST(Interference, ByHand) {
   EXPECT_EQ(slowed_end_s(1, 4, 1, {}), 5);
-  EXPECT_EQ(slowed_end_s(0, 4, 1, {{0, 2, 0.25}}), 4.5);        // 1.5 done in the first 2
-  EXPECT_EQ(slowed_end_s(0, 4, 0.5, {{0, 2, 0.25}}), 4.25);     // only half of it slows
-  EXPECT_EQ(slowed_end_s(0, 4, 1, {{1, 2, 0.5}}), 4.5);         // begins later
-  EXPECT_EQ(slowed_end_s(0, 4, 1, {{0, 100, 0.5}}), 8);         // outlasts it
+  EXPECT_EQ(slowed_end_s(0, 4, 1, {{0, 2, 0.25}}), 4.5);              // 1.5 done in the first 2
+  EXPECT_EQ(slowed_end_s(0, 4, 0.5, {{0, 2, 0.25}}), 4.25);           // only half of it slows
+  EXPECT_EQ(slowed_end_s(0, 4, 1, {{1, 2, 0.5}}), 4.5);               // begins later
+  EXPECT_EQ(slowed_end_s(0, 4, 1, {{0, 100, 0.5}}), 8);               // outlasts it
   EXPECT_EQ(slowed_end_s(0, 4, 1, {{0, 2, 0.25}, {0, 2, 0.25}}), 5);  // two at once
-  EXPECT_EQ(slowed_end_s(5, 4, 1, {{0, 5, 0.5}}), 9);           // over before
-  EXPECT_EQ(slowed_end_s(0, 1, 1, {{0, 100, 1}}), 10);          // never all of a device
+  EXPECT_EQ(slowed_end_s(5, 4, 1, {{0, 5, 0.5}}), 9);                 // over before
+  EXPECT_EQ(slowed_end_s(0, 1, 1, {{0, 100, 1}}), 10);                // never all of a device
 }
 
 TEST(Interference, WhatEndedIsForgotten) {

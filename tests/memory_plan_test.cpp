@@ -29,7 +29,7 @@ Tiers tiers() {  // no latency; HBM far faster than CPU 10 GB/s, DISK 1 GB/s, RE
 
 TEST(MemoryPlan, CommunicationByStage) {
   MemoryPlan p = plan();
-  const double volume = 0.75 * 2e9;  // f P in 16 bits
+  const double volume = 0.75 * 2e9;                                            // f P in 16 bits
   const double expected[] = {2 * volume, 2 * volume, 3 * volume, 6 * volume};  // two micro-batches from stage 2 on
   for (int stage = 0; stage <= 3; ++stage) {
     p.zero = stage;
@@ -80,7 +80,7 @@ TEST(MemoryPlan, ParameterOffload) {
   EXPECT_EQ(e.weights, 0);
   EXPECT_DOUBLE_EQ(e.gathered_parameters, 0.4e9);
   EXPECT_DOUBLE_EQ(e.transfer_bytes, 0.5e9 * (2 * 2 + 1));  // forward and backward of two micro-batches, write-back
-  p.optimizer_tier = MemoryTier::CPU;  // the host updates: gradients down, weights stay there
+  p.optimizer_tier = MemoryTier::CPU;                       // the host updates: gradients down, weights stay there
   EXPECT_DOUBLE_EQ(estimate(p, tiers()).transfer_bytes, 0.5e9 * 4 + 0.5e9);
   p.parameter_tier = MemoryTier::HBM, p.optimizer_tier = MemoryTier::HBM, p.blocks = {};
   EXPECT_EQ(estimate(p, tiers()).gathered_parameters, 0);  // block size not known

@@ -230,8 +230,8 @@ TEST(Recompute, KeptOutputsOfEverySecondMatmul) {
   auto layer = llama_layer(h, 32, 8, 128, f);
   std::vector<double> shares(layer.size(), 1);
   shares[1] = kv / (h + 2 * kv);  // wq and wv kept, wk run again
-  shares[3] = 0;  // attention
-  shares[7] = 0.5;  // w1 kept, w3 run again
+  shares[3] = 0;                  // attention
+  shares[7] = 0.5;                // w1 kept, w3 run again
   const KeptBytes compiled = kept_outputs(layer, {}, shares);
   EXPECT_DOUBLE_EQ(compiled.kept, 2 * (h + h + kv + h + f) + 4 * 32);
   shares[9] = 0;

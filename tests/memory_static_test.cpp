@@ -23,7 +23,7 @@ TEST(StateRecipe, BytesPerParameterOfKnownRecipes) {
   EXPECT_EQ(total(state_recipe(DType::FP32, Optimizer::Momentum)), 12);
   EXPECT_EQ(total(state_recipe(DType::FP32, Optimizer::SGD)), 8);
   EXPECT_EQ(total(state_recipe(DType::FP64, Optimizer::Adam)), 32);
-  EXPECT_EQ(total(state_recipe(DType::FP8, Optimizer::SGD)), 8);  // 2 + 2 + master 4
+  EXPECT_EQ(total(state_recipe(DType::FP8, Optimizer::SGD)), 8);           // 2 + 2 + master 4
   EXPECT_EQ(total(state_recipe(DType::FP32, Optimizer::Adam, both)), 16);  // nothing to accumulate beside
 }
 

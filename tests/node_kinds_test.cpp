@@ -29,8 +29,8 @@ TEST(NodeKinds, AGroupIsAsSlowAsItsSlowestNode) {
   EXPECT_EQ(uneven->node_kinds(), 2);
   EXPECT_EQ(uneven->node_kind(15), 0);
   EXPECT_EQ(uneven->node_kind(16), 1);
-  EXPECT_EQ(seconds(*uneven, {0, 8, 24}), seconds(*even, {0, 8, 24}));           // does not touch it
-  EXPECT_EQ(seconds(*uneven, {16, 17, 18}), seconds(*even, {16, 17, 18}));       // stays inside it
+  EXPECT_EQ(seconds(*uneven, {0, 8, 24}), seconds(*even, {0, 8, 24}));      // does not touch it
+  EXPECT_EQ(seconds(*uneven, {16, 17, 18}), seconds(*even, {16, 17, 18}));  // stays inside it
   ClusterSpec all_slow = four_nodes();
   all_slow.node.nic_Bps *= 0.25;
   EXPECT_EQ(seconds(*uneven, {0, 8, 16}), seconds(*make_interconnect(all_slow), {0, 8, 16}));

@@ -109,7 +109,7 @@ TEST(OpPasses, BulkHidesBehindGradientMatmulsButTakesMultiprocessors) {
   const BlockCost cost = c.price();
   const double call_s = 1e-6 + 8192 * 4096 * 2 * 1e-12;
   // Of six calls the two gathers of output gradients block; four run beside longer matmuls, on 13 of 100
-// multiprocessors.
+  // multiprocessors.
   EXPECT_NEAR(cost.backward.exposed_s[kTp], (2 + 4 * 0.13) * call_s, 1e-12);
   EXPECT_DOUBLE_EQ(cost.forward.exposed_s[kTp], cost.forward.comm_s[kTp]);
 }
@@ -121,8 +121,8 @@ TEST(OpPasses, SplitMatmulsHideForwardToo) {
   const BlockCost b = bulk.price(), u = ub.price(), a = async.price();
   EXPECT_LT(u.forward.exposed_s[kTp], 0.5 * b.forward.exposed_s[kTp]);
   EXPECT_LT(u.backward.exposed_s[kTp], b.backward.exposed_s[kTp]);
-  EXPECT_EQ(a.forward.exposed_s[kTp], 0);   // hops of copy engines, shorter than any chunk
-  EXPECT_GT(a.backward.exposed_s[kTp], 0);  // the gathers of the weight gradients still block
+  EXPECT_EQ(a.forward.exposed_s[kTp], 0);               // hops of copy engines, shorter than any chunk
+  EXPECT_GT(a.backward.exposed_s[kTp], 0);              // the gathers of the weight gradients still block
   EXPECT_GT(u.forward.compute_s, b.forward.compute_s);  // chunks fill the device less well
   // What travels is the same, whatever runs beside it.
   EXPECT_EQ(u.forward_calls.size(), b.forward_calls.size());
@@ -229,7 +229,7 @@ TEST(OpPasses, ZeroGathersNarrowWeights) {
   c.p.cast_parameters = true;
   const BlockCost narrow = c.price();
   EXPECT_EQ(narrow.dense_gathered_bytes, narrow.dense_parameters + 2 * 4096);  // norms stay wide
-  EXPECT_LT(narrow.forward.compute_s, wide.forward.compute_s);  // each owner casts its quarter
+  EXPECT_LT(narrow.forward.compute_s, wide.forward.compute_s);                 // each owner casts its quarter
 }
 
 TEST(OpPasses, FrozenWeightsHaveNoWeightGradient) {

@@ -17,7 +17,7 @@ TEST(Overlap, BesideAKernel) {
   EXPECT_EQ(beside_s(10, 4, 0.25), 11);  // for 4 s the kernel advances at 3/4 of its rate
   EXPECT_EQ(beside_s(7, 8, 0.25), 9);    // 6 of 7 done when the transfer ends, and 1 more
   EXPECT_EQ(beside_s(5, 8, 0.25), 8);
-  EXPECT_EQ(beside_s(5, 8, 7), 13);      // a transfer cannot hold more than the whole device
+  EXPECT_EQ(beside_s(5, 8, 7), 13);  // a transfer cannot hold more than the whole device
   EXPECT_EQ(beside_s(5, 0, 0.5), 5);
 }
 

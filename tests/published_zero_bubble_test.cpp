@@ -23,7 +23,7 @@ struct Setting {
   int p, m, chunks, micro_batch;  // chunks of the interleaved runs: one layer each
   double hidden, heads;
   double forward, input, weight, transfer;
-  double one_f_one_b, h1, h2, auto_1p, auto_2p;              // bubble rates
+  double one_f_one_b, h1, h2, auto_1p, auto_2p;                     // bubble rates
   double measured_1f1b, measured_1f1b_i, measured_1p, measured_2p;  // seconds, 0 = not measured
 };
 

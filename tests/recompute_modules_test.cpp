@@ -90,9 +90,9 @@ TEST(RecomputeModules, GiveUpWhatTheyMake) {
   const SavedContext c;
   const double all = saved_bytes_per_token(kLlama, c);
   EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::Mlp}),
-                   2 * 2 * kF + 2 * kF);         // fc1's output, the product; its input stays
+                   2 * 2 * kF + 2 * kF);  // fc1's output, the product; its input stays
   EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::LayerNorm}), 2 * (2 * kH + 4));  // both norms' output and 1/sigma
-  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::CoreAttention}), 4 * 8);  // the log-sum-exp alone
+  EXPECT_DOUBLE_EQ(all - kept(kLlama, c, {Module::CoreAttention}), 4 * 8);         // the log-sum-exp alone
   const std::vector<Op> mla = latent();
   const double heads = 8;  // q and k of 48, v of 32; what compression and its norms keep stays
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(mla, c) - kept(mla, c, {Module::MlaUpProjection}), 2 * heads * (48 + 48 + 32));

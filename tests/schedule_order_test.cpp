@@ -56,7 +56,7 @@ TEST(StagePlacement, TurnsOfAWaveShareARank) {
   EXPECT_EQ(loop.stage_of(2, 1), 5);
   EXPECT_EQ(both.stage_of(1, 1), 6);  // stage 2 of the second copy
   EXPECT_EQ(both.rank_of(6), 1);
-  EXPECT_EQ(both.next(3), -1);        // the first copy ends here
+  EXPECT_EQ(both.next(3), -1);  // the first copy ends here
   EXPECT_EQ(both.previous(4), -1);
   EXPECT_TRUE(both.visits(0, 1, 4) && !both.visits(0, 2, 4) && both.visits(5, 2, 4) && !both.visits(5, 4, 4));
   for (const StagePlacement& p : {wave, loop, both}) {
@@ -119,7 +119,7 @@ TEST(CheckOrder, NamesEachStuckRankAndWhatItWaitsFor) {
             std::string::npos)
       << text;
   // A pair starts when both inputs are there: rank 1's pair waits for a forward that rank 0 runs after the pair's
-// gradient.
+  // gradient.
   const PipelineOrder pairs = parse_order({"F0 B0 F1 B1", "F0 F1+B0 B1"});
   EXPECT_NE(message_of([&] { check_order(pairs, {StageMap::Loop, 2, 1}, 2); }).find("stuck before F1.0"),
             std::string::npos);

@@ -1,5 +1,5 @@
 // Rows of a table are what `simulate` says of them, bit for bit; bounds lie below; a table that contradicts itself is
- // refused.
+// refused.
 #include <gtest/gtest.h>
 
 #include <algorithm>

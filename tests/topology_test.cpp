@@ -74,8 +74,8 @@ TEST(Topology, LinkCountsAreThoseOfTheGraph) {
   EXPECT_EQ(count(spec_of(TopologyKind::Torus3D, 8)), 24u);    // 2x2x2: wrap-around adds nothing
   EXPECT_EQ(count(spec_of(TopologyKind::Torus3D, 27)), 162u);  // 3 cables per node
   EXPECT_EQ(count(spec_of(TopologyKind::Switch, 8)), 16u);
-  EXPECT_EQ(count(spec_of(TopologyKind::FatTree, 16)), 40u);   // 16 down, 4 up
-  EXPECT_EQ(count(spec_of(TopologyKind::Dragonfly, 8)), 36u);  // 8 nodes, 4 groups of 2 routers: 8 + 4 + 6
+  EXPECT_EQ(count(spec_of(TopologyKind::FatTree, 16)), 40u);           // 16 down, 4 up
+  EXPECT_EQ(count(spec_of(TopologyKind::Dragonfly, 8)), 36u);          // 8 nodes, 4 groups of 2 routers: 8 + 4 + 6
   EXPECT_EQ(count(spec_of(TopologyKind::RailOptimized, 4, 8)), 128u);  // 32 devices to hub and to rail
   EXPECT_EQ(count(spec_of(TopologyKind::Ring, 4, 8)), 72u);            // 32 to hubs, 4 between hubs
 }

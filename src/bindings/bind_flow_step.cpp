@@ -18,8 +18,8 @@ using namespace dts;
 
 namespace {
 
-using Cable = std::tuple<std::string, double, double>;       // name, share, from when
-using Background = std::tuple<int, int, double>;             // ranks, bytes/s
+using Cable = std::tuple<std::string, double, double>;  // name, share, from when
+using Background = std::tuple<int, int, double>;        // ranks, bytes/s
 
 FlowStepOptions flow_options(bool rail_optimized, int nodes_per_leaf, int spines, double oversubscription,
                              PathRouting routing, std::uint64_t seed, const std::vector<Cable>& cables,

@@ -29,8 +29,8 @@ struct Branch {
   const char* limit = "scale-up";  // whose rate s_per_byte is: "scale-up" or "nic"
   double sent_share = 0;           // bytes sent by the busiest rank / bytes
   double sms = 0;
-  double floor_s = 0;              // no size takes less
-  double ramp_root = kNoEnd;        // sqrt of the size above which the ramp does not grow
+  double floor_s = 0;         // no size takes less
+  double ramp_root = kNoEnd;  // sqrt of the size above which the ramp does not grow
 
   double time_s(double bytes, double root_bytes) const noexcept {
     const double line = startup_s + ramp * (root_bytes < ramp_root ? root_bytes : ramp_root) + s_per_byte * bytes;

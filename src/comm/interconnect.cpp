@@ -121,7 +121,7 @@ class FabricInterconnect final : public Interconnect {
   ClusterSpec cluster_;
   bool alone_;
   std::vector<ClusterSpec> kinds_;  // the cluster with each kind of node throughout
-  std::vector<int> kind_of_node_;  // empty: all alike
+  std::vector<int> kind_of_node_;   // empty: all alike
 };
 
 class TopologyInterconnect final : public Interconnect {

@@ -27,10 +27,10 @@ class Interconnect {
  public:
   virtual ~Interconnect() = default;
   virtual int device_count() const = 0;
-  virtual bool uniform() const = 0;  // whether cost depends on a group's span and kinds alone
+  virtual bool uniform() const = 0;         // whether cost depends on a group's span and kinds alone
   virtual int period() const { return 0; }  // groups shifted by so many ranks have the same span; 0: not known
   virtual int node_kinds() const { return 1; }
-  virtual int node_kind(int) const { return 0; }  // of a rank
+  virtual int node_kind(int) const { return 0; }                  // of a rank
   virtual const ClusterSpec* cluster() const { return nullptr; }  // null: a network of links
   // `ranks` come back as the devices they stand on.
   virtual RankGroup group(std::vector<int> ranks) const = 0;

@@ -92,7 +92,7 @@ class Streams {
 
   // A binary tree in which odd positions are leaves, and its mirror image or shift by one: inner nodes of one are
   // leaves of the other. Each edge carries half the buffer up and down, so a pass of the trees moves as much as one of
-// a ring.
+  // a ring.
   void trees(double bytes_per_hop) {
     const std::size_t n = domains_.size();
     const double each = bytes_per_hop / 4 * static_cast<double>(n) / static_cast<double>(n - 1);

@@ -19,9 +19,9 @@
 namespace dts {
 
 struct PairStream {
-  int from = 0, to = 0;    // devices of the cluster
+  int from = 0, to = 0;  // devices of the cluster
   double bytes = 0;
-  double link_bytes = 0;   // at least `bytes`: a link carries `bytes` in the time of so many at its datasheet rate
+  double link_bytes = 0;  // at least `bytes`: a link carries `bytes` in the time of so many at its datasheet rate
 };
 
 struct StreamedCall {

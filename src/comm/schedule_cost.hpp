@@ -15,16 +15,16 @@
 namespace dts {
 
 struct ScheduleCost {
-  double time_s = 0;  // infinite where pricing was given up
+  double time_s = 0;                                   // infinite where pricing was given up
   double latency_s = 0, transfer_s = 0, reduce_s = 0;  // parts of time_s, along the slowest send of each round
-  int busiest_link = -1;  // the link that most of transfer_s was spent on
-  int chunks = 1;  // of its pipelined round, where it has one
-  double sent_bytes_per_rank = 0;  // of the member that sends most
+  int busiest_link = -1;                               // the link that most of transfer_s was spent on
+  int chunks = 1;                                      // of its pipelined round, where it has one
+  double sent_bytes_per_rank = 0;                      // of the member that sends most
 };
 
 struct ScheduleOptions {
-  double reduce_s_per_byte = 0;  // gamma
-  int chunks = 0;  // of pipelined rounds; 0 = the fastest number
+  double reduce_s_per_byte = 0;                                // gamma
+  int chunks = 0;                                              // of pipelined rounds; 0 = the fastest number
   double give_up_s = std::numeric_limits<double>::infinity();  // a schedule known to be slower may be left unfinished
 };
 

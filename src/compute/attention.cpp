@@ -13,8 +13,8 @@ constexpr double kTailPower = 4;                 // joins the mean load of a mul
 constexpr double kUnfusedMatmulShare = 0.55;     // of peak, batched products of the scores (assumed)
 constexpr double kUnfusedBandwidthShare = 0.75;  // passes over the scores
 constexpr double kAlignedDims = 8;               // rows of 16 bytes, as 16-bit tensor-core kernels load them
-constexpr double kScalarShare = 0.9;  // of the fp32 peak, products of other rows (BLOOM with 108 per head)
-constexpr double kUnfusedKernels[] = {4, 6};  // product, softmax, dropout, product; their gradients
+constexpr double kScalarShare = 0.9;             // of the fp32 peak, products of other rows (BLOOM with 108 per head)
+constexpr double kUnfusedKernels[] = {4, 6};     // product, softmax, dropout, product; their gradients
 
 bool has_work(const AttentionShape& s) noexcept {
   return s.batch > 0 && s.heads > 0 && s.kv_heads > 0 && s.q_len > 0 && s.kv_len > 0 && s.qk_dim > 0 && s.v_dim > 0;

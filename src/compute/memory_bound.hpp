@@ -6,8 +6,8 @@
 
 namespace dts {
 
-double stream_time_s(const DeviceSpec& device, double bytes) noexcept;  // elementwise passes, casts, copies
-double norm_time_s(const DeviceSpec& device, double bytes) noexcept;  // fused norm and softmax: reduce, then write
+double stream_time_s(const DeviceSpec& device, double bytes) noexcept;   // elementwise passes, casts, copies
+double norm_time_s(const DeviceSpec& device, double bytes) noexcept;     // fused norm and softmax: reduce, then write
 double permute_time_s(const DeviceSpec& device, double bytes) noexcept;  // token rows to and from experts
 
 // A kernel that is known only by its FLOPs and bytes: its matmul time and its stream time joined by the p-norm of the

@@ -59,10 +59,10 @@ class SharedRun {
     Phase phase = Phase::Alone;
     double left_s = 0, speed = 1, pace = 1;  // of the phase; of the transfer; of the task beside collectives
     double since_s = 0, start_s = 0;
-    double own_s = 0, planned_s = 0;         // on the task's own clock
-    double alone_s = 0;                      // exactly; holds where nothing slowed it
+    double own_s = 0, planned_s = 0;  // on the task's own clock
+    double alone_s = 0;               // exactly; holds where nothing slowed it
     bool slowed = false;
-    double beside_since_s = 0;               // the same clock, when the kernels beside began
+    double beside_since_s = 0;  // the same clock, when the kernels beside began
     std::vector<Stretch> stretches;
   };
   struct Event {
@@ -282,8 +282,8 @@ class SharedRun {
   std::priority_queue<Event> queue_;
   std::vector<Runner> runners_;
   std::vector<std::uint32_t> free_, runner_of_;  // the second by flow
-  HeldUnits held_;  // per device and unit
-  std::vector<std::uint32_t> beside_;  // the same: the compute that slows
+  HeldUnits held_;                               // per device and unit
+  std::vector<std::uint32_t> beside_;            // the same: the compute that slows
   std::vector<std::pair<TaskId, std::uint32_t>> ready_;
 };
 

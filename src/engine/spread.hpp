@@ -38,7 +38,7 @@ struct Spread {
 struct Instances {
   const double *start_s, *end_s;
   const double* planned_s;  // without what others on the device hold
-  const TaskId* cause;  // earlier task that set the start, kNoTask for a start at 0
+  const TaskId* cause;      // earlier task that set the start, kNoTask for a start at 0
   std::uint32_t count;
   const double* contended_s = nullptr;  // lost to others on shared links (engine/shared_run.hpp); null: none
 };

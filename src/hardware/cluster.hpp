@@ -15,10 +15,10 @@ struct NodeSpec {
   DeviceSpec device;
   int devices = 8;
   ScaleUpSpec scale_up;
-  double nics = 8;  // NICs of the node
+  double nics = 8;        // NICs of the node
   double nic_Bps = 50e9;  // one NIC, per direction
   double host_bytes = 2e12;
-  double host_Bps = 55e9;  // device to host memory, per device and direction
+  double host_Bps = 55e9;          // device to host memory, per device and direction
   double host_memory_Bps = 600e9;  // of the node's host memory
 };
 

@@ -24,16 +24,16 @@ struct ScaleUpSpec {
   // Ring (and chain), protocol Simple: launch_s + simple_startup_s + (hop_s + simple_hop_s) * steps
   //                   + ring_ramp * sqrt(bytes / ranks) * steps^ring_ramp_growth
   //                   + bytes / ranks * (steps + copy) / (ring_efficiency * device_Bps)
-  double launch_s = 4.48e-6;         // kernel start and first flag exchange
-  double hop_s = 836e-9;             // one low-latency step between neighbours
-  double ring_efficiency = 0.881;    // asymptotic ring rate / device_Bps
-  double ring_ramp = 3.92e-9;        // s per sqrt(byte): filling the chunk pipeline
-  double ring_ramp_growth = 0.5;     // exponent of the number of steps in that fill
-  double all_reduce_copy = 0.38;     // local copy, in steps
-  double gather_copy = 0.533;        // the same for all-gather and reduce-scatter
-  double ring_sms = 24;              // streaming multiprocessors a ring kernel holds
-  double simple_startup_s = 5.74e-6; // what Simple costs more than the protocols with flags: its fences and buffers
-  double simple_hop_s = 162e-9;      // the same per step
+  double launch_s = 4.48e-6;          // kernel start and first flag exchange
+  double hop_s = 836e-9;              // one low-latency step between neighbours
+  double ring_efficiency = 0.881;     // asymptotic ring rate / device_Bps
+  double ring_ramp = 3.92e-9;         // s per sqrt(byte): filling the chunk pipeline
+  double ring_ramp_growth = 0.5;      // exponent of the number of steps in that fill
+  double all_reduce_copy = 0.38;      // local copy, in steps
+  double gather_copy = 0.533;         // the same for all-gather and reduce-scatter
+  double ring_sms = 24;               // streaming multiprocessors a ring kernel holds
+  double simple_startup_s = 5.74e-6;  // what Simple costs more than the protocols with flags: its fences and buffers
+  double simple_hop_s = 162e-9;       // the same per step
 
   // The protocols that send flags with the data. LL: launch_s + hop_s * steps + bytes / ranks * steps / (ll_efficiency
   // * device_Bps). LL128: the same with ll128_startup_s, ll128_efficiency and the local copy. 0 = not used.
@@ -60,42 +60,42 @@ struct ScaleUpSpec {
   //                   + bytes / ranks * (peers + p2p_copy) / (p2p_efficiency * device_Bps)
   double p2p_launch_s = 6.56e-6;
   double p2p_peer_s = 564e-9;
-  double p2p_ramp = 4e-9;  // s per sqrt(byte)
-  double p2p_efficiency = 0.765;  // all-to-all over every link
-  double p2p_copy = 0.04;  // local copy, in peers
+  double p2p_ramp = 4e-9;            // s per sqrt(byte)
+  double p2p_efficiency = 0.765;     // all-to-all over every link
+  double p2p_copy = 0.04;            // local copy, in peers
   double sendrecv_efficiency = 0.7;  // one stream between two devices
-  int p2p_channels = 0;  // channels of a communicator's point-to-point kernels; 0 = no limit modelled
-  double p2p_channel_Bps = 0;  // rate of one of them
+  int p2p_channels = 0;              // channels of a communicator's point-to-point kernels; 0 = no limit modelled
+  double p2p_channel_Bps = 0;        // rate of one of them
   double p2p_part_bytes = 16777216;  // above this much per channel a stream gets more of them
 
   // Flat: the rate of a device inside a group is ((members - 1) / (domain - 1))^group_exponent of that in the full
   // domain: 0 a switch, 1 a full mesh (only links between members), below 0 a shared bus (fewer members, more each).
   double group_exponent = 0;
 
-  int torus_axes = 0;  // Torus: 1, 2 or 3 axes, each with device_Bps / torus_axes both ways together
+  int torus_axes = 0;                // Torus: 1, 2 or 3 axes, each with device_Bps / torus_axes both ways together
   std::array<int, 3> torus_shape{};  // devices per axis; all 0 = the slice factored as evenly as possible
-  int torus_wrap = 4;  // shortest full axis that is closed to a ring
+  int torus_wrap = 4;                // shortest full axis that is closed to a ring
 
   int ring_devices = 0;  // devices of a domain per NIC that the rings and trees of a group drive; 0 = all NICs
 };
 
 struct ScaleOutSpec {
   std::string name = "infiniband";
-  double hop_s = 5.7e-6;  // alpha: one low-latency hop between domains, one way
-  double low_latency_Bps = 8.8e9;  // rate of protocol LL per group; an all-reduce moves its data twice
-  double ll128_startup_s = 18.6e-6;  // protocol LL128: start per doubling of the domains
-  double ll128_Bps = 26.6e9;  // its rate per group; 0 = not used
-  double level_startup_s = 37e-6;  // bulk protocol: start of the pipeline per doubling of the domains
-  double ramp = 4.9e-9;  // s per sqrt(byte), times the root of the depth log2(domains) * (members + 1)
-  double ramp_bytes = 1.5e9;  // above it chunks are as large as they get and the ramp does not grow
-  double ring_efficiency = 0.87;  // ring over all NICs of the group / their datasheet rate
-  double tree_efficiency = 0.96;  // two domains only: each sends the buffer once
-  double p2p_peer_s = 2.6e-6;  // all-to-all: cost of one remote peer
-  double p2p_ramp = 13e-9;  // s per sqrt(byte)
-  double p2p_efficiency = 0.74;  // all-to-all over the NICs
+  double hop_s = 5.7e-6;              // alpha: one low-latency hop between domains, one way
+  double low_latency_Bps = 8.8e9;     // rate of protocol LL per group; an all-reduce moves its data twice
+  double ll128_startup_s = 18.6e-6;   // protocol LL128: start per doubling of the domains
+  double ll128_Bps = 26.6e9;          // its rate per group; 0 = not used
+  double level_startup_s = 37e-6;     // bulk protocol: start of the pipeline per doubling of the domains
+  double ramp = 4.9e-9;               // s per sqrt(byte), times the root of the depth log2(domains) * (members + 1)
+  double ramp_bytes = 1.5e9;          // above it chunks are as large as they get and the ramp does not grow
+  double ring_efficiency = 0.87;      // ring over all NICs of the group / their datasheet rate
+  double tree_efficiency = 0.96;      // two domains only: each sends the buffer once
+  double p2p_peer_s = 2.6e-6;         // all-to-all: cost of one remote peer
+  double p2p_ramp = 13e-9;            // s per sqrt(byte)
+  double p2p_efficiency = 0.74;       // all-to-all over the NICs
   double sendrecv_efficiency = 0.72;  // one stream over one NIC share
-  double sharp_efficiency = 0;  // reduction in the switches (SHARP): rate / NIC rate; 0 = no such hardware
-  double sharp_startup_s = 0;  // its start: one pass through the switch tree
+  double sharp_efficiency = 0;        // reduction in the switches (SHARP): rate / NIC rate; 0 = no such hardware
+  double sharp_startup_s = 0;         // its start: one pass through the switch tree
 };
 
 }  // namespace dts

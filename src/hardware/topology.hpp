@@ -41,16 +41,16 @@ struct TopologySpec {
   TopologyKind kind = TopologyKind::Ring;
   int nodes = 1;
   int devices_per_node = 1;
-  LinkRate inter{50e9, 5e-6};  // 400 Gb/s NIC class
+  LinkRate inter{50e9, 5e-6};   // 400 Gb/s NIC class
   LinkRate intra{300e9, 1e-6};  // NVLink class
-  std::vector<int> dims;  // mesh, torus: nodes per dimension; empty = most square
+  std::vector<int> dims;        // mesh, torus: nodes per dimension; empty = most square
   // Tree: children per node (2). Fat tree: nodes per leaf (about sqrt(nodes)). Rail: nodes per leaf (all).
   // Dragonfly: nodes per router (balanced, about (nodes/4)^(1/4)). 0 = the default in brackets.
   int radix = 0;
-  int group_size = 0;  // dragonfly: routers per group; 0 = 2 * radix
+  int group_size = 0;           // dragonfly: routers per group; 0 = 2 * radix
   double oversubscription = 1;  // fat tree, rail: bandwidth below a leaf / above it
-  int switches = 0;  // custom: switch vertices; link ends are 0..nodes-1 (nodes), then the switches
-  std::vector<Link> links;  // custom: directed links
+  int switches = 0;             // custom: switch vertices; link ends are 0..nodes-1 (nodes), then the switches
+  std::vector<Link> links;      // custom: directed links
   // Fat tree, rail: spine switches that share the uplinks of every leaf, of all rails too. 0: one, or one per rail,
   // that stands for all.
   int spines = 0;
@@ -90,7 +90,7 @@ class Topology {
   const std::vector<Link>& links() const noexcept { return links_; }
   int first_link(int vertex) const noexcept { return first_[static_cast<std::size_t>(vertex)]; }
   int find_link(int from, int to) const noexcept;  // -1 where there is none
-  const Link& link(int from, int to) const;  // throws ConfigError where there is none
+  const Link& link(int from, int to) const;        // throws ConfigError where there is none
   const Grid& grid() const noexcept { return grid_; }
   const std::vector<int>& parent() const noexcept { return parent_; }
 

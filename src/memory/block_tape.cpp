@@ -62,7 +62,7 @@ class TapeBuilder : SavedTape {
 
   // The loss makes tensors beside the logits; those that its forward leaves stay. In chunks, forward and backward of
   // head and loss run here for each part of the tokens, and what stays is the gradients of the head's input and
-// weights.
+  // weights.
   void loss_forward(std::size_t i, std::vector<int>& output, Events& events) {
     const int head = layouts_[i].producer;
     made_by_loss_.clear();
@@ -197,7 +197,7 @@ class TapeBuilder : SavedTape {
 
   std::vector<std::pair<std::size_t, int>> delayed_;
   LossTensors loss_;
-  std::vector<int> made_by_loss_;  // its tensors
+  std::vector<int> made_by_loss_;                         // its tensors
   int input_gradient_ = kNone, weight_gradient_ = kNone;  // of a head that runs in chunks
 };
 

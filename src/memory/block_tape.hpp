@@ -58,26 +58,26 @@ struct BlockTape {
   // Weight gradients that stay until the pass of all blocks ends.
   std::vector<std::int32_t> after_backward, after_weight_grad;
   TapeSum forward_sum, backward_sum, input_grad_sum, weight_grad_sum;
-  std::vector<double> weights;                        // elements of each trained matrix on this rank
+  std::vector<double> weights;                         // elements of each trained matrix on this rank
   double forward_launches = 0, backward_launches = 0;  // entries of the device's queue that a pass issues
 };
 
 struct TapeRules {
-  double tokens = 1;                      // of a micro-batch on this rank
-  int ep = 1;                             // ranks that share the experts
+  double tokens = 1;  // of a micro-batch on this rank
+  int ep = 1;         // ranks that share the experts
   Recompute recompute = Recompute::None;
   std::vector<RecomputeModule> modules{RecomputeModule::CoreAttention};  // of Selective
   bool keeps_input = true;  // of Full; otherwise it is there again before backward, from an earlier block
   bool partition_block_input = false;
   std::vector<double> dropped_outputs;  // keep op outputs but for these shares (`kept_outputs`); empty = by `recompute`
-  double on_host = 0;  // share of what is kept that waits for backward in another tier
+  double on_host = 0;                   // share of what is kept that waits for backward in another tier
   std::vector<OffloadModule> offload_modules;  // of their inputs alone; empty: of everything
   LossKernel loss_kernel = LossKernel::Megatron;
   int loss_chunks = 1;
-  bool gather_buffers = false;  // gathered inputs of column matmuls lie in a persistent buffer
-  bool weight_gradients = true;  // a matmul's backward makes a working-type gradient before it is accumulated
+  bool gather_buffers = false;       // gathered inputs of column matmuls lie in a persistent buffer
+  bool weight_gradients = true;      // a matmul's backward makes a working-type gradient before it is accumulated
   bool gradients_until_end = false;  // it is accumulated when all blocks have run backward
-  bool casts_gradients = false;  // each is cast to fp32 to be added to the main ones
+  bool casts_gradients = false;      // each is cast to fp32 to be added to the main ones
   double forward_launches_per_op = 0, backward_launches_per_op = 0;
 };
 

@@ -16,14 +16,14 @@ using TierBytes = std::array<double, 4>;
 
 struct MemoryReport {  // bytes on one rank
   double weights = 0, gradients = 0, optimizer = 0;
-  double activations = 0;           // saved for backward
-  double temporaries = 0;           // logits, gradients of activations, dummy gradients
-  double gathered_parameters = 0;   // unsharded FSDP / ZeRO-3 parameters
+  double activations = 0;          // saved for backward
+  double temporaries = 0;          // logits, gradients of activations, dummy gradients
+  double gathered_parameters = 0;  // unsharded FSDP / ZeRO-3 parameters
   double communication_buffers = 0;
   double workspace = 0;
-  double context = 0;               // outside the allocator
-  double update = 0;                // allocated while the optimizer updates, all categories
-  TierBytes tiers{};                // what is offloaded, for this rank
+  double context = 0;  // outside the allocator
+  double update = 0;   // allocated while the optimizer updates, all categories
+  TierBytes tiers{};   // what is offloaded, for this rank
 
   double host_bytes() const noexcept { return tiers[1]; }
   double nvme_bytes() const noexcept { return tiers[2]; }

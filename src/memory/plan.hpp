@@ -25,18 +25,18 @@ namespace dts {
 
 // A model as equal blocks; shares are of one block's saved bytes (forward FLOPs for the last).
 struct BlockShares {
-  double blocks = 0;  // 0 = not known: strategies that work block by block are refused
-  double input_share = 0;  // the block's input, what full recomputation keeps
-  double score_share = 0;  // attention scores, what selective recomputation drops
+  double blocks = 0;             // 0 = not known: strategies that work block by block are refused
+  double input_share = 0;        // the block's input, what full recomputation keeps
+  double score_share = 0;        // attention scores, what selective recomputation drops
   double score_flops_share = 0;  // forward FLOPs selective recomputation runs again
 };
 
 struct MemoryPlan {
   double parameters = 0;
   double activations_per_sample = 0;  // elements saved for backward
-  double samples_per_device = 1;  // per step
-  int accumulation_steps = 1;  // micro-batches the samples are run in
-  int devices = 1;  // data-parallel
+  double samples_per_device = 1;      // per step
+  int accumulation_steps = 1;         // micro-batches the samples are run in
+  int devices = 1;                    // data-parallel
   int zero = 0;
   DType precision = DType::BF16;
   Optimizer optimizer = Optimizer::Adam;
@@ -46,12 +46,12 @@ struct MemoryPlan {
   BlockShares blocks;
 };
 
-struct MemoryEstimate {  // per device
+struct MemoryEstimate {                                                                        // per device
   double weights = 0, gradients = 0, optimizer = 0, activations = 0, gathered_parameters = 0;  // in HBM
   std::array<double, kTierCount> tier_bytes{};  // HBM is the sum of the five
-  double extra_flops_fraction = 0;  // of the step's model FLOPs
-  double communication_bytes = 0;  // sent per step
-  double transfer_bytes = 0, transfer_s = 0;  // between tiers per step
+  double extra_flops_fraction = 0;              // of the step's model FLOPs
+  double communication_bytes = 0;               // sent per step
+  double transfer_bytes = 0, transfer_s = 0;    // between tiers per step
   double hbm_bytes() const noexcept { return tier_bytes[index_of(MemoryTier::HBM)]; }
 };
 

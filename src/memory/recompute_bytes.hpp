@@ -14,8 +14,8 @@
 
 namespace dts {
 
-struct KeptBytes {  // bytes per token of one block
-  double kept = 0;  // from forward to backward, for every block and micro-batch in flight
+struct KeptBytes {        // bytes per token of one block
+  double kept = 0;        // from forward to backward, for every block and micro-batch in flight
   double recomputed = 0;  // live beside it while one block runs backward
 };
 
@@ -25,7 +25,7 @@ struct TensorFate {
   int region = -1;  // that rebuilds it; -1: it stays
 };
 struct SelectiveFates {
-  std::vector<TensorFate> tensors;  // of `saved_tensors`
+  std::vector<TensorFate> tensors;          // of `saved_tensors`
   std::vector<std::size_t> rebuilt_before;  // per region: the op whose backward needs it first
 };
 SelectiveFates selective_fates(const std::vector<Op>& ops, const std::vector<SavedTensor>& tensors,

@@ -31,15 +31,15 @@ struct SavedContext {
   double matmul_input_bytes = 0;  // stored size of a matmul input when it is a cast copy (FP8: 1); 0 = no copy
   double routed_load = 1;         // rows of the fullest expert rank over the balanced share
 
-  bool flash_attention = true;      // false: scores are materialised
-  bool attention_dropout = false;   // p > 0 on the scores
-  bool hidden_dropout = true;       // p > 0 in Dropout ops
+  bool flash_attention = true;         // false: scores are materialised
+  bool attention_dropout = false;      // p > 0 on the scores
+  bool hidden_dropout = true;          // p > 0 in Dropout ops
   bool attention_output_copy = false;  // a second copy of attention's output (all-to-all context parallelism in
                                        // Transformer Engine >= 2.8)
   bool packed_attention = false;       // FrameworkProfile::packed_attention
-  bool eager_norm = false;          // fp32 norm in eager ops: two fp32 copies instead of the input
-  bool eager_gate = false;          // gated activation in eager ops keeps the activated gate too
-  bool keep_gathered_input = false;  // a column matmul keeps its gathered input instead of gathering again
+  bool eager_norm = false;             // fp32 norm in eager ops: two fp32 copies instead of the input
+  bool eager_gate = false;             // gated activation in eager ops keeps the activated gate too
+  bool keep_gathered_input = false;    // a column matmul keeps its gathered input instead of gathering again
 
   // Ranks of an etp group that hold different tokens.
   double gathered_by_experts() const noexcept { return sequence_parallel || tp == 1 ? etp : 1; }
@@ -55,11 +55,11 @@ inline double attended_keys(const Op& op, double seq_len) noexcept {
 struct SavedTensor {
   std::string op, tensor;
   double bytes_per_token = 0;
-  bool block_input = false;       // what full recomputation keeps
-  int op_index = 0;               // first op that reads it: the last to need it in backward
-  int storage = kOwnStorage;      // op whose output it is, kBlockStorage for what the block reads
-  int made_by = 0;                // op that computes it, -1: the block reads it
-  bool is_output = false;         // it is that op's output, a copy or a part of it
+  bool block_input = false;   // what full recomputation keeps
+  int op_index = 0;           // first op that reads it: the last to need it in backward
+  int storage = kOwnStorage;  // op whose output it is, kBlockStorage for what the block reads
+  int made_by = 0;            // op that computes it, -1: the block reads it
+  bool is_output = false;     // it is that op's output, a copy or a part of it
 };
 
 // Every saved tensor of the ops, in op order. Throws ConfigError for an illegal context or an unknown `Op::input`.

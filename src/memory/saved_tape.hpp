@@ -29,11 +29,11 @@ class SavedTape : protected TapeWriter {
   int forward_temporary(std::size_t op);
 
   std::vector<SavedTensor> saved_;
-  std::vector<int> last_reader_;          // per op
-  std::vector<int> storage_;              // per op: the saved tensor that is its output
-  std::vector<int> kept_, again_;         // tensors per saved one
-  std::vector<int> outputs_;              // tensors per op, where outputs are kept
-  int input_ = kNone;                     // of a block that runs again from it although none of its ops saves it
+  std::vector<int> last_reader_;   // per op
+  std::vector<int> storage_;       // per op: the saved tensor that is its output
+  std::vector<int> kept_, again_;  // tensors per saved one
+  std::vector<int> outputs_;       // tensors per op, where outputs are kept
+  int input_ = kNone;              // of a block that runs again from it although none of its ops saves it
   // The share of an op's output that is not among `outputs_`.
   double dropped(std::size_t op) const { return by_output() ? r_.dropped_outputs[op] : 1; }
 

@@ -11,8 +11,8 @@ namespace dts {
 
 enum class GradientStorage {
   Working,  // in the type the weights are used in
-  Fp32,  // accumulated in one fp32 buffer (Megatron "main gradients")
-  Both,  // working-type gradients beside an fp32 accumulator
+  Fp32,     // accumulated in one fp32 buffer (Megatron "main gradients")
+  Both,     // working-type gradients beside an fp32 accumulator
 };
 
 // Bytes of the update rule's moments per parameter, fp32 unless they are 8-bit; Adafactor's factors round to none.
@@ -22,15 +22,15 @@ double moment_bytes(Optimizer optimizer) noexcept;
 struct StateFacts {
   GradientStorage gradients = GradientStorage::Working;
   bool fp32_shards = false;  // stored weights are fp32 and cast when used (FSDP mixed precision)
-  bool dp_buckets = false;  // working-type buckets beside the gradients when dp > 1 (nanotron's DDP)
+  bool dp_buckets = false;   // working-type buckets beside the gradients when dp > 1 (nanotron's DDP)
 };
 
 struct StateRecipe {  // bytes per local parameter
   double weight_bytes = 2;
   double gradient_bytes = 2;
   double optimizer_bytes = 12;  // master weight and moments
-  double moment_bytes = 8;  // of them
-  double bucket_bytes = 0;  // held only when dp > 1, never sharded
+  double moment_bytes = 8;      // of them
+  double bucket_bytes = 0;      // held only when dp > 1, never sharded
 };
 
 // The recipe of a precision and optimizer; below fp32 the optimizer keeps an fp32 master weight.
@@ -38,7 +38,7 @@ StateRecipe state_recipe(DType precision, Optimizer optimizer, const StateFacts&
 
 struct LocalParameters {  // after tensor, pipeline and expert parallelism
   double dense = 0, expert = 0;
-  double dense_shards = 1;  // data-parallel size, context parallelism included
+  double dense_shards = 1;   // data-parallel size, context parallelism included
   double expert_shards = 1;  // data-parallel size of an expert: world / (pp * ep * etp)
 };
 

@@ -13,8 +13,8 @@ struct StrategyRow {
   std::string source;  // formula and paper
   MemoryPlan plan;
   MemoryEstimate estimate;
-  double saved_bytes = 0;                // HBM of the base minus HBM of this plan; negative = needs more
-  double extra_flops_fraction = 0;       // the rest: this plan minus the base
+  double saved_bytes = 0;           // HBM of the base minus HBM of this plan; negative = needs more
+  double extra_flops_fraction = 0;  // the rest: this plan minus the base
   double extra_communication_bytes = 0;
   double extra_transfer_s = 0;
 };

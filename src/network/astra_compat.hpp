@@ -26,7 +26,7 @@ struct AstraDim {
 
 struct AstraSystem {
   std::vector<AstraDim> dims;
-  int chunks = 1;  // preferred-dataset-splits
+  int chunks = 1;                   // preferred-dataset-splits
   double local_memory_GBps = 1600;  // local-mem-bw
 };
 

@@ -26,11 +26,11 @@ struct CableShare {
 
 struct ClosOptions {
   bool rail_optimized = false;
-  int nodes_per_leaf = 0;      // 0: leaves of 64 ports, half of them down
-  int spines = 0;              // 0: one that stands for all, as if traffic were spread evenly
-  double oversubscription = 1; // bandwidth below a leaf / above it
+  int nodes_per_leaf = 0;       // 0: leaves of 64 ports, half of them down
+  int spines = 0;               // 0: one that stands for all, as if traffic were spread evenly
+  double oversubscription = 1;  // bandwidth below a leaf / above it
   PathRouting routing = PathRouting::Shortest;
-  std::uint64_t seed = 0;      // of the ECMP hash
+  std::uint64_t seed = 0;  // of the ECMP hash
   std::vector<CableShare> cables;
 };
 

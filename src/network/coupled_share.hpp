@@ -49,7 +49,7 @@ class CoupledShare {
   };
   struct Shared {
     double capacity_Bps = 0, asked_Bps = 0;  // the second: by all users at speed 1
-    double asked_slope = 0;  // the same per level
+    double asked_slope = 0;                  // the same per level
     std::vector<User> users;
     bool was_full = false, dirty = false;
     std::uint32_t mark = 0;

@@ -44,7 +44,7 @@ class FairShare {
   struct Flow {
     std::uint32_t first_hop = 0, hops = 0;
     std::uint32_t bound_by = kNone;  // the link that sets the rate
-    std::uint32_t mark = 0;  // epoch in which it was taken into the set to solve
+    std::uint32_t mark = 0;          // epoch in which it was taken into the set to solve
     double rate_Bps = 0, next_Bps = 0;
     std::uint32_t next_bound = kNone;
     bool on_links = false;
@@ -55,9 +55,9 @@ class FairShare {
   struct LinkState {
     double capacity_Bps = 0, used_Bps = 0;
     std::uint32_t head = kNone, count = 0, binds = 0;  // flows on it; flows whose rate it sets
-    std::uint32_t seen = 0, whole = 0;  // epochs: touched by the set; all of its flows in the set
-    std::uint32_t open = 0;  // flows of the set without a rate yet
-    double left_Bps = 0;  // capacity left to them
+    std::uint32_t seen = 0, whole = 0;                 // epochs: touched by the set; all of its flows in the set
+    std::uint32_t open = 0;                            // flows of the set without a rate yet
+    double left_Bps = 0;                               // capacity left to them
   };
   struct Candidate {
     double share_Bps;

@@ -77,7 +77,7 @@ class FlowEngine final : private SendSink {
   std::vector<Active> active_;    // by flow id
   std::vector<std::unique_ptr<Run>> runs_;
   std::vector<std::uint32_t> free_runs_;
-  std::uint32_t current_ = 0;     // the run that sends
+  std::uint32_t current_ = 0;                                       // the run that sends
   std::unordered_map<std::uint64_t, std::vector<double>> fused_s_;  // pattern, group and round -> latency per send
   std::size_t unfinished_;
   FlowResult result_;

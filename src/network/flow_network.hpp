@@ -35,16 +35,16 @@ struct FlowRunOptions {
 };
 
 struct FlowResult {
-  double end_s = 0;  // of the last task
+  double end_s = 0;                       // of the last task
   std::vector<double> start_s, finish_s;  // per task
   std::vector<double> link_bytes;         // of the program, without the background
   std::vector<PairBytes> pair_bytes;
-  std::vector<double> bytes_over_time;    // links x intervals
+  std::vector<double> bytes_over_time;  // links x intervals
   std::size_t intervals = 0;
   double interval_s = 0;
-  std::uint64_t flows = 0;                // messages that arrived
+  std::uint64_t flows = 0;  // messages that arrived
   std::uint64_t events = 0;
-  std::uint64_t flows_solved = 0;         // rates computed
+  std::uint64_t flows_solved = 0;  // rates computed
 };
 
 inline constexpr double kMaxMessages = 1e8;      // of one run

@@ -21,7 +21,7 @@ class FlowProgram {
     double duration_s = 0;
     double release_s = 0;
     std::uint32_t pattern = kCompute;  // kCompute: a task of `duration_s`
-    std::uint32_t group = 0;  // of a compute task: the rank it is reported under
+    std::uint32_t group = 0;           // of a compute task: the rank it is reported under
   };
   static constexpr std::uint32_t kCompute = static_cast<std::uint32_t>(-1);
 

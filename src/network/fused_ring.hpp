@@ -13,9 +13,9 @@
 namespace dts {
 
 struct RingHop {
-  int next = 0;  // index of the hop that follows
+  int next = 0;          // index of the hop that follows
   double latency_s = 0;  // reduction of the step included
-  double step_s = 0;  // transfer of one step on links of its own
+  double step_s = 0;     // transfer of one step on links of its own
 };
 
 // Per hop, seconds from the last byte's leaving to its arrival.

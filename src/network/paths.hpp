@@ -24,7 +24,7 @@ std::string name_of(PathRouting routing);
 struct PathOptions {
   PathRouting routing = PathRouting::Shortest;
   std::uint64_t seed = 0;                       // of the ECMP hash
-  std::vector<std::pair<int, int>> dead_links; // ends of cables: both directions are dead
+  std::vector<std::pair<int, int>> dead_links;  // ends of cables: both directions are dead
 };
 
 // Throws ConfigError naming unknown dead links and a routing that the topology does not have.

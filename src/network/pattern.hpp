@@ -23,8 +23,8 @@ struct PatternSend {
 };
 
 struct PatternRound {
-  std::vector<PatternSend> sends;  // by sender
-  std::vector<std::uint32_t> first;  // sends of member m: [first[m], first[m + 1])
+  std::vector<PatternSend> sends;       // by sender
+  std::vector<std::uint32_t> first;     // sends of member m: [first[m], first[m + 1])
   std::vector<std::uint32_t> arrivals;  // messages that member m waits for
   std::uint32_t repeat = 1;
   std::uint32_t fused_steps = 0;  // > 0: ring steps that each flow stands for

@@ -34,9 +34,9 @@ struct ExpertLoad {
 // How tokens reach experts.
 enum class Dispatcher {
   Framework,  // as the framework profile says
-  AllToAll,  // routed rows, one copy per expert
+  AllToAll,   // routed rows, one copy per expert
   AllGather,  // every token to every rank, which picks its own
-  DeepEP,  // one copy per domain and rank (DeepEP, HybridEP): comm/token_exchange.hpp
+  DeepEP,     // one copy per domain and rank (DeepEP, HybridEP): comm/token_exchange.hpp
 };
 
 struct Routing {
@@ -44,13 +44,13 @@ struct Routing {
   ExpertLoad load;
   double capacity_factor = 0;  // 0 = no row is dropped
   bool pad_to_capacity = false;
-  int max_nodes = 0;  // nodes (scale-up domains) that a token's experts may lie on; 0 = any
+  int max_nodes = 0;                    // nodes (scale-up domains) that a token's experts may lie on; 0 = any
   bool overlap_shared_experts = false;  // they hide the exchange: pricing/expert_overlap.hpp
 };
 
 struct RoutedLoad {
-  double kept = 1;  // rows computed / rows routed: below 1 when dropped, above when padded
-  double fullest = 1;  // rows of the fullest rank / balanced rows
+  double kept = 1;              // rows computed / rows routed: below 1 when dropped, above when padded
+  double fullest = 1;           // rows of the fullest rank / balanced rows
   std::vector<double> experts;  // of that rank, each over the balanced rows of an expert; empty = all `fullest`
 };
 

@@ -42,19 +42,19 @@ bool operator<(const CollectiveCall& a, const CollectiveCall& b) noexcept;
 
 struct LocalOp {
   const Op* op = nullptr;
-  double rows = 0;              // tokens, routed rows or samples on this rank
-  double in = 0, out = 0;       // features on this rank
+  double rows = 0;         // tokens, routed rows or samples on this rank
+  double in = 0, out = 0;  // features on this rank
   double heads = 0, kv_heads = 0;
-  double local_experts = 1;     // experts whose weights stand here
-  double load = 1;              // rows of the rank with the busiest experts over `rows`; it ends the layer
+  double local_experts = 1;         // experts whose weights stand here
+  double load = 1;                  // rows of the rank with the busiest experts over `rows`; it ends the layer
   std::vector<double> expert_rows;  // of that rank, per local expert; empty = equal
-  double permuted_rows = 0;     // Dispatch, Combine: rows read and written in memory
-  double parameters = 0;        // on this rank
-  double feature_share = 1;     // of the whole op's features
-  bool expert_weights = false;  // reduced over edp instead of dp * cp
-  double sequence_split = 1;    // context-parallel ranks that share this attention's sequence
-  bool gathered_keys = false;   // each holds all keys; otherwise they arrive one rank's at a time
-  bool fresh_input = false;     // written by a norm or an activation just before
+  double permuted_rows = 0;         // Dispatch, Combine: rows read and written in memory
+  double parameters = 0;            // on this rank
+  double feature_share = 1;         // of the whole op's features
+  bool expert_weights = false;      // reduced over edp instead of dp * cp
+  double sequence_split = 1;        // context-parallel ranks that share this attention's sequence
+  bool gathered_keys = false;       // each holds all keys; otherwise they arrive one rank's at a time
+  bool fresh_input = false;         // written by a norm or an activation just before
   double cast_share = 1, grad_cast_share = 1;  // of its input and output gradient, cast here before they are gathered
 
   double busy_rows() const noexcept { return rows * load; }
@@ -68,7 +68,7 @@ struct LocalOp {
 
 // Sizes of one micro-batch on one rank.
 struct LocalSizes {
-  double tokens = 0;  // micro_batch * seq_len / cp: before the sequence-parallel split
+  double tokens = 0;   // micro_batch * seq_len / cp: before the sequence-parallel split
   double samples = 0;  // micro_batch
   double seq_len = 0;  // whole sequence, tokens
   double activation_bytes = 2;

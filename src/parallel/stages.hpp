@@ -9,7 +9,7 @@
 
 namespace dts {
 
-struct ChunkLayers {            // layers [first, first + count) of the model, in run-length form
+struct ChunkLayers {  // layers [first, first + count) of the model, in run-length form
   int first = 0, count = 0;
   bool has_stem = false, has_head = false;
 };

@@ -69,9 +69,9 @@ struct Strategy {
   int micro_batch = 1;
   int global_batch = 1;
   Recompute recompute = Recompute::None;
-  std::vector<RecomputeModule> recompute_modules;  // of Selective, in place of the framework's rule
+  std::vector<RecomputeModule> recompute_modules;               // of Selective, in place of the framework's rule
   RecomputeMethod recompute_method = RecomputeMethod::Uniform;  // of Full
-  int recompute_layers = -1;  // ... and its number of layers; -1: 1, all, 2
+  int recompute_layers = -1;                                    // ... and its number of layers; -1: 1, all, 2
   PipelineSchedule schedule = PipelineSchedule::OneFOneB;
   Optimizer optimizer = Optimizer::Adam;
   OptimizerKernels optimizer_kernels = OptimizerKernels::Framework;
@@ -88,23 +88,23 @@ struct Strategy {
   int dp_replicas = 1;
   int reshard_after_forward = -1;  // zero 3: -1 as the framework does, 0 no, 1 yes, n > 1 to groups of n ranks
   GradDType grad_dtype = GradDType::Framework;
-  OffloadTier offload_optimizer = OffloadTier::None;  // states; gradients too where the host updates
+  OffloadTier offload_optimizer = OffloadTier::None;   // states; gradients too where the host updates
   OffloadTier offload_parameters = OffloadTier::None;  // zero 3: shards, copied to the device before each gather
   OffloadUpdate offload_update = OffloadUpdate::Host;
   double offload_activations = 0;  // share of what each block but a stage's last saves
   OffloadTier activation_tier = OffloadTier::Host;
   std::vector<OffloadModule> offload_modules;  // of activations; empty = all
-  std::string rank_order = "tp-cp-ep-dp-pp";  // fastest-varying axis first
-  std::vector<int> layers_per_stage;  // empty = even; one entry per virtual stage, in model order
+  std::string rank_order = "tp-cp-ep-dp-pp";   // fastest-varying axis first
+  std::vector<int> layers_per_stage;           // empty = even; one entry per virtual stage, in model order
 
   // Experts
   Dispatcher moe_dispatcher = Dispatcher::Framework;
   ExpertLoad expert_load;
-  double capacity_factor = 0;  // 0 = dropless
-  bool pad_to_capacity = false;  // every expert computes its whole capacity
-  int moe_max_nodes = 0;  // node-limited routing; 0 = no limit
+  double capacity_factor = 0;           // 0 = dropless
+  bool pad_to_capacity = false;         // every expert computes its whole capacity
+  int moe_max_nodes = 0;                // node-limited routing; 0 = no limit
   bool overlap_shared_experts = false;  // they run beside dispatch and combine
-  bool overlap_moe_1f1b = false;  // one micro-batch's exchange runs beside the other's compute
+  bool overlap_moe_1f1b = false;        // one micro-batch's exchange runs beside the other's compute
   // Even otherwise: layers of the first and of the last pipeline rank, all chunks together (0 = as the others); or the
   // embedding, or the loss, counted as one layer, so that its stage holds one layer less. Megatron-LM's options.
   int first_rank_layers = 0, last_rank_layers = 0;

@@ -16,10 +16,10 @@ class GroupPricer;
 struct DeviceSpec;
 
 struct PassCost {
-  double total_s = 0;    // on the compute stream: kernels, exposed collectives, waits for the host
-  double compute_s = 0;  // kernels alone
-  double host_s = 0;     // time the device waits for the host to issue kernels
-  std::array<double, kAxisCount> comm_s{};     // collectives, overlapped or not
+  double total_s = 0;                       // on the compute stream: kernels, exposed collectives, waits for the host
+  double compute_s = 0;                     // kernels alone
+  double host_s = 0;                        // time the device waits for the host to issue kernels
+  std::array<double, kAxisCount> comm_s{};  // collectives, overlapped or not
   std::array<double, kAxisCount> exposed_s{};  // their part that compute waits for
   std::array<double, kAxisCount> slack_s{};    // how much longer the hidden ones could take before compute waited
 
@@ -50,12 +50,12 @@ struct BlockCost {
   // exposed. Empty unless the context splits backward.
   PassCost data_grad, weight_grad;
   double forward_flops = 0, backward_flops = 0, recompute_flops = 0;  // on this rank, hardware FLOPs
-  double dense_parameters = 0, expert_parameters = 0;  // on this rank
-  double dense_trainable = 0, expert_trainable = 0;    // those with gradients and optimizer states
-  double dense_gathered_bytes = 0, expert_gathered_bytes = 0;  // of all its parameters, as ZeRO gathers them
-  double exchange_sm_share = 0;                        // multiprocessors that an expert exchange holds
-  double cast_bytes = 0;                               // of the narrow copies of weights kept beside them
-  std::vector<WeightMatrix> matrices;                  // trained ones of a layer
+  double dense_parameters = 0, expert_parameters = 0;                 // on this rank
+  double dense_trainable = 0, expert_trainable = 0;                   // those with gradients and optimizer states
+  double dense_gathered_bytes = 0, expert_gathered_bytes = 0;         // of all its parameters, as ZeRO gathers them
+  double exchange_sm_share = 0;                                       // multiprocessors that an expert exchange holds
+  double cast_bytes = 0;               // of the narrow copies of weights kept beside them
+  std::vector<WeightMatrix> matrices;  // trained ones of a layer
   std::vector<OpCost> ops;
   std::vector<CollectiveCall> forward_calls, recompute_calls, backward_calls;  // what the passes send
 };

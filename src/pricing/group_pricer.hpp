@@ -14,7 +14,7 @@ namespace dts {
 
 struct CallPrice {
   double seconds = 0;
-  double sms = 0;  // multiprocessors its kernel holds meanwhile
+  double sms = 0;         // multiprocessors its kernel holds meanwhile
   double transfer_s = 0;  // of the seconds (comm/collective.hpp)
 };
 
@@ -29,7 +29,7 @@ class GroupPricer {
   CallPrice price(const CollectiveCall& call) const;
   double seconds(const CollectiveCall& call) const { return price(call).seconds; }
   double among_s(CollectiveKind kind, double bytes, const std::vector<int>& ranks) const;  // any ranks
-  double between_stages_s(CollectiveKind kind, double bytes, int a, int b) const;  // two ranks of one pipeline
+  double between_stages_s(CollectiveKind kind, double bytes, int a, int b) const;          // two ranks of one pipeline
   // A transfer between two ranks of every pipeline; the slowest pipeline decides.
   double slowest_hop_s(double bytes, std::size_t from, std::size_t to) const;
   bool within_domain(Axis axis) const noexcept;  // every group of the axis lies in one scale-up domain
@@ -51,7 +51,7 @@ class GroupPricer {
   AxisKinds kinds_;
   // Groups of one axis may lie differently on the nodes; the slowest decides, so each distinct span is priced.
   std::array<std::vector<RankGroup>, kAxisCount> representatives_;
-  std::vector<std::vector<int>> pipelines_;  // one for each way to lie
+  std::vector<std::vector<int>> pipelines_;            // one for each way to lie
   mutable std::map<CollectiveCall, CallPrice> known_;  // calls repeat from op to op, and from strategy to strategy
   mutable std::vector<Sent> sent_;
 };

@@ -202,7 +202,7 @@ int OpTimer::kernels(const LocalOp& op) const {
   switch (op.op->kind) {
     case OpKind::Matmul: return casts(op) ? 1 + quantise_kernels(recipe) : 1;
     case OpKind::Attention: return attention_kernels(op);
-    case OpKind::Router: return 5;                                   // scores, softmax, top-k, map, auxiliary loss
+    case OpKind::Router: return 5;  // scores, softmax, top-k, map, auxiliary loss
     case OpKind::Dispatch:
     case OpKind::Combine: return 4;
     case OpKind::GroupedMatmul:  // one launch, or for each expert a product and, of narrow types, a cast

@@ -36,12 +36,12 @@ struct OpTimer {
   double weight_cast_s(const LocalOp& op, double weights, int directions) const;
   DType product_type(const LocalOp& op, GemmPass pass) const;  // of a matmul's operands
   DType attention_type() const noexcept;
-  DType weight_grad_type() const noexcept;  // of the weight gradient's product
-  double recast_s(const LocalOp& op) const;  // casts that backward repeats because forward's were not kept
+  DType weight_grad_type() const noexcept;        // of the weight gradient's product
+  double recast_s(const LocalOp& op) const;       // casts that backward repeats because forward's were not kept
   double forward_flops(const LocalOp& op) const;  // hardware FLOPs on this rank, unmasked attention half included once
   double flops(const LocalOp& op, GemmPass pass) const;
   double backward_flops(const LocalOp& op) const;  // data gradient, and weight gradient where weights are trained
-  int kernels(const LocalOp& op) const;  // kernels the host launches in a forward pass
+  int kernels(const LocalOp& op) const;            // kernels the host launches in a forward pass
 
   bool inside_experts(const LocalOp& op) const;  // a gate that the experts' matmuls make
   bool cast_by_experts(const LocalOp& op, bool at_gate) const;
@@ -51,7 +51,7 @@ struct OpTimer {
  private:
   DType matmul_type(const LocalOp& op, DType wanted) const;
   GemmShape product_of(const LocalOp& op) const noexcept;  // forward; of one expert
-  double pass_s(const LocalOp& op, GemmPass pass) const;  // forward or data gradient
+  double pass_s(const LocalOp& op, GemmPass pass) const;   // forward or data gradient
   double gemm_s(const LocalOp& op, GemmPass pass) const;
   double cast_input_s(const LocalOp& op) const;
   double cast_gradient_s(const LocalOp& op) const;

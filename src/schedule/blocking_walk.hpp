@@ -18,7 +18,7 @@
 namespace dts {
 
 struct Transfer {
-  bool forward = true;  // an activation to the next stage, or a gradient to the previous one
+  bool forward = true;   // an activation to the next stage, or a gradient to the previous one
   int from = 0, to = 0;  // virtual stages, on different ranks
   int micro_batch = 0;
 };

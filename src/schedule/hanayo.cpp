@@ -64,9 +64,9 @@ class ListSchedule {
   StagePlacement p_;
   int micro_batches_;
   PipelineOrder order_;
-  std::vector<int> held_;  // per rank
+  std::vector<int> held_;                        // per rank
   std::vector<int> forward_end_, backward_end_;  // slots, per (stage, micro-batch)
-  std::vector<int> first_open_[2];  // next micro-batch per stage: forward, backward
+  std::vector<int> first_open_[2];               // next micro-batch per stage: forward, backward
 };
 
 }  // namespace

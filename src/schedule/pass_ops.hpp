@@ -25,11 +25,11 @@ struct PassOp {
   PassOpKind op = PassOpKind::Pass;
   bool forward = true;  // a forward pass; an activation is carried, not a gradient
   bool first = false;
-  std::int32_t rank = 0;         // that runs the pass, sends, or has received
-  std::int32_t stage = 0;        // of the pass; what is carried comes from it
-  std::int32_t to = -1;          // stage that it is carried to
+  std::int32_t rank = 0;   // that runs the pass, sends, or has received
+  std::int32_t stage = 0;  // of the pass; what is carried comes from it
+  std::int32_t to = -1;    // stage that it is carried to
   std::int32_t micro_batch = 0;
-  std::int32_t index = -1;       // of the pass in its rank's order
+  std::int32_t index = -1;  // of the pass in its rank's order
 };
 
 template <class Emit>

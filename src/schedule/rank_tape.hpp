@@ -19,11 +19,11 @@ struct HostLead {
 inline constexpr double kLaunchQueue = 1024;  // entries (CUDA); the host then waits for the device to take one
 
 struct RankTape {
-  std::vector<TapeTensor> resident;               // from the first step on
-  double made_by_update = 0;                      // bytes of those optimizer states that the first update makes
-  std::vector<TapeTensor> in_passes;              // from the first pass to the last: buffers of transfers
-  std::vector<TapeTensor> reduction;              // after the last pass: what gradients are reduced in
-  std::vector<TapeTensor> update;                 // during the optimizer's step alone
+  std::vector<TapeTensor> resident;   // from the first step on
+  double made_by_update = 0;          // bytes of those optimizer states that the first update makes
+  std::vector<TapeTensor> in_passes;  // from the first pass to the last: buffers of transfers
+  std::vector<TapeTensor> reduction;  // after the last pass: what gradients are reduced in
+  std::vector<TapeTensor> update;     // during the optimizer's step alone
   // Per chunk, or empty: gradients that stand from the first backward of the chunk until its last, which reduces them.
   std::vector<TapeTensor> accumulated;
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order

@@ -68,7 +68,7 @@ class WindowSorter {
   void put(const PassOp& op, int window) { windows_of_ops_[static_cast<std::size_t>(window - kBefore)].push_back(op); }
 
   // A rank goes on after the last transfer of a group, and each of them starts from where the rank was before the
-// group.
+  // group.
   void finish_group() {
     if (group_.empty()) return;
     const auto rank = static_cast<std::size_t>(group_.front().rank);
@@ -123,7 +123,7 @@ class WindowSorter {
   const OrderWindows& windows_;
   StagePlacement placement_;
   std::size_t micro_batches_;
-  std::vector<int> written_;                 // window, per arrival
+  std::vector<int> written_;                       // window, per arrival
   std::vector<int> done_, exchanged_, at_, sent_;  // per rank; sent_: and direction
   std::vector<RepeatedOps::Ops> windows_of_ops_;
   RepeatedOps::Ops group_;  // of transfers that a rank waits for together

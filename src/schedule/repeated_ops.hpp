@@ -20,9 +20,9 @@ struct RepeatedOps {
   std::vector<Ops> before;  // window by window
   Ops window;               // that repeats; empty: none does, and nothing else is here
   std::vector<Ops> after;
-  int later = 0;                   // micro-batches between one window and the next, of one copy of the model
-  int reach = 0;                   // windows between what arrives and its reader, at most
-  std::vector<Arrival> pending;    // arrives in that window or before, is read after it
+  int later = 0;                 // micro-batches between one window and the next, of one copy of the model
+  int reach = 0;                 // windows between what arrives and its reader, at most
+  std::vector<Arrival> pending;  // arrives in that window or before, is read after it
 
   std::size_t size() const noexcept;  // operations
   bool repeats() const noexcept { return !window.empty(); }

@@ -18,7 +18,7 @@ constexpr int kPeriod = 6;
 // Types of a pass: F0, F1, B1, B0 (they depend on each other in this order), then weight gradients.
 constexpr int kTypes = 4, kWeight = 4;
 
-using Block = std::array<int, kTypes>;           // first slot of each type on one rank
+using Block = std::array<int, kTypes>;        // first slot of each type on one rank
 using Slots = std::vector<std::vector<int>>;  // of one rank: [type][micro-batch], without or with weight gradients
 struct Place {
   int slot, rank, type, index;

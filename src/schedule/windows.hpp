@@ -11,7 +11,7 @@
 namespace dts {
 
 struct OrderWindows {
-  std::size_t count = 0;             // of consecutive windows that are alike on every rank
+  std::size_t count = 0;                   // of consecutive windows that are alike on every rank
   std::vector<std::size_t> first, length;  // per rank: where they begin, passes of one
 };
 

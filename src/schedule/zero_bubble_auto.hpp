@@ -9,7 +9,7 @@ namespace dts {
 
 struct PassTimes {  // per pipeline rank, seconds of one micro-batch; one chunk a rank
   std::vector<double> forward_s, input_s, weight_s;
-  double transfer_s = 0;  // to the next rank
+  double transfer_s = 0;    // to the next rank
   double weight_share = 0;  // of a pass's activations, held from the input gradient to the weight gradient
 };
 

@@ -15,8 +15,8 @@
 
 namespace dts {
 
-struct StrategyBounds {  // per row; NaN where `evaluate` would refuse it
-  std::vector<double> step_time_s;  // 0 on clusters of several kinds of nodes
+struct StrategyBounds {                 // per row; NaN where `evaluate` would refuse it
+  std::vector<double> step_time_s;      // 0 on clusters of several kinds of nodes
   std::vector<double> allocated_bytes;  // of the rank that holds most
 };
 

@@ -1,5 +1,5 @@
 // The blocks of a model as a step runs them: the role of each, what of it is recomputed, and on how many layers it
- // runs.
+// runs.
 #pragma once
 
 #include <functional>

@@ -14,13 +14,13 @@ namespace dts {
 struct Breakdown {
   double forward_s = 0, backward_s = 0, recompute_s = 0, optimizer_s = 0;  // kernels
   double exposed_tp_s = 0, exposed_cp_s = 0, exposed_ep_s = 0, exposed_dp_s = 0;
-  double offload_s = 0;  // waiting for copies between device and host
-  double pipeline_s = 0;  // bubble: waiting for other stages and their transfers
+  double offload_s = 0;       // waiting for copies between device and host
+  double pipeline_s = 0;      // bubble: waiting for other stages and their transfers
   double interference_s = 0;  // compute slowed by collectives beside it
-  double contention_s = 0;  // collectives inside passes slowed by others on their links
-  double straggler_s = 0;  // the whole pipeline of this rank is done, a slower one is not
-  double host_s = 0;  // the device waits for kernel launches
-  double fixed_s = 0;  // data loading, logging, scheduler
+  double contention_s = 0;    // collectives inside passes slowed by others on their links
+  double straggler_s = 0;     // the whole pipeline of this rank is done, a slower one is not
+  double host_s = 0;          // the device waits for kernel launches
+  double fixed_s = 0;         // data loading, logging, scheduler
 
   double total_s() const noexcept;
   void add(const Breakdown& other, double weight);

@@ -23,11 +23,11 @@ class DataParallel {
   // Parameters that one rank updates, of those that a rank holds.
   double owned(double dense, double expert) const noexcept { return dense / dense_shards_ + expert / expert_shards_; }
   double gradient_bytes() const noexcept;  // per element, as reduced
-  void set_rules(StepPlan& plan) const;  // what gathers, reduces and waits when
+  void set_rules(StepPlan& plan) const;    // what gathers, reduces and waits when
 
  private:
   struct Sums {
-    double dense = 0, expert = 0;  // parameters with gradients
+    double dense = 0, expert = 0;                    // parameters with gradients
     double dense_gathered = 0, expert_gathered = 0;  // bytes
     void add(const OpCost& op);
   };

@@ -25,7 +25,7 @@ class DataParallelTasks {
     int rank, stage;
     const std::vector<Piece>& pieces;
     Tasks &gathered, &reloaded;  // per piece; kNoTask: none
-    std::size_t done = 0;  // pieces emitted so far
+    std::size_t done = 0;        // pieces emitted so far
 
     bool whole() const { return pieces.front().index < 0; }
   };
@@ -34,7 +34,7 @@ class DataParallelTasks {
     const Pass& pass;
     int rank, stage;
     GatherOrder::Stages stages;  // to gather before it
-    bool own, early;  // its own stage among them; gathered before
+    bool own, early;             // its own stage among them; gathered before
     const CutPass& cut;
 
     bool alone() const { return !early && stages.size() == (own ? 1u : 0u); }  // nothing of other passes in it
@@ -55,9 +55,9 @@ class DataParallelTasks {
   }
   void wait_for(int rank, TaskId reduction) { at(rank).leaving[0] = reduction; }
 
-  void reduce_rest();  // gradients that were not reduced beside compute
+  void reduce_rest();                // gradients that were not reduced beside compute
   FewTasks leaving(int rank) const;  // what the update waits for
-  void update(TaskId meeting);  // of all ranks; kNoTask: each rank goes on when its own gradients are there
+  void update(TaskId meeting);       // of all ranks; kNoTask: each rank goes on when its own gradients are there
   std::vector<TaskInfo> finish() && { return std::move(pieces_).finish(); }
 
  private:
@@ -109,10 +109,10 @@ class DataParallelTasks {
   StepTasks& tasks_;
   GatherOrder order_;
   PieceBook pieces_;
-  Tasks gathered_, reloaded_;  // of the pass that is open
+  Tasks gathered_, reloaded_;       // of the pass that is open
   std::vector<int> last_gradient_;  // micro-batch, per virtual stage
-  std::vector<Tasks> issued_;  // gathers ahead of their pass: [stage][unit]
-  Tasks offloaded_;  // last copy of a stage's activations: [stage * micro-batches + micro-batch]
+  std::vector<Tasks> issued_;       // gathers ahead of their pass: [stage][unit]
+  Tasks offloaded_;                 // last copy of a stage's activations: [stage * micro-batches + micro-batch]
   std::vector<RankTasks> ranks_;
 };
 

@@ -81,9 +81,9 @@ class StepBuilder {
   const StepPlan& plan_;
   StagePlacement placement_;
   StepIssuer issuer_;
-  Tasks forward_in_, backward_in_;    // per virtual stage and micro-batch
-  std::vector<Pairing> pair_;         // of the pass that follows, per pipeline rank
-  std::vector<FewTasks> exchanged_;   // blocking transfers: what the rank's next operation waits for
+  Tasks forward_in_, backward_in_;   // per virtual stage and micro-batch
+  std::vector<Pairing> pair_;        // of the pass that follows, per pipeline rank
+  std::vector<FewTasks> exchanged_;  // blocking transfers: what the rank's next operation waits for
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ class ExposureRecorder {
     return lists_.intervals[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
   }
   // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both
-// neighbours.
+  // neighbours.
   std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
     return arriving(to, forward ? StreamKind::SendForward : StreamKind::SendBackward, to > from);
   }

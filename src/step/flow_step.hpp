@@ -18,14 +18,14 @@ namespace dts {
 struct FlowStepOptions {
   ClosOptions network;
   std::vector<BackgroundFlow> background;
-  int intervals = 0;   // > 0: link use over time in at least this many intervals
+  int intervals = 0;     // > 0: link use over time in at least this many intervals
   bool traffic = false;  // bytes per link and per pair; they come with intervals too
 };
 
 struct StepLinks {
   std::vector<std::string> names;
   std::vector<double> capacity_Bps;
-  std::vector<double> bytes;            // payload of the step
+  std::vector<double> bytes;       // payload of the step
   std::vector<double> busy_bytes;  // links x intervals, row-major: of the capacity taken, flags and protocol included
   std::size_t intervals = 0;
   double interval_s = 0;

@@ -57,7 +57,7 @@ class FlowUse final : public LinkUse {
   const RankPrices* prices_ = nullptr;
   const RankClasses* classes_ = nullptr;
   LinkLog* log_ = nullptr;
-  std::vector<std::size_t> of_task_;        // a source, or an index into inside_
+  std::vector<std::size_t> of_task_;  // a source, or an index into inside_
   std::vector<std::vector<Inside>> inside_;
   std::map<PassKey, std::size_t> passes_;
 };

@@ -31,8 +31,8 @@ class GatherOrder {
   const StepPlan& plan_;
   void set(std::size_t rank, std::size_t pass, const int* stages, std::size_t count);  // passes in order
 
-  std::vector<std::vector<int>> stages_;            // [rank]: of all its passes, one after the other
-  std::vector<std::vector<std::uint32_t>> begin_;   // [rank][pass]; empty where nothing is gathered
+  std::vector<std::vector<int>> stages_;           // [rank]: of all its passes, one after the other
+  std::vector<std::vector<std::uint32_t>> begin_;  // [rank][pass]; empty where nothing is gathered
 };
 
 // Stages that a rank holds gathered while they stay between passes: [pass]. Empty unless plan.keeps_gathered.

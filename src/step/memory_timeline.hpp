@@ -16,7 +16,7 @@ struct MemoryMoment {
   CategoryBytes bytes{};
 };
 
-struct MemoryTimeline {  // of one pipeline rank
+struct MemoryTimeline {               // of one pipeline rank
   std::vector<MemoryMoment> moments;  // fullest moment of each block of each pass, and what is left after it
   TapePeak peak;
   double peak_time_s = 0;

@@ -7,8 +7,8 @@ namespace dts {
 
 namespace {
 
-constexpr std::size_t kMostHeld = 6;   // a longer backlog grows from pass to pass
-constexpr double kTrial = 200;         // passes issued after which a memo that rarely helps is given up
+constexpr std::size_t kMostHeld = 6;  // a longer backlog grows from pass to pass
+constexpr double kTrial = 200;        // passes issued after which a memo that rarely helps is given up
 
 constexpr StreamKind kCollectives[] = {StreamKind::DataParallel, StreamKind::Replica};
 // Whose ends belong to a state, in this order, after the lists of RankTasks; what is held follows.

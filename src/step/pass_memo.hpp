@@ -39,7 +39,7 @@ class PassMemo {
   struct Key {
     State state = kUnknown;
     const CutPass* pass = nullptr;
-    double input_s = 0;  // from the end of the rank's compute till its input arrives, at least 0
+    double input_s = 0;      // from the end of the rank's compute till its input arrives, at least 0
     double tape_s = kNever;  // ... till its activations are on the host
     bool operator==(const Key& o) const {
       return state == o.state && pass == o.pass && input_s == o.input_s && tape_s == o.tape_s;
@@ -49,10 +49,10 @@ class PassMemo {
   struct Record {
     Key key;
     double computed_s = 0, offloaded_s = kNever, latest_s = kNever;
-    std::array<double, 3> leaving_s{};  // RankTasks::leaving
+    std::array<double, 3> leaving_s{};                   // RankTasks::leaving
     std::uint32_t computes_begin = 0, computes_end = 0;  // stretches
-    std::uint32_t open_begin = 0, open_end = 0;  // collectives that reach out of the pass
-    TaskInfo last;  // that ends at latest_s
+    std::uint32_t open_begin = 0, open_end = 0;          // collectives that reach out of the pass
+    TaskInfo last;                                       // that ends at latest_s
     State next = kUnknown;
     AxisTime collectives;  // within the pass
     BreakdownRecorder::Waits waits;

@@ -28,9 +28,9 @@ class PassRunner final : private TaskSink {
   struct Bound {
     double seconds = 0;
     Pairing pair;
-    const CutPass* cut = nullptr;  // of a pass
-    bool plain = false;  // nothing happens inside
-    bool alone = false;  // what happens inside concerns its own stage
+    const CutPass* cut = nullptr;                                 // of a pass
+    bool plain = false;                                           // nothing happens inside
+    bool alone = false;                                           // what happens inside concerns its own stage
     std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
   };
   Bound bind(const PassOp& op);
@@ -43,11 +43,11 @@ class PassRunner final : private TaskSink {
   // of the last exchange. No collective or copy reaches beyond a rank's compute: then it is `settled`.
   struct RankTimes {
     double free_s = 0, sent_s[2] = {0, 0}, exchanged_s = 0;
-    double busy_s = 0;  // collectives and copies
+    double busy_s = 0;    // collectives and copies
     double waited_s = 0;  // of plain passes, not yet in the breakdown
     PassMemo::State state = PassMemo::kUnknown;
     std::array<double, 3> leaving_s{PassMemo::kNever, PassMemo::kNever, PassMemo::kNever};  // RankTasks::leaving
-    std::uint32_t passes = 0, synced = 0;  // run; known as tasks
+    std::uint32_t passes = 0, synced = 0;                                                   // run; known as tasks
   };
   const std::vector<RankTimes>& ranks() const noexcept { return ranks_; }
   bool settled() const;
@@ -95,12 +95,12 @@ class PassRunner final : private TaskSink {
   StepIssuer issuer_;
   std::optional<PassMemo> memo_;
   std::vector<RankTimes> ranks_;
-  std::vector<double> waited_before_s_;  // per rank, when what repeats began
-  std::vector<Pairing> pair_;  // per rank: of the pass that follows
-  std::size_t recent_;  // ends of passes kept per rank, a power of two
-  std::vector<double> ends_s_;  // [rank][pass % recent_]
+  std::vector<double> waited_before_s_;           // per rank, when what repeats began
+  std::vector<Pairing> pair_;                     // per rank: of the pass that follows
+  std::size_t recent_;                            // ends of passes kept per rank, a power of two
+  std::vector<double> ends_s_;                    // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]
-  bool waits_beside_ = false;  // collectives beside a pass may slow it, or it waits for them
+  bool waits_beside_ = false;                     // collectives beside a pass may slow it, or it waits for them
   bool repeating_ = false;
   double executed_ = 0;
   std::size_t unknown_passes_ = 0;

@@ -13,10 +13,10 @@ namespace dts {
 
 struct Piece {
   double seconds = 0;
-  double own_s = 0;      // kernels and host waits in it
-  int index = -1;        // of the stage's unit (StageComm::units), -1 = all blocks
-  double gather_s = -1;  // of the collective before it; < 0: none
-  bool reduces = false;  // its gradients leave after it: collectives and copies of the unit
+  double own_s = 0;                        // kernels and host waits in it
+  int index = -1;                          // of the stage's unit (StageComm::units), -1 = all blocks
+  double gather_s = -1;                    // of the collective before it; < 0: none
+  bool reduces = false;                    // its gradients leave after it: collectives and copies of the unit
   bool offloads = false, reloads = false;  // activations, after a forward and before a backward
 };
 

@@ -12,7 +12,7 @@ namespace dts {
 
 namespace {
 
-constexpr std::size_t kMostPages = 4096;  // of each kind; then the book starts anew
+constexpr std::size_t kMostPages = 4096;            // of each kind; then the book starts anew
 constexpr std::size_t kMostPasses = 4'000'000;      // of all orders, 64 MB
 constexpr std::size_t kMostOperations = 2'000'000;  // 64 MB
 

@@ -72,7 +72,7 @@ PricedModel price_model(const Job& job, const GroupPricer& groups) {
   const double width = priced.sizes.activation_bytes, table = embedding_parameters(model, s);
   const bool ends_meet = placement(s).ends_meet();
   if (!model.prediction.empty() && !model.tied_embeddings && !ends_meet)
-    add_table(*priced.prediction.front(), table, width);  // its copy
+    add_table(*priced.prediction.front(), table, width);                                    // its copy
   if (model.tied_embeddings && ends_meet) add_table(*priced.blocks.back(), -table, width);  // one serves both ends
   return priced;
 }

@@ -10,11 +10,11 @@
 namespace dts {
 
 struct PricedModel {
-  std::vector<std::unique_ptr<BlockCost>> blocks;  // stem, one per layer run, head
+  std::vector<std::unique_ptr<BlockCost>> blocks;               // stem, one per layer run, head
   std::vector<std::unique_ptr<BlockCost>> encoder, prediction;  // one per run
   std::vector<std::unique_ptr<BlockCost>>
-      kept;  // one per run, of layers that are not recomputed; empty if all are alike
-  std::vector<const BlockCost*> layers;          // of each layer of the model
+      kept;                              // one per run, of layers that are not recomputed; empty if all are alike
+  std::vector<const BlockCost*> layers;  // of each layer of the model
   LocalSizes sizes;
 };
 

@@ -14,12 +14,12 @@
 namespace dts {
 
 struct RankClasses {
-  Spread spread;  // classes of units and of lanes, and which meet
-  std::vector<std::uint32_t> unit_class;  // per unit
+  Spread spread;                                      // classes of units and of lanes, and which meet
+  std::vector<std::uint32_t> unit_class;              // per unit
   std::vector<std::uint32_t> first_unit, first_lane;  // the member that stands for each class
-  std::vector<double> units_in;  // per unit class
+  std::vector<double> units_in;                       // per unit class
 
-  static RankClasses one();  // every unit alike: one rank per stage
+  static RankClasses one();                       // every unit alike: one rank per stage
   static RankClasses each(const RankView& view);  // every unit and lane its own class
   // Colours: equal where members start alike. Classes are numbered by their first member.
   static RankClasses coarsest(const RankView& view, std::vector<std::uint32_t> unit_colour,

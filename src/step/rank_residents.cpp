@@ -14,7 +14,7 @@ namespace dts {
 namespace {
 
 struct BlocksOfRank {
-  std::vector<std::size_t> runs;  // of layers, each once
+  std::vector<std::size_t> runs;              // of layers, each once
   double largest = 0, root = 0, trained = 0;  // parameters
   double heads = 0;
 };

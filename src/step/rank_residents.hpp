@@ -1,5 +1,5 @@
 // What a pipeline rank holds besides its blocks' tapes: states, buffers, dummy gradients, gathered parameters,
- // workspaces.
+// workspaces.
 #pragma once
 
 #include <cstddef>

@@ -11,8 +11,8 @@ namespace dts {
 struct RankStates {  // bytes
   double weights = 0, gradients = 0, optimizer = 0;
   double made_by_update = 0;  // of the optimizer's: by the first one
-  TierBytes tiers{};   // what lies elsewhere; buffers that stage it count to the host
-  double staged = 0;   // of optimizer states on the device while it updates them
+  TierBytes tiers{};          // what lies elsewhere; buffers that stage it count to the host
+  double staged = 0;          // of optimizer states on the device while it updates them
 };
 
 // Bytes per parameter by the strategy's recipe.

@@ -16,11 +16,11 @@ struct KeptTasks {  // how many of the last ones matter
 };
 
 struct RankTasks {
-  Tasks recent;      // its last pieces
+  Tasks recent;  // its last pieces
   std::array<TaskId, 3> leaving{kNoTask, kNoTask,
                                 kNoTask};  // the last reduction, the last between replicas, the last copy
-  Tasks reductions;  // the last ones
-  Tasks offloads;    // of activations, the last ones
+  Tasks reductions;                        // the last ones
+  Tasks offloads;                          // of activations, the last ones
 
   // The last ones of each list one after the other; kNoTask where there are fewer.
   void read(const KeptTasks& kept, Tasks& out) const {

@@ -14,9 +14,9 @@
 namespace dts {
 
 struct RankView {
-  std::vector<int> first_stage;                  // rank of each place in stage 0
-  int stage_stride = 0;                          // from there to the same place of the next stage
-  std::vector<std::uint32_t> unit_of, lane_of;   // per place; units and lanes are numbered by their first place
+  std::vector<int> first_stage;                          // rank of each place in stage 0
+  int stage_stride = 0;                                  // from there to the same place of the next stage
+  std::vector<std::uint32_t> unit_of, lane_of;           // per place; units and lanes are numbered by their first place
   std::vector<std::vector<std::uint32_t>> units, lanes;  // their places, ascending
 
   explicit RankView(const RankGrid& grid);

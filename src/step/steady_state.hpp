@@ -17,8 +17,8 @@ class SteadyState {
   // At the end of every further window, one after the other; whether the state has come back. `later`: micro-batches
   // since the window that stands for them.
   bool came_back(const PassRunner& runner, std::size_t later);
-  std::size_t windows() const noexcept { return seen_ - kept_at_; }  // of one period
-  double seconds() const noexcept { return shift_s_; }               // of one period
+  std::size_t windows() const noexcept { return seen_ - kept_at_; }            // of one period
+  double seconds() const noexcept { return shift_s_; }                         // of one period
   double since_s(std::size_t rank) const { return kept_ranks_[rank].free_s; }  // its compute repeats from then on
 
  private:

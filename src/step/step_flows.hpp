@@ -29,8 +29,8 @@ struct FlowSource {
   CollectiveKind pair_kind = CollectiveKind::SendRecv;
   double pair_bytes = 0;
   std::vector<CollectiveCall> calls;  // one after the other
-  double transfer_s = 0;  // of the slowest group, at full speed
-  std::vector<StepFootprint> of;  // per unit or lane
+  double transfer_s = 0;              // of the slowest group, at full speed
+  std::vector<StepFootprint> of;      // per unit or lane
 };
 
 class StepFlows {

@@ -113,7 +113,7 @@ class StepMemory {
   }
 
   // On the device two units are on their way: one is copied while the other computes; as many on a host that passes
-// them on.
+  // them on.
   void offload_activations(int rank, RankTape& tape, TierBytes& tiers) const {
     std::vector<ChunkTape> host;
     double in_transit = 0;

@@ -14,8 +14,8 @@ struct StepOp {
   std::string block, name;
   OpKind kind = OpKind::Custom;
   OpPass pass = OpPass::Forward;
-  DType type = DType::BF16;  // that it computes in
-  double runs = 0;           // in a step, on all stages of one pipeline: layers times micro-batches
+  DType type = DType::BF16;                 // that it computes in
+  double runs = 0;                          // in a step, on all stages of one pipeline: layers times micro-batches
   double flops = 0, bytes = 0, time_s = 0;  // of one run, on one rank
 };
 

@@ -12,7 +12,7 @@ namespace dts {
 struct PlannedStep {
   std::shared_ptr<const PricedModel> priced;
   std::shared_ptr<const ModelTapes> tapes;
-  StepPlan plan;  // refers into priced
+  StepPlan plan;                           // refers into priced
   std::shared_ptr<const RepeatedOps> ops;  // of an order that leaves micro-batches out, else null
 };
 

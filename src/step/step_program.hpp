@@ -21,7 +21,7 @@ namespace dts {
 struct StageComm {
   // Blocks, or parts of them, between two points where something starts or is awaited, in forward order: one block
   // under ZeRO-3, a bucket otherwise. `end` is the first block after it, of which these shares belong to it. Negative
-// seconds: no such task.
+  // seconds: no such task.
   struct Unit {
     std::size_t end = 0;
     double forward_share = 0, backward_share = 0;
@@ -41,19 +41,19 @@ struct StageComm {
 };
 
 struct StepPlan {
-  int micro_batches = 1;           // in the order
-  int skipped_micro_batches = 0;   // further ones that repeat what the order has (schedule/repeated_ops.hpp)
+  int micro_batches = 1;          // in the order
+  int skipped_micro_batches = 0;  // further ones that repeat what the order has (schedule/repeated_ops.hpp)
   PipelineOrder order;
   StageMap stage_map = StageMap::Loop;
-  std::vector<StageCost> stages;   // per virtual stage
-  std::vector<StageComm> comm;     // per virtual stage
-  std::vector<int> alike;  // per virtual stage: the first with the same blocks and units; empty: each is its own
-  double tied_reduce_s = 0;  // gradient of tied embeddings between first and last stage
-  double send_bytes = 0;  // one boundary tensor, one rank
+  std::vector<StageCost> stages;  // per virtual stage
+  std::vector<StageComm> comm;    // per virtual stage
+  std::vector<int> alike;         // per virtual stage: the first with the same blocks and units; empty: each is its own
+  double tied_reduce_s = 0;       // gradient of tied embeddings between first and last stage
+  double send_bytes = 0;          // one boundary tensor, one rank
   double send_gather_bytes = 0;  // of that tensor whole, gathered over tensor parallelism after each transfer; 0 = none
-  bool interference = false;  // compute slows beside data-parallel collectives
-  bool ranks_meet = true;  // for the gradient norm, before the update
-  bool blocking_p2p = false;  // ranks wait for their transfers (schedule/blocking_walk.hpp)
+  bool interference = false;     // compute slows beside data-parallel collectives
+  bool ranks_meet = true;        // for the gradient norm, before the update
+  bool blocking_p2p = false;     // ranks wait for their transfers (schedule/blocking_walk.hpp)
   double tied_reduce_bytes = 0;
   // Bidirectional: what ranks r and pp-1-r, which hold the same two stages, reduce between them; per pipeline rank.
   std::vector<double> copy_reduce_s, copy_reduce_bytes;
@@ -62,12 +62,12 @@ struct StepPlan {
   bool overlap_grad_reduce = true, overlap_param_gather = true, reshard_after_forward = true;
   bool reduce_every_micro_batch = false;
   BackwardPrefetch backward_prefetch = BackwardPrefetch::Pre;  // ZeRO-3
-  int gather_ahead = 1;  // units gathered ahead of the one in use; 0 = all at once
+  int gather_ahead = 1;          // units gathered ahead of the one in use; 0 = all at once
   int reductions_in_flight = 0;  // compute waits for the one before so many; 0 = for none
-  bool keeps_gathered = false;  // ZeRO-3: parameters stay gathered between passes, gradients are reduced once
-  int unsharded_stages = 0;  // ... of so many stages of a rank, those it needs next; 0 = of all
+  bool keeps_gathered = false;   // ZeRO-3: parameters stay gathered between passes, gradients are reduced once
+  int unsharded_stages = 0;      // ... of so many stages of a rank, those it needs next; 0 = of all
   bool offload_optimizer = false, upload_before_gather = false;  // updates run unit by unit; shards lie elsewhere
-  bool offloads_activations = false, reads_storage = false;  // ... a tier behind the host
+  bool offloads_activations = false, reads_storage = false;      // ... a tier behind the host
 
   StagePlacement placement() const {
     const int pp = static_cast<int>(order.size());
@@ -105,7 +105,7 @@ void for_pass_blocks(const StepPlan& plan, const TaskInfo& pass, Visit visit) {
 struct StepProgram {
   Program program;
   std::vector<TaskInfo> tasks;
-  std::vector<double> own_s;  // per task: kernels and host waits, which a slow rank stretches
+  std::vector<double> own_s;           // per task: kernels and host waits, which a slow rank stretches
   std::vector<TaskInfo> pass_classes;  // a whole pass of each
 };
 

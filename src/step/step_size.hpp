@@ -6,9 +6,9 @@
 namespace dts {
 
 struct StepSize {
-  double ranks = 1;   // simulated one by one
-  double tasks = 0;   // of the folded program
-  double events = 0;  // kept
+  double ranks = 1;                 // simulated one by one
+  double tasks = 0;                 // of the folded program
+  double events = 0;                // kept
   double bytes() const noexcept;    // memory, roughly
   double seconds() const noexcept;  // on one core, roughly
 };

@@ -18,17 +18,17 @@ enum class TaskKind : std::uint8_t {
   Sync,
   Optimizer,
   InputGrad,
-  WeightGrad,  // the halves of a backward that a schedule runs apart
-  CopyReduce,             // gradients of the two copies that a bidirectional pipeline keeps of the model
-  ReplicaReduce,          // gradients between the replicas of a shard (HSDP)
+  WeightGrad,     // the halves of a backward that a schedule runs apart
+  CopyReduce,     // gradients of the two copies that a bidirectional pipeline keeps of the model
+  ReplicaReduce,  // gradients between the replicas of a shard (HSDP)
   GradOffload,
   ParamUpload,
   ActivationOffload,
   ActivationReload,  // copies between device and host
   StateUpload,
-  StateDownload,             // of optimizer states that the device updates
+  StateDownload,  // of optimizer states that the device updates
   TierRead,
-  TierWrite,                    // between the host and a tier behind it
+  TierWrite,  // between the host and a tier behind it
 };
 enum class StreamKind : std::uint8_t {
   Compute,
@@ -45,8 +45,8 @@ inline constexpr std::uint32_t kStreamsPerRank = 8;
 struct TaskInfo {
   TaskKind kind = TaskKind::Forward;
   StreamKind stream = StreamKind::Compute;
-  std::int32_t rank = 0;         // pipeline rank
-  std::int32_t stage = 0;        // virtual stage
+  std::int32_t rank = 0;   // pipeline rank
+  std::int32_t stage = 0;  // virtual stage
   std::int32_t micro_batch = 0;
   std::int32_t piece = -1;       // index of the block or bucket within the pass, -1 = the whole pass
   double hidden = 0;             // share of its exposed expert exchanges that runs behind the pass it is paired with

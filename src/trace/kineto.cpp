@@ -13,9 +13,9 @@ namespace dts {
 
 namespace {
 
-constexpr std::int64_t kHost = 100000;      // process and thread of a rank's host: this and the rank
+constexpr std::int64_t kHost = 100000;  // process and thread of a rank's host: this and the rank
 constexpr std::int64_t kNetworkPid = 0x7fffffff;
-constexpr int kFirstStream = 7;             // PyTorch's default stream
+constexpr int kFirstStream = 7;  // PyTorch's default stream
 constexpr std::size_t kBytesPerEvent = 640;
 // As torch.distributed names them.
 constexpr const char *kAllGather = "_allgather_base", *kReduceScatter = "_reduce_scatter_base";

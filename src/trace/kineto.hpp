@@ -17,17 +17,17 @@ namespace dts {
 
 struct KinetoNames {
   std::vector<std::string> ops, kernels;  // per TaskKind: the host's call (empty: named after the pass), the kernel
-  std::vector<std::string> collectives;  // per TaskKind: as torch.distributed names it; empty: none
-  std::vector<std::string> titles;  // per TaskKind, of a pass
-  std::vector<std::string> streams;  // per StreamKind
+  std::vector<std::string> collectives;   // per TaskKind: as torch.distributed names it; empty: none
+  std::vector<std::string> titles;        // per TaskKind, of a pass
+  std::vector<std::string> streams;       // per StreamKind
 };
 
 struct KinetoJob {
-  std::string device;  // its name
+  std::string device;       // its name
   double device_bytes = 0;  // of memory; 0: unknown
   double step_time_s = 0;
   std::int64_t devices = 1;  // of the job
-  bool one_rank = false;  // the events are those of one rank, which calls its device 0; else a device per rank
+  bool one_rank = false;     // the events are those of one rank, which calls its device 0; else a device per rank
 };
 
 std::string kineto_trace(const EventTable& events, const KinetoNames& names, const KinetoJob& job,

@@ -40,7 +40,7 @@ constexpr int kUnitName = 6;
 namespace interned {
 constexpr int kCategories = 1, kNames = 2, kIid = 1, kText = 2;
 }
-constexpr std::uint64_t kBegin = 1, kEnd = 2, kCount = 4;       // TrackEvent.Type
+constexpr std::uint64_t kBegin = 1, kEnd = 2, kCount = 4;  // TrackEvent.Type
 constexpr std::uint64_t kNetworkPid = 0x7fffffff;
 constexpr std::uint64_t kCleared = 1, kSequence = 1;  // TracePacket.SequenceFlags; the one sequence
 

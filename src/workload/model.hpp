@@ -22,14 +22,14 @@ struct LayerRun {  // `repeat` consecutive copies of one block
 
 struct ModelSpec {
   std::string name;
-  Block stem;                    // embedding: on the first pipeline stage
-  std::vector<LayerRun> layers;  // split over pipeline stages
-  Block head;                    // final norm, LM head, loss: on the last pipeline stage
+  Block stem;                        // embedding: on the first pipeline stage
+  std::vector<LayerRun> layers;      // split over pipeline stages
+  Block head;                        // final norm, LM head, loss: on the last pipeline stage
   std::vector<LayerRun> encoder;     // before the stem, on the first stage: a vision tower and its projector
   std::vector<LayerRun> prediction;  // beside the head, on the last stage: modules that predict further tokens
-  double hidden = 0;             // features of the residual stream, sent between pipeline stages
-  double tokens_per_sample = 0;  // fixed sequence length (vision), 0 = given by seq_len
-  bool tied_embeddings = false;  // head weights are the stem's: counted once, copied when on different stages
+  double hidden = 0;                 // features of the residual stream, sent between pipeline stages
+  double tokens_per_sample = 0;      // fixed sequence length (vision), 0 = given by seq_len
+  bool tied_embeddings = false;      // head weights are the stem's: counted once, copied when on different stages
 };
 
 int layer_count(const ModelSpec& model);

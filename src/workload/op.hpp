@@ -63,7 +63,7 @@ struct Op {
   bool causal = true;
   double window = 0;  // sliding window in tokens, 0 = full
   double chunk =
-      0;   // tokens attend within chunks of this many (Llama 4, windows and images of vision encoders), 0 = all
+      0;  // tokens attend within chunks of this many (Llama 4, windows and images of vision encoders), 0 = all
   bool score_dropout = false;  // unfused attention also keeps the dropout mask and the dropped scores
   bool alibi = false;          // unfused attention adds a bias to the scores, copied into them before their product
 
@@ -72,11 +72,11 @@ struct Op {
 
   // Elementwise, Norm, Activation, Custom: bytes moved per element of in_features at 2-byte activations.
   double forward_bytes_per_element = 0, backward_bytes_per_element = 0;
-  bool saves_input = true;        // whether backward needs the op's input
-  double saved_bytes_per_row = 0; // kept besides the input (statistics, masks), split as the op's activations are
-  bool norm_has_bias = false;     // the norm has a bias beside its gain
-  double norm_groups = 1;         // parts of a row that share one gain of in_features / norm_groups weights
-                                  // (heads in q/k norm, positions in batch norm)
+  bool saves_input = true;         // whether backward needs the op's input
+  double saved_bytes_per_row = 0;  // kept besides the input (statistics, masks), split as the op's activations are
+  bool norm_has_bias = false;      // the norm has a bias beside its gain
+  double norm_groups = 1;          // parts of a row that share one gain of in_features / norm_groups weights
+                                   // (heads in q/k norm, positions in batch norm)
 
   // Conv2d (rows = Samples): output positions, kernel area; in/out_features are channels.
   double output_positions = 0, kernel_area = 0, input_positions = 0;
