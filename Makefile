@@ -30,7 +30,7 @@ help:
 	@echo "make coverage       how much of the core and of the package the tests reach"
 	@echo "make mutation       how many small changes of the cost models the tests notice (MUTANTS=100 of each language)"
 	@echo "make deep           the C++ tests under ASan+UBSan and TSan, mutation, and 10^5 runs of each fuzzer (hours)"
-	@echo "make lint           ruff, clang-format, mypy --strict and stubtest"
+	@echo "make lint           ruff, clang-format, mypy --strict (package, tests, examples, scripts) and stubtest"
 	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
 	@echo "make docs           these pages as a site, in build/docs"
@@ -59,7 +59,7 @@ deep: test-sanitize mutation $(TESTABLE)
 	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDTS_BUILD_TESTS=ON -DDTS_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure
-	$(BIN)/python tests/fuzz/run.py --runs $(FUZZ_RUNS)
+	$(BIN)/python tests/fuzz/fuzz.py --runs $(FUZZ_RUNS)
 
 # Line coverage of the core by its own tests, branch coverage of the package by pytest; reports in build/coverage.
 COVERABLE := $(VENV)/.coverable
@@ -72,10 +72,10 @@ coverage: $(COVERABLE)
 
 MUTANTS := 100
 mutation: $(TESTABLE)
-	cmake -S . -B build/mutation -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=ON -DDTS_BUILD_PYTHON=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	cmake -S . -B build/mutation -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 -DDTS_BUILD_TESTS=ON -DDTS_BUILD_PYTHON=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 	cmake --build build/mutation
-	$(BIN)/python tests/mutation/run.py cpp --sample $(MUTANTS)
-	$(BIN)/python tests/mutation/run.py py --sample $(MUTANTS)
+	$(BIN)/python tests/mutation/mutation.py cpp --sample $(MUTANTS)
+	$(BIN)/python tests/mutation/mutation.py py --sample $(MUTANTS)
 
 lint: $(LINTABLE)
 	$(BIN)/ruff check .
@@ -125,5 +125,5 @@ $(BENCHABLE): $(TOOLS) $(SOURCES)
 	touch $(INSTALLED) $@
 
 $(LINTABLE): $(TOOLS) $(SOURCES)
-	$(PIP) --no-build-isolation '.[lint]'
+	$(PIP) --no-build-isolation '.[lint,test]'
 	touch $(INSTALLED) $@

@@ -36,7 +36,7 @@ def test_plain_python(benchmark: Any) -> None:
 
     def run() -> float:
         program = reference.StepReference(layout).program
-        return max(reference.start_times(program, dict.fromkeys(program.waits, 1.0)).values())
+        return float(max(reference.start_times(program, dict.fromkeys(program.waits, 1.0)).values()))
 
     assert benchmark.pedantic(run, rounds=1) > 0
 

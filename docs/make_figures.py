@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ def schedule(name: str) -> Any:
 FIGURES: dict[str, Callable[[], Any]] = {
     "pipeline_timeline.png": pipeline_timeline,
     "pipeline_diagram.png": pipeline_diagram,
-    **{f"schedule_{name}.png": lambda name=name: schedule(name) for name in SCHEDULES},
+    **{f"schedule_{name}.png": functools.partial(schedule, name) for name in SCHEDULES},
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -43,13 +44,17 @@ def speed() -> str:
     return "\n".join(lines)
 
 
+def _filled(marks: tuple[str, str], table: str, _: re.Match[str]) -> str:
+    return f"{marks[0]}\n\n{table}\n\n{marks[1]}"
+
+
 def main() -> None:
     """Replace what stands between the markers."""
     text = README.read_text(encoding="utf-8")
     for name, table in (("published", published()), ("speed", speed())):
         marks = f"<!-- {name}: docs/make_readme.py -->", f"<!-- end of {name} -->"
         between = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
-        text = between.sub(lambda _, m=marks, t=table: f"{m[0]}\n\n{t}\n\n{m[1]}", text)
+        text = between.sub(functools.partial(_filled, marks, table), text)
     README.write_text(text, encoding="utf-8")
 
 

@@ -72,7 +72,7 @@ def fit_coverage(rows: Iterable[RowResult]) -> list[dict[str, Any]]:
 
 
 def _mean(seen: Sequence[tuple[Any, ...]], at: int) -> float:
-    return sum(row[at] for row in seen) / len(seen)
+    return float(sum(row[at] for row in seen)) / len(seen)
 
 
 def anchors() -> list[dict[str, Any]]:

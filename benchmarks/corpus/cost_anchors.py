@@ -42,9 +42,9 @@ def llama() -> dts.CostReport:
 @cache
 def deepseek() -> dts.CostReport:
     layout = dts.Strategy(
-        **{"pp": 16, "ep": 64, "global_batch": 15360, "zero": 1, "precision": "fp8", "fp8_recipe": "blockwise"},
-        **{"schedule": "dualpipe", "moe_dispatcher": "deepep", "layers_per_stage": (4,) * 15 + (1,)},
-    )
+        pp=16, ep=64, global_batch=15360, zero=1, precision="fp8", fp8_recipe="blockwise",
+        schedule="dualpipe", moe_dispatcher="deepep", layers_per_stage=(4,) * 15 + (1,),
+    )  # fmt: skip
     return dts.cost("deepseek-v3", "256xhgx-h800", layout, seq_len=4096, tokens=14.8e12)
 
 

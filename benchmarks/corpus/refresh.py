@@ -46,7 +46,7 @@ FIGURE_SLACK = 0.005  # a figure of the budget
 def main(arguments: list[str]) -> int:
     """Predict all rows, leave every source out, and write or compare."""
     runs = packaged_corpus(["step_time"])[0]
-    rows = validate(workers=None).rows
+    rows = list(validate(workers=None).rows)
     budget, tables = budget_of(rows, check_steps(runs))
     held = json.loads(BUDGET.read_text(encoding="utf-8"))
     fast = "--fast" in arguments or "--check" in arguments

@@ -56,7 +56,7 @@ def choices() -> list[dict[str, Any]]:
     return found
 
 
-OPS = [
+OPS: list[dict[str, Any]] = [
     {"name": "qkv", "kind": "matmul", "flops": 4e11, "bytes": 2e8, "time_s": 6e-4},
     {"name": "attention", "kind": "attention", "flops": 2e11, "bytes": 3e8, "time_s": 4e-4},
     {"name": "up", "kind": "matmul", "flops": 1.9e12, "bytes": 6e8, "time_s": 2.6e-3},

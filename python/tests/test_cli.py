@@ -119,7 +119,7 @@ EVERY_OPTION: dict[str, Any] = {
     "dp": 2, "tp": 2, "pp": 2, "vpp": 2, "cp": 2, "ep": 2, "etp": 1, "zero": 1, "micro_batch": 2, "global_batch": 16,
     "recompute": "full", "precision": "fp16", "optimizer": "sgd", "schedule": "1f1b", "rank_order": "tp-ep-cp-dp-pp",
 }  # fmt: skip
-SWITCHED = {"sequence_parallel": True, "overlap_grad_reduce": False, "overlap_param_gather": False}
+SWITCHED: dict[str, Any] = {"sequence_parallel": True, "overlap_grad_reduce": False, "overlap_param_gather": False}
 
 
 def test_every_option_reaches_the_strategy(dts_cli: Run) -> None:

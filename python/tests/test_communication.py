@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import dist_training_sim as dts
 import numpy as np
@@ -51,7 +53,7 @@ def test_core_and_python_agree_on_the_name_of_an_algorithm(algorithm: dts.Algori
     model = dts.CommunicationModel(count, topology, devices_per_node=devices)
     used = {model.barrier().algorithm}
     for method in ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all"):
-        outcome = result_or_error(lambda name=method: getattr(model, name)(1024, algorithm=algorithm))
+        outcome = result_or_error(functools.partial(getattr(model, method), 1024, algorithm=algorithm))
         if isinstance(outcome, ConfigError):
             assert f"got {algorithm.value}" in str(outcome)
         else:
@@ -159,7 +161,7 @@ def test_set_link_changes_only_routes_over_it() -> None:
 
 
 def test_custom_network_takes_pairs_and_links_with_switches() -> None:
-    links = [(0, 3), (1, 3, "10 GB/s", "2 us"), dts.CustomLink(2, 3, bandwidth="1 GB/s", latency="1 us")]
+    links: list[Any] = [(0, 3), (1, 3, "10 GB/s", "2 us"), dts.CustomLink(2, 3, bandwidth="1 GB/s", latency="1 us")]
     model = dts.CommunicationModel(3, "custom", links=links, switches=1, bandwidth="10 GB/s", latency="2 us")
     assert model.send_recv(0, 1, 1e6).time_s == pytest.approx(4e-6 + 1e-4)
     assert model.send_recv(0, 2, 1e6).time_s == pytest.approx(3e-6 + 1e-3)
@@ -210,7 +212,7 @@ def test_root_is_a_rank_of_the_group() -> None:
 
 def test_numpy_integers_are_ranks_too() -> None:
     model = dts.CommunicationModel(8)
-    assert model.all_reduce(1e6, np.arange(4)).time_s == model.all_reduce(1e6, range(4)).time_s
+    assert model.all_reduce(1e6, list(np.arange(4))).time_s == model.all_reduce(1e6, range(4)).time_s
 
 
 models = st.builds(
@@ -249,7 +251,7 @@ def test_time_grows_with_size_and_bytes_are_conserved(model: dts.CommunicationMo
 def test_any_description_is_a_model_or_a_clear_error(
     nodes: int, kind: dts.Topology, bandwidth: float, latency: float, radix: int | None, over: float
 ) -> None:
-    options = {"bandwidth": bandwidth, "latency": latency, "radix": radix, "oversubscription": over}
+    options: dict[str, Any] = {"bandwidth": bandwidth, "latency": latency, "radix": radix, "oversubscription": over}
     outcome = result_or_error(lambda: dts.CommunicationModel(nodes, kind, **options).all_reduce(1e6))
     if isinstance(outcome, ConfigError):
         assert "got" in str(outcome)

@@ -98,6 +98,8 @@ def test_offload_moves_states_off_the_device_and_takes_time() -> None:
 def test_a_faster_host_is_never_slower() -> None:
     times = []
     for factor in (1, 2, 8):
+        assert NODE.node.host_Bps
+        assert NODE.node.host_memory_Bps
         node = NODE.node.replace(
             host_Bps=NODE.node.host_Bps * factor, host_memory_Bps=NODE.node.host_memory_Bps * factor
         )

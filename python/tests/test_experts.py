@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import dist_training_sim as dts
 import pytest
@@ -195,7 +196,7 @@ def test_experts_options_on_a_dense_model() -> None:
         {"kind": "histogram", "histogram": (-1.0,)},
     ],
 )
-def test_bad_loads(options: dict[str, object]) -> None:
+def test_bad_loads(options: dict[str, Any]) -> None:
     with pytest.raises(dts.ConfigError):
         dts.ExpertLoad(**options)
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-SMALL = {"model": "llama-3.1-8b", "cluster": "1xdgx-h100", "seq_len": 4096}
+SMALL: dict[str, Any] = {"model": "llama-3.1-8b", "cluster": "1xdgx-h100", "seq_len": 4096}
 TOO_MUCH = Strategy(dp=8, zero=1, micro_batch=8, global_batch=64)
 
 
@@ -65,8 +65,8 @@ def test_changes_keep_the_samples_of_a_step() -> None:
 
 
 @pytest.mark.parametrize("layout", [{}, {"pp": 2, "tp": 2}, {"pp": 4, "vpp": 2}, {"pp": 2, "schedule": "zb_h1"}])
-def test_timeline_agrees_with_the_peak_and_comes_back(layout: dict[str, object]) -> None:
-    strategy = Strategy(zero=1, global_batch=64, **layout)  # type: ignore[arg-type]
+def test_timeline_agrees_with_the_peak_and_comes_back(layout: dict[str, Any]) -> None:
+    strategy = Strategy(zero=1, global_batch=64, **layout)
     result = dts.simulate(**SMALL, strategy=strategy)
     for memory, use in zip(dts.memory_timeline(**SMALL, strategy=strategy), result.memory, strict=True):
         totals = memory.bytes.sum(axis=1)

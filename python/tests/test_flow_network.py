@@ -207,11 +207,11 @@ def test_a_changed_link_counts_from_the_moment_of_building() -> None:
 
 
 def test_collectives_of_a_flow_model_need_not_wait_for_the_slowest_of_a_round() -> None:
-    options = {"nodes": 4, "devices_per_node": 8, "intra_node_latency": "1 us"}
+    options: dict[str, Any] = {"nodes": 4, "devices_per_node": 8, "intra_node_latency": "1 us"}
     rounds = model_of("rail_optimized", **options)
     flow = model_of("rail_optimized", network="flow", **options)
     assert flow.network == "flow"
-    ring = {"size": "8 KiB", "algorithm": "ring"}
+    ring: dict[str, Any] = {"size": "8 KiB", "algorithm": "ring"}
     assert flow.all_reduce(**ring).time_s < 0.9 * rounds.all_reduce(**ring).time_s
     assert flow.all_reduce("1 MiB", [3]).time_s == 0
     alike = model_of("ring", network="flow").all_reduce("1 GiB", algorithm="ring").time_s
@@ -279,7 +279,10 @@ def test_bad_networks_are_refused(options: dict[str, Any], text: str) -> None:
 
 
 def test_topologies_that_cannot_be_are_refused() -> None:
-    for links, text in [([(0, 1)], "no way"), ([(0, 0)], "self-link"), ([(0, 1, 0), (1, 2)], "finite number > 0")]:
+    cases: list[tuple[list[Any], str]] = [
+        ([(0, 1)], "no way"), ([(0, 0)], "self-link"), ([(0, 1, 0), (1, 2)], "finite number > 0"),
+    ]  # fmt: skip
+    for links, text in cases:
         with pytest.raises(dts.ConfigError, match=text):
             dts.CommunicationModel(3, "custom", links=links)
     with pytest.raises(dts.ConfigError, match="spines"):
@@ -328,7 +331,7 @@ def test_astra_compat_is_within_half_a_percent_of_every_answer() -> None:
 def test_astra_answers_may_lie_below_the_injection_bound() -> None:
     """Why they are no prediction: 64 ranks on a switch, each with one 50 GiB/s port."""
     bound_ns = 63 / 64 * 2**26 / (50 * 2**30) * 1e9
-    dims = {"topology": ["Switch"], "npus_count": [64]}
+    dims: dict[str, Any] = {"topology": ["Switch"], "npus_count": [64]}
     assert astra_compat("all-to-all", "64 MiB", algorithm=["direct"], **dims) < 0.02 * bound_ns
 
 

@@ -12,7 +12,7 @@ FUZZ = Path(__file__).parents[2] / "tests" / "fuzz"
 if not FUZZ.is_dir():
     pytest.skip("no source tree beside this package", allow_module_level=True)
 sys.path.insert(0, str(FUZZ))
-from run import fuzz  # noqa: E402
+from fuzz import fuzz  # noqa: E402
 from targets import TARGETS, seeds  # noqa: E402
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +28,13 @@ def drawn(name: str, theme: str) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def blocks(image: Image.Image) -> np.ndarray:
+def blocks(image: Image.Image) -> np.ndarray[Any, Any]:
     """Mean colour of blocks of ten pixels, 0 to 255."""
     pixels = np.asarray(image, dtype=float)
     height, width = (side // BLOCK * BLOCK for side in pixels.shape[:2])
-    return pixels[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).mean(axis=(1, 3))
+    means: np.ndarray[Any, Any]
+    means = pixels[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).mean(axis=(1, 3))
+    return means
 
 
 @pytest.mark.parametrize("theme", THEMES)

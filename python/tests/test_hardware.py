@@ -104,7 +104,7 @@ def test_a_power_cap_lowers_the_sustained_clock() -> None:
     assert full.replace(power_w=100_000).rates["bf16"].sustained_share == 1  # no faster than the burst
     assert full.replace(power_w=500, rates=full.rates).rates == full.rates
     node = Node.from_catalog("dgx-h100")
-    work = {"strategy": Strategy(global_batch=8), "seq_len": 4096}
+    work: dict[str, Any] = {"strategy": Strategy(global_batch=8), "seq_len": 4096}
     fast, slow = (simulate("llama-3.2-1b", Cluster(node.replace(device=d), 1), **work) for d in (full, capped))
     assert slow.step_time_s > fast.step_time_s
 

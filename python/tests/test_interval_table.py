@@ -137,9 +137,9 @@ class TestErrors:
         one = RowResult("c", "collectives", 1.1, 1.0, 0.1, True, "", labels, situation=situation)
         assert unit_of(one) == "H100 some cluster"
         found = measured_errors([one], fit_of([], []), [])
-        assert [(e.source, e.values) for e in found["collectives"].errors] == [
-            ("H100 some cluster", (pytest.approx(math.log(1.1)),))
-        ]
+        (errors,) = found["collectives"].errors
+        assert errors.source == "H100 some cluster"
+        assert errors.values == pytest.approx([math.log(1.1)])
 
 
 class TestRankings:

@@ -19,7 +19,7 @@ import make_figures  # noqa: E402
 import make_performance  # noqa: E402
 import results  # noqa: E402
 
-KEPT = json.loads(likeness.FACTS.read_text(encoding="utf-8"))
+KEPT: dict[str, dict[str, Any]] = json.loads(likeness.FACTS.read_text(encoding="utf-8"))
 
 
 def test_every_figure_is_kept_with_its_facts() -> None:

@@ -25,7 +25,7 @@ def test_layer_norm_moves_its_tensors_by_kernel() -> None:
 
     def expected(*counts: int) -> float:
         tensor_s = 4096 * 1024 * 4 / (memory.norm_efficiency * device.hbm_Bps)
-        return sum(2.5e-6 + memory.kernel_floor_s + count * tensor_s for count in counts)
+        return float(sum(2.5e-6 + memory.kernel_floor_s + count * tensor_s for count in counts))
 
     for passes, counts in (("forward", (3,)), ("backward", (5, 2)), ("full", (3, 5, 2))):
         assert kernel_of(kernel_row(**{"pass": passes})).price(device) == pytest.approx(expected(*counts))

@@ -78,13 +78,15 @@ def strictly_read(trace: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def test_one_file_has_every_event(result: dts.Result, tmp_path: Path) -> None:
     found = strictly_read(read(result.save_trace(tmp_path / "step.json.gz")))
     columns = result.events.columns
-    ns = lambda seconds: round(seconds * 1e9)  # noqa: E731
+
+    def ns(seconds: float) -> int:
+        return round(seconds * 1e9)
+
     expected = Counter(
         (int(rank), ns(start), ns(end) - ns(start))
         for rank, start, end in zip(columns["rank"], columns["start_s"], columns["end_s"], strict=True)
     )
-    us = lambda value: round(value * 1e3)  # noqa: E731
-    assert Counter((e["pid"], us(e["ts"]), us(e["dur"])) for e in found["kernel"]) == expected
+    assert Counter((e["pid"], round(e["ts"] * 1e3), round(e["dur"] * 1e3)) for e in found["kernel"]) == expected
     assert {round(e["dur"] * 1e3) for e in found["user_annotation"]} == {ns(result.step_time_s)}
 
 

@@ -314,6 +314,7 @@ COLLECTIVE = {"id": "c", "source": "Us/repo: file", "gpu": "H100-SXM-80GB", "gpu
 def test_collectives_are_priced_on_their_fabric(tmp_path: Path) -> None:
     (row,) = results(tmp_path, COLLECTIVE)
     # NVSwitch sums in the switch: 0.6 of 450 GB/s and a start-up, no less than the buffer over the link once.
+    assert row.predicted is not None
     assert 1e9 / 450e9 < row.predicted < 1e9 / 200e9
     assert row.error == pytest.approx(row.predicted / 4e-3 - 1)
     assert row.included

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 from dist_training_sim.errors import ConfigError, InfeasibleError
@@ -111,7 +112,7 @@ class _Recompute(Enum):
 def test_options_accept_enums() -> None:
     blocks = BlockShares(10, 0.1)
     memory = MemoryModel(num_devices=1)
-    by_enum = memory.estimate(1e9, 1e6, recompute=_Recompute.FULL, blocks=blocks)
+    by_enum = memory.estimate(1e9, 1e6, recompute=cast(Any, _Recompute.FULL), blocks=blocks)
     assert by_enum == memory.estimate(1e9, 1e6, recompute="full", blocks=blocks)
 
 

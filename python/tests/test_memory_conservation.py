@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dist_training_sim import Cluster, Strategy
 from dist_training_sim.models import transformer
+from dist_training_sim.models.op import OpKind
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,10 @@ def model(*, experts: bool = False) -> dts.Model:
 
 @st.composite
 def layouts(draw: st.DrawFn) -> dict[str, Any]:
-    pick = lambda *values: draw(st.sampled_from(values))  # noqa: E731
+
+    def pick(*values: Any) -> Any:
+        return draw(st.sampled_from(values))
+
     zero, pp = draw(st.integers(0, 3)), pick(1, 2, 4)
     recompute = pick("none", "selective", "full")
     tier = pick("none", "host", "nvme", "remote")
@@ -77,7 +81,7 @@ STATES = ("weights", "gradients", "optimizer")
 def test_shards_of_all_ranks_are_the_whole(zero: int, experts: bool) -> None:
     """Data parallel over 8: each stage divides one more of the states by 8; experts lie on 8 ranks already."""
     made = model(experts=experts)
-    base = {"global_batch": 32, **({"ep": 2} if experts else {})}
+    base: dict[str, Any] = {"global_batch": 32, **({"ep": 2} if experts else {})}
     whole, shard = (run(Strategy(zero=stage, **base), model=made).memory[0].categories for stage in (0, zero))
     for i, name in enumerate(reversed(STATES)):  # optimizer, gradients, weights
         if i < zero:
@@ -90,7 +94,7 @@ def test_shards_of_all_ranks_are_the_whole(zero: int, experts: bool) -> None:
 def _copies(made: dts.Model, dp: int, ep: int) -> float:
     """Dense weights have `dp` copies, experts `dp / ep`: what a rank holds over what it holds of the shards."""
     ops = [op for run in made.layers for _ in range(run.repeat) for op in run.block.ops]
-    experts = sum(op.parameters for op in ops if op.kind is dts.models.OpKind.GROUPED_MATMUL) / ep
+    experts = sum(op.parameters for op in ops if op.kind is OpKind.GROUPED_MATMUL) / ep
     dense = made.parameters - experts * ep
     return (dense + experts) / (dense / dp + experts / (dp / ep))
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import dist_training_sim as dts
+import numpy as np
 import pytest
 from dist_training_sim.op_table import OpTable
 from dist_training_sim.visualization import Visualizer
@@ -90,7 +91,7 @@ def test_roofline_of_a_result() -> None:
     bound = sum(op.total_s for op in ops if op.intensity < knee)
     assert figure.axes[0].get_title(loc="left").startswith(f"{bound / whole:.0%} of the time")
     drawn = {(op.name, op.op_pass.replace("recompute", "forward")) for op in ops if op.flops}
-    assert sum(len(points.get_offsets()) for points in figure.axes[0].collections) == len(drawn)
+    assert sum(len(np.asarray(points.get_offsets())) for points in figure.axes[0].collections) == len(drawn)
 
 
 def test_explain_lists_and_draws_ops(tmp_path: Path) -> None:

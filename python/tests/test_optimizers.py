@@ -9,6 +9,7 @@ import pytest
 from dist_training_sim import FrameworkProfile, Strategy, _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.models import Model, transformer
+from dist_training_sim.models import frozen as frozen_parts
 from dist_training_sim.parallel.choices import Optimizer
 
 HIDDEN, FFN, VOCABULARY, LAYERS = 512, 2048, 4096, 4
@@ -31,9 +32,8 @@ def update_s(**layout: Any) -> float:
 def stream_s(bytes_each: float, parameters: float = MODEL.parameters) -> float:
     """Seconds over the bandwidth that multi-tensor kernels reach on an H100, and one kernel's floor."""
     device = to_core(NODE.device)
-    return device.memory.kernel_floor_s + bytes_each * parameters / (
-        device.memory.optimizer_efficiency * device.hbm_Bps
-    )
+    rate_Bps: float = device.memory.optimizer_efficiency * device.hbm_Bps
+    return float(device.memory.kernel_floor_s) + bytes_each * parameters / rate_Bps
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_muon_keeps_one_moment_of_matrices() -> None:
 
 @pytest.mark.parametrize("rule", [str(rule.value) for rule in Optimizer])
 def test_frozen_weights_are_not_updated(rule: str) -> None:
-    none = dts.models.frozen(MODEL, ("stem", "layers", "head"))
+    none = frozen_parts(MODEL, ("stem", "layers", "head"))
     frozen = dts.simulate(
         none, dts.Cluster(NODE.replace(devices=1), 1), Strategy(optimizer=rule), seq_len=128, framework=IDEAL
     )

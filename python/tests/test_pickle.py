@@ -157,25 +157,32 @@ def test_front_door_models_go_their_own_way(again: dict[str, Any]) -> None:
 
 
 def test_states_that_contradict_themselves_are_refused() -> None:
-    kinds, kind_of, speeds = dts.ComputeModel(2)._model.__getstate__()
-    blank = _core.ComputeModel.__new__(_core.ComputeModel)
-    for state in ((kinds, [0, 7], speeds), (kinds, kind_of, [1.0]), (kinds, kind_of, [1.0, -1.0]), (kinds, [], [])):
+    made: Any = dts.ComputeModel(2)._model
+    kinds, kind_of, speeds = made.__getstate__()
+    blank: Any = _core.ComputeModel.__new__(_core.ComputeModel)
+    of_compute: list[tuple[Any, ...]] = [
+        (kinds, [0, 7], speeds), (kinds, kind_of, [1.0]), (kinds, kind_of, [1.0, -1.0]), (kinds, [], []),
+    ]  # fmt: skip
+    for state in of_compute:
         with pytest.raises(dts.ConfigError):
             blank.__setstate__(state)
     ledger = dts.MemoryModel(2)
     ledger.allocate(0, "1 GB")
-    devices, per_node, tiers, following, live, peaks = ledger._core.__getstate__()
+    kept: Any = ledger._core
+    devices, per_node, tiers, following, live, peaks = kept.__getstate__()
     lower = copy.deepcopy(ledger)
     lower.free(1)
     lower.reset_peaks()
     lower.allocate(0, 1)
+    less: Any = lower._core
     blank = _core.MemoryModel.__new__(_core.MemoryModel)
-    for state in (
+    of_memory: list[tuple[Any, ...]] = [
         (devices, per_node, tiers, 1, live, peaks),  # a handle not given out yet
         (0, per_node, tiers, following, live, peaks),
         (devices, per_node, tiers, following, live * 100, peaks),  # more than the device holds
-        (devices, per_node, tiers, following, live, lower._core.__getstate__()[5]),  # a peak below what is held
-    ):
+        (devices, per_node, tiers, following, live, less.__getstate__()[5]),  # a peak below what is held
+    ]
+    for state in of_memory:
         with pytest.raises(dts.DtsError):
             blank.__setstate__(state)
 
@@ -209,7 +216,7 @@ def _values(value: Any) -> Any:
     return {name: _values(getattr(value, name)) for name in names}
 
 
-GPT2 = {"seq_len": 1024}
+GPT2: dict[str, Any] = {"seq_len": 1024}
 LAYOUT = dts.Strategy(dp=8, zero=1, global_batch=64)
 RESULTS: dict[str, Callable[[Path], Any]] = {
     "rank grid": lambda _: dts.RankGrid(LAYOUT),

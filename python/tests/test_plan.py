@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from dist_training_sim.cli.app import app
 from dist_training_sim.io.jobs import write_job
+from dist_training_sim.parallel import Recompute
 from dist_training_sim.verbs.framework_axes import axes_of, base_of, completed, format_of
 from dist_training_sim.verbs.plan_ask import front_of
 from typer.testing import CliRunner
 
 JOB: dict[str, Any] = {"seq_len": 4096, "global_batch": 32}
-SMALL = ("llama-3.1-8b", "1xdgx-h100")
+MODEL, NODE = SMALL = ("llama-3.1-8b", "1xdgx-h100")
 FEW: dict[str, Any] = {"cp": 1, "vpp": 1, "micro_batch": (1, 2)}
 
 
 @pytest.fixture(scope="module")
 def report() -> dts.PlanReport:
-    return dts.plan(*SMALL, **JOB, **FEW)
+    return dts.plan(MODEL, NODE, **JOB, **FEW)
 
 
 def test_the_winner_is_the_fastest_of_the_space(report: dts.PlanReport) -> None:
@@ -101,7 +102,7 @@ def test_the_sentence_and_plain_data(report: dts.PlanReport) -> None:
 
 @pytest.mark.parametrize("objective", ["memory", "energy", "cost"])
 def test_other_objectives_win_by_their_own_measure(objective: str, report: dts.PlanReport) -> None:
-    other = dts.plan(*SMALL, **JOB, **FEW, objective=objective, top=1).best
+    other = dts.plan(MODEL, NODE, **JOB, **FEW, objective=objective, top=1).best
     measures = {"memory": "reserved_bytes", "energy": "joules_per_step", "cost": "usd_per_step"}
     assert getattr(other, measures[objective]) <= getattr(report.best, measures[objective])
     assert other.value == pytest.approx(getattr(other, measures[objective]))
@@ -117,10 +118,10 @@ def test_fewer_devices_may_cost_less() -> None:
 
 
 def test_constraints_are_kept(report: dts.PlanReport) -> None:
-    fixed = dts.plan(*SMALL, **JOB, **FEW, tp=2, recompute="full", zero=(1, 3), max_memory_bytes=40 * 2**30, top=3)
+    fixed = dts.plan(MODEL, NODE, **JOB, **FEW, tp=2, recompute="full", zero=(1, 3), max_memory_bytes=40 * 2**30, top=3)
     for layout in fixed.top:
         assert layout.strategy.tp == 2
-        assert layout.strategy.recompute.value == "full"
+        assert layout.strategy.recompute is Recompute.FULL
         assert layout.strategy.zero in (1, 3)
         assert layout.reserved_bytes <= 40 * 2**30
     assert fixed.best.step_time_s >= report.best.step_time_s
@@ -141,10 +142,10 @@ def test_nothing_fits_and_the_nearest_changes_help() -> None:
 
 
 def test_an_illegal_constraint_is_named_with_what_helps() -> None:
-    none = dts.plan(*SMALL, **JOB, tp=3)
+    none = dts.plan(MODEL, NODE, **JOB, tp=3)
     assert "no layout is legal" in none.sentence
     assert none.changes[0].words == "tp free"
-    late = dts.plan(*SMALL, **JOB, **FEW, max_step_time_s=1e-3)
+    late = dts.plan(MODEL, NODE, **JOB, **FEW, max_step_time_s=1e-3)
     assert "a step of at most 1 ms" in late.sentence
     assert "no limit of the step time" in [change.words for change in late.changes]
 
@@ -170,7 +171,7 @@ def test_an_illegal_constraint_is_named_with_what_helps() -> None:
     ],
 )
 def test_bad_questions(arguments: dict[str, Any], message: str) -> None:
-    asked: dict[str, Any] = {"model": SMALL[0], "cluster": SMALL[1], **JOB} | arguments
+    asked: dict[str, Any] = {"model": MODEL, "cluster": NODE, **JOB} | arguments
     with pytest.raises(dts.DtsError, match=message):
         dts.plan(asked.pop("model"), asked.pop("cluster"), **asked)
 
@@ -208,7 +209,7 @@ def test_the_winner_of_a_framework_can_be_launched(framework: str) -> None:
 
 # --- command ------------------------------------------------------------------------------------------------------
 
-ARGUMENTS = ["plan", "--model", SMALL[0], "--cluster", SMALL[1], "--seq-len", "4096", "--global-batch", "32",
+ARGUMENTS = ["plan", "--model", MODEL, "--cluster", NODE, "--seq-len", "4096", "--global-batch", "32",
              "--cp", "1", "--vpp", "1", "--micro-batch", "1"]  # fmt: skip
 
 

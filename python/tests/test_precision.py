@@ -7,6 +7,7 @@ from typing import Any
 import dist_training_sim as dts
 import pytest
 from dist_training_sim import ConfigError, FrameworkProfile, Strategy
+from dist_training_sim.models import frozen as frozen_parts
 from dist_training_sim.models import transformer
 
 HIDDEN, FFN, SEQ = 4096, 16384, 4096
@@ -88,6 +89,9 @@ def test_biases_of_experts_cost_passes_of_their_own() -> None:
     added = forward_s(True, apart) - forward_s(True, IDEAL)
     results = 2 * 4096 * (2 * 2048 + 1024)
     memory = dts.Cluster.from_catalog("dgx-h100").node.device
+    assert memory.hbm_Bps
+    assert memory.memory.stream_efficiency
+    assert memory.memory.kernel_floor_s
     assert added == pytest.approx(
         18 * results / (memory.memory.stream_efficiency * memory.hbm_Bps) + 2 * memory.memory.kernel_floor_s, rel=1e-6
     )
@@ -98,7 +102,7 @@ def test_a_gathered_input_is_cast_after_the_gather() -> None:
     """With sequence parallelism the norm's own copy serves only where the narrow type travels."""
     plain = IDEAL.replace(fused_casts=True)
     early = plain.replace(cast_before_gather=True)
-    layout = {"tp": 8, "precision": "fp8", "fp8_recipe": "delayed"}
+    layout: dict[str, Any] = {"tp": 8, "precision": "fp8", "fp8_recipe": "delayed"}
     saved = [run(framework=p.replace(fused_casts=False), **layout).step_time_s - run(framework=p, **layout).step_time_s
              for p in (plain, early)]  # fmt: skip
     assert saved[1] > 0
@@ -144,15 +148,16 @@ def test_the_host_waits_before_the_matmuls_of_experts() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16", "bf16", "fp8", "int8"])
 def test_every_precision_runs_every_layout(precision: str) -> None:
-    for layout in ({"tp": 4}, {"pp": 2}, {"zero": 3}, {"recompute": "full"}):
+    layouts: list[dict[str, Any]] = [{"tp": 4}, {"pp": 2}, {"zero": 3}, {"recompute": "full"}]
+    for layout in layouts:
         result = run(precision=precision, **layout)
         assert 0 < result.mfu < 1
 
 
 def test_frozen_weights_are_cast_once_for_all() -> None:
     """Where casts are kept a step casts trained weights alone; ZeRO-3 casts whatever it gathers."""
-    layout = {"precision": "fp8", "global_batch": 8}
-    still = dts.models.frozen(MODEL, ("layers",))
+    layout: dict[str, Any] = {"precision": "fp8", "global_batch": 8}
+    still = frozen_parts(MODEL, ("layers",))
     for zero, kept in ((1, True), (3, False)):
         trained = run(zero=zero, **layout).breakdown["forward_s"]
         frozen = dts.simulate(

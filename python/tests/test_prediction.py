@@ -7,6 +7,8 @@ import pytest
 from dist_training_sim import ConfigError, FrameworkProfile, Strategy, _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.models import Block, LayerRun, Model, transformer, with_prediction
+from dist_training_sim.models.op import OpKind
+from dist_training_sim.models.ops import matmul
 
 HIDDEN, VOCABULARY, SEQ = 1024, 32_000, 1024
 LAYER = transformer.llama_block(HIDDEN, 16, 4, 4096)
@@ -34,7 +36,7 @@ def test_flops_of_a_module() -> None:
         _core.training_flops(to_core(with_prediction(BASE)), SEQ).causal
         - _core.training_flops(to_core(BASE), SEQ).causal
     )
-    matmuls = sum(2 * op.in_features * op.out_features for op in LAYER.ops if op.kind is dts.models.OpKind.MATMUL)
+    matmuls = sum(2 * op.in_features * op.out_features for op in LAYER.ops if op.kind is OpKind.MATMUL)
     attention = 2 * 16 * 2 * 64 * SEQ / 2
     head = 2 * HIDDEN * VOCABULARY
     assert more == pytest.approx(3 * SEQ * (matmuls + attention + 2 * 2 * HIDDEN * HIDDEN + head))
@@ -79,7 +81,7 @@ def test_all_schedules_and_splits_run() -> None:
 
 
 def test_only_language_models_predict() -> None:
-    block = Block("layer", (dts.models.ops.matmul("a", 8, 8),))
+    block = Block("layer", (matmul("a", 8, 8),))
     bare = Model(name="bare", stem=Block("s"), layers=(LayerRun(block),), head=Block("h"), hidden=8)
     with pytest.raises(ConfigError, match="token table") as caught:
         with_prediction(bare, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -121,7 +122,10 @@ def test_pruned_search_equals_brute_force(name: str, objective: str) -> None:
 def test_random_small_spaces(seed: int) -> None:
     """Any few values of any axes, a random risk and slack: the same best strategies as of all of them."""
     rng = np.random.default_rng(seed)
-    pick = lambda values, most: tuple(rng.choice(values, size=rng.integers(1, most + 1), replace=False).tolist())  # noqa: E731
+
+    def pick(values: Sequence[Any], most: int) -> tuple[Any, ...]:
+        return tuple(rng.choice(values, size=rng.integers(1, most + 1), replace=False).tolist())
+
     axes: dict[str, Any] = {
         "tp": pick([1, 2, 4, 8], 2),
         "cp": (1,),

@@ -74,7 +74,7 @@ class Run:
     cluster_changes: tuple[tuple[str, Any], ...] = ()
 
 
-NO_OVERLAP = {"overlap_grad_reduce": False, "overlap_param_gather": False}
+NO_OVERLAP: dict[str, Any] = {"overlap_grad_reduce": False, "overlap_param_gather": False}
 RUNS = [
     Run(
         "Llama-3-8B, 8 x H100 500 W",

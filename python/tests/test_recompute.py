@@ -9,8 +9,8 @@ import pytest
 from dist_training_sim import Recompute, RecomputeMethod, RecomputeModule, Strategy
 from dist_training_sim.errors import ConfigError
 
-DENSE = {"model": "llama-3.1-8b", "cluster": "1xdgx-h100", "seq_len": 4096}
-LATENT = {"model": "deepseek-v2-lite", "cluster": "1xdgx-h100", "seq_len": 4096}
+DENSE: dict[str, Any] = {"model": "llama-3.1-8b", "cluster": "1xdgx-h100", "seq_len": 4096}
+LATENT: dict[str, Any] = {"model": "deepseek-v2-lite", "cluster": "1xdgx-h100", "seq_len": 4096}
 BASE = Strategy(tp=2, zero=1, global_batch=32)
 ROUTED = Strategy(ep=8, zero=1, global_batch=32)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dist_training_sim as dts
 import pytest
 from dist_training_sim import _core
@@ -14,11 +16,11 @@ CHUNKS = {"looped_bfs": 2, "zb_v": 2, "v_half": 2, "v_min": 2, "dualpipe_v": 2, 
 NAMES = [schedule.value for schedule in Schedule]
 
 
-def run(model: str = "llama-3.1-8b", cluster: str = "1xdgx-h100", **strategy: object) -> dts.SimulationResult:
-    return dts.simulate(model, cluster, dts.Strategy(**strategy), seq_len=4096)  # type: ignore[arg-type]
+def run(model: str = "llama-3.1-8b", cluster: str = "1xdgx-h100", **strategy: Any) -> dts.SimulationResult:
+    return dts.simulate(model, cluster, dts.Strategy(**strategy), seq_len=4096)
 
 
-def layout(schedule: str, pp: int = 4, micro_batches: int = 8) -> dict[str, object]:
+def layout(schedule: str, pp: int = 4, micro_batches: int = 8) -> dict[str, Any]:
     batch = micro_batches * (8 // pp)
     return {"schedule": schedule, "pp": pp, "vpp": CHUNKS.get(schedule, 1), "global_batch": batch, "zero": 1}
 
@@ -44,7 +46,7 @@ def test_every_schedule_runs_every_pass(schedule: str) -> None:
 )
 def test_folded_equals_expanded(schedule: str, pp: int, per_stage: int, zero: int, overlap: bool) -> None:
     strategy = dts.Strategy(
-        **layout(schedule, pp, per_stage * pp) | {"zero": zero, "overlap_grad_reduce": overlap, "tp": 1}  # type: ignore[arg-type]
+        **layout(schedule, pp, per_stage * pp) | {"zero": zero, "overlap_grad_reduce": overlap, "tp": 1}
     )
     folded = dts.simulate("llama-3.2-1b", "1xdgx-h100", strategy, seq_len=2048)
     expanded = dts.simulate("llama-3.2-1b", "1xdgx-h100", strategy, seq_len=2048, expand=True)
@@ -53,7 +55,7 @@ def test_folded_equals_expanded(schedule: str, pp: int, per_stage: int, zero: in
 
 
 def activations(schedule: str) -> float:
-    return max(use.categories["activations"] for use in run(**layout(schedule, 8, 24)).memory)
+    return float(max(use.categories["activations"] for use in run(**layout(schedule, 8, 24)).memory))
 
 
 def test_memory_follows_the_schedule() -> None:
@@ -100,7 +102,7 @@ def test_a_custom_order_replaces_the_schedule() -> None:
         ({"custom_order": (3, 4)}, "a text such as"),
     ],
 )
-def test_rules_of_a_schedule_are_checked(change: dict[str, object], message: str) -> None:
+def test_rules_of_a_schedule_are_checked(change: dict[str, Any], message: str) -> None:
     with pytest.raises(dts.ConfigError, match=message):
         run(**{"pp": 4, "global_batch": 16, **change})
 
@@ -112,8 +114,8 @@ def test_larger_groups_hold_more() -> None:
     assert large.step_time_s != small.step_time_s
 
 
-def layers(total: int = 32, **strategy: object) -> list[int]:
-    chosen = dts.Strategy(pp=4, dp=2, global_batch=16, **strategy).resolved(8)  # type: ignore[arg-type]
+def layers(total: int = 32, **strategy: Any) -> list[int]:
+    chosen = dts.Strategy(pp=4, dp=2, global_batch=16, **strategy).resolved(8)
     return _core.layers_per_virtual_stage(total, to_core(chosen))
 
 
@@ -139,6 +141,6 @@ def test_the_ends_of_a_pipeline_can_hold_fewer_layers() -> None:
         ({"first_rank_layers": 7, "last_rank_layers": 9, "vpp": 2}, "multiples of vpp = 2"),
     ],
 )
-def test_sizes_of_the_ends_must_divide(change: dict[str, object], message: str) -> None:
+def test_sizes_of_the_ends_must_divide(change: dict[str, Any], message: str) -> None:
     with pytest.raises(dts.ConfigError, match=message):
         run(**{"pp": 4, "global_batch": 16, **change})

@@ -94,7 +94,8 @@ def test_threads_change_nothing(threads: int, space_of_70b: dts.StrategyTable) -
 
 
 def test_rows_given_one_by_one_and_their_reasons() -> None:
-    rows = [dts.Strategy(global_batch=128, **axes) for axes in ({"tp": 8, "zero": 1}, {"tp": 3}, {"dp": 7})]
+    axes: list[dict[str, Any]] = [{"tp": 8, "zero": 1}, {"tp": 3}, {"dp": 7}]
+    rows = [dts.Strategy(global_batch=128, **each) for each in axes]
     found = dts.evaluate(*JOB, rows, seq_len=4096)
     assert found.legal.tolist() == [True, False, False]
     assert np.isnan(found["step_time_s"][1])
@@ -144,8 +145,8 @@ def test_the_space_is_what_simulate_accepts() -> None:
 def test_a_table_takes_names_members_and_numbers() -> None:
     columns = {"recompute": ["none", Recompute.FULL], "schedule": np.array([0, 3]), "offload_activations": [0, 0.5]}
     table = dts.StrategyTable(columns)
-    assert [row.recompute.value for row in table] == ["none", "full"]
-    assert [row.schedule.value for row in table] == ["1f1b", "zb_h1"]
+    assert [Recompute(row.recompute).value for row in table] == ["none", "full"]
+    assert [Schedule(row.schedule).value for row in table] == ["1f1b", "zb_h1"]
     assert table[-1].offload_activations == 0.5
     with pytest.raises(IndexError):
         table[2]

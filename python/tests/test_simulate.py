@@ -150,6 +150,9 @@ def test_better_hardware_is_never_slower(job: tuple[Model, Strategy], factor: fl
     cluster = cluster_of(devices_of(job[1]))
     device, node = cluster.node.device, cluster.node
     faster = {name: replace(rate, peak_flops=rate.peak_flops * factor) for name, rate in device.rates.items()}
+    assert device.hbm_Bps
+    assert node.scale_up.device_Bps
+    assert node.nic_Bps
     better = [
         node.replace(device=device.replace(rates=faster)),
         node.replace(device=device.replace(hbm_Bps=device.hbm_Bps * factor)),

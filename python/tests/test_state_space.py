@@ -9,8 +9,9 @@ import pytest
 from dist_training_sim import ConfigError, FrameworkProfile, Strategy, _core
 from dist_training_sim._convert import to_core
 from dist_training_sim.models import Model, Op, ops
+from dist_training_sim.models.op import OpKind
 from dist_training_sim.models.state_space import GatedDelta, Mamba1, Mamba2
-from dist_training_sim.models.transformer import Mlp, Part, language_model, mixer_block, pre_norm_block
+from dist_training_sim.models.transformer import Experts, Mlp, Part, language_model, mixer_block, pre_norm_block
 
 HIDDEN, SEQ = 1024, 4096
 MAMBA2 = Mamba2(heads=32, head_dim=64, state=128, groups=8, chunk=256)
@@ -26,7 +27,7 @@ def hybrid(part: Part) -> Model:
 
 
 def scan_of(part: Part) -> Op:
-    return next(op for op in part.ops(HIDDEN, "") if op.kind is dts.models.OpKind.SCAN)
+    return next(op for op in part.ops(HIDDEN, "") if op.kind is OpKind.SCAN)
 
 
 def test_weights_of_mamba2() -> None:
@@ -45,7 +46,7 @@ def test_flops_of_mamba2() -> None:
         2 * op.in_features * op.out_features
         for block in (run.block for run in hybrid(MAMBA2).layers for _ in range(run.repeat))
         for op in block.ops
-        if op.kind is dts.models.OpKind.MATMUL
+        if op.kind is OpKind.MATMUL
     )
     head = 2 * HIDDEN * 32_000
     assert _core.training_flops(core, SEQ).causal == pytest.approx(3 * SEQ * (without + head + 2 * per_token))
@@ -114,7 +115,7 @@ def test_a_scan_states_its_groups() -> None:
 
 
 def test_hybrid_of_recurrence_and_experts() -> None:
-    experts = dts.models.transformer.Experts(8, 2, 512)
+    experts = Experts(8, 2, 512)
     block = pre_norm_block("delta", HIDDEN, DELTA, experts)
     model = language_model("routed", [block] * 2, HIDDEN, 32_000)
     result = dts.simulate(model, CLUSTER, Strategy(ep=8, global_batch=8), seq_len=SEQ, framework=IDEAL)

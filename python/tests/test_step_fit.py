@@ -81,7 +81,10 @@ def made_up(tmp_path: Path, factor: float) -> Path:
     for row, parsed in zip(rows, read_rows(path), strict=True):
         job = job_of(parsed)
         device = job.cluster.node.device
-        slower = {t: type(r)(r.peak_flops, r.burst_share, r.sustained_share * factor) for t, r in device.rates.items()}
+        slower = {
+            dtype: type(rate)(rate.peak_flops, rate.burst_share, (rate.sustained_share or 0.0) * factor)
+            for dtype, rate in device.rates.items()
+        }
         cluster = job.cluster.replace(node=job.cluster.node.replace(device=device.replace(rates=slower)))
         result = simulate(job.model, cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
         row["measured"] = {"step_time_s": result.step_time_s}
@@ -153,7 +156,7 @@ def test_a_check_leaves_out_around_the_packaged_constants(tmp_path: Path) -> Non
     corpus = made_up(tmp_path, 0.9)
     checked = check_steps(corpus)
     rows = validate(corpus, use="step_time").rows
-    assert checked.in_sample == pytest.approx([np.log1p(row.error) for row in rows], abs=1e-3)
+    assert checked.in_sample == pytest.approx([np.log1p(row.error or 0.0) for row in rows], abs=1e-3)
     assert np.abs(np.median(checked.left_out)) < 0.5 * np.abs(np.median(checked.in_sample))
     packaged = Fitted.packaged().sustained["a100-sxm4-80gb"][0]
     assert checked.fitted.sustained["a100-sxm4-80gb"][0] == pytest.approx(packaged, rel=1e-3)

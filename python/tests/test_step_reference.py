@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from dist_training_sim import Cluster, FrameworkProfile, Model, Strategy, simulate
 from dist_training_sim.models import transformer
+from dist_training_sim.parallel.choices import Schedule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_module import load_reference
@@ -51,7 +52,7 @@ def _layout(strategy: Strategy, result: Any, lengths: dict[Any, float], *, tied:
             units[stage] = max(units[stage], piece + 1)
     return ref.Layout(
         pp=strategy.pp, vpp=strategy.vpp, micro_batches=result.micro_batches, units=tuple(units), zero=strategy.zero,
-        gpipe=strategy.schedule.value == "gpipe", overlap_reduce=strategy.overlap_grad_reduce,
+        gpipe=strategy.schedule is Schedule.GPIPE, overlap_reduce=strategy.overlap_grad_reduce,
         overlap_gather=strategy.overlap_param_gather, tied=tied,
     )  # fmt: skip
 

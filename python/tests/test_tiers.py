@@ -12,7 +12,7 @@ from dist_training_sim.errors import ConfigError, MissingDataError
 CLUSTER = dts.Cluster.from_catalog("1xdgx-h100")
 JOB: dict[str, Any] = {"model": "llama-3.1-8b", "seq_len": 4096}
 BASE = Strategy(zero=3, global_batch=16)
-STATES = {"offload_optimizer": "nvme"}
+STATES: dict[str, Any] = {"offload_optimizer": "nvme"}
 
 
 def run(cluster: dts.Cluster = CLUSTER, **changes: Any) -> dts.Result:

@@ -39,7 +39,8 @@ def result() -> dts.Result:
 
 def test_slices_are_the_events(schema: Any, result: dts.Result, tmp_path: Path) -> None:
     packets = read(schema, result.save_trace(tmp_path / "step.pftrace"))
-    threads, names, open_at, slices = {}, {}, {}, Counter()
+    threads, names, open_at = {}, {}, {}
+    slices: Counter[tuple[int, str, int, int]] = Counter()
     for p in packets:
         if p.HasField("track_descriptor") and p.track_descriptor.HasField("thread"):
             thread = p.track_descriptor.thread
@@ -55,7 +56,10 @@ def test_slices_are_the_events(schema: Any, result: dts.Result, tmp_path: Path) 
             name, start = open_at.pop(event.track_uuid)
             slices[(threads[event.track_uuid][0], name.split(" mb")[0], start, p.timestamp)] += 1
     assert not open_at
-    ns = lambda seconds: round(seconds * 1e9)  # noqa: E731
+
+    def ns(seconds: float) -> int:
+        return round(seconds * 1e9)
+
     kinds = result.events.kind_names[0]
     c = result.events.columns
     expected = Counter(
@@ -68,7 +72,8 @@ def test_slices_are_the_events(schema: Any, result: dts.Result, tmp_path: Path) 
 
 def test_flows_join_a_transfer_and_the_pass_that_reads_it(schema: Any, result: dts.Result, tmp_path: Path) -> None:
     packets = read(schema, result.save_trace(tmp_path / "step.pftrace"))
-    leaves, arrives = Counter(), Counter()
+    leaves: Counter[int] = Counter()
+    arrives: Counter[int] = Counter()
     for p in packets:
         leaves.update(p.track_event.flow_ids)
         arrives.update(p.track_event.terminating_flow_ids)

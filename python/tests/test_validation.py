@@ -16,6 +16,7 @@ import pytest
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
 from dist_training_sim.frameworks import FrameworkDefaults
 from dist_training_sim.models import Model
+from dist_training_sim.parallel import Dispatcher, Fp8Recipe, Recompute
 from dist_training_sim.validation import Row, corpus, job_of, pool, read_rows, validate
 from dist_training_sim.validation.adapters import low_rank
 from dist_training_sim.validation.row_cluster import Network, cluster_of, network_of
@@ -29,7 +30,7 @@ from hypothesis import strategies as st
 SAMPLE = Path(__file__).parent / "fixtures" / "runs_sample.jsonl"
 ROWS = {row.id: row for row in read_rows(SAMPLE)}
 PLAIN = FrameworkDefaults()
-LLAMA_8B = {
+LLAMA_8B: dict[str, Any] = {
     "name": "Llama 3 8B",
     "kind": "dense",
     "layers": 32,
@@ -218,7 +219,7 @@ def test_features_change_facts() -> None:
 def test_stated_scaling_of_eight_bits() -> None:
     def recipe(precision: str, framework: str = "nemo") -> str:
         found = row(framework=framework, precision_family="fp8", precision=precision)
-        return str(job_of(found).strategy.fp8_recipe.value)
+        return str(Fp8Recipe(job_of(found).strategy.fp8_recipe).value)
 
     assert recipe("fp8 (tensorwise scaling)") == "tensorwise"
     assert recipe("fp8 (hybrid, delayed scaling)", "megatron-bridge") == "delayed"
@@ -479,7 +480,7 @@ EXPERTS = {"name": "moe", "kind": "moe", "experts": 64, "topk": 8, "moe_ffn": 20
 def test_experts(features: list[str], changes: dict[str, Any], expected: tuple[str, bool, float]) -> None:
     layout = {"tp": 1, "pp": 1, "ep": 2, **changes.pop("parallel", {})}
     strategy = job_of(row(model={**LLAMA_8B, **EXPERTS}, parallel=layout, features=features, **changes)).strategy
-    assert (strategy.moe_dispatcher.value, strategy.overlap_moe_1f1b, strategy.capacity_factor) == expected
+    assert (Dispatcher(strategy.moe_dispatcher).value, strategy.overlap_moe_1f1b, strategy.capacity_factor) == expected
     assert strategy.pad_to_capacity == (expected[2] > 0)
 
 
@@ -737,7 +738,7 @@ def test_custom_policies_of_maxtext_keep_attention_where_they_say_so() -> None:
     run |= {"recompute_kind": "custom"}
     kept = job_of(Row("r", {**run, "features": ["context=device", "query_proj=device"]}))
     again = job_of(Row("r", {**run, "features": ["decoder_layer_input=offload"]}))
-    assert (kept.strategy.recompute.value, again.strategy.recompute.value) == ("selective", "full")
+    assert (kept.strategy.recompute, again.strategy.recompute) == (Recompute.SELECTIVE, Recompute.FULL)
 
 
 def test_deepseeks_recipe_on_h100_hides_its_exchange() -> None:
@@ -745,8 +746,8 @@ def test_deepseeks_recipe_on_h100_hides_its_exchange() -> None:
     run = {**DATA, "model": model, "framework": "megatron-bridge", "parallel": {"ep": 8}}
     on_h100 = job_of(Row("r", run)).strategy
     elsewhere = job_of(Row("r", {**run, "accelerator": "H200-SXM-141GB"})).strategy
-    assert (on_h100.moe_dispatcher.value, on_h100.overlap_moe_1f1b) == ("deepep", True)
-    assert (elsewhere.moe_dispatcher.value, elsewhere.overlap_moe_1f1b) == ("framework", False)
+    assert (on_h100.moe_dispatcher, on_h100.overlap_moe_1f1b) == (Dispatcher.DEEPEP, True)
+    assert (elsewhere.moe_dispatcher, elsewhere.overlap_moe_1f1b) == (Dispatcher.FRAMEWORK, False)
 
 
 @pytest.mark.parametrize(
@@ -781,7 +782,7 @@ def test_expert_recipes_of_bridge_by_release(
     )
     kernel = job.profile.attention_kernel or "cudnn"
     assert (
-        job.strategy.moe_dispatcher.value,
+        Dispatcher(job.strategy.moe_dispatcher).value,
         job.strategy.overlap_moe_1f1b,
         kernel,
         job.profile.name,

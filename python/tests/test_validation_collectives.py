@@ -125,6 +125,7 @@ def test_a_row_is_predicted_and_scored() -> None:
     assert result.reason == ""
     assert result.labels["profile"] == "nvlink4 + infiniband"
     assert result.predicted is not None
+    assert result.error is not None
     assert result.error == pytest.approx(result.predicted / 4497.4e-6 - 1)
     assert abs(result.error) < 0.1
 

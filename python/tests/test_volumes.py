@@ -30,7 +30,8 @@ def sent(model: dts.Model, ranks: int, strategy: dts.Strategy, **options: Any) -
     matrix = traffic(model, nodes(ranks), strategy, seq_len=SEQ, **options)
     assert matrix.sum(0).sum() == pytest.approx(matrix.sum(1).sum())
     assert not matrix.diagonal().any()
-    return matrix.sum(1)
+    by_rank: np.ndarray[Any, Any] = matrix.sum(1)
+    return by_rank
 
 
 def only(value: float, ranks: int) -> Any:
@@ -160,10 +161,10 @@ def test_exposed_and_overlapped_are_all_there_is(job: Any) -> None:
     for rank, stage in enumerate(found.stage_communication):
         reductions = (c["stream"] == 1) & (c["rank"] == rank)
         arriving = ((c["stream"] == 2) & (c["rank"] == rank - 1)) | ((c["stream"] == 3) & (c["rank"] == rank + 1))
-        for axis, tasks in (("dp", reductions), ("pp", arriving)):
+        for name, tasks in (("dp", reductions), ("pp", arriving)):
             total, overlapped = overlaps(found.events, rank, tasks)
-            assert stage[axis]["total_s"] == pytest.approx(total, rel=1e-9, abs=1e-12)
-            assert stage[axis]["overlapped_s"] == pytest.approx(overlapped, rel=1e-6, abs=1e-9)
+            assert stage[name]["total_s"] == pytest.approx(total, rel=1e-9, abs=1e-12)
+            assert stage[name]["overlapped_s"] == pytest.approx(overlapped, rel=1e-6, abs=1e-9)
 
 
 def test_inside_passes_the_breakdown_and_the_totals_agree() -> None:

@@ -37,7 +37,10 @@ CALLS: list[tuple[Callable[..., object], Mapping[str, Any]]] = [
     (dts.hardware, {}),
     (dts.models, {}),
 ]
-SETTERS = {"set_batch_size": {"batch_size": 8}, "set_model_size": {"parameters": 1e6, "activations": 1e5}}
+SETTERS: dict[str, dict[str, Any]] = {
+    "set_batch_size": {"batch_size": 8},
+    "set_model_size": {"parameters": 1e6, "activations": 1e5},
+}
 
 
 def refused_or_done(call: Callable[[], object]) -> None:

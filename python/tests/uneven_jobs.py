@@ -38,7 +38,10 @@ def cluster_of(ranks: int, per_node: int) -> Cluster:
 
 @st.composite
 def layouts(draw: Any) -> tuple[Model, Cluster, Strategy]:
-    pick = lambda *values: draw(st.sampled_from(values))  # noqa: E731
+
+    def pick(*values: Any) -> Any:
+        return draw(st.sampled_from(values))
+
     pp = pick(1, 1, 2, 4)
     schedule = pick(*SCHEDULES) if pp > 1 else "1f1b"
     chunks, rounds = SCHEDULES[schedule]

@@ -94,4 +94,4 @@ def flash_time(
     multiple = 2.5 if backward else 1.0
     unit = 2 * f.block * dims * machine.sms / (f.rate * machine.flops) * multiple
     longest = (keys_all + f.c0) * unit
-    return f.t0 + ((heads * total * unit / machine.sms) ** 4 + longest**4) ** 0.25
+    return float(f.t0 + ((heads * total * unit / machine.sms) ** 4 + longest**4) ** 0.25)

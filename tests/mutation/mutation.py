@@ -1,8 +1,9 @@
-"""Mutation test of the cost models: `python tests/mutation/run.py cpp|py [--sample 60] [--build build/mutation]`.
+"""Mutation test of the cost models: `python tests/mutation/mutation.py cpp|py [--sample 60] [--build build/mutation]`.
 
-A sample of small changes is made, one at a time: C++ files of src/comm, compute, memory and pricing are compiled alone
-A sample of small changes is made, one by one: C++ files of src/comm, compute, memory and pricing are compiled alone and
-that no test notices is printed. Exit code 1 if fewer than `--least` of the changes were noticed.
+A sample of small changes is made, one by one. A C++ file of src/comm, compute, memory and pricing is compiled alone and
+linked with the build's other objects: the C++ tests run first, then those tests of the package that ask for costs. A
+Python file is changed in a copy of the package. A change that no test notices is printed. Exit code 1 if fewer than
+`--least` of the changes were noticed.
 """
 
 from __future__ import annotations
@@ -58,30 +59,34 @@ class Cpp:
         self.files = [file for room in ROOMS for file in sorted((ROOT / "src" / room).glob("*.cpp"))]
         self.language = "cpp"
         self.module = next(build.glob("src/bindings/_core*.so"), None)
+        self.links = {"tests": self._last_command("tests/dts_tests")}
         if self.module is not None:
+            self.links["module"] = self._last_command(str(self.module.relative_to(build)))
             shutil.copytree(PACKAGE, scratch / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
 
-    def noticed(self, file: Path, mutant: Mutant) -> bool:
-        """Whether it does not compile, or a test fails, crashes or hangs."""
+    def noticed(self, file: Path, mutant: Mutant) -> bool | None:
+        """Whether a test fails, crashes or hangs; None if the change does not compile, which needs no test."""
         changed, made, binary = (self.scratch / name for name in ("mutant.cpp", "mutant.o", "tests"))
         changed.write_text(mutant.text)
         words = [word for word in _command(self.commands[str(file)]) if word != "-O3"]
         words[words.index("-o") + 1], words[words.index(str(file))] = str(made), str(changed)
         if subprocess.run([*words, "-O1", "-w"], cwd=self.build, capture_output=True, check=False).returncode:
-            return True
-        self._link("tests/dts_tests", made, binary)
+            return None
+        self._link(self.links["tests"], made, binary)
         if _fails([str(binary), "--gtest_brief=1", "--gtest_fail_fast"], {}):
             return True
         if self.module is None:
             return False
-        self._link(str(self.module.relative_to(self.build)), made, self.scratch / PACKAGE.name / self.module.name)
+        self._link(self.links["module"], made, self.scratch / PACKAGE.name / self.module.name)
         return _fails(_pytest(CORE_TESTS), {"PYTHONPATH": str(self.scratch), "CI": "1"})
 
-    def _link(self, target: str, made: Path, to: Path) -> None:
-        """The build's own link, with the mutant before the library that it replaces a member of."""
+    def _last_command(self, target: str) -> list[str]:
         listed = ["ninja", "-C", str(self.build), "-t", "commands", target]
-        last = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-        words = _command(last)
+        return _command(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+
+    def _link(self, command: list[str], made: Path, to: Path) -> None:
+        """The build's own link, with the mutant before the library that it replaces a member of."""
+        words = list(command)
         words[words.index("-o") + 1] = str(to)
         core = next(i for i, word in enumerate(words) if word.endswith("libdts_core.a"))
         subprocess.run([*words[:core], str(made), *words[core:]], cwd=self.build, check=True)
@@ -141,17 +146,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         judge = Cpp(asked.build.resolve(), Path(folder)) if asked.language == "cpp" else Py(Path(folder))
         every = [(file, mutant) for file in judge.files for mutant in mutants(file.read_text(), judge.language)]
-        sample = random.Random(asked.seed).sample(every, min(asked.sample, len(every)))
-        killed = 0
-        for tried, (file, mutant) in enumerate(sample, 1):
+        random.Random(asked.seed).shuffle(every)
+        tried, killed = 0, 0
+        for file, mutant in every:
             noticed = judge.noticed(file, mutant)
-            killed += noticed
+            if noticed is None:
+                continue
+            tried, killed = tried + 1, killed + noticed
             if not noticed:
                 print(f"not noticed: {file.relative_to(ROOT)} {mutant}", flush=True)
             if tried % 10 == 0:
                 print(f"{tried} tried, {killed} noticed", flush=True)
-    print(f"{killed} of {len(sample)} noticed ({killed / len(sample):.0%}); {len(every):,} changes are possible")
-    return 0 if killed >= asked.least * len(sample) else 1
+            if tried == asked.sample:
+                break
+    print(f"{killed} of {tried} noticed ({killed / tried:.0%}); {len(every):,} changes are possible")
+    return 0 if killed >= asked.least * tried else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fuzz the readers: `python tests/fuzz/run.py [--runs 100000] [--seconds 60] [target ...]`.
+"""Fuzz the readers: `python tests/fuzz/fuzz.py [--runs 100000] [--seconds 60] [target ...]`.
 
 Each target's seeds are changed at random. A reader may give a result or raise a DtsError; anything else, a second of
 work or a gigabyte of memory is a finding, printed and kept under build/fuzz.
