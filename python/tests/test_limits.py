@@ -9,6 +9,7 @@ import dist_training_sim as dts
 import numpy as np
 import pytest
 from dist_training_sim.search.strategy_space import _divisors
+from dist_training_sim.verbs import plan_ask
 
 HUGE = range(1, 10**30)  # longer than any list: `len` itself fails
 JOB: dict[str, Any] = {"global_batch": 64, "seq_len": 1024}
@@ -21,7 +22,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: dts.StrategySpace(global_batch=64, tp=[1] * 5000, pp=[1] * 5000).table(
             "gpt2", "1xdgx-h100", seq_len=1024
         ),
-        "25,000,000 combinations', expected at most 20,000,000",
+        r"25,000,000 combinations, about 625 s of a core and 2\.\d+ GiB', expected at most 20,000,000; give fewer",
     ),
     "table": (lambda: dts.StrategyTable({"tp": HUGE}, LAYOUT), r"strategies\.tp: .* at most 20,000,000"),
     "sweep, one axis": (lambda: dts.SweepSpace(POINT | {"seq_len": HUGE}), r"space\.seq_len: .* at most 1,000,000"),
@@ -65,6 +66,18 @@ def test_too_much_is_refused_before_it_is_begun(name: str) -> None:
     with pytest.raises(dts.ConfigError, match=message) as error:
         call()
     assert len(str(error.value)) < 1000
+
+
+def test_many_searches_are_counted_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_ask, "MOST_TOGETHER", 5000)
+    monkeypatch.setattr(plan_ask.Ask, "search", None)  # none is begun
+    calls: list[Callable[[], object]] = [
+        lambda: dts.plan("gpt2", "8xdgx-h100", gpus=[8, 16, 32, 64], **JOB),
+        lambda: dts.scale("gpt2", "1xdgx-h100", "8..64", **JOB),
+    ]
+    for call in calls:
+        with pytest.raises(dts.ConfigError, match=r"and more in 4 searches, about .* expected at most 5,000; .* sizes"):
+            call()
 
 
 def test_degrees_that_cannot_divide_the_cluster_cost_nothing() -> None:

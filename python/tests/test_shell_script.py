@@ -60,6 +60,15 @@ IDIOMS = {
     "eval": ('C="run a b"\neval $C', ["run", "a", "b"]),
     "bash -c": ("bash -c \"run a 'b c'\"", ["run", "a", "b c"]),
     "here-document": ("X=1\nsbatch <<EOF\n#!/bin/bash\nrun $X\nEOF", ["run", "1"]),
+    "apostrophe in a here-document": ("cat > notes <<EOF\nit's a note\nEOF\nrun a", ["run", "a"]),
+    "here-document beside words": ("sbatch --wait <<EOF\nrun $X\nEOF", ["sbatch", "--wait"]),
+    "quoted mark": ("X=1\nbash <<'EOF'\nX=2\nrun $X '$X'\nEOF", ["run", "2", "$X"]),
+    "backslashes in a here-document": (
+        'X=1\nsbatch <<EOF\nrun it\\\'s \\"$X\\" \\$X\nX=2\nrun "a b" \\$X\nEOF',
+        ["run", "it's", '"1"', "1"],
+    ),
+    "other language": ('python - <<EOF\nprint("it\'s")\ns = "don\'t\nEOF\nrun b', ["run", "b"]),
+    "written script": ("cat > go.sh <<EOF\nrun c\nEOF\nbash go.sh", ["run", "c"]),
     "command substitution": ("run $(hostname -f) `date`", ["run", "$(hostname -f)", "`date`"]),
 }  # fmt: skip
 

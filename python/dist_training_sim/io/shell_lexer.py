@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import FormatError
 
@@ -16,16 +17,17 @@ _BRACKETS = {"$((": "))", "$(": ")", "${": "}"}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word as written, or an operator. `joined`: no space stands before it."""
+    """A word as written, an operator, or the body of a here-document. `joined`: no space stands before it."""
 
     text: str
     line: int
     operator: bool = False
     joined: bool = False
+    body: Literal["", "expanded", "as written"] = ""
 
 
 def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
-    """Tokens of a script in order; bodies of here-documents come as one word after the operator `<<` and its mark.
+    """Tokens of a script in order; the body of a here-document is the last one of its line.
 
     Raises
     ------
@@ -34,7 +36,8 @@ def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
     """
     if len(text) > MAX_SCRIPT_BYTES:
         raise FormatError(f"script: got {len(text)} characters, expected at most {MAX_SCRIPT_BYTES}")
-    line, at, joined, marks, awaits = first_line, 0, False, [], False  # type: ignore[var-annotated]
+    line, at, joined, awaits = first_line, 0, False, False
+    marks: list[str] = []
     while at < len(text):
         char = text[at]
         if char in " \t\r" or text.startswith(("\\\n", "\\\r\n"), at):
@@ -46,8 +49,9 @@ def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
             ended, at, awaits = line, at + len(operator), operator in ("<<", "<<-")
             line += operator == "\n"
             for mark in marks if operator == "\n" else ():
-                body, at = _here_document(text, at, mark)
-                yield Token(body, line, joined=True)
+                name = mark.strip("'\"\\")
+                body, at = _here_document(text, at, name)
+                yield Token(body, line, body="expanded" if mark == name else "as written")
                 line += body.count("\n")
             marks = [] if operator == "\n" else marks
             yield Token(operator, ended, operator=True, joined=joined)
@@ -56,7 +60,7 @@ def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
             end = _end_of_word(text, at, line)
             word = text[at:end]
             if awaits:
-                marks, awaits = [*marks, word.strip("'\"\\")], False
+                marks, awaits = [*marks, word], False
             yield Token(word, line, joined=joined)
             line, at, joined = line + word.count("\n"), end, True
 

@@ -21,6 +21,7 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[\d*\])?(\+?)=", re.DOTALL)
 _DECLARES = ("export", "local", "declare", "readonly", "typeset")
 _ENDS = frozenset((";", "\n", "&", "|", "&&", "||", ";;"))
 _REDIRECTS = frozenset(("<", ">", ">>", "<<", "<<-", "<<<", "&>", ">&"))
+_SHELLS = frozenset(("bash", "sh", "zsh", "sbatch", "qsub", "srun", "ssh"))  # what they are given is a script
 _NUMBERS = {"-eq": "==", "-ne": "!=", "-lt": "<", "-le": "<=", "-gt": ">", "-ge": ">="}
 MOST_NESTED, MOST_STATEMENTS = 8, 100_000
 
@@ -199,7 +200,7 @@ class _Reader:
                 start += self.assign(rest, start) or 1
             return True
         bodies = [i for i, word in enumerate(rest) if word.operator and word.text in _REDIRECTS]
-        plain = [word for i, word in enumerate(rest) if not word.operator and i - 1 not in bodies]
+        plain = [word for i, word in enumerate(rest) if not (word.operator or word.body or i - 1 in bodies)]
         found = [
             Word(str(text), getattr(text, "line", word.line)) for word in plain for text in expand.words(word.text)
         ]
@@ -218,11 +219,20 @@ class _Reader:
                 place = next((j for j in range(i + 1, len(names)) if names[j] in ("-c", "-lc")), 0)
                 if place and place + 1 < len(names):
                     self.inner(names[place + 1], found[place].line)
-        for i, word in enumerate(written):
-            if word.operator and word.text in ("<<", "<<-") and i + 2 < len(written):
-                body = written[-1]
-                self.inner(self.script.variables.text(_unquoted(body.text)), body.line)
-                break
+        for word in written:
+            if word.body:
+                self.here_document(word, {name.rsplit("/", 1)[-1] for name in names})
+
+    def here_document(self, body: Token, programs: set[str]) -> None:
+        """A script for a shell; any other text is read as one if it can be, since `cat` may write a script."""
+        try:
+            expand = body.body == "expanded"
+            text = self.script.variables.text(_unquoted(body.text)) if expand else body.text
+            self.inner(text, body.line)
+        except FormatError:
+            if programs & _SHELLS:
+                raise
+            self.script.notes.append(f"line {body.line}: a here-document is no shell text, it is not read")
 
     def inner(self, text: str, line: int) -> None:
         _Reader(self.script, self.depth + 1).run(text, line)
@@ -311,8 +321,8 @@ def _compare(terms: list[str]) -> bool | None:
 
 
 def _unquoted(text: str) -> str:
-    """A here-document as the inside of double quotes."""
-    return '"' + text.replace('"', '\\"') + '"'
+    """A here-document as the inside of double quotes: a backslash stays unless it is before $, ` or itself."""
+    return '"' + re.sub(r"\\(?![$`\\\n])", r"\\\\", text).replace('"', '\\"') + '"'
 
 
 def _statements(tokens: list[Token]) -> Iterator[tuple[list[Token], str]]:

@@ -19,10 +19,11 @@ from .. import _core
 from ..parallel.choices import Schedule
 from ..simulator.job import Job
 from .evaluation import Evaluation, evaluate_job
+from .size import MOST_TOGETHER, check_size
 from .strategy_space import OFFLOADS, Columns, StrategySpace, times, where
 from .strategy_table import StrategyTable
 
-__all__ = ["Found", "Objective", "pruned_search"]
+__all__ = ["Found", "Objective", "combinations_of", "pruned_search"]
 
 _WAVES = ("zb_v", "v_half", "v_min", "dualpipe_v")
 _ANY_CHUNKS = ("1f1b", "looped_bfs")
@@ -48,6 +49,9 @@ class Objective:
     value: Callable[[dict[str, npt.NDArray[Any]]], Values]
     bound: Callable[[Values, Values], Values]
     by_memory: bool = False
+
+
+_ANY = Objective("time", lambda columns: columns["step_time_s"], lambda step_s, _: step_s)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ def pruned_search(
     return _Search(job, space, objective, (keep, 1 + slack, risk), complete, threads).run()
 
 
+def combinations_of(job: Job, space: StrategySpace) -> int:
+    """All combinations that `pruned_search` would choose from."""
+    return _Search(job, space, _ANY, (1, 1.0, 0.5), dict, 1).size()
+
+
 class _Search:
     def __init__(
         self,
@@ -128,8 +137,14 @@ class _Search:
         self.bounded = 0
         self.least_bytes = np.inf
 
+    def size(self) -> int:
+        """All combinations of the axes."""
+        return self._combinations(*self._cells())
+
     def run(self) -> Found:
         cells, is_open = self._cells()
+        combinations = self._combinations(cells, is_open)
+        check_size(combinations, MOST_TOGETHER)
         bounds = self._cell_bounds(cells, is_open)
         order = np.argsort(bounds, kind="stable")
         order = order[np.isfinite(bounds[order])]
@@ -139,7 +154,7 @@ class _Search:
             chosen = chosen[bounds[chosen] <= self.limit]
             self._look_into(self._expanded(cells, is_open, chosen))
             place, count = place + count, min(2 * count, _MOST_CELLS)
-        return self._found(int((~np.isnan(bounds)).sum()), self._combinations(cells, is_open))
+        return self._found(int((~np.isnan(bounds)).sum()), combinations)
 
     def _cells(self) -> tuple[Columns, npt.NDArray[np.bool_]]:
         """Columns of the cells, and whether the ZeRO stage of each is open: stages change the price of narrow casts."""

@@ -19,6 +19,7 @@ from ..models.op import OpKind
 from ..parallel.choices import Precision, Recompute, Schedule
 from ..parallel.strategy import Strategy
 from ..simulator.job import Job, described_job
+from .size import check_size
 from .strategy_table import MOST_ROWS, StrategyTable
 
 __all__ = ["OFFLOADS", "Columns", "StrategySpace", "times", "where"]
@@ -207,9 +208,6 @@ def where(columns: Columns, mask: npt.NDArray[Any]) -> Columns:
 def times(columns: Columns, name: str, values: Sequence[Any] | range) -> Columns:
     """Every row with every value, which varies fastest."""
     rows, count = len(next(iter(columns.values()))), len(values)
-    problems = Problems()
-    if rows * count > MOST_ROWS:
-        problems.add("space", f"{rows * count:,} combinations", f"at most {MOST_ROWS:,}", "give fewer values per axis")
-    problems.raise_if_any()
+    check_size(rows * count, MOST_ROWS)
     wider = {key: np.repeat(column, count) for key, column in columns.items()}
     return wider | {name: np.tile(np.asarray(values, dtype=np.float64), rows)}

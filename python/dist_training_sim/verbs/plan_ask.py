@@ -15,7 +15,8 @@ from ..io.jobs import WrittenJob, write_job
 from ..models import Model
 from ..parallel import Strategy
 from ..search import StrategySpace
-from ..search.pruned import Found, pruned_search
+from ..search.pruned import Found, combinations_of, pruned_search
+from ..search.size import MOST_TOGETHER, check_size
 from ..simulator import simulate
 from ..simulator.job import Job, described_job
 from ..units import format_bytes, format_count, format_seconds
@@ -29,6 +30,7 @@ from .plan_report import PlannedLayout, PlanReport, SearchCounts, layout_words
 __all__ = ["Ask", "front_of", "sized"]
 
 MOST_FRONT = 64
+_SPACES_COUNTED = 64  # at most; their sizes stand for those of all numbers of devices
 _OUTSIDE = "not among the values asked for"
 
 
@@ -64,10 +66,28 @@ class Ask:
         values.setdefault("micro_batch", sizes)
         return StrategySpace(global_batch=self.global_batch, base=base_of(self.profile), **values)
 
+    def check_size(self, counts: Sequence[int]) -> None:
+        """Refuse more searches than an hour or so can do, as soon as so many combinations are counted.
+
+        Raises
+        ------
+        ConfigError
+            With an estimate of what they would take.
+        """
+        every = -(-len(counts) // _SPACES_COUNTED)
+        together = 0
+        for devices in counts[::every] if len(counts) > 1 else ():
+            together += every * combinations_of(self.job(devices), self.space())
+            check_size(together, MOST_TOGETHER, len(counts))
+
+    def job(self, devices: int) -> Job:
+        """The job on so many devices, without a layout."""
+        cluster = sized(self.cluster, devices)
+        return described_job(self.model, cluster, Strategy(), self.seq_len, self.profile, None, None)
+
     def search(self, devices: int, *, keep: int, within: float = 0.0) -> tuple[Job, Found]:
         """What a search over layouts of so many devices finds: the best `keep`, and all so little worse, at least."""
-        cluster = sized(self.cluster, devices)
-        job = described_job(self.model, cluster, Strategy(), self.seq_len, self.profile, None, None)
+        job = self.job(devices)
         objective = objective_of(self.objective, self.terms, devices)
         return job, pruned_search(
             job,
@@ -82,6 +102,7 @@ class Ask:
 
     def report(self, counts: list[int]) -> PlanReport:
         """The answer for some numbers of devices, most first."""
+        self.check_size(counts)
         found = [self.search(devices, keep=self.top, within=self.within) for devices in counts]
         given, illegal = given_layout(self)
         layouts = [layout for job, part in found for layout in self.layouts(job, part)]

@@ -165,6 +165,8 @@ def scale(
     counts = _counts(parse_counts(devices) if isinstance(devices, str) else devices, hardware.node.devices)
     job = _Scaled(described, hardware, profile, length, strategy, _axes(axes, strategy), threads)
     batches = [global_batch * count // counts[0] if kind is ScaleMode.WEAK else global_batch for count in counts]
+    if strategy is None:
+        job.ask(hardware, global_batch).check_size(counts)
     points = [job.point(count, batch) for count, batch in zip(counts, batches, strict=True)]
     compared = _compared(points)
     bend = next((p for p in compared if p.efficiency is not None and p.efficiency < BENT), None)
@@ -274,8 +276,9 @@ class _Scaled:
         assert self.strategy is not None
         return self.strategy.replace(dp=None, global_batch=global_batch)
 
-    def _best(self, cluster: Cluster, global_batch: int) -> Strategy | None:
-        ask = Ask(
+    def ask(self, cluster: Cluster, global_batch: int) -> Ask:
+        """The question for the best layout."""
+        return Ask(
             model=self.model,
             cluster=cluster,
             profile=self.profile,
@@ -287,6 +290,9 @@ class _Scaled:
             top=1,
             threads=self.threads,
         )
+
+    def _best(self, cluster: Cluster, global_batch: int) -> Strategy | None:
+        ask = self.ask(cluster, global_batch)
         layouts = ask.layouts(*ask.search(cluster.device_count, keep=1))
         return layouts[0].strategy if layouts else None
 
