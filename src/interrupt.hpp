@@ -22,7 +22,8 @@ void call_interrupt_poll();
 // `work`: elementary steps done since the last call, each of some 10 ns.
 inline void poll_interrupt(std::int64_t work) {
   detail::InterruptState& state = detail::interrupt_state;
-  if ((state.left -= work) < 0) detail::call_interrupt_poll();
+  state.left -= work;
+  if (state.left < 0) detail::call_interrupt_poll();
 }
 inline void poll_interrupt() { poll_interrupt(detail::kWorkBetweenPolls); }  // after a millisecond or more
 

@@ -424,3 +424,18 @@ def test_snippets_of_the_guide_run(tmp_path: Path) -> None:
 def test_guide_counts_the_catalogue(kind: str) -> None:
     names = getattr(hardware, f"{kind}_names")()
     assert f"| `{kind}s.yaml` | {len(names)} |" in GUIDE
+
+
+def test_a_newer_cluster_file_is_read_without_what_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("version: 2\ncluster: {node: dgx-h100, nodes: 2, cooling: wet}\nracks: 1\n", encoding="utf-8")
+    message = r"version 2 of cluster files, read as version 1 without cluster\.cooling"
+    with pytest.warns(UserWarning, match=rf"{message}, racks"):
+        assert Cluster.from_yaml(path) == Cluster.from_catalog("2xdgx-h100")
+    for version in ("1", "0", "new"):
+        path.write_text(f"version: {version}\ncluster: {{node: dgx-h100, nodes: 2, cooling: wet}}\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match="cooling"):
+            Cluster.from_yaml(path)
+    path.write_text("version: 2\ncluster: {node: dgx-h100, nodes: none, cooling: wet}\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=message), pytest.raises(ConfigError, match="nodes"):
+        Cluster.from_yaml(path)

@@ -379,3 +379,20 @@ def test_check_exit_codes(dts_cli: Run, tmp_path: Path, line: str, code: int, pa
     found, _, err = dts_cli(line)
     assert found == code, err
     assert part in err
+
+
+def test_a_newer_file_is_read_without_what_is_not_known() -> None:
+    text = "version: 2\nmodel: gpt2\ncluster: 1xdgx-h100\nstrategy: {dp: 8, fold: 3}\nnew: {a: 1}\n"
+    job = dts.read_job(text=text, format="dts")
+    assert [option.name for option in job.unknown] == ["strategy.fold", "new"]
+    assert "version 2 of job files, read as version 1" in job.notes[0]
+    assert job.strategy == dts.Strategy(dp=8)
+    with pytest.raises(dts.ConfigError, match=r"(?s)strategy\.fold.*new"):
+        dts.read_job(text=text.replace("version: 2", "version: 1"), format="dts")
+    with pytest.raises(dts.ConfigError, match=r"seq_len: got 'long'"):
+        dts.read_job(text=text + "seq_len: long\n", format="dts")
+    for wrong in ("0", "true", "new"):
+        with pytest.raises(dts.ConfigError, match=r"version: got .*, expected a whole number >= 1"):
+            dts.read_job(text=text.replace("version: 2", f"version: {wrong}"), format="dts")
+    written = dts.write_job("dts", "gpt2", "1xdgx-h100", dts.Strategy(dp=8), seq_len=1024).text
+    assert "\nversion: 1\n" in written

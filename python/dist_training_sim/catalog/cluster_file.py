@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from ._yaml import read_user_yaml
 from .constants import device_constants
 
 __all__ = ["cluster_of_content", "read_cluster"]
+
+CLUSTER_VERSION = 1
 
 
 def read_cluster(path: Path) -> Cluster:
@@ -48,16 +52,41 @@ def cluster_of_content(content: Mapping[str, Any], where: str) -> Cluster:
         Listing every entry that is not legal.
     """
     problems = Problems()
-    try:
-        file = ClusterFile.model_validate(content)
-    except ValidationError as error:
-        record(problems, where, error)
-        problems.raise_if_any()
-        raise
+    file = _checked(content, where)
     devices = _each(problems, where, "devices", file.devices, _device)
     nodes = _each(problems, where, "nodes", file.nodes, lambda name, entry: _node(name, entry, devices))
     problems.raise_if_any()
     return _cluster(file, nodes)
+
+
+def _checked(content: Mapping[str, Any], where: str) -> ClusterFile:
+    """The entries; of a file of a newer version without the keys that this one does not know, which a warning names."""
+    problems = Problems()
+    try:
+        return ClusterFile.model_validate(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        unknown = [item["loc"] for item in found if item["type"] == "extra_forbidden"]
+        version = content.get("version")
+        if not unknown or type(version) is not int or version <= CLUSTER_VERSION:
+            record(problems, where, error)
+            problems.raise_if_any()
+            raise
+    names = ", ".join(".".join(map(str, place)) for place in unknown)
+    note = f"{where}: got version {version} of cluster files, read as version {CLUSTER_VERSION} without {names}"
+    warnings.warn(note, stacklevel=2)
+    return _checked(_without(content, unknown), where)
+
+
+def _without(content: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]) -> dict[str, Any]:
+    """A copy without the keys at some places."""
+    kept = copy.deepcopy(dict(content))
+    for *outer, last in places:
+        inner: Any = kept
+        for part in outer:
+            inner = inner[part]
+        del inner[last]
+    return kept
 
 
 def _each(problems: Problems, where: str, section: str, entries: Mapping[str, Any], build: Any) -> dict[str, Any]:

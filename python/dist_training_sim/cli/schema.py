@@ -74,6 +74,7 @@ def made_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
+            "version": {"description": "Of this format; 1 if not given.", "type": "integer", "minimum": 1},
             **properties,
             "runs": {
                 "description": "Variants by name, chosen with --run: their keys replace those of the file.",

@@ -127,6 +127,7 @@ class ClusterFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+    version: int = Field(1, ge=1)
     devices: dict[str, DeviceEntry] = {}
     nodes: dict[str, NodeEntry] = {}
     cluster: ClusterEntry

@@ -17,12 +17,14 @@ from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
 from .located import compose, value_of
+from .options import Option
 from .schema_check import check_schema
 from .training_job import TrainingJob
 
-__all__ = ["JOB_KEYS", "job_schema", "read_job_file"]
+__all__ = ["JOB_KEYS", "JOB_VERSION", "job_schema", "read_job_file"]
 
 JOB_KEYS = ("model", "cluster", "seq_len", "framework", "strategy")
+JOB_VERSION = 1
 
 
 @cache
@@ -34,7 +36,7 @@ def job_schema() -> Mapping[str, Any]:
 
 
 def read_job_file(text: str, where: str, *, run: str | None = None, folder: Path | None = None) -> TrainingJob:
-    """Job of a job file.
+    """Job of a job file; of a newer version's, the keys that this one knows.
 
     Parameters
     ----------
@@ -52,9 +54,14 @@ def read_job_file(text: str, where: str, *, run: str | None = None, folder: Path
     places: dict[str, int] = {}
     if node is None:
         raise ConfigError(f"{where}: got nothing, expected a mapping of {', '.join(JOB_KEYS)}")
-    check_schema(node, job_schema(), where, problems, places)
+    given: Any = value_of(node)
+    version = given.get("version", JOB_VERSION) if isinstance(given, dict) else JOB_VERSION
+    newer = type(version) is int and version > JOB_VERSION
+    unknown: list[Option] = []
+    check_schema(node, job_schema(), where, problems, places, unknown if newer else None)
     problems.raise_if_any()
     content: dict[str, Any] = value_of(node)
+    content.pop("version", None)
     runs = content.pop("runs", {})
     if run is not None:
         if run not in runs:
@@ -63,7 +70,11 @@ def read_job_file(text: str, where: str, *, run: str | None = None, folder: Path
         places = places | {k.removeprefix(f"runs.{run}."): v for k, v in places.items() if k.startswith(f"runs.{run}.")}
     built = _Builder(where, places, folder or Path()).build(content)
     settings = {name: section for name, section in content.items() if name not in JOB_KEYS}
-    return TrainingJob(format="dts", settings=settings, runs=tuple(runs), **built)
+    note = f"{where}: got version {version} of job files, read as version {JOB_VERSION}: newer keys are unknown"
+    notes = (note,) if newer else ()
+    return TrainingJob(
+        format="dts", settings=settings, runs=tuple(runs), unknown=tuple(unknown), notes=notes, **built
+    )
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

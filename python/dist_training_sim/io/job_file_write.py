@@ -11,6 +11,7 @@ from ..models import Model
 from ..models.transformer import RMS
 from ..parallel import Strategy
 from .decoder_shape import DecoderShape, shape_of
+from .job_file import JOB_VERSION
 
 __all__ = ["write_job_file"]
 
@@ -35,6 +36,7 @@ def write_job_file(model: Model, cluster: Cluster, strategy: Strategy, seq_len: 
     plain, default = strategy_dict(strategy), strategy_dict(Strategy())
     layout = {n: list(v) if isinstance(v, tuple) else v for n, v in plain.items() if v != default[n]}
     content = {
+        "version": JOB_VERSION,
         "model": model.name if _is_catalogued(model, Model) else _config(model),
         "cluster": cluster.name,
         "seq_len": seq_len,

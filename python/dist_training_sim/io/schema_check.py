@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import Problems
 from .located import value_of
+from .options import Option
 
 __all__ = ["check_schema"]
 
@@ -23,7 +24,14 @@ _KINDS: dict[str, tuple[type, ...]] = {
 Schema = Mapping[str, Any]
 
 
-def check_schema(node: Any, schema: Schema, where: str, problems: Problems, places: dict[str, int]) -> None:
+def check_schema(
+    node: Any,
+    schema: Schema,
+    where: str,
+    problems: Problems,
+    places: dict[str, int],
+    unknown: list[Option] | None = None,
+) -> None:
     """Record every way in which a document breaks its schema.
 
     Parameters
@@ -34,13 +42,17 @@ def check_schema(node: Any, schema: Schema, where: str, problems: Problems, plac
         Name of the file.
     places
         Filled with the line of every key, by dotted name.
+    unknown
+        Takes keys that the schema does not have, which are cut from the document; without it they are problems.
     """
-    _Checker(schema, where, problems, places).check(node, schema, "")
+    _Checker(schema, where, problems, places, unknown).check(node, schema, "")
 
 
 class _Checker:
-    def __init__(self, root: Schema, where: str, problems: Problems, places: dict[str, int]) -> None:
-        self.root, self.where, self.problems, self.places = root, where, problems, places
+    def __init__(
+        self, root: Schema, where: str, problems: Problems, places: dict[str, int], unknown: list[Option] | None
+    ) -> None:
+        self.root, self.where, self.problems, self.places, self.unknown = root, where, problems, places, unknown
 
     def check(self, node: Any, schema: Schema, name: str) -> None:
         import yaml
@@ -58,13 +70,16 @@ class _Checker:
 
     def _mapping(self, node: Any, schema: Schema, name: str) -> None:
         known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        for key, value in node.value:
+        for key, value in list(node.value):
             inner = f"{name}.{key.value}" if name else str(key.value)
             self.places[inner] = key.start_mark.line + 1
             if str(key.value) in known:
                 self.check(value, known[str(key.value)], inner)
             elif isinstance(others, Mapping):
                 self.check(value, others, inner)
+            elif not others and self.unknown is not None:
+                self.unknown.append(Option(inner, (), f"{self.where}:{self.places[inner]}"))
+                node.value.remove((key, value))
             elif not others:
                 near = difflib.get_close_matches(str(key.value), known, n=2, cutoff=0.6)
                 mend = f"did you mean {' or '.join(near)}?" if near else ""

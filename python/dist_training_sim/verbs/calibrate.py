@@ -120,13 +120,15 @@ class Calibration:
 
     def to_yaml(self) -> str:
         """A cluster file that `--cluster` and `Cluster.from_yaml` read: a catalogue node, the fitted fabric."""
+        from ..catalog.cluster_file import CLUSTER_VERSION
+
         constants = "".join(f"    {name}: {value:.6g}\n" for name, value in self.after.items())
         # YAML 1.1 reads 1e-05 as text: a mantissa needs its point.
         constants = "".join(_pointed(line) for line in constants.splitlines(keepends=True))
         used = sum(row.used for row in self.rows)
         return (
             f"# Fitted to {used} of {len(self.rows)} measurements, median error {self.median_error:.1%}.\n"
-            f"cluster:\n  node: {self.cluster.node.name}\n  nodes: {self.cluster.nodes}\n"
+            f"version: {CLUSTER_VERSION}\ncluster:\n  node: {self.cluster.node.name}\n  nodes: {self.cluster.nodes}\n"
             f"  {self.level}:\n    profile: {self.profile}\n{constants}"
         )
 
