@@ -169,10 +169,10 @@ StepResult simulate_classes(const Job& job, const SimulateOptions& options, cons
 
   const double period_s = period.finish(end);
   const std::vector<const std::vector<TaskInfo>*> pass_classes = ready.variants.pass_classes();
-  const RunEnd run{end, end.last == kNoTask ? TaskInfo{} : step.tasks[end.last], {}};
+  const RunEnd run{end, end.last == kNoTask ? TaskInfo{} : step.tasks[end.last]};
   StepResult r = result_of(job, ready.variants.planned.front(), ready.grid,
                            {period_s, breakdown.finish(counts, pass_classes, run, period_s, job.profile.step_cost_s),
-                            exposure.finish(counts, pass_classes, {}), static_cast<double>(step.tasks.size())});
+                            exposure.finish(counts, pass_classes), static_cast<double>(step.tasks.size())});
   r.uncontended_step_time_s = ready.flow ? ready.uncontended_s(prices) : r.step_time_s;
   if (ready.flow) r.links = ready.flow->links();
   if (!slowdown.empty()) r.even_step_time_s = ready.step_time_s({});

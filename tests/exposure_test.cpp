@@ -24,7 +24,7 @@ std::vector<StageTraffic> exposure(const HandPlan& hand) {
     recorder.visit(step.tasks[task],
                    {&t.start_s[task], &t.end_s[task], step.program.duration_of(task), &t.cause[task], 1});
   }
-  return recorder.finish(counts, {&step.pass_classes}, {});
+  return recorder.finish(counts, {&step.pass_classes});
 }
 
 const AxisTime& of(const StageTraffic& stage, CommAxis axis) { return stage[static_cast<std::size_t>(axis)]; }

@@ -76,7 +76,7 @@ inline std::vector<Breakdown> break_down(const StepPlan& plan, const StepProgram
     period.visit(step.tasks[task], one);
   }
   const SpreadEnd end{t.makespan_s, t.last};
-  return recorder.finish(counts, {&step.pass_classes}, {end, step.tasks[t.last], {}}, period.finish(end), fixed_s);
+  return recorder.finish(counts, {&step.pass_classes}, {end, step.tasks[t.last]}, period.finish(end), fixed_s);
 }
 
 }  // namespace dts::test

@@ -55,7 +55,7 @@ class WindowSorter {
     finish_group();
     RepeatedOps out;
     if (!regular_) return out;
-    out.later = later, out.reach = reach_;
+    out.later = later;
     out.pending = std::move(pending_);
     const auto repeating = windows_of_ops_.begin() + (kRepeating - kBefore);
     out.before.assign(std::make_move_iterator(windows_of_ops_.begin()), std::make_move_iterator(repeating));
@@ -106,9 +106,9 @@ class WindowSorter {
     const Pass& pass = order[static_cast<std::size_t>(op.rank)][static_cast<std::size_t>(op.index)];
     if (pass.kind != PassKind::BackwardWeight) arrive({op.forward, op.stage, op.micro_batch}, window);
     if (!pass.with_next) return;
-    const Pass& partner = *(&pass + 1);
-    arrive({partner.kind == PassKind::Forward, placement_.stage_of(op.rank, partner.chunk), partner.micro_batch},
-           window);
+    const Pass& partner = *(&pass + 1);  // which reads it as well
+    const int stage = placement_.stage_of(op.rank, partner.chunk);
+    wait(written_[slot(partner.kind == PassKind::Forward, stage, partner.micro_batch)], window);
   }
 
   void arrive(const RepeatedOps::Arrival& a, int window) {
@@ -116,7 +116,6 @@ class WindowSorter {
     if (!fed) return;
     const int written = written_[slot(a.forward, a.stage, a.micro_batch)];
     wait(written, window);
-    reach_ = std::max(reach_, window - written);
     if (written <= kRepeating && window > kRepeating) pending_.push_back(a);
   }
 
@@ -128,7 +127,6 @@ class WindowSorter {
   std::vector<RepeatedOps::Ops> windows_of_ops_;
   RepeatedOps::Ops group_;  // of transfers that a rank waits for together
   std::vector<RepeatedOps::Arrival> pending_;
-  int reach_ = 0;
   bool regular_ = true;
 };
 

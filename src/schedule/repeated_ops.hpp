@@ -21,7 +21,6 @@ struct RepeatedOps {
   Ops window;               // that repeats; empty: none does, and nothing else is here
   std::vector<Ops> after;
   int later = 0;                 // micro-batches between one window and the next, of one copy of the model
-  int reach = 0;                 // windows between what arrives and its reader, at most
   std::vector<Arrival> pending;  // arrives in that window or before, is read after it
 
   std::size_t size() const noexcept;  // operations

@@ -71,9 +71,9 @@ double& BreakdownRecorder::Waits::ended_by(TaskKind cause) {
   }
 }
 
-void BreakdownRecorder::Waits::add(const Waits& repeating, double times) {
-  dp_s += times * repeating.dp_s, offload_s += times * repeating.offload_s;
-  pipeline_s += times * repeating.pipeline_s, interference_s += times * repeating.interference_s;
+void BreakdownRecorder::Waits::add(const Waits& more, double times) {
+  dp_s += times * more.dp_s, offload_s += times * more.offload_s;
+  pipeline_s += times * more.pipeline_s, interference_s += times * more.interference_s;
 }
 
 BreakdownRecorder::Waits BreakdownRecorder::Waits::since(const Waits& before) const {
@@ -86,7 +86,7 @@ BreakdownRecorder::Waits BreakdownRecorder::Waits::since(const Waits& before) co
 BreakdownRecorder::BreakdownRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices,
                                      const RankClasses& classes)
     : plans_(plans), classes_(classes), slows_(plans.front()->interference), units_(classes.spread.units),
-      shares_(prices.pp), waits_(prices.pp * units_), repeating_(waits_.size()), stages_(prices.pp) {
+      shares_(prices.pp), waits_(prices.pp * units_), stages_(prices.pp) {
   for (double units : classes.units_in) all_units_ += units;
   for (std::size_t stage = 0; stage < prices.pp; ++stage) {
     std::vector<Share> sums(plans.size(), {0, 0, 0});  // whole counts first: exact where all are alike
@@ -130,13 +130,12 @@ void BreakdownRecorder::visit(const TaskInfo& info, const Instances& instances, 
   for (const Share& share : shares_[stage]) add_update(stages_[stage], share, info);
 }
 
-void BreakdownRecorder::add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
-                                   double windows) {
+void BreakdownRecorder::add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes) {
   for (std::size_t c = 0; c < counts.classes(); ++c) {
     const auto stage = static_cast<std::size_t>((*classes.front())[c].rank);
     for (const Share& share : shares_[stage]) {
       const TaskInfo& info = (*classes[share.variant])[c];
-      stages_[stage].add(of_pass(*plans_[share.variant], info, share.ranks, share.stretched), counts.of(c, windows));
+      stages_[stage].add(of_pass(*plans_[share.variant], info, share.ranks, share.stretched), counts.of(c));
     }
   }
 }
@@ -198,8 +197,7 @@ void BreakdownRecorder::add_mean_waits(std::size_t stage, Breakdown& b) {
 std::vector<Breakdown> BreakdownRecorder::finish(const PassCounts& counts,
                                                  const std::vector<const std::vector<TaskInfo>*>& classes,
                                                  const RunEnd& run, double period_s, double fixed_s) {
-  add_passes(counts, classes, run.skipped.count);
-  for (std::size_t i = 0; i < waits_.size(); ++i) waits_[i].add(repeating_[i], run.skipped.count);
+  add_passes(counts, classes);
   // After the update: parameters gathered or copied back, or a slower rank's update.
   const bool moves = run.end.last != kNoTask && run.last.stream != StreamKind::Compute;
   for (std::uint32_t u = 0; u < units_; ++u) {
@@ -207,7 +205,7 @@ std::vector<Breakdown> BreakdownRecorder::finish(const PassCounts& counts,
     for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
       Waits& w = waits(stage, u);
       if (!plans_.front()->ranks_meet) {
-        w.pipeline_s += period_s - (w.busy_until_s + run.skipped.seconds() - w.began_s);
+        w.pipeline_s += period_s - (w.busy_until_s - w.began_s);
       } else if (moves) {
         w.ended_by(run.last.kind) += run.end.makespan_s - w.busy_until_s;
       } else {

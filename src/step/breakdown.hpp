@@ -30,7 +30,6 @@ struct Breakdown {
 struct RunEnd {
   SpreadEnd end;
   TaskInfo last;  // the task that ends last
-  SkippedWindows skipped;
 };
 
 // Adds up the mean over the ranks of each pipeline rank.
@@ -44,11 +43,11 @@ class BreakdownRecorder {
            busy_until_s = 0;
 
     double& ended_by(TaskKind cause);  // a wait belongs to what ended it
-    void add(const Waits& repeating, double times);
+    void add(const Waits& more, double times);
     Waits since(const Waits& before) const;  // what was waited for since then
   };
   Waits& of_rank(std::size_t stage) { return waits(stage, 0); }
-  Waits& repeating(std::size_t stage) { return repeating_[stage * units_]; }  // of the windows that skipped ones repeat
+  const Waits& of_rank(std::size_t stage) const { return waits_[stage * units_]; }
 
   void visit(const TaskInfo& info, const Instances& instances, const TaskKind* kinds);  // `kinds`: of the tasks so far
   // `classes`: pass classes under each variant; `period_s`: of the step (step/period.hpp).
@@ -62,7 +61,7 @@ class BreakdownRecorder {
   };
   Waits& waits(std::size_t stage, std::uint32_t unit) { return waits_[stage * units_ + unit]; }
   void meet(TaskKind cause, double meeting_s);
-  void add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows);
+  void add_passes(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
   void add_update(Breakdown& b, const Share& share, const TaskInfo& info) const;
   double pipeline_done_s(std::uint32_t unit);
   void add_mean_waits(std::size_t stage, Breakdown& b);
@@ -73,7 +72,7 @@ class BreakdownRecorder {
   std::uint32_t units_;
   double all_units_ = 0;
   std::vector<std::vector<Share>> shares_;  // per pipeline rank
-  std::vector<Waits> waits_, repeating_;
+  std::vector<Waits> waits_;
   std::vector<Breakdown> stages_;
 };
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
+#include "step/busy_time.hpp"
 #include "step/pass_counts.hpp"
 #include "step/rank_prices.hpp"
 
@@ -15,20 +17,20 @@ inline constexpr std::size_t kCommAxes = 5;
 
 struct AxisTime {
   double total_s = 0, exposed_s = 0;  // collectives or transfers; the part beside which the rank computes nothing
+
+  void add(const AxisTime& more, double times) { total_s += times * more.total_s, exposed_s += times * more.exposed_s; }
 };
 using StageTraffic = std::array<AxisTime, kCommAxes>;
 
-// What runs when, in order of time. Kept from step to step, so that its memory is.
+// What runs when. Kept from step to step, so that its memory is.
 struct ExposureLists {
   struct Interval {
     double start_s, end_s;
-    bool repeats;  // it belongs to the windows that skipped ones repeat
+    double step_s = 0;       // between it and the next of those that it stands for
+    std::int32_t times = 1;  // how many those are
   };
-  struct Busy {  // a stretch of compute, and the compute before it
-    double start_s, end_s, before_s;
-  };
-  std::vector<std::vector<Busy>> busy;           // per pipeline rank
-  std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction
+  std::vector<BusyTime> busy;                    // per pipeline rank
+  std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction; by start, repeats aside
 
   void clear(std::size_t ranks);
 };
@@ -37,19 +39,19 @@ struct ExposureLists {
 class ExposureRecorder {
  public:
   using Interval = ExposureLists::Interval;
-  using Busy = ExposureLists::Busy;
 
   ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, ExposureLists& lists);
 
   void visit(const TaskInfo& info, const Instances& instances);
-  std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes,
-                                   const SkippedWindows& skipped);
-  // Whether everything that arrives at a pipeline rank and repeats lies between these times.
-  bool repeats_within(std::size_t rank, double from_s, double to_s) const;
+  std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
 
-  const std::vector<Busy>& computes(std::size_t rank) const { return lists_.busy[rank]; }
-  void add_compute(std::size_t rank, double start_s, double end_s);
-  // Of what one stream sends to a rank: in order of time.
+  BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }
+  const std::vector<BusyTime::Stretch>& stretches(std::size_t rank) const { return lists_.busy[rank].stretches(); }
+  std::vector<std::size_t> lengths() const;  // of all lists of intervals
+  // What came to the lists since they had those lengths comes so many times again, each time so much later; 0: as much
+  // as it is later than the one before, of as many that came just before.
+  void repeat(const std::vector<std::size_t>& lengths, std::int32_t times, double step_s);
+  // Of what one stream sends to a rank.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
     return lists_.intervals[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
   }
@@ -58,18 +60,19 @@ class ExposureRecorder {
   std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
     return arriving(to, forward ? StreamKind::SendForward : StreamKind::SendBackward, to > from);
   }
-  void add_collectives(std::size_t rank, const AxisTime& time, bool repeats);  // of data parallelism, hidden or not
+  // Of data parallelism, those that are no interval.
+  AxisTime& collectives(std::size_t rank) { return stages_[rank][static_cast<std::size_t>(CommAxis::DP)]; }
+  const AxisTime& collectives(std::size_t rank) const { return stages_[rank][static_cast<std::size_t>(CommAxis::DP)]; }
 
  private:
   void add_outside(const TaskInfo& info, const Interval& interval);
-  void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes, double windows);
-  void add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time, double windows) const;
+  void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
+  void add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time) const;
 
   const std::vector<const StepPlan*>& plans_;
   const RankPrices& prices_;
   StagePlacement placement_;
   std::vector<StageTraffic> stages_;
-  std::vector<AxisTime> repeating_;  // per pipeline rank, of add_collectives
   ExposureLists& lists_;
 };
 

@@ -10,28 +10,16 @@ namespace dts {
 
 class PassCounts {
  public:
-  void add(std::int32_t pass_class, bool repeats = false) {
+  void add(std::int32_t pass_class, double times = 1) {
     const auto at = static_cast<std::size_t>(pass_class);
-    if (at >= all_.size()) all_.resize(at + 1, 0), repeating_.resize(at + 1, 0);
-    ++all_[at];
-    if (repeats) ++repeating_[at];
+    if (at >= counts_.size()) counts_.resize(at + 1, 0);
+    counts_[at] += times;
   }
-  std::size_t classes() const noexcept { return all_.size(); }
-  // With so many further windows like the one that repeats.
-  double of(std::size_t pass_class, double windows) const {
-    return all_[pass_class] + windows * repeating_[pass_class];
-  }
+  std::size_t classes() const noexcept { return counts_.size(); }
+  double of(std::size_t pass_class) const { return counts_[pass_class]; }
 
  private:
-  std::vector<double> all_, repeating_;
-};
-
-// What a run of a step skipped: periods, of one or more windows each, that repeat one that ran (step/step_run.hpp).
-struct SkippedWindows {
-  double count = 0;
-  double window_s = 0;  // duration of one
-
-  double seconds() const noexcept { return count * window_s; }
+  std::vector<double> counts_;
 };
 
 }  // namespace dts

@@ -95,17 +95,16 @@ const PassMemo::Record* PassMemo::find(const Key& key) {
   return &records_[likely];
 }
 
-void PassMemo::repeat(const Record& r, std::size_t rank, double from_s, bool repeats) {
+void PassMemo::repeat(const Record& r, std::size_t rank, double from_s) {
   for (std::uint32_t i = r.computes_begin; i < r.computes_end; ++i) {
-    run_.exposure.add_compute(rank, from_s + computes_[i].start_s, from_s + computes_[i].end_s);
+    run_.exposure.computes(rank).add(from_s + computes_[i].start_s, from_s + computes_[i].end_s);
   }
   for (std::uint32_t i = r.open_begin; i < r.open_end; ++i) {
     const auto& [kind, open] = open_[i];
-    run_.exposure.arriving(rank, kind).push_back({from_s + open.start_s, from_s + open.end_s, repeats});
+    run_.exposure.arriving(rank, kind).push_back({from_s + open.start_s, from_s + open.end_s});
   }
-  run_.exposure.add_collectives(rank, r.collectives, repeats);
+  run_.exposure.collectives(rank).add(r.collectives, 1);
   run_.breakdown.of_rank(rank).add(r.waits, 1);
-  if (repeats) run_.breakdown.repeating(rank).add(r.waits, 1);
 }
 
 void PassMemo::restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks) {
@@ -148,7 +147,7 @@ void PassMemo::begin(const Key& key, int rank) {
   base_s_ = computed_s(rank);
   first_ = static_cast<TaskId>(run_.path.size());
   waits_before_ = run_.breakdown.of_rank(r);
-  computes_before_ = run_.exposure.computes(r).size();
+  computes_before_ = run_.exposure.stretches(r).size();
   for (std::size_t i = 0; i < 2; ++i) intervals_before_[i] = run_.exposure.arriving(r, kCollectives[i]).size();
 }
 
@@ -176,7 +175,7 @@ void PassMemo::note_collectives() {
   const auto rank = static_cast<std::size_t>(rank_);
   made_.computes_begin = static_cast<std::uint32_t>(computes_.size()),
   made_.open_begin = static_cast<std::uint32_t>(open_.size());
-  const std::vector<ExposureRecorder::Busy>& computes = run_.exposure.computes(rank);
+  const std::vector<BusyTime::Stretch>& computes = run_.exposure.stretches(rank);
   for (std::size_t i = computes_before_ - 1; i < computes.size(); ++i) {  // the first was there, and may go on
     const double start_s = std::max(computes[i].start_s, base_s_);
     if (computes[i].end_s > start_s) computes_.push_back({start_s - base_s_, computes[i].end_s - base_s_, 0});
@@ -194,7 +193,7 @@ void PassMemo::note_collectives() {
     for (std::size_t i = intervals_before_[k]; i < all.size(); ++i) {
       const double start_s = all[i].start_s - base_s_, end_s = all[i].end_s - base_s_;
       if (start_s < 0 || end_s > made_.computed_s) {
-        open_.push_back({kCollectives[k], {start_s, end_s, false}});
+        open_.push_back({kCollectives[k], {start_s, end_s}});
       } else {
         made_.collectives.total_s += end_s - start_s;
         made_.collectives.exposed_s += end_s - start_s - computed_within(start_s, end_s);

@@ -63,7 +63,9 @@ class PassMemo {
   double reloads_s(State state) const { return times_of(state)[lists() + 1]; }
   const Record* find(const Key& key);  // null: no such pass went before; valid till the next `end`
   // Records what a pass of that rank did from `from_s` on.
-  void repeat(const Record& record, std::size_t rank, double from_s, bool repeats);
+  void repeat(const Record& record, std::size_t rank, double from_s);
+  std::uint32_t next_number() const { return static_cast<std::uint32_t>(records_.size()); }
+  std::uint32_t number_of(const Record& record) const { return static_cast<std::uint32_t>(&record - records_.data()); }
   // A pass that has to be issued, between `begin` and `end`.
   void begin(const Key& key, int rank);
   void saw(const TaskInfo& info, double end_s) {  // every task in between
@@ -93,7 +95,7 @@ class PassMemo {
   std::vector<std::size_t> state_begin_{0};
   std::vector<std::uint32_t> likely_;  // per state: the record that was used last
   std::vector<Record> records_;
-  std::vector<ExposureRecorder::Busy> computes_;  // of all records
+  std::vector<BusyTime::Stretch> computes_;  // of all records
   std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open_;
   Tasks places_;
   std::vector<double> times_;

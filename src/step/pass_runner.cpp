@@ -127,21 +127,21 @@ void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {
     case PassOpKind::Send: return transfer(op, bound, r.free_s, later);
     case PassOpKind::Meet:
       return transfer(op, bound,
-                      std::max(r.exchanged_s, ranks_[static_cast<std::size_t>(placement_.rank_of(op.to))].exchanged_s),
+                      later_of(r.exchanged_s, ranks_[static_cast<std::size_t>(placement_.rank_of(op.to))].exchanged_s),
                       later);
     case PassOpKind::Received: {
       const double done_s = arrival(op.forward, op.to, op.micro_batch, later);
-      r.exchanged_s = op.first ? done_s : std::max(r.exchanged_s, done_s);
+      r.exchanged_s = op.first ? done_s : later_of(r.exchanged_s, done_s);
     }
   }
 }
 
 void PassRunner::transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later) {
   double& sent_s = ranks_[static_cast<std::size_t>(op.rank)].sent_s[op.forward ? 0 : 1];
-  const double start_s = std::max(sent_s, after_s);
+  const double start_s = later_of(sent_s, after_s);
   sent_s = start_s + bound.seconds;
   arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
-  bound.arrivals->push_back({start_s, sent_s, repeating_});
+  bound.arrivals->push_back({start_s, sent_s});
   ++executed_;
 }
 
@@ -152,9 +152,10 @@ void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
   double in_s = input_s(pass, op.stage, later);
   if (pass.with_next) {  // both passes of a pair start when the inputs of both are there
     const Pass& partner = *(&pass + 1);
-    in_s = std::max(in_s, input_s(partner, placement_.stage_of(op.rank, partner.chunk), later));
+    in_s = later_of(in_s, input_s(partner, placement_.stage_of(op.rank, partner.chunk), later));
   }
-  if (plan_.blocking_p2p) in_s = std::max(in_s, r.exchanged_s);
+  if (plan_.blocking_p2p) in_s = later_of(in_s, r.exchanged_s);
+  if (choices_) choices_->start({r.free_s - in_s, bound.seconds, op.rank});
   const double start_s = std::max(r.free_s, in_s);
   if (memo_) {
     known_pass(op, bound, in_s);
@@ -177,8 +178,8 @@ void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s
   r.free_s = start_s + bound.seconds;
   ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
   ++r.passes, ++executed_;
-  counts_.add(bound.cut->pass_class[rank], repeating_);
-  exposure_.add_compute(rank, start_s, r.free_s);
+  counts_.add(bound.cut->pass_class[rank]);
+  exposure_.computes(rank).add(start_s, r.free_s);
 }
 
 void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
@@ -210,6 +211,7 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
     const PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
     if (record) return take_over(op, bound, *record);
   }
+  if (choices_) choices_->take(memo_->next_number());  // like no other
   sync(rank);
   memo_->begin(key, op.rank);
   issue(op, bound, input_s);
@@ -234,8 +236,9 @@ void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo:
   const auto rank = static_cast<std::size_t>(op.rank);
   RankTimes& r = ranks_[rank];
   const double from_s = r.free_s;
-  memo_->repeat(record, rank, from_s, repeating_);
-  counts_.add(bound.cut->pass_class[rank], repeating_);
+  memo_->repeat(record, rank, from_s);
+  if (choices_) choices_->take(memo_->number_of(record));
+  counts_.add(bound.cut->pass_class[rank]);
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
     if (record.leaving_s[i] != PassMemo::kNever) r.leaving_s[i] = from_s + record.leaving_s[i];
   }
@@ -251,21 +254,6 @@ void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo:
 
 // --- the whole
 
-bool PassRunner::settled() const {
-  return std::all_of(ranks_.begin(), ranks_.end(), [&](const RankTimes& r) {
-    return memo_ ? PassMemo::is_known(r.state) : !waits_beside_ || r.busy_s <= r.free_s;
-  });
-}
-
-void PassRunner::mark_repeating(bool repeats) {
-  repeating_ = repeats;
-  waited_before_s_.resize(ranks_.size());
-  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
-    if (!repeats) breakdown_.repeating(rank).pipeline_s += ranks_[rank].waited_s - waited_before_s_[rank];
-    waited_before_s_[rank] = ranks_[rank].waited_s;
-  }
-}
-
 void PassRunner::tail() {
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) sync(rank);
   if (latest_s_ > path_.makespan_s()) {
@@ -275,13 +263,13 @@ void PassRunner::tail() {
   issuer_.tail();
 }
 
-StepRun PassRunner::finish(const SkippedWindows& skipped, double fixed_s) {
+StepRun PassRunner::finish(double fixed_s) {
   StepRun run;
-  run.end = {{path_.makespan_s(), path_.last()}, last_, skipped};
-  run.period_s = period_.finish(run.end.end, skipped);
+  run.end = {{path_.makespan_s(), path_.last()}, last_};
+  run.period_s = period_.finish(run.end.end);
   const std::vector<TaskInfo> classes = std::move(issuer_).finish();
   run.stages = breakdown_.finish(counts_, {&classes}, run.end, run.period_s, fixed_s);
-  run.communication = exposure_.finish(counts_, {&classes}, skipped);
+  run.communication = exposure_.finish(counts_, {&classes});
   return run;
 }
 

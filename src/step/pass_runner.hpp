@@ -3,6 +3,7 @@
 // (step/step_issuer.hpp), or taken over from one that went alike (step/pass_memo.hpp).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "schedule/repeated_ops.hpp"
 #include "step/breakdown.hpp"
+#include "step/choices.hpp"
 #include "step/exposure.hpp"
 #include "step/pass_memo.hpp"
 #include "step/period.hpp"
@@ -37,10 +39,50 @@ class PassRunner final : private TaskSink {
   // `later`: micro-batches that the operation is run later than written.
   void run(const PassOp& op, const Bound& bound, std::size_t later = 0);
   void tail();
-  StepRun finish(const SkippedWindows& skipped, double fixed_s);
+  StepRun finish(double fixed_s);
 
+  // --- between two windows
+
+  // Where a run stands, and what it has added up by then.
+  struct Moment {
+    std::vector<double> times_s;  // kTimesPerRank of each rank, then what is to arrive
+    std::vector<PassMemo::State> states;
+    std::size_t unknown_passes = 0;  // of which nothing is known that would tell what a repetition of them does
+    std::vector<BreakdownRecorder::Waits> waits;  // per rank
+    std::vector<AxisTime> collectives;            // per rank
+    std::vector<std::size_t> lengths;             // of the lists of intervals
+
+    // A stream whose time has passed and stays so decides nothing; of what is to arrive none is so.
+    double latest_idle_s(std::size_t i) const {
+      return i < states.size() * kTimesPerRank ? times_s[i / kTimesPerRank * kTimesPerRank] : PassMemo::kNever;
+    }
+  };
+  using Arrivals = std::vector<RepeatedOps::Arrival>;
+  void read(const Arrivals& pending, std::size_t later, Moment& moment) const;  // all but the sums
+  void sums(Moment& moment) const;
+  // Goes over so many windows, or periods of windows, that repeat what ran since a moment, the number of passes aside
+  // (`count`). `of`, `before`: what the last two windows chose, where not all times move by the same; else null.
+  struct Repetition {
+    const Moment& since;
+    std::size_t times;
+    const Choices *of, *before;
+  };
+  void leap(const Repetition& what, const Arrivals& pending, std::size_t later);
+  void count(const PassOp& op, const Bound& bound, double times) {
+    if (bound.cut) counts_.add(bound.cut->pass_class[static_cast<std::size_t>(op.rank)], times);
+  }
+  // Notes choices there from now on; null: no longer.
+  void watch(Choices* choices) noexcept { choices_ = choices; }
+  // No collective or copy reaches beyond a rank's compute.
+  bool settled() const;
+  // Whether further windows may repeat this one.
+  bool may_repeat(const Bound& bound) const noexcept { return memo_ ? bound.alone : bound.plain; }
+  double tasks() const noexcept { return executed_; }
+
+ private:
+  static constexpr std::size_t kTimesPerRank = 7;
   // What later operations may depend on, beside the arrivals: per rank, compute, the streams of transfers and the end
-  // of the last exchange. No collective or copy reaches beyond a rank's compute: then it is `settled`.
+  // of the last exchange.
   struct RankTimes {
     double free_s = 0, sent_s[2] = {0, 0}, exchanged_s = 0;
     double busy_s = 0;    // collectives and copies
@@ -49,24 +91,19 @@ class PassRunner final : private TaskSink {
     std::array<double, 3> leaving_s{PassMemo::kNever, PassMemo::kNever, PassMemo::kNever};  // RankTasks::leaving
     std::uint32_t passes = 0, synced = 0;                                                   // run; known as tasks
   };
-  const std::vector<RankTimes>& ranks() const noexcept { return ranks_; }
-  bool settled() const;
-  // Passes of which nothing is known that would tell what a repetition of them does.
-  std::size_t unknown_passes() const noexcept { return unknown_passes_; }
-  // Whether further windows may repeat this one.
-  bool may_repeat(const Bound& bound) const noexcept { return memo_ ? bound.alone : bound.plain; }
-  double arrival_s(const RepeatedOps::Arrival& a, std::size_t later) const {
-    return arrival(a.forward, a.stage, a.micro_batch, later);
+  template <class Rank, class Visit>
+  static void for_times(Rank& r, Visit visit) {  // kTimesPerRank of them, the end of compute first
+    visit(r.free_s), visit(r.sent_s[0]), visit(r.sent_s[1]), visit(r.exchanged_s);
+    for (auto& leaving_s : r.leaving_s) visit(leaving_s);
   }
-  void mark_repeating(bool repeats);  // what runs from now on belongs to what repeats, or no longer
-  ExposureRecorder& exposure() noexcept { return exposure_; }
-  double tasks() const noexcept { return executed_; }
-
- private:
   TaskId add(const IssuedTask& task) override;
   double& arrival(bool forward, int stage, int micro_batch, std::size_t later);
   double arrival(bool forward, int stage, int micro_batch, std::size_t later) const;
   double input_s(const Pass& pass, int stage, std::size_t later) const;
+  double later_of(double a_s, double b_s) const {
+    if (choices_) choices_->later_of(a_s, b_s);
+    return std::max(a_s, b_s);
+  }
   void pass(const PassOp& op, const Bound& bound, std::size_t later);
   void plain_pass(std::size_t rank, const Bound& bound, double start_s);
   void issue(const PassOp& op, const Bound& bound, double input_s);
@@ -76,6 +113,7 @@ class PassRunner final : private TaskSink {
   void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
+  void repeat_compute(const Repetition& what, std::size_t rank, double shift_s);
   StreamId stream(std::size_t rank, StreamKind kind) const {
     return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
   }
@@ -95,13 +133,12 @@ class PassRunner final : private TaskSink {
   StepIssuer issuer_;
   std::optional<PassMemo> memo_;
   std::vector<RankTimes> ranks_;
-  std::vector<double> waited_before_s_;           // per rank, when what repeats began
   std::vector<Pairing> pair_;                     // per rank: of the pass that follows
   std::size_t recent_;                            // ends of passes kept per rank, a power of two
   std::vector<double> ends_s_;                    // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]
   bool waits_beside_ = false;                     // collectives beside a pass may slow it, or it waits for them
-  bool repeating_ = false;
+  Choices* choices_ = nullptr;
   double executed_ = 0;
   std::size_t unknown_passes_ = 0;
   double latest_s_ = PassMemo::kNever;  // of what was taken over

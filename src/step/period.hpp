@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "engine/spread.hpp"
-#include "step/pass_counts.hpp"
 #include "step/step_program.hpp"
 
 namespace dts {
@@ -19,9 +18,7 @@ class PeriodRecorder {
     began_s_[rank].assign(1, start_s);
   }  // its first compute, where ranks are alike
   void visit(const TaskInfo& info, const Instances& instances);
-  double finish(const SpreadEnd& end, const SkippedWindows& skipped = {}) const {
-    return (meets_ ? end.makespan_s : longest_s_) + skipped.seconds();
-  }
+  double finish(const SpreadEnd& end) const { return meets_ ? end.makespan_s : longest_s_; }
 
  private:
   bool meets_;

@@ -4,44 +4,95 @@
 
 namespace dts {
 
-bool SteadyState::came_back(const PassRunner& runner, std::size_t later) {
+std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
+  if (done_) return 0;
   ++seen_;
-  if (!runner.settled()) return false;
-  if (!kept_ranks_.empty() && like_kept(runner, later)) return true;
-  if (kept_ranks_.empty() || seen_ >= keep_next_) keep(runner, later);
-  return false;
+  if (!runner_.settled()) {
+    forget();
+    return 0;
+  }
+  std::swap(last_, now_);
+  runner_.read(ops_.pending, later, now_);
+  if (came_back()) {
+    const std::size_t period = seen_ - kept_at_;
+    done_ = true;
+    leap({kept_, left / period, nullptr, nullptr}, period, later);
+    return left / period * period;
+  }
+  const std::size_t windows = go_on(left);
+  if (windows > 0) {
+    leap({last_, windows, &choices_[(watched_ - 1) % 2], &choices_[watched_ % 2]}, 1, later);
+    forget();
+  } else if (kept_.times_s.empty() || seen_ >= keep_next_) {
+    keep();
+  }
+  return windows;
 }
 
-bool SteadyState::like_kept(const PassRunner& runner, std::size_t later) {
-  if (runner.unknown_passes() != kept_unknown_) return false;
-  const std::vector<PassRunner::RankTimes>& ranks = runner.ranks();
-  shift_s_ = ranks.front().free_s - kept_ranks_.front().free_s;
-  // A stream that the windows do not use keeps its time, which decides nothing once it has passed.
-  const auto shifted = [&](double now_s, double then_s, double free_s) {
-    return now_s - then_s == shift_s_ || (now_s == then_s && now_s <= free_s);
-  };
-  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-    const PassRunner::RankTimes &now = ranks[rank], &then = kept_ranks_[rank];
-    if (now.state != then.state || now.free_s - then.free_s != shift_s_) return false;
-    if (!shifted(now.exchanged_s, then.exchanged_s, then.free_s)) return false;
-    if (!shifted(now.sent_s[0], then.sent_s[0], then.free_s) || !shifted(now.sent_s[1], then.sent_s[1], then.free_s))
-      return false;
-    for (std::size_t i = 0; i < now.leaving_s.size(); ++i) {
-      if (!shifted(now.leaving_s[i], then.leaving_s[i], then.free_s)) return false;
-    }
-  }
-  for (std::size_t i = 0; i < ops_.pending.size(); ++i) {
-    if (runner.arrival_s(ops_.pending[i], later) - kept_arrivals_s_[i] != shift_s_) return false;
+// A stream that the windows do not use keeps its time, which decides nothing once it has passed.
+bool SteadyState::came_back() const {
+  if (kept_.times_s.empty() || now_.unknown_passes != kept_.unknown_passes || now_.states != kept_.states) return false;
+  const double shift = now_.times_s.front() - kept_.times_s.front();
+  for (std::size_t i = 0; i < now_.times_s.size(); ++i) {
+    const double now_s = now_.times_s[i], then_s = kept_.times_s[i];
+    const bool shifted = now_s - then_s == shift || (now_s == then_s && now_s <= kept_.latest_idle_s(i));
+    if (!shifted) return false;
   }
   return true;
 }
 
-void SteadyState::keep(const PassRunner& runner, std::size_t later) {
-  kept_ranks_ = runner.ranks();
-  kept_arrivals_s_.clear();
-  for (const RepeatedOps::Arrival& a : ops_.pending) kept_arrivals_s_.push_back(runner.arrival_s(a, later));
-  kept_at_ = seen_, kept_unknown_ = runner.unknown_passes();
+// Windows after the last that go on as it did; 0 also where that is not known yet.
+std::size_t SteadyState::go_on(std::size_t left) {
+  if (!moves_on()) {
+    watched_ = 0;
+    runner_.watch(nullptr);
+    return 0;
+  }
+  const std::size_t windows =
+      watched_ < 2 ? 0 : choices_[(watched_ - 1) % 2].windows_alike(choices_[watched_ % 2], left);
+  if (windows == 0) {  // look at the next window
+    runner_.sums(now_);
+    Choices& next = choices_[watched_ % 2];
+    next.clear();
+    runner_.watch(&next);
+    ++watched_;
+  }
+  return windows;
+}
+
+// Whether every time moved as it did in the window before.
+bool SteadyState::moves_on() {
+  const bool known = now_.times_s.size() == last_.times_s.size() && now_.states == last_.states &&
+                     now_.unknown_passes == last_.unknown_passes;
+  bool same = known && shifts_s_.size() == now_.times_s.size();
+  shifts_s_.resize(known ? now_.times_s.size() : 0);
+  for (std::size_t i = 0; i < shifts_s_.size(); ++i) {
+    const double shift_s = now_.times_s[i] == last_.times_s[i] ? 0 : now_.times_s[i] - last_.times_s[i];
+    same = same && shift_s == shifts_s_[i];
+    shifts_s_[i] = shift_s;
+  }
+  return same;
+}
+
+void SteadyState::leap(const PassRunner::Repetition& what, std::size_t period, std::size_t later) {
+  if (what.times == 0) return;
+  runner_.leap(what, ops_.pending, later);
+  for (std::size_t i = 0; i < bound_.size(); ++i) {
+    runner_.count(ops_.window[i], bound_[i], static_cast<double>(what.times * period));
+  }
+}
+
+void SteadyState::keep() {
+  runner_.sums(now_);
+  kept_ = now_;
+  kept_at_ = seen_;
   while (keep_next_ <= seen_) keep_next_ *= 2;
+}
+
+void SteadyState::forget() {
+  now_.times_s.clear(), last_.times_s.clear(), kept_.times_s.clear(), shifts_s_.clear();
+  watched_ = 0;
+  runner_.watch(nullptr);
 }
 
 }  // namespace dts

@@ -1,8 +1,13 @@
-// Finds when a schedule repeats: what later operations depend on is, at the end of one window, what it was at the end
-// of an earlier one, shifted in time. From then on windows repeat with that period, whatever the slowest loop through
-// the pipeline is (the cyclicity of a max-plus system, Baccelli et al., Synchronization and Linearity, 1992, §3.7).
+// Finds windows of a schedule whose times need no execution. Two cases:
+// - what later operations depend on is, after some windows, what it was before them, all of it shifted by one time: the
+//   windows come again with that period, whatever the slowest loop through the pipeline is (the cyclicity of a max-plus
+//   system, Baccelli et al., Synchronization and Linearity, 1992, §3.7);
+// - from one window to the next every time moves on as it did from the one before, some by more than others, as where
+//   a queue grows before a slow stage: so it goes on until one of the choices between times changes.
+// Then the run leaps over them.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -12,25 +17,30 @@ namespace dts {
 
 class SteadyState {
  public:
-  explicit SteadyState(const RepeatedOps& ops) : ops_(ops) {}
+  SteadyState(const RepeatedOps& ops, const std::vector<PassRunner::Bound>& bound, PassRunner& runner)
+      : ops_(ops), bound_(bound), runner_(runner) {}
 
-  // At the end of every further window, one after the other; whether the state has come back. `later`: micro-batches
-  // since the window that stands for them.
-  bool came_back(const PassRunner& runner, std::size_t later);
-  std::size_t windows() const noexcept { return seen_ - kept_at_; }            // of one period
-  double seconds() const noexcept { return shift_s_; }                         // of one period
-  double since_s(std::size_t rank) const { return kept_ranks_[rank].free_s; }  // its compute repeats from then on
+  // At the end of every further window that ran; how many of the `left` windows the run has leapt over, after which
+  // `later` (micro-batches since the window that stands for all) is as before.
+  std::size_t leap(std::size_t left, std::size_t later);
 
  private:
-  bool like_kept(const PassRunner& runner, std::size_t later);
-  void keep(const PassRunner& runner, std::size_t later);
+  bool came_back() const;
+  std::size_t go_on(std::size_t left);
+  bool moves_on();
+  void leap(const PassRunner::Repetition& what, std::size_t period, std::size_t later);
+  void keep();
+  void forget();
 
   const RepeatedOps& ops_;
-  std::vector<PassRunner::RankTimes> kept_ranks_;
-  std::vector<double> kept_arrivals_s_;
-  std::size_t seen_ = 0, kept_at_ = 0, keep_next_ = 1;  // windows; the state is kept at powers of two (Brent 1980)
-  std::size_t kept_unknown_ = 0;
-  double shift_s_ = 0;
+  const std::vector<PassRunner::Bound>& bound_;
+  PassRunner& runner_;
+  PassRunner::Moment now_, last_, kept_;
+  std::vector<double> shifts_s_;                        // from the window before the last to the last
+  std::size_t seen_ = 0, kept_at_ = 0, keep_next_ = 1;  // windows; kept at powers of two (Brent 1980)
+  std::array<Choices, 2> choices_;
+  std::size_t watched_ = 0;  // windows in a row whose choices are known
+  bool done_ = false;        // what is left is less than a period
 };
 
 }  // namespace dts

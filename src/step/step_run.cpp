@@ -12,34 +12,27 @@ namespace {
 class WindowedRun {
  public:
   WindowedRun(const StepPlan& plan, const RepeatedOps& ops, PassRunner& runner)
-      : ops_(ops), runner_(runner), ranks_(plan.order.size()),
-        micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
-        further_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)),
-        steady_(ops) {}
+      : ops_(ops), runner_(runner), micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
+        left_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)),
+        steady_(ops, bound_, runner) {}
 
-  // What was skipped; nothing where the window does not repeat.
-  std::optional<SkippedWindows> run() {
+  // Whether the window repeats; else nothing is of use.
+  bool run() {
     for (const RepeatedOps::Ops& ops : ops_.before) run_once(ops);
     for (const PassOp& op : ops_.window) {
       bound_.push_back(runner_.bind(op));
-      if (op.op == PassOpKind::Pass && !runner_.may_repeat(bound_.back())) return std::nullopt;
+      if (op.op == PassOpKind::Pass && !runner_.may_repeat(bound_.back())) return false;
       runner_.run(op, bound_.back());
     }
-    SkippedWindows skipped;
-    while (left() > 0) {
+    while (left_ > 0) {
       repeat();
-      if (steady_.came_back(runner_, later())) {  // once: what does not fit between its guards then never will
-        skipped = skip();
-        break;
-      }
+      left_ -= 1 + steady_.leap(left_ - 1, later());
     }
-    while (left() > 0) repeat();
     for (const RepeatedOps::Ops& ops : ops_.after) run_once(ops);
-    return skipped;
+    return true;
   }
 
  private:
-  std::size_t left() const { return further_ - done_; }
   std::size_t later() const { return done_ * static_cast<std::size_t>(ops_.later) % micro_batches_; }
 
   void run_once(const RepeatedOps::Ops& ops) {
@@ -55,31 +48,12 @@ class WindowedRun {
     for (std::size_t i = 0; i < bound_.size(); ++i) runner_.run(ops_.window[i], bound_[i], now);
   }
 
-  // One period, of windows like those before and after it, stands for as many as fit between. Transfers of it may run
-  // beside compute of windows around it, which must repeat as well.
-  SkippedWindows skip() {
-    const std::size_t period = steady_.windows(), guard = static_cast<std::size_t>(ops_.reach) + 1;
-    const std::size_t before = guard > period ? guard - period : 0;
-    if (left() < before + 2 * period + guard) return {};
-    for (std::size_t i = 0; i < before; ++i) repeat();
-    runner_.mark_repeating(true);
-    for (std::size_t i = 0; i < period; ++i) repeat();
-    runner_.mark_repeating(false);
-    const std::size_t periods = (left() - guard) / period;
-    for (std::size_t i = (left() - guard) % period + guard; i > 0; --i) repeat();
-    for (std::size_t rank = 0; rank < ranks_; ++rank) {
-      if (!runner_.exposure().repeats_within(rank, steady_.since_s(rank), runner_.ranks()[rank].free_s)) return {};
-    }
-    further_ -= periods * period;
-    return {static_cast<double>(periods), steady_.seconds()};
-  }
-
   const RepeatedOps& ops_;
   PassRunner& runner_;
-  std::size_t ranks_, micro_batches_;
-  std::size_t further_, done_ = 0;  // windows beyond those of the order; of them run
-  SteadyState steady_;
+  std::size_t micro_batches_;
+  std::size_t left_, done_ = 0;           // windows beyond those of the order; those run again
   std::vector<PassRunner::Bound> bound_;  // per operation of the window that repeats
+  SteadyState steady_;
 };
 
 }  // namespace
@@ -87,23 +61,18 @@ class WindowedRun {
 std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers,
                                  ExposureLists& lists, double& tasks) {
   PassRunner runner(plan, remembers, lists);
-  SkippedWindows skipped;
+  bool repeats = true;
   if (ops) {
-    const std::optional<SkippedWindows> windows = WindowedRun(plan, *ops, runner).run();
-    if (!windows) {
-      tasks += runner.tasks();
-      return std::nullopt;
-    }
-    skipped = *windows;
+    repeats = WindowedRun(plan, *ops, runner).run();
   } else {
     walk_ops(plan.order, plan.placement(), plan.micro_batches, plan.blocking_p2p,
              [&](const PassOp& op) { runner.run(op, runner.bind(op)); });
   }
-  runner.tail();
+  if (repeats) runner.tail();
   tasks += runner.tasks();
-  StepRun run = runner.finish(skipped, fixed_s);
-  if ((skipped.count > 0 || remembers) && run.end.end.makespan_s + skipped.seconds() > kExactTimes_s)
-    return std::nullopt;
+  if (!repeats) return std::nullopt;
+  StepRun run = runner.finish(fixed_s);
+  if ((ops || remembers) && run.end.end.makespan_s > kExactTimes_s) return std::nullopt;
   return run;
 }
 

@@ -1,0 +1,38 @@
+// What a window of operations chose between: which of two times was the later one, and by how much. While the choices
+// stay the same, the times of one window follow from those of the one before by additions alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace dts {
+
+class Choices {
+ public:
+  struct Start {     // of a pass
+    double ahead_s;  // the rank was free so long before the input was there, if negative: it waited
+    double pass_s;
+    std::int32_t rank;
+  };
+
+  void clear() noexcept { leads_s_.clear(), starts_.clear(), takings_.clear(); }
+  void later_of(double a_s, double b_s) { leads_s_.push_back(a_s - b_s); }
+  void start(const Start& start) { starts_.push_back(start); }
+  void take(std::uint32_t record) { takings_.push_back(record); }
+
+  // How many further windows choose alike, if times go on to move as they did from the window before to this one; at
+  // most `most`, and 0 where the two did not choose alike.
+  std::size_t windows_alike(const Choices& before, std::size_t most) const;
+
+  // The passes of the window in order, and how much longer each waits from window to window.
+  const std::vector<Start>& starts() const noexcept { return starts_; }
+  double waits_longer_s(const Choices& before, std::size_t start) const;
+
+ private:
+  std::vector<double> leads_s_;
+  std::vector<Start> starts_;
+  std::vector<std::uint32_t> takings_;
+};
+
+}  // namespace dts

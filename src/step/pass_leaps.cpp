@@ -1,0 +1,82 @@
+// Where a run stands between two windows, and how it leaps over windows that need no execution.
+#include <algorithm>
+
+#include "step/pass_runner.hpp"
+
+namespace dts {
+
+bool PassRunner::settled() const {
+  return std::all_of(ranks_.begin(), ranks_.end(), [&](const RankTimes& r) {
+    return memo_ ? PassMemo::is_known(r.state) : !waits_beside_ || r.busy_s <= r.free_s;
+  });
+}
+
+void PassRunner::read(const Arrivals& pending, std::size_t later, Moment& moment) const {
+  moment.times_s.clear(), moment.states.clear();
+  for (const RankTimes& r : ranks_) {
+    for_times(r, [&](double time_s) { moment.times_s.push_back(time_s); });
+    moment.states.push_back(r.state);
+  }
+  for (const RepeatedOps::Arrival& a : pending) {
+    moment.times_s.push_back(arrival(a.forward, a.stage, a.micro_batch, later));
+  }
+  moment.unknown_passes = unknown_passes_;
+}
+
+void PassRunner::sums(Moment& moment) const {
+  moment.waits.clear(), moment.collectives.clear();
+  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+    moment.waits.push_back(breakdown_.of_rank(rank));
+    moment.waits.back().pipeline_s += ranks_[rank].waited_s;
+    moment.collectives.push_back(exposure_.collectives(rank));
+  }
+  moment.lengths = exposure_.lengths();
+}
+
+void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size_t later) {
+  Moment now;
+  read(pending, later, now), sums(now);
+  const Moment& then = what.since;
+  const auto times = static_cast<double>(what.times);
+  const auto shift_s = [&](std::size_t i) {
+    return now.times_s[i] == then.times_s[i] ? 0 : now.times_s[i] - then.times_s[i];
+  };
+  std::size_t at = 0;
+  const auto move = [&](double& time_s) { time_s += times * shift_s(at++); };
+  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+    const double moved_s = times * shift_s(at);
+    for (std::size_t i = 0; i < recent_; ++i) ends_s_[rank * recent_ + i] += moved_s;
+    repeat_compute(what, rank, shift_s(at));
+    for_times(ranks_[rank], move);
+    breakdown_.of_rank(rank).add(now.waits[rank].since(then.waits[rank]), times);
+    exposure_.collectives(rank).add(now.collectives[rank], times);
+    exposure_.collectives(rank).add(then.collectives[rank], -times);
+  }
+  for (const RepeatedOps::Arrival& a : pending) move(arrival(a.forward, a.stage, a.micro_batch, later));
+  exposure_.repeat(then.lengths, static_cast<std::int32_t>(what.times), what.of ? 0 : shift_s(0));
+}
+
+// Its passes come again, where they wait alike as one pattern.
+void PassRunner::repeat_compute(const Repetition& what, std::size_t rank, double shift_s) {
+  BusyTime& busy = exposure_.computes(rank);
+  std::vector<std::size_t> own;
+  bool alike = true;
+  for (std::size_t i = 0; what.of && i < what.of->starts().size(); ++i) {
+    if (what.of->starts()[i].rank != static_cast<std::int32_t>(rank)) continue;
+    own.push_back(i);
+    alike = alike && what.of->waits_longer_s(*what.before, i) == 0;
+  }
+  if (alike) return busy.repeat(shift_s, static_cast<double>(what.times));
+  double free_s = ranks_[rank].free_s;
+  for (std::size_t n = 1; n <= what.times; ++n) {
+    for (std::size_t i : own) {
+      const Choices::Start& pass = what.of->starts()[i];
+      const double start_s =
+          free_s + std::max(0.0, -pass.ahead_s) + static_cast<double>(n) * what.of->waits_longer_s(*what.before, i);
+      free_s = start_s + pass.pass_s;
+      busy.add(start_s, free_s);
+    }
+  }
+}
+
+}  // namespace dts
