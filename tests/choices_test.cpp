@@ -25,6 +25,7 @@ TEST(Choices, ThatDifferGoNowhere) {
   EXPECT_EQ(leads({1}).windows_alike(leads({-1}), 100), 0u);
   EXPECT_EQ(leads({1, 2}).windows_alike(leads({1}), 100), 0u);
   Choices one, other;
+  one.start({1, 1, 0}), other.start({1, 1, 0});
   one.take(1), other.take(2);
   EXPECT_EQ(one.windows_alike(other, 100), 0u);
   EXPECT_EQ(one.windows_alike(one, 100), 100u);

@@ -14,12 +14,13 @@ class Choices {
     double ahead_s;  // the rank was free so long before the input was there, if negative: it waited
     double pass_s;
     std::int32_t rank;
+    std::int64_t record = -1;  // of the pass that it goes like; -1: of none
   };
 
-  void clear() noexcept { leads_s_.clear(), starts_.clear(), takings_.clear(); }
+  void clear() noexcept { leads_s_.clear(), starts_.clear(); }
   void later_of(double a_s, double b_s) { leads_s_.push_back(a_s - b_s); }
   void start(const Start& start) { starts_.push_back(start); }
-  void take(std::uint32_t record) { takings_.push_back(record); }
+  void take(std::int64_t record) { starts_.back().record = record; }
 
   // How many further windows choose alike, if times go on to move as they did from the window before to this one; at
   // most `most`, and 0 where the two did not choose alike.
@@ -32,7 +33,6 @@ class Choices {
  private:
   std::vector<double> leads_s_;
   std::vector<Start> starts_;
-  std::vector<std::uint32_t> takings_;
 };
 
 }  // namespace dts

@@ -48,6 +48,10 @@ class DataParallelTasks {
   TaskId last(int rank) const { return at(rank).recent.back(); }  // compute
   RankTasks& tasks(int rank) { return at(rank); }
   KeptTasks kept() const;
+  // Whether gathers or reloads are issued ahead of a pass that comes after so many of a rank.
+  bool fetches(int rank, std::size_t passes) const {
+    return plan_.zero == 3 || plan_.offloads_activations || passes < order_.last(rank);
+  }
   // The last copy of a stage's activations to the host.
   TaskId& offloaded(int stage, int micro_batch) {
     return offloaded_[static_cast<std::size_t>(stage) * static_cast<std::size_t>(plan_.micro_batches) +

@@ -21,6 +21,8 @@ class GatherOrder {
   };
   // In order of issue; the stage of the pass itself, if it is among them, is first.
   Stages before(int rank, const Pass& pass) const;
+  // Passes of a rank after which it gathers nothing any more.
+  std::size_t last(int rank) const { return begin_[static_cast<std::size_t>(rank)].size(); }
 
  private:
   void every_pass(std::size_t rank);

@@ -71,10 +71,17 @@ void PassRunner::repeat_compute(const Repetition& what, std::size_t rank, double
   for (std::size_t n = 1; n <= what.times; ++n) {
     for (std::size_t i : own) {
       const Choices::Start& pass = what.of->starts()[i];
-      const double start_s =
-          free_s + std::max(0.0, -pass.ahead_s) + static_cast<double>(n) * what.of->waits_longer_s(*what.before, i);
-      free_s = start_s + pass.pass_s;
-      busy.add(start_s, free_s);
+      const double wait_s =
+          std::max(0.0, -pass.ahead_s) + static_cast<double>(n) * what.of->waits_longer_s(*what.before, i);
+      if (pass.record < 0) {
+        busy.add(free_s + wait_s, free_s + wait_s + pass.pass_s);
+        free_s += wait_s + pass.pass_s;
+      } else {  // whose wait may be part of the record
+        const PassMemo::Record& record = memo_->record(pass.record);
+        if (record.key.input_s == 0) free_s += wait_s;
+        memo_->repeat_compute(record, rank, free_s);
+        free_s += record.computed_s;
+      }
     }
   }
 }

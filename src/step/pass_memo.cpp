@@ -1,6 +1,7 @@
 #include "step/pass_memo.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace dts {
@@ -41,7 +42,7 @@ TaskId PassMemo::known_task(double end_s, TaskKind kind) {
 
 // As far as it matters to what comes: a time that cannot decide when something starts counts as the latest such time,
 // so that ranks that will go on alike have the same state.
-PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks) {
+PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks, bool fetches) {
   const double base_s = computed_s(rank);
   const auto ends = [&](std::size_t i) { return from_s(base_s, run_.path.on_stream(stream(rank, kBeside[i]))); };
   tasks.read(kept_, places_);
@@ -50,13 +51,17 @@ PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks) {
   // Gathers and reloads start when their stream is free, and most when a recent task has made room.
   double gathers_s = ends(0), reloads_s = ends(1);
   const double free_s = std::min(gathers_s, reloads_s);
-  for (std::size_t i = 0; i < kept_.recent; ++i) times_[i] = times_[i] == kNever ? kNever : std::max(times_[i], free_s);
+  for (std::size_t i = 0; i < kept_.recent; ++i) {
+    times_[i] = times_[i] == kNever || !fetches ? kNever : std::max(times_[i], free_s);
+  }
+  if (!fetches) gathers_s = std::max(0.0, gathers_s);
   if (kept_.gathers_wait) gathers_s = std::max(gathers_s, times_.front());
   if (kept_.reloads_wait) reloads_s = std::max(reloads_s, times_.front());
   for (std::size_t i = kept_.recent; i < times_.size(); ++i)
     times_[i] = std::max(0.0, times_[i]);  // compute waits for them
   times_.insert(times_.end(),
-                {gathers_s, reloads_s, std::max(0.0, ends(2)), std::max(0.0, ends(3))});  // others follow compute
+                {gathers_s, reloads_s, std::max(0.0, ends(2)), std::max(0.0, ends(3)),  // others follow compute
+                 fetches ? 1.0 : 0.0});
   std::size_t held = 0;
   if (run_.path.shares_devices()) {
     for (const Held& h : run_.path.held_beside(stream(rank, StreamKind::Compute))) {
@@ -80,7 +85,27 @@ PassMemo::State PassMemo::state_of_times() {
   state_times_.insert(state_times_.end(), times_.begin(), times_.end());
   state_begin_.push_back(state_times_.size());
   likely_.push_back(HashIndex::kNone);
+  still_after_s_.push_back(still_after());
   return state;
+}
+
+// Of the state in times_: when all that runs beside compute is done. What is past must not matter any more.
+double PassMemo::still_after() const {
+  if (times_[fetches()] > 0) return std::numeric_limits<double>::infinity();
+  double after_s = 0;
+  for (std::size_t i = 0; i < fetches(); ++i) {
+    if (times_[i] < 0 && times_[i] != kNever) return std::numeric_limits<double>::infinity();
+    after_s = std::max(after_s, times_[i]);
+  }
+  for (std::size_t i = fetches() + 1; i < times_.size(); i += 3) after_s = std::max(after_s, times_[i + 1]);
+  return after_s;
+}
+
+PassMemo::State PassMemo::still(State state) {
+  times_.assign(times_of(state), times_of(state) + fetches());
+  for (double& time : times_) time = std::min(time, 0.0);
+  times_.push_back(0);
+  return state_of_times();
 }
 
 const PassMemo::Record* PassMemo::find(const Key& key) {
@@ -95,10 +120,14 @@ const PassMemo::Record* PassMemo::find(const Key& key) {
   return &records_[likely];
 }
 
-void PassMemo::repeat(const Record& r, std::size_t rank, double from_s) {
+void PassMemo::repeat_compute(const Record& r, std::size_t rank, double from_s) {
   for (std::uint32_t i = r.computes_begin; i < r.computes_end; ++i) {
     run_.exposure.computes(rank).add(from_s + computes_[i].start_s, from_s + computes_[i].end_s);
   }
+}
+
+void PassMemo::repeat(const Record& r, std::size_t rank, double from_s) {
+  repeat_compute(r, rank, from_s);
   for (std::uint32_t i = r.open_begin; i < r.open_end; ++i) {
     const auto& [kind, open] = open_[i];
     run_.exposure.arriving(rank, kind).push_back({from_s + open.start_s, from_s + open.end_s});
@@ -129,6 +158,7 @@ void PassMemo::restore(State state, int rank, double free_s, const std::array<do
   for (std::size_t i = 0; i < leaving_s.size(); ++i) {
     if (leaving_s[i] != kNever) tasks.leaving[i] = known_task(leaving_s[i], kLeaving[i]);
   }
+  ++at;  // what it fetches
   if (!run_.path.shares_devices()) return;
   HeldList& held = run_.path.held_on(stream(rank, StreamKind::Compute));
   held.clear();
@@ -151,7 +181,7 @@ void PassMemo::begin(const Key& key, int rank) {
   for (std::size_t i = 0; i < 2; ++i) intervals_before_[i] = run_.exposure.arriving(r, kCollectives[i]).size();
 }
 
-PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded) {
+PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded, bool fetches) {
   if (!recording_) return kUnknown;
   recording_ = false;
   Record& r = made_;
@@ -163,7 +193,7 @@ PassMemo::State PassMemo::end(const RankTasks& tasks, TaskId offloaded) {
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) r.leaving_s[i] = fresh_s(tasks.leaving[i]);
   r.waits = run_.breakdown.of_rank(static_cast<std::size_t>(rank_)).since(waits_before_);
   note_collectives();
-  r.next = state_of(rank_, tasks);
+  r.next = state_of(rank_, tasks, fetches);
   if (!is_known(r.next)) return r.next;
   records_by_key_.add(hash_of(r.key), static_cast<std::uint32_t>(records_.size()));
   records_.push_back(r);

@@ -58,14 +58,20 @@ class PassMemo {
     BreakdownRecorder::Waits waits;
   };
 
-  State state_of(int rank, const RankTasks& tasks);
+  // `fetches`: something may come to the rank ahead of a later pass, as gathers and reloads do.
+  State state_of(int rank, const RankTasks& tasks, bool fetches);
+  // A rank that fetches nothing stands still when it waits longer than that: then it is in another state.
+  double still_after_s(State state) const { return still_after_s_[state]; }
+  State still(State state);
   // When the copies of a rank's activations come back at the earliest.
   double reloads_s(State state) const { return times_of(state)[lists() + 1]; }
   const Record* find(const Key& key);  // null: no such pass went before; valid till the next `end`
   // Records what a pass of that rank did from `from_s` on.
   void repeat(const Record& record, std::size_t rank, double from_s);
-  std::uint32_t next_number() const { return static_cast<std::uint32_t>(records_.size()); }
-  std::uint32_t number_of(const Record& record) const { return static_cast<std::uint32_t>(&record - records_.data()); }
+  void repeat_compute(const Record& record, std::size_t rank, double from_s);
+  const Record& record(std::int64_t number) const { return records_[static_cast<std::size_t>(number)]; }
+  std::int64_t next_number() const { return static_cast<std::int64_t>(records_.size()); }
+  std::int64_t number_of(const Record& record) const { return &record - records_.data(); }
   // A pass that has to be issued, between `begin` and `end`.
   void begin(const Key& key, int rank);
   void saw(const TaskInfo& info, double end_s) {  // every task in between
@@ -73,18 +79,20 @@ class PassMemo {
   }
   bool is_on() const noexcept { return !off_; }  // not given up
   bool is_recording() const noexcept { return recording_; }
-  State end(const RankTasks& tasks, TaskId offloaded);
+  State end(const RankTasks& tasks, TaskId offloaded, bool fetches);
   // Puts tasks on the streams of a rank that stand for what was taken over.
   void restore(State state, int rank, double free_s, const std::array<double, 3>& leaving_s, RankTasks& tasks);
 
  private:
   const double* times_of(State state) const { return state_times_.data() + state_begin_[state]; }
   std::size_t times_in(State state) const { return state_begin_[state + 1] - state_begin_[state]; }
+  std::size_t fetches() const noexcept { return lists() + 4; }  // place in a state's times; what is held follows
   std::size_t lists() const noexcept { return kept_.recent + kept_.reductions + kept_.offloads; }
   double from_s(double base_s, TaskId task) const { return task == kNoTask ? kNever : run_.path.end_s(task) - base_s; }
   double computed_s(int rank) const;
   TaskId known_task(double end_s, TaskKind kind);
   State state_of_times();
+  double still_after() const;
   void note_collectives();
 
   Run run_;
@@ -94,6 +102,7 @@ class PassMemo {
   std::vector<double> state_times_;  // of all states, one after the other
   std::vector<std::size_t> state_begin_{0};
   std::vector<std::uint32_t> likely_;  // per state: the record that was used last
+  std::vector<double> still_after_s_;  // per state
   std::vector<Record> records_;
   std::vector<BusyTime::Stretch> computes_;  // of all records
   std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open_;

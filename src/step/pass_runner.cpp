@@ -1,6 +1,7 @@
 #include "step/pass_runner.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "engine/time_grid.hpp"
@@ -65,7 +66,8 @@ TaskId PassRunner::known_task(double end_s, TaskKind kind) {
 // Tells the tasks of a rank what passes came before that were not issued.
 void PassRunner::sync(std::size_t rank) {
   RankTimes& r = ranks_[rank];
-  if (r.passes == r.synced) return;
+  if (r.passes == r.synced && !r.stood_still) return;
+  r.stood_still = false;
   BreakdownRecorder::Waits& waits = breakdown_.of_rank(rank);
   waits.pipeline_s += std::exchange(r.waited_s, 0);
   waits.began_s = std::max(waits.began_s, 0.0), waits.busy_until_s = r.free_s;
@@ -206,7 +208,10 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
   RankTasks& tasks = issuer_.parallel().tasks(op.rank);
   PassMemo::Key key;
   if (memo_->is_on() && bound.alone && r.passes > 0) {
-    if (r.state == PassMemo::kUnknown) r.state = memo_->state_of(op.rank, tasks);
+    if (r.state == PassMemo::kUnknown) {
+      r.state = memo_->state_of(op.rank, tasks, issuer_.parallel().fetches(op.rank, r.passes));
+    }
+    if (PassMemo::is_known(r.state) && stands_still(r, input_s)) stand_still(rank, input_s);
     key = key_of(op, bound, input_s);
     const PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
     if (record) return take_over(op, bound, *record);
@@ -216,10 +221,26 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
   memo_->begin(key, op.rank);
   issue(op, bound, input_s);
   if (!memo_->is_recording()) ++unknown_passes_;
-  r.state = memo_->end(tasks, issuer_.parallel().offloaded(op.stage, op.micro_batch));
+  r.state = memo_->end(tasks, issuer_.parallel().offloaded(op.stage, op.micro_batch),
+                       issuer_.parallel().fetches(op.rank, r.passes));
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
     if (tasks.leaving[i] != kNoTask) r.leaving_s[i] = path_.end_s(tasks.leaving[i]);
   }
+}
+
+bool PassRunner::stands_still(const RankTimes& r, double until_s) {
+  const double after_s = memo_->still_after_s(r.state), waits_s = until_s - r.free_s;
+  if (choices_ && after_s < std::numeric_limits<double>::infinity()) choices_->later_of(after_s, waits_s);
+  return waits_s > after_s;
+}
+
+// Waits so long that nothing is left beside it: what follows is the same however long it was.
+void PassRunner::stand_still(std::size_t rank, double until_s) {
+  RankTimes& r = ranks_[rank];
+  r.waited_s += until_s - r.free_s;
+  r.free_s = until_s;
+  r.state = memo_->still(r.state);
+  r.stood_still = true;
 }
 
 // Times that change nothing count as the latest that changes nothing.

@@ -90,6 +90,7 @@ class PassRunner final : private TaskSink {
     PassMemo::State state = PassMemo::kUnknown;
     std::array<double, 3> leaving_s{PassMemo::kNever, PassMemo::kNever, PassMemo::kNever};  // RankTasks::leaving
     std::uint32_t passes = 0, synced = 0;                                                   // run; known as tasks
+    bool stood_still = false;                                                               // since
   };
   template <class Rank, class Visit>
   static void for_times(Rank& r, Visit visit) {  // kTimesPerRank of them, the end of compute first
@@ -109,6 +110,8 @@ class PassRunner final : private TaskSink {
   void issue(const PassOp& op, const Bound& bound, double input_s);
   void known_pass(const PassOp& op, const Bound& bound, double input_s);
   PassMemo::Key key_of(const PassOp& op, const Bound& bound, double input_s);
+  bool stands_still(const RankTimes& r, double until_s);
+  void stand_still(std::size_t rank, double until_s);
   void take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record);
   void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
