@@ -106,8 +106,8 @@ TEST(Search, BoundsLieBelowWhatRowsTake) {
   const Search search;
   BookShelf shelf;
   const Evaluations found = evaluate(search.job(), search.table, {}, shelf);
-  const StrategyBounds bounds = strategy_bounds(search.job(), search.table, true, 2, shelf);
-  const StrategyBounds time_alone = strategy_bounds(search.job(), search.table, false, 1, shelf);
+  const StrategyBounds bounds = strategy_bounds(search.job(), search.table, {}, 2, shelf);
+  const StrategyBounds time_alone = strategy_bounds(search.job(), search.table, {false}, 1, shelf);
   EXPECT_EQ(time_alone.step_time_s.size(), search.table.rows);
   for (std::size_t row = 0; row < search.table.rows; ++row) {
     if (found.status[row] == RowStatus::Illegal) {
@@ -119,6 +119,8 @@ TEST(Search, BoundsLieBelowWhatRowsTake) {
     EXPECT_LE(bounds.allocated_bytes[row], column(found, "allocated_bytes", row) * (1 + 1e-12)) << row;
     EXPECT_GT(bounds.allocated_bytes[row], 0) << row;
     EXPECT_EQ(time_alone.step_time_s[row], bounds.step_time_s[row]);
+    const double room = 0.99 * bounds.allocated_bytes[row];
+    EXPECT_TRUE(std::isinf(strategy_bounds(search.job(), search.table, {true, room}, 1, shelf).step_time_s[row]));
   }
 }
 
@@ -161,7 +163,7 @@ TEST(Search, AJobAtFaultIsRefusedWhateverTheStrategy) {
   EXPECT_EQ(std::count(found.status.begin(), found.status.end(), RowStatus::Illegal),
             static_cast<long>(search.table.rows));
   EXPECT_NE(found.reasons.front().find("hbm_Bps"), std::string::npos) << found.reasons.front();
-  EXPECT_THROW(strategy_bounds(search.job(), search.table, true, 1, shelf), ConfigError);
+  EXPECT_THROW(strategy_bounds(search.job(), search.table, {}, 1, shelf), ConfigError);
   EXPECT_THROW(legal_rows(search.job(), search.table, 1, shelf), ConfigError);
 }
 

@@ -1619,5 +1619,6 @@ class SearchJob(metaclass=_CoreType):
         base_of: npt.NDArray[np.int32],
         columns: dict[str, Any],
         memory: bool = True,
+        room_bytes: float = ...,
         threads: int = 1,
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...

@@ -19,6 +19,7 @@ JOBS = {
     "large": ("llama-3.1-70b", "8xdgx-h100", "megatron-core", 64, 2048),
     "experts": ("mixtral-8x7b", "4xdgx-h100", "megatron-core", 32, 2048),
     "fsdp": ("llama-3.1-8b", "1xdgx-h100", "torchtitan", 32, 4096),
+    "sharded": ("llama-3.1-70b", "8xdgx-h100", "torchtitan", 64, 2048),
     "unfused": ("gpt3-175b", "16xdgx-a100", "megatron-lm-2022", 64, 2048),
     "two kinds": ("llama-3.1-8b", "1xdgx-h100+1xdgx-a100", "megatron-core", 32, 2048),
     "tied": ("llama-3.2-1b", "1xdgx-h100", "megatron-core", 16, 2048),
@@ -67,7 +68,7 @@ def test_bounds_are_refused_where_the_layout_is() -> None:
 def test_the_bound_of_one_device_is_its_compute() -> None:
     """Without an update, a schedule or communication a step is its passes: the bound misses little of it."""
     job = described_job("llama-3.1-8b", "1xdgx-h100", dts.Strategy(), 4096, "ideal", None, None)
-    table = dts.StrategyTable({"zero": [3]}, dts.Strategy(global_batch=64))
+    table = dts.StrategyTable({"zero": [1]}, dts.Strategy(global_batch=64))
     step_s, _ = bounds(job, table)
     parts = dts.simulate("llama-3.1-8b", "1xdgx-h100", table[0], seq_len=4096, framework="ideal").breakdown
     assert step_s[0] == pytest.approx(parts["forward_s"] + parts["backward_s"], rel=1e-6)

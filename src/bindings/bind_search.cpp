@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <limits>
 #include <memory>
 
 #include "bindings/long_call.hpp"
@@ -66,9 +67,10 @@ struct SearchJob {
   }
 
   py::tuple bounds(std::size_t rows, std::vector<Strategy> bases, const Places& base_of, const py::dict& columns,
-                   bool memory, int threads) {
+                   bool memory, double room_bytes, int threads) {
     const StrategyTable table = table_of(rows, std::move(bases), base_of, columns);
-    const StrategyBounds found = long_call([&] { return strategy_bounds(job, table, memory, threads, shelf); });
+    const StrategyBounds found =
+        long_call([&] { return strategy_bounds(job, table, {memory, room_bytes}, threads, shelf); });
     return py::make_tuple(array_of<double>(found.step_time_s), array_of<double>(found.allocated_bytes));
   }
 };
@@ -106,5 +108,5 @@ void bind_search(py::module_& m) {
            "tier_capacity_bytes"_a = std::array<double, 4>{-1, -1, -1, -1}, "threads"_a = 1)
       .def("legal", &SearchJob::legal, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "threads"_a = 1)
       .def("bounds", &SearchJob::bounds, "rows"_a, "bases"_a, "base_of"_a, "columns"_a, "memory"_a = true,
-           "threads"_a = 1);
+           "room_bytes"_a = std::numeric_limits<double>::infinity(), "threads"_a = 1);
 }

@@ -10,6 +10,7 @@
 #include "schedule/rank_tape.hpp"
 #include "search/parallel_for.hpp"
 #include "search/placed_jobs.hpp"
+#include "search/stream_bound.hpp"
 #include "step/rank_states.hpp"
 #include "step/stage_cost.hpp"
 
@@ -62,15 +63,16 @@ class Bounder {
  public:
   Bounder(const Job& job, PriceBook& book, bool memory)
       : job_(job), s_(job.strategy), grid_(s_), place_(placement(s_)), chunks_(partition(job.model, s_)),
-        priced_(book.priced(job, *book.groups(job, grid_))) {
+        groups_(book.groups(job, grid_)), priced_(book.priced(job, *groups_)) {
     if (memory) tapes_ = book.tapes(job, *priced_);
     lay_out();
   }
 
   double step_time_s() const {
     if (job_.network.node_kinds() > 1) return 0;
+    const StreamBound stream(job_, *priced_, *groups_, chunks_);
     double longest = 0;
-    for (int rank = 0; rank < s_.pp; ++rank) longest = std::max(longest, rank_s(rank));
+    for (int rank = 0; rank < s_.pp; ++rank) longest = std::max(longest, rank_s(rank, stream));
     return longest * kRounding + job_.profile.step_cost_s;
   }
 
@@ -116,18 +118,34 @@ class Bounder {
     }
   }
 
+  // Forwards that a rank runs before its first backward, in 1F1B.
+  int warm_up(int rank) const {
+    const int behind = s_.pp - 1 - rank, width = s_.micro_batch_group == 0 ? s_.pp : s_.micro_batch_group;
+    return s_.vpp == 1 ? behind : 2 * behind + (s_.vpp - 1) * width;
+  }
+
+  // Forwards that come right after a backward.
+  double turns(int rank) const {
+    const bool known = s_.schedule == PipelineSchedule::OneFOneB && s_.custom_order.empty() && !splits_backward(s_) &&
+                       !s_.overlap_moe_1f1b;
+    return known ? std::max(0, job_.micro_batches() * s_.vpp - warm_up(rank) - 1) : 0;
+  }
+
   std::size_t stage_of(int rank, int chunk) const { return static_cast<std::size_t>(place_.stage_of(rank, chunk)); }
 
-  double rank_s(int rank) const {
+  double rank_s(int rank, const StreamBound& stream) const {
     const double passes = static_cast<double>(job_.micro_batches()) / place_.copies();
     const bool apart = s_.optimizer_post_validation;  // steps overlap: each rank starts as soon as it is done
     double busy = 0, start = std::numeric_limits<double>::infinity(), end = start;
+    std::vector<std::size_t> own;
     for (int chunk = 0; chunk < place_.chunks; ++chunk) {
       const std::size_t v = stage_of(rank, chunk);
+      own.push_back(v);
       busy += stages_[v].forward_s + stages_[v].backward_s;
       start = std::min(start, forwards_before_[v]), end = std::min(end, backwards_before_[v]);
     }
-    return passes * busy + (apart ? 0 : start) + (apart || splits_backward(s_) ? 0 : end);
+    const double idle = apart ? 0 : start + (splits_backward(s_) ? 0 : end);
+    return std::max(passes * busy + idle, stream.least_s({own, passes, passes * busy, idle, turns(rank)}));
   }
 
   RankParameters parameters(int rank) const {
@@ -149,12 +167,10 @@ class Bounder {
       least = std::min(least, saved);
     }
     if (!s_.custom_order.empty() || place_.copies() == 2) return place_.copies() == 2 ? least : one;
-    const int m = job_.micro_batches(), behind = s_.pp - 1 - rank;
+    const int m = job_.micro_batches();
     if (s_.schedule == PipelineSchedule::GPipe || s_.schedule == PipelineSchedule::LoopedBfs) return m * one;
     if (s_.schedule != PipelineSchedule::OneFOneB) return one;
-    const int width = s_.micro_batch_group == 0 ? s_.pp : s_.micro_batch_group;
-    const int warm_up = s_.vpp == 1 ? behind : 2 * behind + (s_.vpp - 1) * width;
-    return std::max(one, std::min(warm_up + 1, m * s_.vpp) * least);
+    return std::max(one, std::min(warm_up(rank) + 1, m * s_.vpp) * least);
   }
 
   const Job& job_;
@@ -162,6 +178,7 @@ class Bounder {
   RankGrid grid_;
   StagePlacement place_;
   std::vector<ChunkLayers> chunks_;
+  std::shared_ptr<const GroupPricer> groups_;
   std::shared_ptr<const PricedModel> priced_;
   std::shared_ptr<const ModelTapes> tapes_;
   std::vector<LeastCost> stages_;
@@ -170,21 +187,22 @@ class Bounder {
 
 }  // namespace
 
-StrategyBounds strategy_bounds(const Job& asked, const StrategyTable& table, bool memory, int threads,
+StrategyBounds strategy_bounds(const Job& job, const StrategyTable& table, const BoundsAsked& asked, int threads,
                                BookShelf& shelf) {
   check_table(table);
-  check_descriptions(asked);
+  check_descriptions(job);
   const std::vector<double> unknown(table.rows, std::numeric_limits<double>::quiet_NaN());
   StrategyBounds bounds{unknown, unknown};
   parallel_for((table.rows + kRowsAtOnce - 1) / kRowsAtOnce, threads, [&] {
-    return [&, jobs = std::make_shared<PlacedJobs>(asked, table, shelf)](std::size_t batch) {
+    return [&, jobs = std::make_shared<PlacedJobs>(job, table, shelf)](std::size_t batch) {
       const std::size_t end = std::min(table.rows, (batch + 1) * kRowsAtOnce);
       for (std::size_t row = batch * kRowsAtOnce; row < end; ++row) {
-        const Job& job = jobs->row(row);
-        if (!is_legal(job)) continue;
-        const Bounder bounder(job, jobs->book(), memory);
-        bounds.step_time_s[row] = bounder.step_time_s();
-        if (memory) bounds.allocated_bytes[row] = bounder.allocated_bytes();
+        const Job& placed = jobs->row(row);
+        if (!is_legal(placed)) continue;
+        const Bounder bounder(placed, jobs->book(), asked.memory);
+        if (asked.memory) bounds.allocated_bytes[row] = bounder.allocated_bytes();
+        const bool fits = !(bounds.allocated_bytes[row] > asked.room_bytes);
+        bounds.step_time_s[row] = fits ? bounder.step_time_s() : std::numeric_limits<double>::infinity();
       }
     };
   });

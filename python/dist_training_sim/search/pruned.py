@@ -186,9 +186,11 @@ class _Search:
     def _objective_bound(self, step_s: Values, allocated: Values) -> Values:
         return self.objective.bound(step_s, allocated * self.job.profile.reserved_factor)
 
-    def _bounds(self, columns: Columns, *, memory: bool = True) -> tuple[Values, Values]:
+    def _bounds(
+        self, columns: Columns, *, memory: bool = True, room_bytes: float = np.inf
+    ) -> tuple[Values, Values]:
         rows = StrategyTable(self.complete(columns), self.base).core_arguments(self.job.cluster.device_count)
-        step_s, allocated = self.core.bounds(**rows, memory=memory, threads=self.threads)
+        step_s, allocated = self.core.bounds(**rows, memory=memory, room_bytes=room_bytes, threads=self.threads)
         return step_s, allocated
 
     def _expanded(self, cells: Columns, is_open: npt.NDArray[np.bool_], chosen: npt.NDArray[Any]) -> Columns:
@@ -205,7 +207,7 @@ class _Search:
 
     def _look_into(self, columns: Columns) -> None:
         """Evaluate what of these rows can still win."""
-        step_s, allocated = self._bounds(columns)
+        step_s, allocated = self._bounds(columns, room_bytes=self.room_bytes)
         self.bounded += len(step_s)
         least = float(np.nanmin(allocated, initial=np.inf)) * self.job.profile.reserved_factor
         self.least_bytes = min(self.least_bytes, least)
