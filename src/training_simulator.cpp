@@ -112,7 +112,7 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
   r.communication = std::move(timed.communication);
   r.mean_communication = mean_of(r.communication);
   r.communication_s = communication_s(r.communication);
-  r.memory = memory_of_step(job, tapes_of_step(job, step, grid));
+  r.memory = memory_of_step(job, step, tapes_of_step(job, step, grid));
   for (const StageCost& stage : plan.stages) {
     r.forward_s.push_back(stage.forward_s());
     r.backward_s.push_back(stage.backward_s());

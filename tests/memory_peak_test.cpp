@@ -33,10 +33,12 @@ TEST(Temporaries, ByHand) {
 }
 
 TEST(Temporaries, WorkspacesByArchitecture) {
-  EXPECT_DOUBLE_EQ(workspace_bytes(workspace_facts(true, true, false)), 96 * kMiB);
-  EXPECT_DOUBLE_EQ(workspace_bytes(workspace_facts(true, true, true)), (96 + 128) * kMiB);
-  EXPECT_DOUBLE_EQ(workspace_bytes(workspace_facts(false, true, false)), 20.25 * kMiB);
-  EXPECT_DOUBLE_EQ(workspace_bytes(workspace_facts(false, false, true)), 16.25 * kMiB);
+  EXPECT_DOUBLE_EQ(torch_workspace_bytes(true) + engine_workspace_bytes(true) * engine_workspaces(false, false),
+                   96 * kMiB);
+  EXPECT_DOUBLE_EQ(torch_workspace_bytes(true) + engine_workspace_bytes(true) * engine_workspaces(true, false),
+                   (96 + 128) * kMiB);
+  EXPECT_DOUBLE_EQ(torch_workspace_bytes(false) + engine_workspace_bytes(false), 20.25 * kMiB);
+  EXPECT_DOUBLE_EQ(torch_workspace_bytes(false), 16.25 * kMiB);
 }
 
 TEST(Temporaries, DummyGradientsCountEachShapeOnce) {
@@ -124,7 +126,8 @@ TEST_P(PublishedPeak, WithinHalfAPercent) {
   const double layers = r.layers / r.pp, table = kVocab * r.hidden;
   const double tables = pp == 1 ? 2 * table : table;  // with two stages each end holds one
   const double shared = state_bytes({(layers * layer_parameters + tables) / r.tp, 0, r.dp, 1}, recipe, 1).total() +
-                        dummy_gradient_bytes(layer, c) + workspace_bytes(workspace_facts(true, true, false)) +
+                        dummy_gradient_bytes(layer, c) + torch_workspace_bytes(true) +
+                        engine_workspace_bytes(true) * engine_workspaces(false, false) +
                         p2p_buffer_bytes(2 * kTokens * r.hidden, pp, 1);
   const auto saved_at = [&](int stage) {
     const auto chunks = chunks_in_flight(PipelineSchedule::OneFOneB, pp, 1, stage, 4);

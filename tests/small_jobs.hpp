@@ -58,7 +58,7 @@ inline FrameworkProfile bare_profile() {
   p.grad_accumulate_bytes = 0;
   p.optimizer_bytes = 0;
   p.host_forward_s_per_op = p.host_backward_s_per_op = p.step_cost_s = 0;
-  p.workspace_bytes = p.context_bytes = 0;
+  p.workspace_bytes = p.engine_workspace_bytes = p.context_bytes = 0;
   p.gather_buffers = 0;
   return p;
 }

@@ -559,6 +559,21 @@ class BackwardPrefetch(Enum):
     POST = 1
     NONE = 2
 
+class CommunicationLibrary(metaclass=_CoreType):
+    simple_bytes: float
+    ll_bytes: float
+    ll128_bytes: float
+    granularity_bytes: float
+    shared_steps: float
+    network_chunk_bytes: float
+    switch_chunk_bytes: float
+    local_chunk_bytes: float
+    switch_buffer_bytes: float
+    point_to_point_Bps: float
+    pool_of_sends: bool
+    connects_on_use: bool
+    def __init__(self) -> None: ...
+
 class FrameworkProfile(metaclass=_CoreType):
     name: str
     selective: SelectiveRule
@@ -633,7 +648,9 @@ class FrameworkProfile(metaclass=_CoreType):
     keeps_stage_outputs: bool
     compiled_blocks: bool
     workspace_bytes: float
+    engine_workspace_bytes: float
     context_bytes: float
+    communication: CommunicationLibrary
     reserved_factor: float
     def __init__(self) -> None: ...
 
@@ -1179,6 +1196,10 @@ class MemoryReport(metaclass=_CoreType):
     @property
     def context(self) -> float: ...
     @property
+    def communicators(self) -> list[float]: ...
+    @property
+    def user_buffers(self) -> float: ...
+    @property
     def tiers(self) -> list[float]: ...
     @property
     def host_bytes(self) -> float: ...
@@ -1549,7 +1570,8 @@ def allocator_replays(
     host: HostShare = ...,
     expandable_segments: bool = ...,
 ) -> list[AllocatorReplay]: ...
-def library_workspace_bytes(hopper_or_later: bool, transformer_engine: bool, grouped_matmul: bool) -> float: ...
+def torch_workspace_bytes(hopper_or_later: bool) -> float: ...
+def engine_workspace_bytes(hopper_or_later: bool) -> float: ...
 def out_of_memory_probability(needed_bytes: float, room_bytes: float) -> float: ...
 def fit_verdict(out_of_memory_probability: float) -> str: ...
 

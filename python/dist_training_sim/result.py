@@ -56,6 +56,9 @@ _MEMORY = (
 )
 
 
+_COMMUNICATORS = ("world", "tp", "cp", "dp", "ep", "expert_dp", "pp", "embedding")
+
+
 @dataclass(frozen=True, repr=False)
 class MemoryUse:
     """Bytes on one rank of a pipeline stage at its peak.
@@ -68,9 +71,17 @@ class MemoryUse:
     allocated_bytes
         Their sum: what the framework's allocator hands out.
     reserved_bytes
-        What the allocator holds for it: allocated times the framework's measured factor.
+        What the allocator holds for it.
+    reserved_by
+        Where that comes from: `framework factor`, allocated bytes times the profile's measured `reserved_factor`. (A
+        `dts.fit` report says `allocator replay`, which follows the step's allocations one by one.)
     context_bytes
-        CUDA context and communicators, outside the allocator.
+        CUDA context, outside the allocator.
+    communicator_bytes
+        Buffers of the collective library beside it, by what they serve: `world`, `tp`, `cp`, `dp`, `ep`, `expert_dp`,
+        `pp`, `embedding`; only those that the layout makes.
+    user_buffer_bytes
+        Buffers registered for matmuls that run beside their collectives, outside the allocator too.
     capacity_bytes
         Device memory.
     offloaded_bytes
@@ -95,16 +106,29 @@ class MemoryUse:
     )
     update_bytes: float = 0.0
     failure_factor: float = 1.0
+    communicator_bytes: dict[str, float] = field(default_factory=dict)
+    user_buffer_bytes: float = 0.0
+    reserved_by: str = "framework factor"
+
+    @property
+    def outside_bytes(self) -> float:
+        """What stands outside the allocator: context, communicators and user buffers."""
+        return self.context_bytes + sum(self.communicator_bytes.values()) + self.user_buffer_bytes
+
+    @property
+    def used_bytes(self) -> float:
+        """Reserved bytes and what stands outside the allocator: what the device shows."""
+        return self.reserved_bytes + self.outside_bytes
 
     @property
     def oom_probability(self) -> float:
         """Chance that the job runs out of memory, 0 to 1.
 
-        Half where allocated bytes times the framework's failure factor, and the context, fill the device; the spread
-        around that is the nanotron sweep's (2,262 jobs on 80 GB): a logistic in the logarithm, 8.6 % wide.
+        Half where allocated bytes times the framework's failure factor, and `outside_bytes`, fill the device; the
+        spread around that is the nanotron sweep's (2,262 jobs on 80 GB): a logistic in the logarithm, 8.6 % wide.
         """
         needed = self.allocated_bytes * self.failure_factor
-        return _core.out_of_memory_probability(needed, self.capacity_bytes - self.context_bytes)
+        return _core.out_of_memory_probability(needed, self.capacity_bytes - self.outside_bytes)
 
     @property
     def verdict(self) -> str:
@@ -128,7 +152,7 @@ class MemoryUse:
         return self.offloaded_bytes["host"]
 
     def __repr__(self) -> str:
-        used = f"{format_bytes(self.reserved_bytes)} reserved and {format_bytes(self.context_bytes)} of context"
+        used = f"{format_bytes(self.reserved_bytes)} reserved and {format_bytes(self.outside_bytes)} beside it"
         return f"<MemoryUse {used} of {format_bytes(self.capacity_bytes)}: {self.verdict}>"
 
     def _repr_html_(self) -> str:
@@ -379,6 +403,8 @@ class Result:
             allocated_bytes=allocated,
             reserved_bytes=allocated * self.reserved_factor,
             context_bytes=report.context,
+            communicator_bytes={n: held for n, held in zip(_COMMUNICATORS, report.communicators, strict=True) if held},
+            user_buffer_bytes=report.user_buffers,
             capacity_bytes=capacity_bytes,
             offloaded_bytes=dict(zip(TIERS, report.tiers[1:], strict=True)),
             tier_capacity_bytes=self.tier_capacity_bytes,
@@ -388,7 +414,6 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data of the result, as printed by `dts simulate --json`."""
-        peak = self.peak_memory
         return {
             "model": self.model,
             "cluster": self.cluster,
@@ -413,19 +438,26 @@ class Result:
             "breakdown": self.breakdown,
             "stages": self.stage_breakdowns,
             "communication": self.communication,
-            "memory": {
-                "allocated_bytes": peak.allocated_bytes,
-                "reserved_bytes": peak.reserved_bytes,
-                "context_bytes": peak.context_bytes,
-                "capacity_bytes": peak.capacity_bytes,
-                "offloaded_bytes": {t: max(use.offloaded_bytes[t] for use in self.memory) for t in TIERS},
-                "tier_capacity_bytes": self.tier_capacity_bytes,
-                "categories": peak.categories,
-                "stages": [
-                    {"allocated_bytes": use.allocated_bytes, "reserved_bytes": use.reserved_bytes, "fits": use.fits}
-                    for use in self.memory
-                ],
-            },
+            "memory": self._memory_dict(),
+        }
+
+    def _memory_dict(self) -> dict[str, Any]:
+        peak = self.peak_memory
+        return {
+            "allocated_bytes": peak.allocated_bytes,
+            "reserved_bytes": peak.reserved_bytes,
+            "reserved_by": peak.reserved_by,
+            "context_bytes": peak.context_bytes,
+            "communicator_bytes": peak.communicator_bytes,
+            "user_buffer_bytes": peak.user_buffer_bytes,
+            "capacity_bytes": peak.capacity_bytes,
+            "offloaded_bytes": {t: max(use.offloaded_bytes[t] for use in self.memory) for t in TIERS},
+            "tier_capacity_bytes": self.tier_capacity_bytes,
+            "categories": peak.categories,
+            "stages": [
+                {"allocated_bytes": use.allocated_bytes, "reserved_bytes": use.reserved_bytes, "fits": use.fits}
+                for use in self.memory
+            ],
         }
 
     def __repr__(self) -> str:

@@ -29,7 +29,7 @@ def test_a_job_that_fits_needs_no_remedy() -> None:
     assert report.verdict == "fits"
     assert not report.remedies
     stage = report.stages[0]
-    assert stage.used_bytes == stage.reserved_bytes + stage.context_bytes
+    assert stage.used_bytes == stage.reserved_bytes + stage.outside_bytes
     assert stage.headroom_bytes == stage.limit_bytes - stage.used_bytes > 0
     assert sum(stage.categories.values()) == pytest.approx(stage.allocated_bytes)
 
@@ -117,7 +117,7 @@ def test_probability_is_half_at_the_limit_and_rises() -> None:
     chances = [use.oom_probability for use in results]
     assert chances == sorted(chances)
     for use in results:
-        full = use.allocated_bytes * use.failure_factor > use.capacity_bytes - use.context_bytes
+        full = use.allocated_bytes * use.failure_factor > use.capacity_bytes - use.outside_bytes
         assert (use.oom_probability > 0.5) == full == (not use.fits)
 
 
@@ -170,7 +170,7 @@ def test_a_pair_that_is_cheaper_than_any_single_change_comes_first() -> None:
 
 BARE = """
 devices:
-  tiny: {like: h100-sxm5-80gb, hbm_bytes: 1.2 GB}
+  tiny: {like: h100-sxm5-80gb, hbm_bytes: 0.4 GB}
 nodes:
   bare: {device: tiny, devices: 8, link: nvlink4, nics: 8, nic_Bps: 400 Gb/s}
 cluster: {node: bare, nodes: 1, scale_out: infiniband, topology: rail_optimized}
@@ -213,10 +213,10 @@ def test_a_device_that_is_full_before_any_tensor(tmp_path: Path) -> None:
     file.write_text(BARE, encoding="utf-8")
     report = dts.fit("llama-3.2-1b", dts.Cluster.from_yaml(file), Strategy(zero=3), seq_len=1024)
     stage = report.stages[0]
-    assert stage.limit_bytes == 1.2e9 < stage.context_bytes
+    assert stage.limit_bytes == 0.4e9 < stage.context_bytes
     assert stage.headroom_bytes == stage.limit_bytes - stage.used_bytes < 0
     assert (report.oom_probability, report.verdict, report.remedies) == (1, "does not fit", ())
     words = ["fit", "--model", "llama-3.2-1b", "--cluster", str(file), "--seq-len", "1024", "--zero", "3"]
     run = CliRunner().invoke(app, words)
     assert run.exit_code == 3
-    assert "context alone" in " ".join(run.output.split())
+    assert "outside the allocator alone" in " ".join(run.output.split())

@@ -28,6 +28,7 @@ OTHER = {
     "selective": "alternate_matmuls",
     "attention_kernel": "fa2",
     "workspace": "torch",
+    "communication_library": "none",
     "failure_factor": 2.0,
     "main_grad_bytes": 2.0,
     "moe_dispatcher": "allgather",
@@ -73,12 +74,12 @@ def outcome(profile: FrameworkProfile, job: int) -> tuple[Any, ...]:
     memory = result.peak_memory
     timeline = dts.memory_timeline(model, cluster, strategy, seq_len=1024, framework=profile)
     held = [(float(stage.bytes.sum()), stage.reserved_bytes) for stage in timeline]
-    return result.step_time_s, held, memory.reserved_bytes, memory.context_bytes, memory.oom_probability
+    return result.step_time_s, held, memory.reserved_bytes, memory.outside_bytes, memory.oom_probability
 
 
 BASES = {
     "fused": PROFILES["megatron-core"],
-    "unfused": PROFILES["megatron-core"].replace(flash_attention=False),
+    "unfused": PROFILES["megatron-core"].replace(flash_attention=False, workspace=""),
     "compiled": PROFILES["torchtitan"],
 }
 

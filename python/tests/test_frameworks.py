@@ -66,6 +66,7 @@ OTHER_VALUES: dict[str, dict[Any, Any]] = {
     "selective": {"core_attention": "alternate_matmuls", "alternate_matmuls": "core_attention"},
     "attention_kernel": {"": "fa2"},
     "workspace": {"": "torch"},
+    "communication_library": {"nccl": "none"},
     "main_grad_bytes": {4.0: 2.0},
     "tp_overlap": {"bulk": "none"},
     "moe_dispatcher": {"alltoall": "allgather"},

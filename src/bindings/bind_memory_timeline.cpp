@@ -80,12 +80,8 @@ void bind_memory_timeline(py::module_& m) {
   m.def("allocator_replays", &replays, "model"_a, "device"_a, "network"_a, "strategy"_a, "profile"_a, "seq_len"_a,
         "other_devices"_a = std::vector<DeviceSpec>{}, "host"_a = HostShare{}, "expandable_segments"_a = false,
         py::call_guard<LongCall>());
-  m.def(
-      "library_workspace_bytes",
-      [](bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
-        return workspace_bytes(workspace_facts(hopper_or_later, transformer_engine, grouped_matmul));
-      },
-      "hopper_or_later"_a, "transformer_engine"_a, "grouped_matmul"_a);
+  m.def("torch_workspace_bytes", &torch_workspace_bytes, "hopper_or_later"_a);
+  m.def("engine_workspace_bytes", &engine_workspace_bytes, "hopper_or_later"_a);
   m.def("out_of_memory_probability", &out_of_memory_probability, "needed_bytes"_a, "room_bytes"_a);
   m.def(
       "fit_verdict",

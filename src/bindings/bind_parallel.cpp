@@ -123,13 +123,33 @@ void bind_profile(py::module_& m) {
       .def_readwrite("keeps_stage_outputs", &FrameworkProfile::keeps_stage_outputs)
       .def_readwrite("compiled_blocks", &FrameworkProfile::compiled_blocks)
       .def_readwrite("workspace_bytes", &FrameworkProfile::workspace_bytes)
+      .def_readwrite("engine_workspace_bytes", &FrameworkProfile::engine_workspace_bytes)
       .def_readwrite("context_bytes", &FrameworkProfile::context_bytes)
+      .def_readwrite("communication", &FrameworkProfile::communication)
       .def_readwrite("reserved_factor", &FrameworkProfile::reserved_factor);
+}
+
+void bind_communication_library(py::module_& m) {
+  py::class_<CommunicationLibrary>(m, "CommunicationLibrary")
+      .def(py::init<>())
+      .def_readwrite("simple_bytes", &CommunicationLibrary::simple_bytes)
+      .def_readwrite("ll_bytes", &CommunicationLibrary::ll_bytes)
+      .def_readwrite("ll128_bytes", &CommunicationLibrary::ll128_bytes)
+      .def_readwrite("granularity_bytes", &CommunicationLibrary::granularity_bytes)
+      .def_readwrite("shared_steps", &CommunicationLibrary::shared_steps)
+      .def_readwrite("network_chunk_bytes", &CommunicationLibrary::network_chunk_bytes)
+      .def_readwrite("switch_chunk_bytes", &CommunicationLibrary::switch_chunk_bytes)
+      .def_readwrite("local_chunk_bytes", &CommunicationLibrary::local_chunk_bytes)
+      .def_readwrite("switch_buffer_bytes", &CommunicationLibrary::switch_buffer_bytes)
+      .def_readwrite("point_to_point_Bps", &CommunicationLibrary::point_to_point_Bps)
+      .def_readwrite("pool_of_sends", &CommunicationLibrary::pool_of_sends)
+      .def_readwrite("connects_on_use", &CommunicationLibrary::connects_on_use);
 }
 
 }  // namespace
 
 void bind_parallel(py::module_& m) {
+  bind_communication_library(m);
   bind_profile(m);
   py::native_enum<Axis>(m, "Axis", "enum.Enum")
       .value("TP", Axis::TP)

@@ -119,6 +119,8 @@ void bind_memory_report(py::module_& m) {
       .def_readonly("communication_buffers", &MemoryReport::communication_buffers)
       .def_readonly("workspace", &MemoryReport::workspace)
       .def_readonly("context", &MemoryReport::context)
+      .def_readonly("communicators", &MemoryReport::communicators)
+      .def_readonly("user_buffers", &MemoryReport::user_buffers)
       .def_readonly("update", &MemoryReport::update)
       .def_readonly("tiers", &MemoryReport::tiers)
       .def_property_readonly("host_bytes", &MemoryReport::host_bytes)
@@ -128,7 +130,8 @@ void bind_memory_report(py::module_& m) {
       .def(pickled(&MemoryReport::weights, &MemoryReport::gradients, &MemoryReport::optimizer,
                    &MemoryReport::activations, &MemoryReport::temporaries, &MemoryReport::gathered_parameters,
                    &MemoryReport::communication_buffers, &MemoryReport::workspace, &MemoryReport::context,
-                   &MemoryReport::tiers, &MemoryReport::update));
+                   &MemoryReport::communicators, &MemoryReport::user_buffers, &MemoryReport::tiers,
+                   &MemoryReport::update));
 }
 
 void bind_breakdown(py::module_& m) {

@@ -13,7 +13,9 @@ std::vector<std::pair<std::string, double>> categories(const MemoryReport& r) {
           {"gathered_parameters", r.gathered_parameters},
           {"communication_buffers", r.communication_buffers},
           {"workspace", r.workspace},
-          {"context", r.context}};
+          {"context", r.context},
+          {"communicators", r.communicator_bytes()},
+          {"user_buffers", r.user_buffers}};
 }
 
 ReservedFactor measured_reserved_factor(int tp) {

@@ -1,7 +1,8 @@
 // What one rank holds at its peak, by category, and what that means for the device. `allocated` is what tensors and
 // library workspaces take inside the framework's allocator. `reserved` is what the caching allocator has taken from
 // the device for them: an interval, since fragmentation depends on the order of frees
-// (memory/caching_allocator.hpp replays it). The context (driver, NCCL, cuDNN) lies outside both.
+// (memory/caching_allocator.hpp replays it). The context, communicators and registered buffers lie
+// outside both.
 #pragma once
 
 #include <array>
@@ -14,6 +15,20 @@ namespace dts {
 // Bytes by tier, numbered as OffloadTier; what the device itself holds is not among them.
 using TierBytes = std::array<double, 4>;
 
+// Communicators of a layout by what runs on them.
+enum class CommunicatorKind {
+  World,
+  TensorParallel,
+  ContextParallel,
+  DataParallel,
+  ExpertParallel,
+  ExpertDataParallel,
+  Pipeline,
+  Embedding
+};
+inline constexpr std::size_t kCommunicatorKinds = 8;
+using CommunicatorBytes = std::array<double, kCommunicatorKinds>;
+
 struct MemoryReport {  // bytes on one rank
   double weights = 0, gradients = 0, optimizer = 0;
   double activations = 0;          // saved for backward
@@ -21,9 +36,12 @@ struct MemoryReport {  // bytes on one rank
   double gathered_parameters = 0;  // unsharded FSDP / ZeRO-3 parameters
   double communication_buffers = 0;
   double workspace = 0;
-  double context = 0;  // outside the allocator
-  double update = 0;   // allocated while the optimizer updates, all categories
-  TierBytes tiers{};   // what is offloaded, for this rank
+  // Outside the allocator:
+  double context = 0;                 // of the driver, with loaded kernels
+  CommunicatorBytes communicators{};  // the collective library's buffers
+  double user_buffers = 0;            // registered for matmuls that run beside their collectives
+  double update = 0;                  // allocated while the optimizer updates, all categories
+  TierBytes tiers{};                  // what is offloaded, for this rank
 
   double host_bytes() const noexcept { return tiers[1]; }
   double nvme_bytes() const noexcept { return tiers[2]; }
@@ -33,7 +51,13 @@ struct MemoryReport {  // bytes on one rank
     return weights + gradients + optimizer + activations + temporaries + gathered_parameters + communication_buffers +
            workspace;
   }
-  double device() const noexcept { return allocated() + context; }  // without fragmentation
+  double communicator_bytes() const noexcept {
+    double sum = 0;
+    for (double bytes : communicators) sum += bytes;
+    return sum;
+  }
+  double outside() const noexcept { return context + communicator_bytes() + user_buffers; }
+  double device() const noexcept { return allocated() + outside(); }  // without fragmentation
 };
 
 // Category names and bytes in the order above, for tables and charts.

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "memory/user_buffers.hpp"
 #include "units.hpp"
 
 namespace dts {
@@ -49,16 +50,12 @@ double fsdp_unsharded_bytes(double parameters, double block_parameters, double w
   return parameters * working_bytes + block_parameters * (2 * working_bytes + 4);
 }
 
-WorkspaceFacts workspace_facts(bool hopper_or_later, bool transformer_engine, bool grouped_matmul) {
-  WorkspaceFacts facts;
-  facts.torch_handle_bytes = (hopper_or_later ? 32 : 8.125) * kMiB;
-  facts.engine_bytes = transformer_engine ? (hopper_or_later ? 32 : 4) * kMiB : 0;
-  facts.grouped_streams = transformer_engine && grouped_matmul ? 4 : 0;
-  return facts;
-}
+double torch_workspace_bytes(bool hopper_or_later) { return 2 * (hopper_or_later ? 32 : 8.125) * kMiB; }
 
-double workspace_bytes(const WorkspaceFacts& facts) {
-  return facts.torch_handle_bytes * facts.torch_handles + facts.engine_bytes * (1 + facts.grouped_streams);
+double engine_workspace_bytes(bool hopper_or_later) { return (hopper_or_later ? 32 : 4) * kMiB; }
+
+int engine_workspaces(bool grouped_matmul, bool user_buffers) {
+  return (user_buffers ? kUserBufferStreams : 1) + (grouped_matmul ? 4 : 0);
 }
 
 }  // namespace dts

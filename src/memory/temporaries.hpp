@@ -37,13 +37,12 @@ double fsdp_live_bytes(double block_parameters, double root_parameters, double w
 // FSDP whose parameters stay unsharded after forward: all of them, and the copies and gradients around one block.
 double fsdp_unsharded_bytes(double parameters, double block_parameters, double working_bytes = 2);
 
-struct WorkspaceFacts {
-  double torch_handle_bytes = 32.0 * 1024 * 1024;  // cuBLAS workspace per handle; 8.125 MiB before Hopper
-  int torch_handles = 2;                           // forward and autograd thread; inferred from byte-exact peaks
-  double engine_bytes = 32.0 * 1024 * 1024;        // Transformer Engine's own; 4 MiB before Hopper, 0 without it
-  int grouped_streams = 0;                         // 4 more engine workspaces with grouped matmuls
-};
-WorkspaceFacts workspace_facts(bool hopper_or_later, bool transformer_engine, bool grouped_matmul);
-double workspace_bytes(const WorkspaceFacts& facts);
+// cuBLAS workspaces of PyTorch: 32 MiB a handle from Hopper on, 8.125 MiB before; the forward and the autograd thread
+// have a handle each (inferred from byte-exact peaks).
+double torch_workspace_bytes(bool hopper_or_later);
+// One workspace of Transformer Engine: 32 MiB from Hopper on, 4 MiB before.
+double engine_workspace_bytes(bool hopper_or_later);
+// How many it has: four more with grouped matmuls, one for each stream of user buffers (memory/user_buffers.hpp).
+int engine_workspaces(bool grouped_matmul, bool user_buffers);
 
 }  // namespace dts

@@ -1,5 +1,7 @@
 #include "parallel/profile.hpp"
 
+#include <utility>
+
 #include "error.hpp"
 
 namespace dts {
@@ -25,7 +27,20 @@ void check_profile(const FrameworkProfile& p) {
   field("host_backward_s_per_op", p.host_backward_s_per_op);
   field("step_cost_s", p.step_cost_s);
   field("workspace_bytes", p.workspace_bytes);
+  field("engine_workspace_bytes", p.engine_workspace_bytes);
   field("context_bytes", p.context_bytes);
+  const CommunicationLibrary& library = p.communication;
+  for (const auto& [name, value] : {std::pair{"simple_bytes", library.simple_bytes},
+                                    {"ll_bytes", library.ll_bytes},
+                                    {"ll128_bytes", library.ll128_bytes},
+                                    {"granularity_bytes", library.granularity_bytes},
+                                    {"shared_steps", library.shared_steps},
+                                    {"network_chunk_bytes", library.network_chunk_bytes},
+                                    {"switch_chunk_bytes", library.switch_chunk_bytes},
+                                    {"local_chunk_bytes", library.local_chunk_bytes},
+                                    {"switch_buffer_bytes", library.switch_buffer_bytes},
+                                    {"point_to_point_Bps", library.point_to_point_Bps}})
+    check.non_negative("framework " + p.name + ".communication." + name, value);
   field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
   check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple",
                 number_text(p.vocabulary_multiple), "a number >= 1");

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "hardware/communication_library.hpp"
 #include "parallel/expert_load.hpp"
 
 namespace dts {
@@ -137,9 +138,10 @@ struct FrameworkProfile {
   bool keeps_stage_outputs =
       false;                     // the last pipeline stage keeps the logits of every micro-batch until the step ends
   bool compiled_blocks = false;  // the partitioner drops outputs that no backward needs (the block's own)
-  double workspace_bytes = 96.0 * 1024 * 1024;      // library workspaces inside the allocator
-  double context_bytes = 1.5 * 1024 * 1024 * 1024;  // CUDA context and communicators, outside the allocator
-  double reserved_factor = 1.07;                    // reserved / allocated at the peak
+  // Inside the allocator: cuBLAS workspaces, each of Transformer Engine's. Outside: CUDA context, communicators.
+  double workspace_bytes = 67108864, engine_workspace_bytes = 33554432, context_bytes = 446693376;
+  CommunicationLibrary communication;
+  double reserved_factor = 1.07;  // reserved / allocated at the peak
 };
 
 void check_profile(const FrameworkProfile& profile);

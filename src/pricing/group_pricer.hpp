@@ -34,6 +34,10 @@ class GroupPricer {
   double slowest_hop_s(double bytes, std::size_t from, std::size_t to) const;
   bool within_domain(Axis axis) const noexcept;  // every group of the axis lies in one scale-up domain
   const RankGrid& grid() const noexcept { return grid_; }
+  // One group of the axis for each way in which they lie; none of a single rank, nor of parts that are the whole.
+  const std::vector<RankGroup>& groups_of(Axis axis) const noexcept {
+    return representatives_[static_cast<std::size_t>(axis)];
+  }
 
  private:
   struct Sent {  // between two ranks

@@ -67,7 +67,7 @@ Memory worst_memory(const StepResult& r, const FrameworkProfile& profile, const 
     const MemoryReport& report = r.memory[stage];
     const double allocated = report.allocated(), capacity = r.capacity_bytes[stage];
     const double fill = allocated * profile.reserved_factor / capacity;
-    const double oom = out_of_memory_probability(allocated * options.failure_factor, capacity - report.context);
+    const double oom = out_of_memory_probability(allocated * options.failure_factor, capacity - report.outside());
     if (fill > worst.fill) worst.fill = fill, worst.allocated = allocated;
     worst.oom = std::max(worst.oom, oom);
     worst.fits = worst.fits && oom < 0.5;

@@ -7,6 +7,7 @@
 #include "memory/temporaries.hpp"
 #include "parallel/stages.hpp"
 #include "step/gathered_bytes.hpp"
+#include "step/outside_memory.hpp"
 #include "step/rank_states.hpp"
 
 namespace dts {
@@ -101,7 +102,10 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
   hold("gradients", states.gradients, MemoryCategory::Gradients);
   hold("optimizer states", states.optimizer, MemoryCategory::Optimizer);
   tape.made_by_update = states.made_by_update;
-  hold("library workspaces", p.workspace_bytes, MemoryCategory::Workspace);
+  hold("cuBLAS workspaces", p.workspace_bytes, MemoryCategory::Workspace);
+  hold("Transformer Engine workspaces",
+       p.engine_workspace_bytes * engine_workspaces(has_experts(job.model), uses_user_buffers(job, *step.groups)),
+       MemoryCategory::Workspace);
   const BlocksOfRank own = blocks_of_rank(job, step, chunks_, rank);
   if (p.keeps_gradients) hold("working gradients", own.trained * width, MemoryCategory::Gradients);
   if (p.dummy_weight_gradients) hold("dummy weight gradients", dummy_gradients(own.runs), MemoryCategory::Temporaries);

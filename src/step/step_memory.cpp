@@ -7,6 +7,7 @@
 #include "parallel/stages.hpp"
 #include "schedule/tape.hpp"
 #include "step/host_lead.hpp"
+#include "step/outside_memory.hpp"
 #include "step/rank_residents.hpp"
 
 namespace dts {
@@ -166,7 +167,8 @@ StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid&
   return StepMemory(job, step, grid).tapes();
 }
 
-std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes) {
+std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const StepTapes& tapes) {
+  const OutsideMemory outside(job, *step.groups, step.priced->sizes);
   std::vector<MemoryReport> reports;
   for (std::size_t rank = 0; rank < tapes.ranks.size(); ++rank) {
     const CategoryBytes peak = peak_of(tapes.ranks[rank]).bytes;
@@ -178,7 +180,7 @@ std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes)
     r.gathered_parameters = of(MemoryCategory::GatheredParameters);
     r.communication_buffers = of(MemoryCategory::CommunicationBuffers);
     r.workspace = of(MemoryCategory::Workspace);
-    r.context = job.profile.context_bytes;
+    outside.fill(r, static_cast<int>(rank));
     r.tiers = tapes.tiers[rank];
     r.update = total(update_bytes(tapes.ranks[rank]));
     reports.push_back(r);

@@ -27,7 +27,7 @@ struct StepTapes {
 };
 StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
-// The peaks of the tapes.
-std::vector<MemoryReport> memory_of_step(const Job& job, const StepTapes& tapes);
+// The peaks of the tapes, and what lies outside the allocator.
+std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const StepTapes& tapes);
 
 }  // namespace dts

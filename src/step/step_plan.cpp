@@ -26,6 +26,7 @@ class Planner {
 
   PlannedStep plan(bool shortens) {
     PlannedStep step;
+    step.groups = shared_groups_;
     step.priced = book_.priced(job_, groups_);
     step.tapes = book_.tapes(job_, *step.priced);
     place(step);

@@ -10,6 +10,7 @@
 namespace dts {
 
 struct PlannedStep {
+  std::shared_ptr<const GroupPricer> groups;
   std::shared_ptr<const PricedModel> priced;
   std::shared_ptr<const ModelTapes> tapes;
   StepPlan plan;                           // refers into priced

@@ -1,5 +1,6 @@
 #include "workload/model.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "error.hpp"
@@ -76,6 +77,13 @@ double parameter_count(const ModelSpec& model) {
     for (const LayerRun& run : *runs) total += run.repeat * parameter_count(run.block);
   }
   return total;
+}
+
+bool has_experts(const ModelSpec& model) {
+  return std::any_of(model.layers.begin(), model.layers.end(), [](const LayerRun& run) {
+    return std::any_of(run.block.ops.begin(), run.block.ops.end(),
+                       [](const Op& op) { return op.kind == OpKind::GroupedMatmul; });
+  });
 }
 
 double active_parameter_count(const ModelSpec& model) {

@@ -35,6 +35,7 @@ struct ModelSpec {
 int layer_count(const ModelSpec& model);
 double parameter_count(const Block& block);
 double parameter_count(const ModelSpec& model);         // tied weights once
+bool has_experts(const ModelSpec& model);               // in its layers
 double active_parameter_count(const ModelSpec& model);  // experts counted top_k / experts
 void check_model(const ModelSpec& model);
 

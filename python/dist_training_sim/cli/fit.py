@@ -17,6 +17,7 @@ from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
 from .render import gib, headed, new_table, sentence
+from .step import outside_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -101,8 +102,8 @@ def _tables(report: FitReport) -> list[RenderableType]:
 
 def _hopeless(report: FitReport) -> str:
     stage = report.stages[report.fullest.stage]
-    if stage.context_bytes >= stage.limit_bytes:
-        held = f"{gib(stage.context_bytes, 1)} GiB of context alone are more than its {gib(stage.limit_bytes, 1)} GiB"
+    if stage.outside_bytes >= stage.limit_bytes:
+        held = f"{gib(stage.outside_bytes)} GiB outside the allocator alone exceed its {gib(stage.limit_bytes)} GiB"
         return f"No job of this framework fits on the device: {held}."
     return "No three changes of this layout make it fit: more devices are needed."
 
@@ -129,13 +130,15 @@ def _percent(share: float) -> str:
 
 
 def _stages(stages: Sequence[StageFit]) -> RenderableType:
-    amounts = ("allocated", "reserved", "context", "used", "limit", "headroom")
+    amounts = ("allocated", "reserved", "outside", "used", "limit", "headroom")
     table = new_table(("stage", *amounts, "out of memory", "verdict"))
     for s in stages:
-        sizes = (s.allocated_bytes, s.reserved_bytes, s.context_bytes, s.used_bytes, s.limit_bytes, s.headroom_bytes)
+        sizes = (s.allocated_bytes, s.reserved_bytes, s.outside_bytes, s.used_bytes, s.limit_bytes, s.headroom_bytes)
         style = {"fits": "", "at risk": "yellow"}.get(s.verdict, "red")
         table.add_row(str(s.stage), *map(gib, sizes), _percent(s.oom_probability), s.verdict, style=style)
-    note = "used = reserved by the allocator (replayed) + context; the chance is that of measured jobs this full"
+    fullest = max(stages, key=lambda s: s.used_bytes)
+    note = f"used = reserved ({fullest.reserved_by}) + outside; the chance is that of measured jobs this full"
+    note += f"; {outside_text(fullest)}"
     most = max(stages, key=lambda s: sum(s.offloaded_bytes.values())).offloaded_bytes
     if any(most.values()):
         note += "; offloaded by each device: " + ", ".join(f"{gib(b, 1)} GiB to {t}" for t, b in most.items() if b)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..simulator.distribution import StepDistribution
+    from ..verbs.fit import StageFit
 
 __all__ = [
     "breakdown_table",
@@ -22,6 +23,7 @@ __all__ = [
     "layout_text",
     "memory_of_limit",
     "memory_table",
+    "outside_text",
     "step_tables",
     "tier_of_limit",
 ]
@@ -113,7 +115,18 @@ def throughput(result: Result) -> str:
 
 def memory_of_limit(use: MemoryUse) -> str:
     """Memory of a device beside what it has."""
-    return f"{gib(use.reserved_bytes + use.context_bytes, 1)} of {gib(use.capacity_bytes, 1)} GiB of memory"
+    return f"{gib(use.used_bytes, 1)} of {gib(use.capacity_bytes, 1)} GiB of memory"
+
+
+def outside_text(use: MemoryUse | StageFit) -> str:
+    """What stands on a device outside the allocator, in GiB."""
+    parts = [f"context {gib(use.context_bytes) or 0}"]
+    if use.communicator_bytes:
+        each = ", ".join(f"{name.replace('_', ' ')} {gib(held)}" for name, held in use.communicator_bytes.items())
+        parts.append(f"communicators {gib(sum(use.communicator_bytes.values()))} ({each})")
+    if use.user_buffer_bytes:
+        parts.append(f"user buffers {gib(use.user_buffer_bytes)}")
+    return f"{gib(use.outside_bytes) or 0} GiB outside the allocator: {', '.join(parts)}"
 
 
 _TIERS = {"host": "host memory", "nvme": "NVMe", "remote": "the remote tier"}
@@ -163,7 +176,8 @@ def memory_table(result: Result) -> Group:
     stages = spans(result.memory)
     names = [name for name in _SHORT if any(use.categories[name] for use in result.memory)]
     table = _one_stage(stages[0][1], names) if len(stages) == 1 else _stages(stages, names)
-    context = f"total = reserved by the allocator + {gib(result.memory[0].context_bytes) or 0} GiB of context"
+    fullest = result.peak_memory
+    context = f"total = reserved ({fullest.reserved_by}) + {outside_text(fullest)}"
     used = [tier for tier in _TIERS if any(use.offloaded_bytes[tier] for use in result.memory)]
     if used:
         context += f"; besides, up to {', '.join(tier_of_limit(result, tier) for tier in used)}"
@@ -175,7 +189,7 @@ def _one_stage(use: MemoryUse, names: Sequence[str]) -> Table:
     totals = {
         "allocated": use.allocated_bytes,
         "reserved": use.reserved_bytes,
-        "total": use.reserved_bytes + use.context_bytes,
+        "total": use.used_bytes,
     }
     for amounts in ({name: use.categories[name] for name in names}, totals):
         for name, amount in amounts.items():
@@ -187,7 +201,7 @@ def _one_stage(use: MemoryUse, names: Sequence[str]) -> Table:
 def _stages(stages: Sequence[tuple[str, MemoryUse]], names: Sequence[str]) -> Table:
     table = new_table(("stage", *(_SHORT[name] for name in names), "allocated", "reserved", "total", "of limit"))
     for label, use in stages:
-        total = use.reserved_bytes + use.context_bytes
+        total = use.used_bytes
         sums = (gib(use.allocated_bytes), gib(use.reserved_bytes), gib(total), f"{total / use.capacity_bytes:.1%}")
         style = "" if use.fits else "red"
         table.add_row(label, *(gib(use.categories[name]) for name in names), *sums, style=style)

@@ -20,6 +20,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
     "attention_kernel": ("", "fa1", "fa2", "fa3", "cudnn", "cudnn_fp8", "triton"),
     "workspace": ("", "torch", "transformer_engine"),
+    "communication_library": ("nccl", "nccl-2.10", "nccl-2.21", "rccl", "none"),  # catalog/libraries.yaml
     "kv_heads_below_tp": ("refuse", "replicate", "gather"),
     "tp_overlap": ("none", "bulk", "userbuffers", "async_tp"),
     "moe_dispatcher": ("alltoall", "allgather", "deepep"),
@@ -144,9 +145,17 @@ class FrameworkProfile:
         flattened into a copy to be reduced; ZeRO's update flattens its slice of the gradients and casts it to fp32.
     workspace
         `"torch"`, `"transformer_engine"`: library workspaces follow from the device's generation; `""`: they are
-        `workspace_bytes`.
-    workspace_bytes, context_bytes, reserved_factor
-        Library workspaces inside the allocator; CUDA context and communicators outside; reserved / allocated bytes.
+        `workspace_bytes` and `engine_workspace_bytes`.
+    workspace_bytes, engine_workspace_bytes
+        Library workspaces inside the allocator: those of PyTorch's cuBLAS handles together, and each of Transformer
+        Engine's, of which grouped matmuls need four more and user buffers two more.
+    context_bytes
+        CUDA context, outside the allocator. 426 MiB: PyTorch 2.10 on an RTX 6000 Ada before any kernel is loaded
+        (unslothai/unsloth-zoo pull 1053; "around 400MB" from CUDA 11.7 on, pytorch issue 109888).
+    communication_library
+        Whose communicators stand beside it (`nccl`, `nccl-2.21`, `rccl`, `none`); on other devices their vendor's.
+    reserved_factor
+        Reserved / allocated bytes.
     failure_factor
         Reserved over allocated bytes at which half of the jobs fail; 0 = `reserved_factor`.
     sources
@@ -160,7 +169,16 @@ class FrameworkProfile:
     CORE: ClassVar[CoreSpec] = CoreSpec(
         "FrameworkProfile",
         python_only=frozenset(
-            {"sources", "label", "attention_kernel", "workspace", "failure_factor", "unvalidated", "defaults"}
+            {
+                "sources",
+                "label",
+                "attention_kernel",
+                "workspace",
+                "communication_library",
+                "failure_factor",
+                "unvalidated",
+                "defaults",
+            }
         ),
     )
 
@@ -239,8 +257,10 @@ class FrameworkProfile:
     head_keeps_gathered_input: bool = False
     keeps_stage_outputs: bool = False
     compiled_blocks: bool = False
-    workspace_bytes: float = 96 * MIB
-    context_bytes: float = 1.5 * GIB
+    workspace_bytes: float = 64 * MIB
+    engine_workspace_bytes: float = 32 * MIB
+    context_bytes: float = 426 * MIB
+    communication_library: str = "nccl"
     reserved_factor: float = 1.07
     failure_factor: float = 0.0
     sources: tuple[str, ...] = ()

@@ -48,7 +48,7 @@ class Job:
             "device": self.devices[0],
             "network": self.interconnect,
             "strategy": to_core(self.strategy),
-            "profile": profile_core(self.profile, self._generation, self.model),
+            "profile": profile_core(self.profile, self._generation),
             "seq_len": float(self.seq_len),
             "other_devices": list(self.devices[1:]),
             "host": self._host(),

@@ -1,30 +1,31 @@
-"""Library workspaces of a framework on a device, put into the profile's description."""
+"""What a framework's libraries take on a device, put into the profile's description."""
 
 from __future__ import annotations
 
 from .. import _core
-from .._convert import core_of, to_core
+from .._convert import to_core
+from ..catalog.libraries import communication_library
 from ..frameworks.profile import FrameworkProfile
-from ..models.model import Model
-from ..models.op import OpKind
 
 __all__ = ["profile_core"]
 
 _BEFORE_HOPPER = ("volta", "turing", "ampere", "ada")
+_OTHER_LIBRARIES = {"cdna": "rccl", "tpu": "none", "trainium": "none", "gaudi": "none", "ascend": "none", "cpu": "none"}
 
 
-def profile_core(profile: FrameworkProfile, generation: str, model: Model) -> _core.FrameworkProfile:
-    """Core description of a profile; workspaces that follow from the device's generation are filled in.
+def profile_core(profile: FrameworkProfile, generation: str) -> _core.FrameworkProfile:
+    """Core description of a profile, with what follows from the device's generation filled in.
 
-    They are sized by architecture: PyTorch's cuBLAS handles 8.125 MiB each before Hopper and 32 MiB from then on,
-    Transformer Engine's 4 MiB and 32 MiB, once more for each of four streams where experts are grouped matmuls.
+    Workspaces are sized by architecture: PyTorch's cuBLAS handles 8.125 MiB each before Hopper and 32 MiB from then on,
+    each of Transformer Engine's 4 MiB and 32 MiB. The collective library is the vendor's.
     """
-    if not profile.workspace:
-        spec: _core.FrameworkProfile = core_of(profile)
-        return spec
-    spec = to_core(profile)
-    grouped = any(op.kind is OpKind.GROUPED_MATMUL for run in model.layers for op in run.block.ops)
-    spec.workspace_bytes = _core.library_workspace_bytes(
-        generation not in _BEFORE_HOPPER, profile.workspace == "transformer_engine", grouped
-    )
+    spec: _core.FrameworkProfile = to_core(profile)
+    vendors = [name for start, name in _OTHER_LIBRARIES.items() if generation.startswith(start)]
+    library = vendors[0] if vendors and profile.communication_library else profile.communication_library
+    spec.communication = to_core(communication_library(library or "none"))
+    if profile.workspace:
+        hopper_or_later = not generation.startswith(_BEFORE_HOPPER)
+        spec.workspace_bytes = _core.torch_workspace_bytes(hopper_or_later)
+        engine = profile.workspace == "transformer_engine"
+        spec.engine_workspace_bytes = _core.engine_workspace_bytes(hopper_or_later) if engine else 0.0
     return spec

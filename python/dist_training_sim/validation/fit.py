@@ -60,7 +60,7 @@ def predict_fit(row: Row, labels: Mapping[str, str]) -> RowResult:
 
 def _need(use: MemoryUse) -> tuple[float, float]:
     """Bytes that a job of this framework needs to live, and what the device has for it."""
-    return use.allocated_bytes * use.failure_factor, use.capacity_bytes - use.context_bytes
+    return use.allocated_bytes * use.failure_factor, use.capacity_bytes - use.outside_bytes
 
 
 def _run(row: Row) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def reported_memory(job: Job, result: Result, kind: str) -> float:
     if job.profile.reserved_factor > 1:  # PyTorch's allocator; a compiler that plans memory reserves what it needs
         replayed = reserved_bytes(job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
         reserved = replayed[logs]
-    return max(reserved) + (stages[0].context_bytes if kind == "device" else 0.0)
+    return max(reserved) + (stages[0].outside_bytes if kind == "device" else 0.0)
 
 
 def _measured_bytes(row: Row) -> float | None:

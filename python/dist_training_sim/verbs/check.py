@@ -78,7 +78,10 @@ class CheckReport:
             "devices": r.devices,
             "memory": {
                 "reserved_bytes": r.peak_memory.reserved_bytes,
+                "reserved_by": r.peak_memory.reserved_by,
                 "context_bytes": r.peak_memory.context_bytes,
+                "communicator_bytes": r.peak_memory.communicator_bytes,
+                "user_buffer_bytes": r.peak_memory.user_buffer_bytes,
                 "capacity_bytes": r.peak_memory.capacity_bytes,
             },
             "warnings": list(self.warnings),

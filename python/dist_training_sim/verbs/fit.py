@@ -36,11 +36,16 @@ class StageFit:
     ----------
     stage
         Pipeline stage, from 0.
-    allocated_bytes, reserved_bytes, context_bytes
-        Peak of what tensors take; of what the caching allocator takes for them, from a replay of the step; CUDA context
-        and communicators beside it.
+    allocated_bytes, reserved_bytes
+        Peak of what tensors take; of what the caching allocator takes for them.
+    reserved_by
+        Where reserved bytes come from: `allocator replay` of the step, or `framework factor` for compilers that plan
+        memory themselves.
+    context_bytes, communicator_bytes, user_buffer_bytes
+        Outside the allocator: the CUDA context; the collective library's buffers by what they serve; buffers registered
+        for overlapped matmuls.
     used_bytes, limit_bytes, headroom_bytes
-        Reserved and context together; device memory; what is left (negative: lacking).
+        Reserved bytes and those outside together; device memory; what is left (negative: lacking).
     offloaded_bytes
         What lies in other tiers for this device, by tier: host, nvme, remote.
     overfull_tiers
@@ -57,7 +62,10 @@ class StageFit:
     stage: int
     allocated_bytes: float
     reserved_bytes: float
+    reserved_by: str
     context_bytes: float
+    communicator_bytes: dict[str, float]
+    user_buffer_bytes: float
     used_bytes: float
     limit_bytes: float
     headroom_bytes: float
@@ -67,6 +75,11 @@ class StageFit:
     oom_probability: float
     verdict: str
     categories: dict[str, float]
+
+    @property
+    def outside_bytes(self) -> float:
+        """What stands outside the allocator: context, communicators and user buffers."""
+        return self.context_bytes + sum(self.communicator_bytes.values()) + self.user_buffer_bytes
 
 
 @dataclass(frozen=True)
@@ -189,7 +202,8 @@ def fit(
     job: dict[str, Any] = {"seq_len": seq_len, "framework": framework}
     result = simulate(model, cluster, strategy, **job, keep_events=False)
     memory = memory_timeline(model, cluster, strategy, **job, expandable_segments=expandable_segments)
-    stages = tuple(map(_stage, range(len(memory)), result.memory, memory))
+    plans = result.reserved_factor == 1
+    stages = tuple(_stage(use, timed, plans) for use, timed in zip(result.memory, memory, strict=True))
     fullest = max(range(len(stages)), key=lambda i: (bool(stages[i].overfull_tiers), stages[i].oom_probability))
     worst = stages[fullest]
     singles = _tried(model, cluster, result, job) if strategies or not result.fits else []
@@ -208,19 +222,24 @@ def fit(
     )
 
 
-def _stage(stage: int, use: MemoryUse, memory: StageMemory) -> StageFit:
-    used = memory.reserved_bytes + use.context_bytes
+def _stage(use: MemoryUse, memory: StageMemory, plans_memory: bool) -> StageFit:
+    """A compiler that plans memory reserves what it needs; otherwise the allocator's replay says how much that is."""
+    reserved = use.reserved_bytes if plans_memory else memory.reserved_bytes
+    used = reserved + use.outside_bytes
     return StageFit(
-        stage=stage,
+        stage=memory.stage,
         allocated_bytes=use.allocated_bytes,
-        reserved_bytes=memory.reserved_bytes,
+        reserved_bytes=reserved,
+        reserved_by=use.reserved_by if plans_memory else "allocator replay",
         context_bytes=use.context_bytes,
+        communicator_bytes=use.communicator_bytes,
+        user_buffer_bytes=use.user_buffer_bytes,
         used_bytes=used,
         limit_bytes=use.capacity_bytes,
         headroom_bytes=use.capacity_bytes - used,
         offloaded_bytes=use.offloaded_bytes,
         overfull_tiers=use.overfull_tiers,
-        fragmentation=memory.fragmentation,
+        fragmentation=0.0 if plans_memory else memory.fragmentation,
         oom_probability=use.oom_probability,
         verdict=_verdict(use),
         categories=use.categories,

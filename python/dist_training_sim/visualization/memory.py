@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..verbs.fit import StageFit
+
 __all__ = ["memory_use"]
 
 _LABELLED = 16  # bars that get their total written above
@@ -42,13 +44,22 @@ def _read(stages: object, capacity_bytes: object) -> tuple[list[str], dict[str, 
     return list(read), {name: np.array([parts.get(name, 0.0) for parts in read.values()]) for name in order}
 
 
+def outside_of(use: MemoryUse | StageFit) -> dict[str, float]:
+    """What stands outside the allocator, by kind."""
+    return {
+        "communicators": sum(use.communicator_bytes.values()),
+        "user_buffers": use.user_buffer_bytes,
+        "context": use.context_bytes,
+    }
+
+
 def _of_result(stages: object) -> dict[str, dict[str, float]] | None:
     """Stages of a `Result` by category, context among them; None of anything else."""
     result = getattr(stages, "result", stages)
     uses = getattr(result, "memory", None)
     if not isinstance(uses, list) or not all(isinstance(use, MemoryUse) for use in uses):
         return None
-    return {f"stage {i}": {**use.categories, "context": use.context_bytes} for i, use in enumerate(uses)}
+    return {f"stage {i}": {**use.categories, **outside_of(use)} for i, use in enumerate(uses)}
 
 
 def _heading(totals: Floats, names: list[str], capacity: float | None) -> str:

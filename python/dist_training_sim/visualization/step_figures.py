@@ -149,13 +149,13 @@ class StepFigures(Board):
     def plot_fit(self, report: FitReport, *, title: str | None = None) -> Figure:
         """Draw the memory of each pipeline stage of a `dts.fit` report against what a device has.
 
-        Context and what the allocator reserves beyond the tensors stand on top of the categories.
+        What the allocator reserves beyond the tensors, and what stands outside it, come on top of the categories.
         """
         stages = {
             f"stage {stage.stage}": {
                 **stage.categories,
                 "fragmentation": max(0.0, stage.reserved_bytes - stage.allocated_bytes),
-                "context": stage.context_bytes,
+                **memory.outside_of(stage),
             }
             for stage in report.stages
         }

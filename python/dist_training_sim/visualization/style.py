@@ -73,6 +73,8 @@ MEMORY = {
     "workspace": ("#8C3B00", "Workspace"),
     "activations": ("#F0A30A", "Activations"),
     "temporaries": ("#F4E04D", "Temporaries"),
+    "communicators": ("#D55E00", "Communicators"),
+    "user_buffers": ("#6A0F49", "User buffers"),
     "context": ("#6B6B6B", "Context"),
     "fragmentation": ("#B8D8EE", "Reserved, unfilled"),
     "other": ("#C9C9C9", "Other"),
