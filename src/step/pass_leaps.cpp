@@ -11,7 +11,7 @@ bool PassRunner::settled() const {
   });
 }
 
-void PassRunner::read(const Arrivals& pending, std::size_t later, Moment& moment) const {
+void PassRunner::read(const Arrivals& pending, std::size_t later, RunMoment& moment) const {
   moment.times_s.clear(), moment.states.clear();
   for (const RankTimes& r : ranks_) {
     for_times(r, [&](double time_s) { moment.times_s.push_back(time_s); });
@@ -23,7 +23,7 @@ void PassRunner::read(const Arrivals& pending, std::size_t later, Moment& moment
   moment.unknown_passes = unknown_passes_;
 }
 
-void PassRunner::sums(Moment& moment) const {
+void PassRunner::sums(RunMoment& moment) const {
   moment.waits.clear(), moment.collectives.clear();
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
     moment.waits.push_back(breakdown_.of_rank(rank));
@@ -34,9 +34,9 @@ void PassRunner::sums(Moment& moment) const {
 }
 
 void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size_t later) {
-  Moment now;
+  RunMoment now;
   read(pending, later, now), sums(now);
-  const Moment& then = what.since;
+  const RunMoment& then = what.since;
   const auto times = static_cast<double>(what.times);
   const auto shift_s = [&](std::size_t i) {
     return now.times_s[i] == then.times_s[i] ? 0 : now.times_s[i] - then.times_s[i];

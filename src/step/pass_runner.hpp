@@ -15,6 +15,7 @@
 #include "step/exposure.hpp"
 #include "step/pass_memo.hpp"
 #include "step/period.hpp"
+#include "step/run_moment.hpp"
 #include "step/step_issuer.hpp"
 #include "step/step_run.hpp"
 
@@ -43,30 +44,11 @@ class PassRunner final : private TaskSink {
 
   // --- between two windows
 
-  // Where a run stands, and what it has added up by then.
-  struct Moment {
-    std::vector<double> times_s;  // kTimesPerRank of each rank, then what is to arrive
-    std::vector<PassMemo::State> states;
-    std::size_t unknown_passes = 0;  // of which nothing is known that would tell what a repetition of them does
-    std::vector<BreakdownRecorder::Waits> waits;  // per rank
-    std::vector<AxisTime> collectives;            // per rank
-    std::vector<std::size_t> lengths;             // of the lists of intervals
-
-    // A stream whose time has passed and stays so decides nothing; of what is to arrive none is so.
-    double latest_idle_s(std::size_t i) const {
-      return i < states.size() * kTimesPerRank ? times_s[i / kTimesPerRank * kTimesPerRank] : PassMemo::kNever;
-    }
-  };
   using Arrivals = std::vector<RepeatedOps::Arrival>;
-  void read(const Arrivals& pending, std::size_t later, Moment& moment) const;  // all but the sums
-  void sums(Moment& moment) const;
+  void read(const Arrivals& pending, std::size_t later, RunMoment& moment) const;  // all but the sums
+  void sums(RunMoment& moment) const;
   // Goes over so many windows, or periods of windows, that repeat what ran since a moment, the number of passes aside
-  // (`count`). `of`, `before`: what the last two windows chose, where not all times move by the same; else null.
-  struct Repetition {
-    const Moment& since;
-    std::size_t times;
-    const Choices *of, *before;
-  };
+  // (`count`).
   void leap(const Repetition& what, const Arrivals& pending, std::size_t later);
   void count(const PassOp& op, const Bound& bound, double times) {
     if (bound.cut) counts_.add(bound.cut->pass_class[static_cast<std::size_t>(op.rank)], times);
@@ -80,7 +62,6 @@ class PassRunner final : private TaskSink {
   double tasks() const noexcept { return executed_; }
 
  private:
-  static constexpr std::size_t kTimesPerRank = 7;
   // What later operations may depend on, beside the arrivals: per rank, compute, the streams of transfers and the end
   // of the last exchange.
   struct RankTimes {
@@ -93,7 +74,7 @@ class PassRunner final : private TaskSink {
     bool stood_still = false;                                                               // since
   };
   template <class Rank, class Visit>
-  static void for_times(Rank& r, Visit visit) {  // kTimesPerRank of them, the end of compute first
+  static void for_times(Rank& r, Visit visit) {  // kRankTimes of them, the end of compute first
     visit(r.free_s), visit(r.sent_s[0]), visit(r.sent_s[1]), visit(r.exchanged_s);
     for (auto& leaving_s : r.leaving_s) visit(leaving_s);
   }

@@ -74,7 +74,7 @@ bool SteadyState::moves_on() {
   return same;
 }
 
-void SteadyState::leap(const PassRunner::Repetition& what, std::size_t period, std::size_t later) {
+void SteadyState::leap(const Repetition& what, std::size_t period, std::size_t later) {
   if (what.times == 0) return;
   runner_.leap(what, ops_.pending, later);
   for (std::size_t i = 0; i < bound_.size(); ++i) {

@@ -28,14 +28,14 @@ class SteadyState {
   bool came_back() const;
   std::size_t go_on(std::size_t left);
   bool moves_on();
-  void leap(const PassRunner::Repetition& what, std::size_t period, std::size_t later);
+  void leap(const Repetition& what, std::size_t period, std::size_t later);
   void keep();
   void forget();
 
   const RepeatedOps& ops_;
   const std::vector<PassRunner::Bound>& bound_;
   PassRunner& runner_;
-  PassRunner::Moment now_, last_, kept_;
+  RunMoment now_, last_, kept_;
   std::vector<double> shifts_s_;                        // from the window before the last to the last
   std::size_t seen_ = 0, kept_at_ = 0, keep_next_ = 1;  // windows; kept at powers of two (Brent 1980)
   std::array<Choices, 2> choices_;
