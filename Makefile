@@ -21,7 +21,7 @@ BENCHABLE := $(VENV)/.benchable
 BENCH ?= full
 DOCUMENTABLE := $(VENV)/.documentable
 
-.PHONY: help run test test-cpp test-python test-sanitize deep coverage mutation lint bench notebooks docs clean
+.PHONY: help run test test-cpp test-python test-sanitize deep coverage mutation lint tidy bench notebooks docs clean
 
 help:
 	@echo "make run            install into $(VENV) and run the main job"
@@ -31,6 +31,7 @@ help:
 	@echo "make mutation       how many small changes of the cost models the tests notice (MUTANTS=100 of each language)"
 	@echo "make deep           the C++ tests under ASan+UBSan and TSan, mutation, and 10^5 runs of each fuzzer (hours)"
 	@echo "make lint           ruff, clang-format, mypy --strict (package, tests, examples, scripts) and stubtest"
+	@echo "make tidy           clang-tidy over the core (minutes)"
 	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
 	@echo "make notebooks      run the notebooks of examples/ and keep their outputs"
 	@echo "make docs           these pages as a site, in build/docs"
@@ -82,6 +83,11 @@ lint: $(LINTABLE)
 	$(BIN)/clang-format --dry-run -Werror $$(find src tests benchmarks -name '*.[ch]pp')
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt
+
+# The core; the binding's files are calls of pybind11 alone.
+tidy: $(LINTABLE)
+	cmake -S . -B build/tidy -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DDTS_BUILD_TESTS=OFF
+	find src -name '*.cpp' -not -path '*/bindings/*' -print0 | xargs -0 -n 4 -P 4 $(BIN)/clang-tidy -p build/tidy --quiet
 
 bench: $(BENCHABLE)
 	cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DDTS_BUILD_TESTS=OFF -DDTS_BUILD_BENCHMARKS=ON

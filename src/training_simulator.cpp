@@ -234,6 +234,7 @@ std::vector<AllocatorReplay> allocator_replays(const Job& asked, const CachingAl
   const PreparedStep ready(run.job, false, book);
   const StepTapes tapes = tapes_of_step(run.job, ready.variants.planned.front(), ready.grid);
   std::vector<AllocatorReplay> replays;
+  replays.reserve(tapes.ranks.size());
   for (const RankTape& tape : tapes.ranks) replays.push_back(replay(tape, allocator));
   return replays;
 }
@@ -253,6 +254,7 @@ std::vector<double> step_times(const Job& asked, const StragglerSpec& stragglers
   check_step_size(step_size(job, true, false));
   const PreparedStep ready(job, true, book, flow);
   std::vector<double> seconds;
+  seconds.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) seconds.push_back(ready.step_time_s(slowdown_of(stragglers, world, first + i)));
   return seconds;
 }

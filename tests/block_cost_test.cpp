@@ -133,6 +133,20 @@ TEST(BlockCost, AttentionIsSharedByContextRanks) {
             flash_attention_time_s(kDevice, DType::BF16, {1, 4, 2, 1024, 1024, 64, 64, true, 0}, false, true));
 }
 
+TEST(BlockCost, HeadsAreExchangedInFourPasses) {
+  const Block block{"b", {test::make_attention(8, 4, 64)}};
+  Setting g;
+  g.seq_len = 1024;
+  g.strategy.cp = 4;
+  g.strategy.cp_comm = ContextComm::A2A;
+  // Two of eight heads and one of four for all keys; four passes over a quarter of the tokens of all heads, 2 bytes
+  // each.
+  const double kernel_s =
+      flash_attention_time_s(kDevice, DType::BF16, {1, 2, 1, 1024, 1024, 64, 64, true, 0}, false, true);
+  const double copies_s = 4.0 * 2 * 256 * (8 + 4) * (64 + 64) / 1e12;
+  EXPECT_NEAR(price(block, g).ops[0].forward_s, kernel_s + copies_s, 1e-12);
+}
+
 TEST(BlockCost, TheHeadKeepsSixteenBits) {
   DeviceSpec device = kDevice;
   device.rates[index_of(DType::FP8)] = {200e12, 1, 0.5};

@@ -97,6 +97,14 @@ TEST(Fabric, AcrossNodesByHand) {
   // 24 of 32 shards leave by a NIC share of 10 GB/s; 23 remote peers beyond the first.
   EXPECT_NEAR(price(c, CollectiveKind::AllToAll, 32e8, 32), 10e-6 + 7e-6 + 5e-6 + 46e-6 + 24e8 / 10e9, 1e-9);
   EXPECT_NEAR(price(c, CollectiveKind::SendRecv, 1e8, 2, 8), 10e-6 + 5e-6 + 1e8 / 10e9, 1e-9);
+  // Broadcast over slow links inside: the whole buffer once at 1 GB/s, and no local copy.
+  auto slow = plain(2);
+  slow.scale_out.low_latency_Bps = 1e6;
+  slow.node.scale_up.device_Bps = 1e9;
+  slow.node.scale_up.gather_copy = slow.node.scale_up.all_reduce_copy = 1;
+  const double hops_s = 10e-6 + 14e-6 + 6.75e-6 + 40e-6;
+  EXPECT_NEAR(price(slow, CollectiveKind::Broadcast, 16e8, 16), hops_s + 1.6, 1e-9);
+  EXPECT_NEAR(price(slow, CollectiveKind::AllGather, 16e8, 16), hops_s + 1.6, 1e-9);  // 15 shards, and one copied
 }
 
 TEST(Fabric, TwoNodesExchangeTheBufferOnce) {
@@ -173,6 +181,13 @@ TEST(Fabric, TorusUsesTheAxesAGroupSpans) {
   EXPECT_NEAR(price(c, CollectiveKind::AllGather, 64e9, 64), 16e-6 + 63e9 / 100e9, 1e-9);
   EXPECT_NEAR(price(c, CollectiveKind::AllReduce, 64e9, 64), 22e-6 + 126e9 / 100e9, 1e-9);
   EXPECT_NEAR(price(c, CollectiveKind::AllToAll, 4e9, 4), 12e-6 + 4e9 / axis_Bps, 1e-9);  // a quarter of 4 x the buffer
+  // Half the rate of messages for all-to-all, of rings for gathers.
+  auto half = c;
+  half.node.scale_up.p2p_efficiency = 0.5;
+  EXPECT_NEAR(price(half, CollectiveKind::AllToAll, 4e9, 4), 12e-6 + 8e9 / axis_Bps, 1e-9);
+  EXPECT_EQ(price(half, CollectiveKind::AllGather, 4e9, 4), price(c, CollectiveKind::AllGather, 4e9, 4));
+  half.node.scale_up.ring_efficiency = 0.25;
+  EXPECT_NEAR(price(half, CollectiveKind::AllGather, 4e9, 4), 12e-6 + 12e9 / axis_Bps, 1e-9);
   // Two of four lie on an open line: one link each way.
   EXPECT_NEAR(price(c, CollectiveKind::AllGather, 2e9, 2), 11e-6 + 1e9 / (axis_Bps / 2), 1e-9);
   auto pod = torus(4, 3);  // a job of 64 chips in a pod of 4096

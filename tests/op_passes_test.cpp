@@ -147,6 +147,17 @@ TEST(OpPasses, EveryChunkIsAKernelOfTheHost) {
   EXPECT_NEAR(c.price().forward.total_s - plain, 2 * 3 + 2 * 3, 1e-9);  // 4 hops each twice, 4 pieces each twice
 }
 
+TEST(OpPasses, EightBitResultsAreScatteredHopByHop) {
+  for (const auto& [precision, more] : {std::pair(DType::BF16, 2 * 1 + 2 * 3), std::pair(DType::FP8, 4 * 1)}) {
+    Case c;
+    c.s.tp = 2, c.s.precision = precision;
+    c.p.host_forward_s_per_op = 1;
+    const double plain = c.price().forward.total_s;
+    c.p.tp_overlap = TpOverlap::Userbuffers;
+    EXPECT_NEAR(c.price().forward.total_s - plain, more, 1e-9);  // two hops each twice; four pieces, or two hops
+  }
+}
+
 TEST(OpPasses, KernelsOfAttentionThatIsSplitOverRanks) {
   for (const bool flash : {true, false}) {
     Case c;

@@ -20,8 +20,8 @@ class SharedRun {
  public:
   SharedRun(const Program& program, const std::vector<Space>& space_of, const Spread& spread, LinkUse& use)
       : program_(program), space_of_(space_of), spread_(spread), use_(use), order_(program, space_of, spread),
-        share_(capacities(use)), held_(program.devices() * spread.units),
-        beside_(program.devices() * spread.units, kNone) {
+        share_(capacities(use)), held_(std::size_t{program.devices()} * spread.units),
+        beside_(std::size_t{program.devices()} * spread.units, kNone) {
     out_.first = order_.first();
     out_.seconds.resize(out_.first.back());
     out_.contended_s.resize(out_.first.back());

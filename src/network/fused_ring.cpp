@@ -20,7 +20,8 @@ double longest_walk_s(const std::vector<double>& costs_s, std::uint32_t steps) {
     window_s += costs_s[(i + rest) % n] - costs_s[i];
     longest_s = std::max(longest_s, window_s);
   }
-  return static_cast<double>(steps / n) * round_s + longest_s;
+  const std::size_t rounds = steps / n;
+  return static_cast<double>(rounds) * round_s + longest_s;
 }
 
 bool all_equal(const std::vector<RingHop>& hops) {

@@ -265,6 +265,7 @@ std::vector<int> RankGrid::part(const std::vector<int>& whole, int index, Axis a
   const bool across = axis == Axis::DP_REPLICA || axis == Axis::EDP_REPLICA;
   const int first = across ? index % parts : index / width * width;
   std::vector<int> ranks;
+  ranks.reserve(static_cast<std::size_t>(width));
   for (int i = 0; i < width; ++i) ranks.push_back(whole[static_cast<std::size_t>(first + i * (across ? parts : 1))]);
   return ranks;
 }

@@ -25,7 +25,7 @@ class ListSchedule {
     bool started = true;  // a slot in which no rank can start is the end
     for (int now = 0; started; ++now) {
       started = false;
-      poll_interrupt(8 * p_.pp);
+      poll_interrupt(std::int64_t{8} * p_.pp);
       for (int rank = 0; rank < p_.pp; ++rank) started = start_one(rank, now) || started;
     }
     return std::move(order_);

@@ -9,6 +9,7 @@ namespace dts {
 
 PipelineOrder gpipe(int pp, int micro_batches) {
   std::vector<Pass> order;
+  order.reserve(2 * static_cast<std::size_t>(micro_batches));
   for (int i = 0; i < micro_batches; ++i) order.push_back({PassKind::Forward, 0, i});
   for (int i = 0; i < micro_batches; ++i) order.push_back({PassKind::Backward, 0, i});
   return PipelineOrder(static_cast<std::size_t>(pp), order);
@@ -29,7 +30,7 @@ PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pa
   for (int rank = 0; rank < pp; ++rank) {
     const int warm_up = (vpp == 1 ? pp - 1 - rank : 2 * (pp - 1 - rank) + (vpp - 1) * width) + (pairs ? 1 : 0);
     const int first = std::min(warm_up, slots);
-    poll_interrupt(2 * slots);
+    poll_interrupt(std::int64_t{2} * slots);
     auto& passes = order[static_cast<std::size_t>(rank)];
     passes.reserve(static_cast<std::size_t>(2 * slots));
     for (int k = 0; k < first; ++k) passes.push_back(pass(PassKind::Forward, k));

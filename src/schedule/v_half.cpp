@@ -227,6 +227,7 @@ PipelineOrder squeezed(const std::vector<Block>& blocks, int micro_batches) {
 PipelineOrder v_half(int pp, int micro_batches) {
   const int gap = pp % 2 == 0 ? 3 : 0;
   std::vector<Block> blocks;
+  blocks.reserve(static_cast<std::size_t>(pp));
   for (int r = 0; r < pp; ++r)
     blocks.push_back({2 * r, 3 * pp - r - 2, 3 * pp + gap + 2 * r - 1, 6 * pp + gap - r - 2});
   return squeezed(blocks, micro_batches);
@@ -235,6 +236,7 @@ PipelineOrder v_half(int pp, int micro_batches) {
 PipelineOrder v_min(int pp, int micro_batches) {
   const int gap = pp % 3 == 0 ? 2 : 0;
   std::vector<Block> blocks;
+  blocks.reserve(static_cast<std::size_t>(pp));
   for (int r = 0; r < pp; ++r) blocks.push_back({r, 2 * pp - r - 1, 2 * pp + gap + r, 4 * pp + gap - r - 1});
   return squeezed(blocks, micro_batches);
 }

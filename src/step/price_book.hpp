@@ -53,7 +53,7 @@ class PriceBook {
  private:
   struct Hash {
     std::size_t operator()(const BookKey& key) const noexcept {
-      return hash_of(key.part) * 4 + key.splits_backward * 2 + key.ends_meet;
+      return hash_of(key.part) * 4 + (key.splits_backward ? 2 : 0) + (key.ends_meet ? 1 : 0);
     }
   };
   template <class Value>

@@ -62,8 +62,8 @@ struct Op {
   double heads = 0, kv_heads = 0, qk_head_dim = 0, v_head_dim = 0;
   bool causal = true;
   double window = 0;  // sliding window in tokens, 0 = full
-  double chunk =
-      0;  // tokens attend within chunks of this many (Llama 4, windows and images of vision encoders), 0 = all
+  // Tokens attend within chunks of this many (Llama 4, windows and images of vision encoders), 0 = all.
+  double chunk = 0;
   bool score_dropout = false;  // unfused attention also keeps the dropout mask and the dropped scores
   bool alibi = false;          // unfused attention adds a bias to the scores, copied into them before their product
 
