@@ -45,6 +45,13 @@ KeptTasks DataParallelTasks::kept() const {
           kTapesInTransit, gathers_wait, gathers_wait || !plan_.upload_before_gather};
 }
 
+DataParallelTasks::Place DataParallelTasks::place(const Pass& pass, int rank, int stage) const {
+  const GatherOrder::Stages stages = order_.before(rank, pass);
+  const bool own = stages.size() > 0 && *stages.begin() == stage;
+  const bool early = !issued_[static_cast<std::size_t>(stage)].empty();
+  return {own, reduces(pass, stage), !early && stages.size() == (own ? 1u : 0u)};
+}
+
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, const Pairing& pair) {
   const GatherOrder::Stages stages = order_.before(rank, pass);
   const bool own = stages.size() > 0 && *stages.begin() == stage,

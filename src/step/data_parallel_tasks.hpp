@@ -39,6 +39,11 @@ class DataParallelTasks {
 
     bool alone() const { return !early && stages.size() == (own ? 1u : 0u); }  // nothing of other passes in it
   };
+  // The same in short: whether it gathers its own stage, reduces, and has nothing of other passes in it.
+  struct Place {
+    bool gathers, reduces, alone;
+  };
+  Place place(const Pass& pass, int rank, int stage) const;
   Opening look(const Pass& pass, int rank, int stage, const Pairing& pair);
   Flow open(const Opening& opening);
   // Before and after the compute of piece i: what it waits for, and its task.

@@ -35,8 +35,10 @@ void ExposureLists::clear(std::size_t ranks) {
   std::size_t kept = 0;
   for (BusyTime& list : busy) kept += list.stretches().capacity(), list.clear();
   for (std::vector<Interval>& list : intervals) list.clear(), kept += list.capacity();
-  if (kept > kMostKept) busy.clear(), intervals.clear();
-  if (busy.size() < ranks) busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank);
+  for (std::vector<Repeat>& list : repeats) list.clear(), kept += list.capacity();
+  if (kept > kMostKept) busy.clear(), intervals.clear(), repeats.clear();
+  if (busy.size() >= ranks) return;
+  busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank), repeats.resize(intervals.size());
 }
 
 void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
@@ -51,13 +53,13 @@ std::vector<std::size_t> ExposureRecorder::lengths() const {
   return found;
 }
 
-void ExposureRecorder::repeat(const std::vector<std::size_t>& lengths, std::int32_t times, double step_s) {
+void ExposureRecorder::repeat(const std::vector<std::size_t>& lengths, double times, double step_s) {
   for (std::size_t l = 0; l < lengths.size(); ++l) {
-    std::vector<Interval>& list = lists_.intervals[l];
+    const std::vector<Interval>& list = lists_.intervals[l];
     const std::size_t fresh = list.size() - lengths[l];
     for (std::size_t i = lengths[l]; i < list.size(); ++i) {
-      list[i].step_s = step_s > 0 ? step_s : list[i].start_s - list[i - fresh].start_s;
-      list[i].times += times;
+      const double step = step_s > 0 ? step_s : list[i].start_s - list[i - fresh].start_s;
+      lists_.repeats[l].push_back({{list[i].start_s + step, list[i].end_s + step}, step, times});
     }
   }
 }
@@ -92,18 +94,25 @@ void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interva
   if (space_of(info.kind) == Space::Unit) arriving(stages_.size() - 1 - rank, info.stream, true).push_back(interval);
 }
 
-void ExposureRecorder::add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time) const {
+void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const {
   const BusyTime& busy = lists_.busy[rank];
   BusyTime::Place started, ended;
-  for (const Interval& i : list) {
-    const double length_s = i.end_s - i.start_s;
-    time.total_s += i.times * length_s;
-    for (double n = 0, alike = 1; n < i.times; n += alike) {
-      const double start_s = i.start_s + n * i.step_s, end_s = i.end_s + n * i.step_s;
-      const double before_s = busy.computed_until_s(start_s, started);
-      const double overlapped_s = busy.computed_until_s(end_s, ended) - before_s;
-      if (i.times > 1) alike = std::min(busy.alike(start_s, end_s, i.step_s, started), i.times - n);
-      time.exposed_s += alike * std::max(length_s - overlapped_s, 0.0);
+  const auto exposed_s = [&](double start_s, double end_s) {
+    const double before_s = busy.computed_until_s(start_s, started);
+    return std::max(end_s - start_s - (busy.computed_until_s(end_s, ended) - before_s), 0.0);
+  };
+  for (const Interval& i : lists_.intervals[list]) {
+    time.total_s += i.end_s - i.start_s;
+    time.exposed_s += exposed_s(i.start_s, i.end_s);
+  }
+  for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) {
+    const Interval& first = repeat.first;
+    time.total_s += repeat.times * (first.end_s - first.start_s);
+    for (double n = 0, alike = 1; n < repeat.times; n += alike) {
+      const double start_s = first.start_s + n * repeat.step_s, end_s = first.end_s + n * repeat.step_s;
+      const double once_s = exposed_s(start_s, end_s);
+      alike = std::min(busy.alike(start_s, end_s, repeat.step_s, started), repeat.times - n);
+      time.exposed_s += alike * once_s;
     }
   }
 }
@@ -116,7 +125,7 @@ std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts,
       const auto kind = static_cast<StreamKind>(stream);
       const bool pipeline = kind == StreamKind::SendForward || kind == StreamKind::SendBackward;
       for (bool mirrored : {false, true}) {
-        add_intervals(rank, arriving(rank, kind, mirrored), at(stages_[rank], pipeline ? CommAxis::PP : CommAxis::DP));
+        add_intervals(rank, list_of(rank, kind, mirrored), at(stages_[rank], pipeline ? CommAxis::PP : CommAxis::DP));
       }
     }
   }

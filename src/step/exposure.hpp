@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <vector>
 
 #include "step/busy_time.hpp"
@@ -26,11 +25,15 @@ using StageTraffic = std::array<AxisTime, kCommAxes>;
 struct ExposureLists {
   struct Interval {
     double start_s, end_s;
-    double step_s = 0;       // between it and the next of those that it stands for
-    std::int32_t times = 1;  // how many those are
+  };
+  struct Repeat {  // of an interval: so many more, each so much later than the one before
+    Interval first;
+    double step_s;
+    double times;
   };
   std::vector<BusyTime> busy;                    // per pipeline rank
-  std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction; by start, repeats aside
+  std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction; in order
+  std::vector<std::vector<Repeat>> repeats;      // of the same
 
   void clear(std::size_t ranks);
 };
@@ -50,10 +53,10 @@ class ExposureRecorder {
   std::vector<std::size_t> lengths() const;  // of all lists of intervals
   // What came to the lists since they had those lengths comes so many times again, each time so much later; 0: as much
   // as it is later than the one before, of as many that came just before.
-  void repeat(const std::vector<std::size_t>& lengths, std::int32_t times, double step_s);
+  void repeat(const std::vector<std::size_t>& lengths, double times, double step_s);
   // Of what one stream sends to a rank.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
-    return lists_.intervals[2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0)];
+    return lists_.intervals[list_of(rank, stream, mirrored)];
   }
   // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both
   // neighbours.
@@ -65,9 +68,12 @@ class ExposureRecorder {
   const AxisTime& collectives(std::size_t rank) const { return stages_[rank][static_cast<std::size_t>(CommAxis::DP)]; }
 
  private:
+  static std::size_t list_of(std::size_t rank, StreamKind stream, bool mirrored) {
+    return 2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0);
+  }
   void add_outside(const TaskInfo& info, const Interval& interval);
   void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
-  void add_intervals(std::size_t rank, const std::vector<Interval>& list, AxisTime& time) const;
+  void add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const;
 
   const std::vector<const StepPlan*>& plans_;
   const RankPrices& prices_;

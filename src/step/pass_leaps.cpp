@@ -53,7 +53,7 @@ void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size
     exposure_.collectives(rank).add(then.collectives[rank], -times);
   }
   for (const RepeatedOps::Arrival& a : pending) move(arrival(a.forward, a.stage, a.micro_batch, later));
-  exposure_.repeat(then.lengths, static_cast<std::int32_t>(what.times), what.of ? 0 : shift_s(0));
+  exposure_.repeat(then.lengths, times, what.of ? 0 : shift_s(0));
 }
 
 // Its passes come again, where they wait alike as one pattern.

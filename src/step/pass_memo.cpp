@@ -86,6 +86,7 @@ PassMemo::State PassMemo::state_of_times() {
   state_begin_.push_back(state_times_.size());
   likely_.push_back(HashIndex::kNone);
   still_after_s_.push_back(still_after());
+  still_.push_back(kUnknown);
   return state;
 }
 
@@ -102,10 +103,12 @@ double PassMemo::still_after() const {
 }
 
 PassMemo::State PassMemo::still(State state) {
+  if (still_[state] != kUnknown) return still_[state];
   times_.assign(times_of(state), times_of(state) + fetches());
   for (double& time : times_) time = std::min(time, 0.0);
   times_.push_back(0);
-  return state_of_times();
+  const State found = state_of_times();
+  return still_[state] = found;
 }
 
 const PassMemo::Record* PassMemo::find(const Key& key) {

@@ -103,6 +103,7 @@ class PassMemo {
   std::vector<std::size_t> state_begin_{0};
   std::vector<std::uint32_t> likely_;  // per state: the record that was used last
   std::vector<double> still_after_s_;  // per state
+  std::vector<State> still_;           // per state; kUnknown: not asked yet
   std::vector<Record> records_;
   std::vector<BusyTime::Stretch> computes_;  // of all records
   std::vector<std::pair<StreamKind, ExposureRecorder::Interval>> open_;

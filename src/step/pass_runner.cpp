@@ -27,7 +27,7 @@ PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& list
       classes_(RankClasses::one()), breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_, lists),
       period_(plan),
       path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0),
-      issuer_(plan, *this), ranks_(plan.order.size()), pair_(plan.order.size()) {
+      issuer_(plan, *this), bound_(plan, issuer_.parallel(), exposure_), ranks_(plan.order.size()) {
   const KeptTasks kept = issuer_.parallel().kept();
   recent_ = power_of_two(kept.recent);
   ends_s_.resize(recent_ * ranks_.size());
@@ -99,26 +99,6 @@ double PassRunner::input_s(const Pass& pass, int stage, std::size_t later) const
   return pass.kind == PassKind::BackwardWeight
              ? 0
              : arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch, later);
-}
-
-PassRunner::Bound PassRunner::bind(const PassOp& op) {
-  Bound bound;
-  const auto rank = static_cast<std::size_t>(op.rank);
-  if (op.op == PassOpKind::Pass) {
-    const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
-    bound.pair = std::exchange(pair_[rank], {});
-    if (pass.with_next) bound.pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, *(&pass + 1));
-    const DataParallelTasks::Opening opening = issuer_.parallel().look(pass, op.rank, op.stage, bound.pair);
-    bound.cut = &opening.cut;
-    bound.plain = opening.cut.whole() && opening.stages.size() == 0;
-    bound.alone = !pass.with_next && opening.alone();
-    bound.seconds = on_grid(opening.cut.pieces.front().seconds);
-  } else if (op.op == PassOpKind::Send || op.op == PassOpKind::Meet) {
-    const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
-    bound.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
-    bound.arrivals = &exposure_.arriving_by(op.forward, rank, static_cast<std::size_t>(placement_.rank_of(op.to)));
-  }
-  return bound;
 }
 
 void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {

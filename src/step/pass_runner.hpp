@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "schedule/repeated_ops.hpp"
+#include "step/bound_ops.hpp"
 #include "step/breakdown.hpp"
 #include "step/choices.hpp"
 #include "step/exposure.hpp"
@@ -27,16 +28,7 @@ class PassRunner final : private TaskSink {
   PassRunner(const PassRunner&) = delete;
   PassRunner& operator=(const PassRunner&) = delete;
 
-  // What stays the same each time that an operation is run.
-  struct Bound {
-    double seconds = 0;
-    Pairing pair;
-    const CutPass* cut = nullptr;                                 // of a pass
-    bool plain = false;                                           // nothing happens inside
-    bool alone = false;                                           // what happens inside concerns its own stage
-    std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
-  };
-  Bound bind(const PassOp& op);
+  const Bound& bind(const PassOp& op) { return bound_.of(op); }
   // `later`: micro-batches that the operation is run later than written.
   void run(const PassOp& op, const Bound& bound, std::size_t later = 0);
   void tail();
@@ -115,9 +107,9 @@ class PassRunner final : private TaskSink {
   std::vector<TaskKind> kinds_;  // per task
   TaskInfo last_;
   StepIssuer issuer_;
+  BoundOps bound_;
   std::optional<PassMemo> memo_;
   std::vector<RankTimes> ranks_;
-  std::vector<Pairing> pair_;                     // per rank: of the pass that follows
   std::size_t recent_;                            // ends of passes kept per rank, a power of two
   std::vector<double> ends_s_;                    // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]

@@ -51,7 +51,7 @@ std::size_t SteadyState::go_on(std::size_t left) {
   const std::size_t windows =
       watched_ < 2 ? 0 : choices_[(watched_ - 1) % 2].windows_alike(choices_[watched_ % 2], left);
   if (windows == 0) {  // look at the next window
-    runner_.sums(now_);
+    if (watched_ > 0) runner_.sums(now_);
     Choices& next = choices_[watched_ % 2];
     next.clear();
     runner_.watch(&next);
@@ -78,7 +78,7 @@ void SteadyState::leap(const Repetition& what, std::size_t period, std::size_t l
   if (what.times == 0) return;
   runner_.leap(what, ops_.pending, later);
   for (std::size_t i = 0; i < bound_.size(); ++i) {
-    runner_.count(ops_.window[i], bound_[i], static_cast<double>(what.times * period));
+    runner_.count(ops_.window[i], *bound_[i], static_cast<double>(what.times * period));
   }
 }
 

@@ -17,7 +17,7 @@ namespace dts {
 
 class SteadyState {
  public:
-  SteadyState(const RepeatedOps& ops, const std::vector<PassRunner::Bound>& bound, PassRunner& runner)
+  SteadyState(const RepeatedOps& ops, const std::vector<const Bound*>& bound, PassRunner& runner)
       : ops_(ops), bound_(bound), runner_(runner) {}
 
   // At the end of every further window that ran; how many of the `left` windows the run has leapt over, after which
@@ -33,7 +33,7 @@ class SteadyState {
   void forget();
 
   const RepeatedOps& ops_;
-  const std::vector<PassRunner::Bound>& bound_;
+  const std::vector<const Bound*>& bound_;
   PassRunner& runner_;
   RunMoment now_, last_, kept_;
   std::vector<double> shifts_s_;                        // from the window before the last to the last

@@ -20,9 +20,10 @@ class WindowedRun {
   bool run() {
     for (const RepeatedOps::Ops& ops : ops_.before) run_once(ops);
     for (const PassOp& op : ops_.window) {
-      bound_.push_back(runner_.bind(op));
-      if (op.op == PassOpKind::Pass && !runner_.may_repeat(bound_.back())) return false;
-      runner_.run(op, bound_.back());
+      const Bound& bound = runner_.bind(op);
+      if (op.op == PassOpKind::Pass && !runner_.may_repeat(bound)) return false;
+      bound_.push_back(&bound);
+      runner_.run(op, bound);
     }
     while (left_ > 0) {
       repeat();
@@ -45,14 +46,14 @@ class WindowedRun {
     poll_interrupt(static_cast<std::int64_t>(ops_.window.size()));
     ++done_;
     const std::size_t now = later();
-    for (std::size_t i = 0; i < bound_.size(); ++i) runner_.run(ops_.window[i], bound_[i], now);
+    for (std::size_t i = 0; i < bound_.size(); ++i) runner_.run(ops_.window[i], *bound_[i], now);
   }
 
   const RepeatedOps& ops_;
   PassRunner& runner_;
   std::size_t micro_batches_;
-  std::size_t left_, done_ = 0;           // windows beyond those of the order; those run again
-  std::vector<PassRunner::Bound> bound_;  // per operation of the window that repeats
+  std::size_t left_, done_ = 0;      // windows beyond those of the order; those run again
+  std::vector<const Bound*> bound_;  // per operation of the window that repeats
   SteadyState steady_;
 };
 

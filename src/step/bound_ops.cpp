@@ -1,0 +1,57 @@
+#include "step/bound_ops.hpp"
+
+#include "engine/time_grid.hpp"
+#include "step/step_issuer.hpp"
+
+namespace dts {
+
+namespace {
+
+constexpr std::size_t kPlaces = 16;  // four kinds, each with or without gathers and reductions
+
+}  // namespace
+
+BoundOps::BoundOps(const StepPlan& plan, DataParallelTasks& parallel, ExposureRecorder& exposure)
+    : plan_(plan), placement_(plan.placement()), parallel_(parallel), exposure_(exposure), pair_(plan.order.size()),
+      passes_(kPlaces * plan.stages.size()), transfers_(2 * plan.stages.size()) {}
+
+const Bound& BoundOps::of(const PassOp& op) {
+  return op.op == PassOpKind::Pass ? pass(op) : op.op == PassOpKind::Received ? nothing_ : transfer(op);
+}
+
+const Bound& BoundOps::pass(const PassOp& op) {
+  const auto rank = static_cast<std::size_t>(op.rank);
+  const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
+  Pairing pair = std::exchange(pair_[rank], {});
+  if (pass.with_next) pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, *(&pass + 1));
+  const DataParallelTasks::Place place = parallel_.place(pass, op.rank, op.stage);
+  if (!place.alone) return latest_ = made(pass, op, pair);
+  const std::size_t at = static_cast<std::size_t>(op.stage) * kPlaces + static_cast<std::size_t>(pass.kind) * 4 +
+                         (place.gathers ? 2 : 0) + (place.reduces ? 1 : 0);
+  Bound& known = pair.stages < 0 ? passes_[at] : pairs_[{2 * at + (pass.with_next ? 1 : 0), pair.stages}];
+  if (!known.cut) known = made(pass, op, pair);
+  return known;
+}
+
+Bound BoundOps::made(const Pass& pass, const PassOp& op, const Pairing& pair) {
+  const DataParallelTasks::Opening opening = parallel_.look(pass, op.rank, op.stage, pair);
+  Bound bound;
+  bound.pair = pair;
+  bound.cut = &opening.cut;
+  bound.plain = opening.cut.whole() && opening.stages.size() == 0;
+  bound.alone = !pass.with_next && opening.alone();
+  bound.seconds = on_grid(opening.cut.pieces.front().seconds);
+  return bound;
+}
+
+const Bound& BoundOps::transfer(const PassOp& op) {
+  Bound& known = transfers_[2 * static_cast<std::size_t>(op.stage) + (op.forward ? 0 : 1)];
+  if (known.arrivals) return known;
+  const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
+  known.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
+  known.arrivals = &exposure_.arriving_by(op.forward, static_cast<std::size_t>(op.rank),
+                                          static_cast<std::size_t>(placement_.rank_of(op.to)));
+  return known;
+}
+
+}  // namespace dts
