@@ -79,8 +79,7 @@ TEST(BlockingTransfers, DeadlockNamesBothRanks) {
   hand.plan.order = parse_order({"F0 F1 B0 B1", "F0 B0 F1 B1"});
   EXPECT_NO_THROW(step_s(hand, 0.5, true));
   hand.plan.order = parse_order({"F0 F1 B0 B1", "F0 B0 F1 B1"});
-  hand.plan.order[0] = parse_order({"F0 B0 F1 B1"})[0];
-  hand.plan.order[1] = parse_order({"F0 F1 B0 B1"})[0];
+  hand.plan.order = parse_order({"F0 B0 F1 B1", "F0 F1 B0 B1"});
   try {
     step_s(hand, 0.5, true);
     FAIL();

@@ -43,6 +43,18 @@ TEST(BusyTime, WithoutGapsItJustGoesOn) {
   EXPECT_EQ(busy.stretches().front().end_s, 24);
 }
 
+TEST(BusyTime, AnIntervalIsIdleWhereNothingIsComputed) {
+  BusyTime busy;
+  busy.add(1, 3), busy.add(6, 8);
+  busy.repeat(5, 2);  // 3-6 idle, 6-8 busy, up to 18
+  BusyTime::Place place;
+  for (double start = 0; start < 20; start += 0.5) {
+    for (double end = start; end < 20; end += 0.5) {
+      EXPECT_EQ(busy.idle_s(start, end, place), end - start - (until(busy, end) - until(busy, start)));
+    }
+  }
+}
+
 TEST(BusyTime, TellsHowOftenAnIntervalOverlapsAlike) {
   BusyTime busy;
   busy.add(0, 10), busy.add(11, 12);

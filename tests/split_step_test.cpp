@@ -137,9 +137,9 @@ TEST(SplitStep, ADeadlockIsNamed) {
   Plan p({{{PassKind::Forward, 0, 0}, {PassKind::Backward, 0, 0}},
           {{PassKind::Backward, 0, 0}, {PassKind::Forward, 0, 0}}},
          StageMap::Loop, 1, 1);
-  std::swap(p.plan.order[1][0], p.plan.order[1][1]);
+  p.plan.order.change([](PipelineOrder& order) { std::swap(order[1][0], order[1][1]); });
   EXPECT_NO_THROW(build_folded(p.plan));
-  p.plan.order[0].insert(p.plan.order[0].begin(), {PassKind::Backward, 0, 0});
+  p.plan.order.change([](PipelineOrder& order) { order[0].insert(order[0].begin(), {PassKind::Backward, 0, 0}); });
   EXPECT_THROW(build_folded(p.plan), ConfigError);
 }
 

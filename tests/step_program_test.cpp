@@ -156,8 +156,11 @@ TEST(StepProgram, TiedEmbeddingsAreReducedBetweenFirstAndLastStage) {
 
 TEST(StepProgram, AnOrderThatCannotRunIsADeadlock) {
   HandPlan hand = even_pipeline(2, 1, 2);
-  std::swap(hand.plan.order[0][1], hand.plan.order[0][2]);  // F0 B0 F1 B1: waits for a gradient of stage 1
-  std::swap(hand.plan.order[1][1], hand.plan.order[1][2]);  // F0 F1 B0 B1: waits for an output of stage 0
+  const auto swap_at = [&](std::size_t rank) {
+    hand.plan.order.change([&](PipelineOrder& order) { std::swap(order[rank][1], order[rank][2]); });
+  };
+  swap_at(0);  // F0 B0 F1 B1: waits for a gradient of stage 1
+  swap_at(1);  // F0 F1 B0 B1: waits for an output of stage 0
   try {
     build_folded(hand.plan);
     FAIL();

@@ -38,6 +38,16 @@ double BusyTime::computed_until_s(double time_s, Place& place) const {
          (computed_until_s(began_s + since_s, in_pattern) - computed_until_s(began_s, in_pattern));
 }
 
+double BusyTime::idle_s(double start_s, double end_s, Place& place) const {
+  const std::size_t count = begun(start_s, place);
+  const bool within = count > 0 && stretches_[count - 1].end_s > start_s;
+  if (within && stretches_[count - 1].period_s == 0 && end_s <= stretches_[count - 1].end_s) return 0;
+  if (!within && (count == stretches_.size() || end_s <= stretches_[count].start_s)) return end_s - start_s;
+  const double before_s = computed_until_s(start_s, place);
+  Place ended = place;
+  return std::max(end_s - start_s - (computed_until_s(end_s, ended) - before_s), 0.0);
+}
+
 double BusyTime::alike(double start_s, double end_s, double step_s, Place& place) const {
   const std::size_t count = begun(start_s, place);
   if (count == 0 || step_s <= 0) return 1;

@@ -32,6 +32,7 @@ class BusyTime {
     std::size_t begun = 0;
   };
   double computed_until_s(double time_s, Place& place) const;
+  double idle_s(double start_s, double end_s, Place& place) const;  // of an interval
   // How often an interval may move on by `step_s`, counting the first, while it overlaps with as much compute.
   double alike(double start_s, double end_s, double step_s, Place& place) const;
 

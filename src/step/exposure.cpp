@@ -96,22 +96,18 @@ void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interva
 
 void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const {
   const BusyTime& busy = lists_.busy[rank];
-  BusyTime::Place started, ended;
-  const auto exposed_s = [&](double start_s, double end_s) {
-    const double before_s = busy.computed_until_s(start_s, started);
-    return std::max(end_s - start_s - (busy.computed_until_s(end_s, ended) - before_s), 0.0);
-  };
+  BusyTime::Place place;
   for (const Interval& i : lists_.intervals[list]) {
     time.total_s += i.end_s - i.start_s;
-    time.exposed_s += exposed_s(i.start_s, i.end_s);
+    time.exposed_s += busy.idle_s(i.start_s, i.end_s, place);
   }
   for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) {
     const Interval& first = repeat.first;
     time.total_s += repeat.times * (first.end_s - first.start_s);
     for (double n = 0, alike = 1; n < repeat.times; n += alike) {
       const double start_s = first.start_s + n * repeat.step_s, end_s = first.end_s + n * repeat.step_s;
-      const double once_s = exposed_s(start_s, end_s);
-      alike = std::min(busy.alike(start_s, end_s, repeat.step_s, started), repeat.times - n);
+      const double once_s = busy.idle_s(start_s, end_s, place);
+      alike = std::min(busy.alike(start_s, end_s, repeat.step_s, place), repeat.times - n);
       time.exposed_s += alike * once_s;
     }
   }

@@ -12,14 +12,14 @@ bool PassRunner::settled() const {
 }
 
 void PassRunner::read(const Arrivals& pending, std::size_t later, RunMoment& moment) const {
-  moment.times_s.clear(), moment.states.clear();
-  for (const RankTimes& r : ranks_) {
-    for_times(r, [&](double time_s) { moment.times_s.push_back(time_s); });
-    moment.states.push_back(r.state);
+  moment.times_s.resize(kRankTimes * ranks_.size() + pending.size());
+  moment.states.resize(ranks_.size());
+  double* at = moment.times_s.data();
+  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+    for_times(ranks_[rank], [&](double time_s) { *at++ = time_s; });
+    moment.states[rank] = ranks_[rank].state;
   }
-  for (const RepeatedOps::Arrival& a : pending) {
-    moment.times_s.push_back(arrival(a.forward, a.stage, a.micro_batch, later));
-  }
+  for (const RepeatedOps::Arrival& a : pending) *at++ = arrival(a.forward, a.stage, a.micro_batch, later);
   moment.unknown_passes = unknown_passes_;
 }
 

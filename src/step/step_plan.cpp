@@ -199,9 +199,11 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, Price
     step.ops = book.ops(s, plan.micro_batches - skipped, plan.blocking_p2p);
     if (step.ops) plan.skipped_micro_batches = skipped, plan.micro_batches -= skipped;
   }
-  plan.order = needs_pass_times(s.schedule) && s.custom_order.empty()
-                   ? pipeline_order(s, plan.micro_batches, pass_times(job, step, grid))
-                   : *book.order(s, plan.micro_batches);
+  if (needs_pass_times(s.schedule) && s.custom_order.empty()) {
+    plan.order = pipeline_order(s, plan.micro_batches, pass_times(job, step, grid));
+  } else {
+    plan.order = book.order(s, plan.micro_batches);
+  }
   if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);
 }
 

@@ -12,6 +12,7 @@
 #include "parallel/profile.hpp"
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
+#include "schedule/shared_order.hpp"
 #include "step/stage_cost.hpp"
 #include "step/task_info.hpp"
 
@@ -43,7 +44,7 @@ struct StageComm {
 struct StepPlan {
   int micro_batches = 1;          // in the order
   int skipped_micro_batches = 0;  // further ones that repeat what the order has (schedule/repeated_ops.hpp)
-  PipelineOrder order;
+  SharedOrder order;
   StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;  // per virtual stage
   std::vector<StageComm> comm;    // per virtual stage
