@@ -61,8 +61,8 @@ TEST(CountedWork, IsFlatInMicroBatchesOnceTheScheduleRepeats) {
 }
 
 TEST(CountedWork, StaysUnderItsBudget) {
-  EXPECT_LE(tasks_of(1, 4, 1, 1024), 235);  // 229
-  EXPECT_LE(tasks_of(1, 4, 2, 512), 1600);  // 1,565
+  EXPECT_LE(tasks_of(1, 4, 1, 1024), 180);  // 173
+  EXPECT_LE(tasks_of(1, 4, 2, 512), 1120);  // 1,085
 }
 
 Strategy sharded(int zero, int micro_batches) {
@@ -84,6 +84,20 @@ double tasks_of(const Strategy& s, bool shortcuts, double wire_Bps = 1e10) {
 TEST(CountedWork, IsFlatInMicroBatchesWhereEveryPassIsCut) {
   EXPECT_EQ(tasks_of(sharded(2, 512), true, 1e12), tasks_of(sharded(2, 128), true, 1e12));
   EXPECT_EQ(tasks_of(sharded(3, 512), true, 1e12), tasks_of(sharded(3, 128), true, 1e12));
+}
+
+// Before the head, slower than the stages before it, a queue grows for hundreds of micro-batches.
+TEST(CountedWork, QueuesThatGrowAreLeaptOver) {
+  const DeviceSpec device = paper_device();
+  const ModelSpec model = test::small_llama(48, 16384);
+  const WireNetwork network(32, 1e-6, 1e10);
+  FrameworkProfile profile = bare_profile();
+  profile.p2p_blocking = true;
+  Strategy s;
+  s.pp = 32, s.global_batch = 1024;
+  SimulateOptions options;
+  options.keep_events = false;
+  EXPECT_LE(simulate({model, device, network, s, profile, 128}, options).tasks, 10'000);  // 9,483; 129,057 one by one
 }
 
 // A pass of 8 sharded blocks is 16 tasks or more; one that is taken over counts as one.
