@@ -619,6 +619,7 @@ class FrameworkProfile(metaclass=_CoreType):
     p2p_blocking: bool
     p2p_blocking_interleaved: bool
     p2p_sliced_over_tp: bool
+    p2p_launch_s: float
     p2p_metadata_messages: int
     optimizer_bytes: float
     host_update_efficiency: float

@@ -49,7 +49,9 @@ JOBS: list[tuple[Model, Strategy]] = [
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),
     FrameworkProfile(bucket_parameters=1e5, flash_attention=False, host_forward_s_per_op=0, host_backward_s_per_op=0),
-    FrameworkProfile(selective="alternate_matmuls", host_forward_s_per_op=0, host_backward_s_per_op=0),
+    FrameworkProfile(
+        selective="alternate_matmuls", host_forward_s_per_op=0, host_backward_s_per_op=0, p2p_blocking=True
+    ),
     FrameworkProfile(host_forward_s_per_op=0, host_backward_s_per_op=0, fsdp_keeps_under_pp=True),
 ]
 

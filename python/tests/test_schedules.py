@@ -77,6 +77,24 @@ def test_zero_bubble_schedules_are_faster() -> None:
     assert step["zb_v"] < step["v_min"]
 
 
+def test_an_exchange_that_ranks_wait_for_costs_its_launch() -> None:
+    def added_s(strategy: dts.Strategy) -> float:
+        times_s = []
+        for launch_s in (0.0, 2e-3):
+            profile = dts.FrameworkProfile.from_catalog("megatron-core").replace(p2p_launch_s=launch_s)
+            times_s.append(
+                dts.simulate("llama-3.2-1b", "1xdgx-h100", strategy, seq_len=2048, framework=profile).step_time_s
+            )
+        return times_s[1] - times_s[0]
+
+    plain = dts.Strategy(tp=4, pp=2, global_batch=4)
+    # Two ranks, four micro-batches: F0 | B0 with F1 | B1 with F2 | B2 with F3 | B3, each on the longest path.
+    assert added_s(plain) == pytest.approx(5 * 2e-3)
+    assert added_s(plain.replace(p2p="overlapped")) == 0
+    assert added_s(plain.replace(vpp=2)) == 0  # Megatron-Core overlaps the transfers of several chunks
+    assert added_s(plain.replace(schedule="zb_h1")) >= 2e-3  # batches here too, though passes may run beside them
+
+
 def test_a_custom_order_replaces_the_schedule() -> None:
     same = run(pp=2, global_batch=16, custom_order=("F0 F1 F2 F3 B0 B1 B2 B3",) * 2)
     assert same.step_time_s == run(pp=2, global_batch=16, schedule="gpipe", p2p="overlapped").step_time_s

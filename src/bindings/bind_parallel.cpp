@@ -94,6 +94,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("p2p_blocking_interleaved", &FrameworkProfile::p2p_blocking_interleaved)
       .def_readwrite("p2p_sliced_over_tp", &FrameworkProfile::p2p_sliced_over_tp)
       .def_readwrite("p2p_metadata_messages", &FrameworkProfile::p2p_metadata_messages)
+      .def_readwrite("p2p_launch_s", &FrameworkProfile::p2p_launch_s)
       .def_readwrite("fsdp_unsharded_stages", &FrameworkProfile::fsdp_unsharded_stages)
       .def_readwrite("optimizer_bytes", &FrameworkProfile::optimizer_bytes)
       .def_readwrite("host_update_efficiency", &FrameworkProfile::host_update_efficiency)

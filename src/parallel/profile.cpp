@@ -23,6 +23,7 @@ void check_profile(const FrameworkProfile& p) {
                 number_text(p.main_grad_bytes), "2 (16-bit gradients) or 4 (an fp32 buffer)");
   field("grad_accumulate_bytes", p.grad_accumulate_bytes);
   field("optimizer_bytes", p.optimizer_bytes);
+  field("p2p_launch_s", p.p2p_launch_s);
   field("host_forward_s_per_op", p.host_forward_s_per_op);
   field("host_backward_s_per_op", p.host_backward_s_per_op);
   field("step_cost_s", p.step_cost_s);

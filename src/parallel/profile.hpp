@@ -101,6 +101,7 @@ struct FrameworkProfile {
   bool p2p_sliced_over_tp =
       false;  // without sequence parallelism each tensor-parallel rank sends a slice, gathered on arrival
   int p2p_metadata_messages = 0;  // small messages before each tensor
+  double p2p_launch_s = 0;        // what a batch that ranks wait for costs beside its bytes: host, synchronised device
 
   // Optimizer
   double optimizer_bytes = 34;           // bytes moved per owned parameter by the update

@@ -82,11 +82,16 @@ class Planner {
     }
   }
 
-  bool blocking() const {
+  // Whether the framework sends in batches that a rank waits for, under any schedule; an order by hand has none.
+  bool batched() const {
     if (s_.p2p != PipelineTransfers::Framework) return s_.p2p == PipelineTransfers::Blocking;
-    const bool own = s_.custom_order.empty() &&
-                     (s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe);
-    return own && (s_.vpp > 1 ? job_.profile.p2p_blocking_interleaved : job_.profile.p2p_blocking);
+    if (!s_.custom_order.empty()) return false;
+    return s_.vpp > 1 ? job_.profile.p2p_blocking_interleaved : job_.profile.p2p_blocking;
+  }
+
+  bool blocking() const {
+    const bool own = s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe;
+    return batched() && (own || s_.p2p == PipelineTransfers::Blocking);
   }
 
   void pipeline_transfers(StepPlan& plan, const LocalSizes& sizes) const {
@@ -99,6 +104,7 @@ class Planner {
     }
     const double gather_s =
         plan.send_gather_bytes > 0 ? groups_.seconds({CollectiveKind::AllGather, Axis::TP, plan.send_gather_bytes}) : 0;
+    const double launch_s = batched() ? job_.profile.p2p_launch_s : 0;
     std::map<std::pair<std::size_t, std::size_t>, double> known;
     const auto hop_s = [&](int stage, int next) {
       const auto from = static_cast<std::size_t>(placement_.rank_of(stage)),
@@ -106,7 +112,7 @@ class Planner {
       if (from == to) return 0.0;
       const auto [hop, is_new] = known.try_emplace({from, to}, 0);
       if (is_new) {
-        hop->second = groups_.slowest_hop_s(plan.send_bytes, from, to) + gather_s +
+        hop->second = launch_s + groups_.slowest_hop_s(plan.send_bytes, from, to) + gather_s +
                       job_.profile.p2p_metadata_messages * groups_.slowest_hop_s(kMetadataBytes, from, to);
       }
       return hop->second;

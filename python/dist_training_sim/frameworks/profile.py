@@ -110,9 +110,10 @@ class FrameworkProfile:
         `"none"`: when it is reached, behind that reduction.
     interference
         Compute slows while a data-parallel collective beside it holds multiprocessors.
-    p2p_blocking, p2p_blocking_interleaved, p2p_sliced_over_tp, p2p_metadata_messages
+    p2p_blocking, p2p_blocking_interleaved, p2p_sliced_over_tp, p2p_metadata_messages, p2p_launch_s
         Pipeline ranks wait for transfers (one chunk a rank, several chunks); without sequence parallelism every
-        tensor-parallel rank sends a slice, gathered on arrival; small messages before each tensor.
+        tensor-parallel rank sends a slice, gathered on arrival; small messages before each tensor; seconds that a
+        transfer which ranks wait for costs beside its bytes.
     optimizer_bytes
         Bytes moved per owned parameter by an Adam update.
     host_update_efficiency
@@ -230,6 +231,7 @@ class FrameworkProfile:
     p2p_blocking_interleaved: bool = False
     p2p_sliced_over_tp: bool = False
     p2p_metadata_messages: int = 0
+    p2p_launch_s: float = 0.0
     optimizer_bytes: float = 34.0
     host_update_efficiency: float = 0.43
     host_forward_s_per_op: float = 10e-6
