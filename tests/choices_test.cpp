@@ -37,6 +37,9 @@ TEST(Choices, KnowHowWaitsGrow) {
   before.start({2, 1, 1}), now.start({4, 1, 1});
   EXPECT_EQ(now.waits_longer_s(before, 0), 2);
   EXPECT_EQ(now.waits_longer_s(before, 1), 0);  // it waits for nothing
+  const std::vector<std::vector<std::size_t>> changing = now.where_waits_change(before, 2);
+  EXPECT_EQ(changing[0], std::vector<std::size_t>{0});
+  EXPECT_TRUE(changing[1].empty());
   EXPECT_EQ(now.windows_alike(before, 9), 9u);
   EXPECT_EQ(before.windows_alike(now, 9), 1u);  // -1, then 1
 }

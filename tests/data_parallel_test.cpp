@@ -206,7 +206,7 @@ TEST(GatherOrder, AtMostSoManyStagesStayGathered) {
         EXPECT_LE(held[k].size(), most == 0 ? 4u : static_cast<std::size_t>(most));
         EXPECT_EQ(held[k].front(),
                   hand.plan.placement().stage_of(rank, hand.plan.order[static_cast<std::size_t>(rank)][k].chunk));
-        gathered += order.before(rank, hand.plan.order[static_cast<std::size_t>(rank)][k]).size();
+        gathered += order.before(rank, k).size();
       }
       if (most == 0) {
         EXPECT_EQ(gathered, 4u);  // once a step
@@ -221,9 +221,8 @@ TEST(GatherOrder, ChunksAreGatheredOneAhead) {
   HandPlan hand = test::even_pipeline(2, 3, 2);
   hand.plan.zero = 1;
   const GatherOrder order(hand.plan);
-  const std::vector<Pass>& passes = hand.plan.order[0];  // F0.0 F1.0 F0.1 F1.1 F0.2 ...
   const auto before = [&](std::size_t k) {
-    const GatherOrder::Stages stages = order.before(0, passes[k]);
+    const GatherOrder::Stages stages = order.before(0, k);
     return std::vector<int>(stages.begin(), stages.end());
   };
   EXPECT_EQ(before(0), (std::vector<int>{0, 2}));

@@ -21,25 +21,29 @@ const Bound& BoundOps::of(const PassOp& op) {
 
 const Bound& BoundOps::pass(const PassOp& op) {
   const auto rank = static_cast<std::size_t>(op.rank);
-  const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
   Pairing pair = std::exchange(pair_[rank], {});
-  if (pass.with_next) pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, *(&pass + 1));
-  const DataParallelTasks::Place place = parallel_.place(pass, op.rank, op.stage);
-  if (!place.alone) return latest_ = made(pass, op, pair);
-  const std::size_t at = static_cast<std::size_t>(op.stage) * kPlaces + static_cast<std::size_t>(pass.kind) * 4 +
-                         (place.gathers ? 2 : 0) + (place.reduces ? 1 : 0);
-  Bound& known = pair.stages < 0 ? passes_[at] : pairs_[{2 * at + (pass.with_next ? 1 : 0), pair.stages}];
-  if (!known.cut) known = made(pass, op, pair);
+  if (op.first) {
+    const Pass& pass = pass_of(op);
+    pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, *(&pass + 1));
+  }
+  const DataParallelTasks::Place place =
+      parallel_.place(op.kind, op.rank, static_cast<std::size_t>(op.index), op.stage, op.micro_batch);
+  if (!place.alone) return latest_ = made(op, pair);
+  const std::size_t at = static_cast<std::size_t>(op.stage) * kPlaces + static_cast<std::size_t>(op.kind) * 4 +
+                         (place.own ? 2 : 0) + (place.reduces ? 1 : 0);
+  Bound& known = pair.stages < 0 ? passes_[at] : pairs_[{2 * at + (op.first ? 1 : 0), pair.stages}];
+  if (!known.cut) known = made(op, pair);
   return known;
 }
 
-Bound BoundOps::made(const Pass& pass, const PassOp& op, const Pairing& pair) {
-  const DataParallelTasks::Opening opening = parallel_.look(pass, op.rank, op.stage, pair);
+Bound BoundOps::made(const PassOp& op, const Pairing& pair) {
+  const DataParallelTasks::Opening opening = parallel_.look(pass_of(op), op.rank, op.stage, pair);
   Bound bound;
   bound.pair = pair;
   bound.cut = &opening.cut;
+  bound.pass_class = opening.cut.pass_class[static_cast<std::size_t>(op.rank)];
   bound.plain = opening.cut.whole() && opening.stages.size() == 0;
-  bound.alone = !pass.with_next && opening.alone();
+  bound.alone = !op.first && opening.alone();
   bound.seconds = on_grid(opening.cut.pieces.front().seconds);
   return bound;
 }

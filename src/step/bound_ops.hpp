@@ -15,6 +15,7 @@ struct Bound {
   double seconds = 0;
   Pairing pair;
   const CutPass* cut = nullptr;                                 // of a pass
+  std::int32_t pass_class = -1;                                 // on its rank
   bool plain = false;                                           // nothing happens inside
   bool alone = false;                                           // what happens inside concerns its own stage
   std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
@@ -29,7 +30,10 @@ class BoundOps {
 
  private:
   const Bound& pass(const PassOp& op);
-  Bound made(const Pass& pass, const PassOp& op, const Pairing& pair);
+  Bound made(const PassOp& op, const Pairing& pair);
+  const Pass& pass_of(const PassOp& op) const {
+    return plan_.order[static_cast<std::size_t>(op.rank)][static_cast<std::size_t>(op.index)];
+  }
   const Bound& transfer(const PassOp& op);
 
   const StepPlan& plan_;

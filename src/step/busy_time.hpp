@@ -10,18 +10,18 @@ class BusyTime {
  public:
   struct Stretch {
     double start_s, end_s;
-    double before_s;             // compute before it
-    double period_s = 0;         // > 0: what was before it comes again and again, with this period
-    double in_period_s = 0;      // compute of one period
-    double computed_s() const {  // within it
-      return period_s > 0 ? (end_s - start_s) / period_s * in_period_s : end_s - start_s;
-    }
+    double before_s;  // compute before it
   };
 
-  void clear() noexcept { stretches_.clear(); }
+  void clear() noexcept { stretches_.clear(), patterns_.clear(); }
   void add(double start_s, double end_s) {  // not before the end of what is there
-    const bool goes_on = !stretches_.empty() && stretches_.back().end_s == start_s && stretches_.back().period_s == 0;
-    goes_on ? static_cast<void>(stretches_.back().end_s = end_s) : stretches_.push_back({start_s, end_s, computed_s()});
+    if (!stretches_.empty() && stretches_.back().end_s == start_s && !ends_in_pattern()) {
+      stretches_.back().end_s = end_s;
+      return;
+    }
+    const double before_s = computed_s();
+    Stretch& made = stretches_.emplace_back();
+    made.start_s = start_s, made.end_s = end_s, made.before_s = before_s;
   }
   // The last `period_s` seconds, up to the end of the last stretch, come so many times again.
   void repeat(double period_s, double times);
@@ -37,12 +37,34 @@ class BusyTime {
   double alike(double start_s, double end_s, double step_s, Place& place) const;
 
  private:
-  double computed_s() const noexcept {
-    return stretches_.empty() ? 0 : stretches_.back().before_s + stretches_.back().computed_s();
+  struct Pattern {
+    std::size_t stretch;  // that stands for so many periods of what was before it
+    double period_s, in_period_s, times;
+  };
+  bool ends_in_pattern() const noexcept {
+    return !patterns_.empty() && patterns_.back().stretch + 1 == stretches_.size();
+  }
+  const Pattern* pattern(std::size_t stretch) const;  // null: it is compute throughout
+  double within_s(std::size_t stretch) const;         // compute
+  double computed_s() const {
+    return stretches_.empty() ? 0 : stretches_.back().before_s + within_s(stretches_.size() - 1);
   }
   std::size_t begun(double time_s, Place& place) const;  // stretches that began by then
 
   std::vector<Stretch> stretches_;
+  std::vector<Pattern> patterns_;  // in order
 };
+
+inline const BusyTime::Pattern* BusyTime::pattern(std::size_t stretch) const {
+  for (const Pattern& p : patterns_) {
+    if (p.stretch == stretch) return &p;
+  }
+  return nullptr;
+}
+
+inline double BusyTime::within_s(std::size_t stretch) const {
+  const Pattern* repeated = pattern(stretch);
+  return repeated ? repeated->times * repeated->in_period_s : stretches_[stretch].end_s - stretches_[stretch].start_s;
+}
 
 }  // namespace dts

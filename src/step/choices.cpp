@@ -39,6 +39,20 @@ std::size_t Choices::windows_alike(const Choices& before, std::size_t most) cons
   return static_cast<std::size_t>(windows);
 }
 
+std::vector<std::vector<std::size_t>> Choices::where_waits_change(const Choices& before, std::size_t ranks) const {
+  std::vector<std::vector<std::size_t>> found(ranks);
+  std::vector<bool> changes(ranks, false);
+  bool any = false;
+  for (std::size_t i = 0; i < starts_.size(); ++i) {
+    if (waits_longer_s(before, i) != 0) any = changes[static_cast<std::size_t>(starts_[i].rank)] = true;
+  }
+  for (std::size_t i = 0; any && i < starts_.size(); ++i) {
+    const auto rank = static_cast<std::size_t>(starts_[i].rank);
+    if (changes[rank]) found[rank].push_back(i);
+  }
+  return found;
+}
+
 double Choices::waits_longer_s(const Choices& before, std::size_t start) const {
   const double ahead_s = starts_[start].ahead_s;
   return ahead_s >= 0 ? 0 : before.starts_[start].ahead_s - ahead_s;

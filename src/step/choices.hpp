@@ -28,6 +28,8 @@ class Choices {
 
   // The passes of the window in order, and how much longer each waits from window to window.
   const std::vector<Start>& starts() const noexcept { return starts_; }
+  // Per rank: its passes, where one of them waits longer or less from window to window; else none.
+  std::vector<std::vector<std::size_t>> where_waits_change(const Choices& before, std::size_t ranks) const;
   double waits_longer_s(const Choices& before, std::size_t start) const;
 
  private:

@@ -31,9 +31,9 @@ DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
 }
 
 // Sharded gradients cannot wait for the last micro-batch; others do, and then for the end without overlap.
-bool DataParallelTasks::reduces(const Pass& pass, int stage) const {
-  if (!gives_weight_gradient(pass.kind)) return false;
-  const bool last = last_gradient_[static_cast<std::size_t>(stage)] == pass.micro_batch;
+bool DataParallelTasks::reduces(PassKind kind, int micro_batch, int stage) const {
+  if (!gives_weight_gradient(kind)) return false;
+  const bool last = last_gradient_[static_cast<std::size_t>(stage)] == micro_batch;
   if (plan_.zero == 3) return plan_.reduce_every_micro_batch || last;
   return plan_.zero == 2 || (plan_.overlap_grad_reduce && last);
 }
@@ -45,24 +45,24 @@ KeptTasks DataParallelTasks::kept() const {
           kTapesInTransit, gathers_wait, gathers_wait || !plan_.upload_before_gather};
 }
 
-DataParallelTasks::Place DataParallelTasks::place(const Pass& pass, int rank, int stage) const {
-  const GatherOrder::Stages stages = order_.before(rank, pass);
+DataParallelTasks::Place DataParallelTasks::place(PassKind kind, int rank, std::size_t index, int stage,
+                                                  int micro_batch) const {
+  const GatherOrder::Stages stages = order_.before(rank, index);
   const bool own = stages.size() > 0 && *stages.begin() == stage;
   const bool early = !issued_[static_cast<std::size_t>(stage)].empty();
-  return {own, reduces(pass, stage), !early && stages.size() == (own ? 1u : 0u)};
+  return {own, early, reduces(kind, micro_batch, stage), !early && stages.size() == (own ? 1u : 0u)};
 }
 
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, const Pairing& pair) {
-  const GatherOrder::Stages stages = order_.before(rank, pass);
-  const bool own = stages.size() > 0 && *stages.begin() == stage,
-             early = !issued_[static_cast<std::size_t>(stage)].empty();
+  const auto index = static_cast<std::size_t>(&pass - plan_.order[static_cast<std::size_t>(rank)].data());
+  const Place at = place(pass.kind, rank, index, stage, pass.micro_batch);
   return {pass,
           rank,
           stage,
-          stages,
-          own,
-          early,
-          pieces_.cut(pass.kind, rank, stage, {own || early, reduces(pass, stage), pair})};
+          order_.before(rank, index),
+          at.own,
+          at.early,
+          pieces_.cut(pass.kind, rank, stage, {at.own || at.early, at.reduces, pair})};
 }
 
 DataParallelTasks::Flow DataParallelTasks::open(const Opening& o) {

@@ -39,11 +39,12 @@ class DataParallelTasks {
 
     bool alone() const { return !early && stages.size() == (own ? 1u : 0u); }  // nothing of other passes in it
   };
-  // The same in short: whether it gathers its own stage, reduces, and has nothing of other passes in it.
+  // The same in short: whether it gathers its own stage, finds it gathered, reduces, and has nothing of other passes in
+  // it. `index`: of the pass in its rank's order.
   struct Place {
-    bool gathers, reduces, alone;
+    bool own, early, reduces, alone;
   };
-  Place place(const Pass& pass, int rank, int stage) const;
+  Place place(PassKind kind, int rank, std::size_t index, int stage, int micro_batch) const;
   Opening look(const Pass& pass, int rank, int stage, const Pairing& pair);
   Flow open(const Opening& opening);
   // Before and after the compute of piece i: what it waits for, and its task.
@@ -82,7 +83,7 @@ class DataParallelTasks {
 
   TaskId& offloaded(const Flow& flow) { return offloaded(flow.stage, flow.pass.micro_batch); }
 
-  bool reduces(const Pass& pass, int stage) const;
+  bool reduces(PassKind kind, int micro_batch, int stage) const;
   BackwardPrefetch prefetch(const Flow& flow) const;
   std::size_t ahead() const {
     return static_cast<std::size_t>(plan_.overlap_param_gather && plan_.gather_ahead > 0 ? plan_.gather_ahead : 1);

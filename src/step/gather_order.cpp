@@ -21,9 +21,8 @@ GatherOrder::GatherOrder(const StepPlan& plan) : plan_(plan), stages_(plan.order
   }
 }
 
-GatherOrder::Stages GatherOrder::before(int rank, const Pass& pass) const {
+GatherOrder::Stages GatherOrder::before(int rank, std::size_t k) const {
   const auto r = static_cast<std::size_t>(rank);
-  const auto k = static_cast<std::size_t>(&pass - plan_.order[r].data());
   const std::vector<std::uint32_t>& begin = begin_[r];
   if (k >= begin.size()) return {nullptr, nullptr};
   const int* stages = stages_[r].data();

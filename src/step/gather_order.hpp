@@ -20,7 +20,7 @@ class GatherOrder {
     std::size_t size() const noexcept { return static_cast<std::size_t>(last - first); }
   };
   // In order of issue; the stage of the pass itself, if it is among them, is first.
-  Stages before(int rank, const Pass& pass) const;
+  Stages before(int rank, std::size_t pass) const;
   // Passes of a rank after which it gathers nothing any more.
   std::size_t last(int rank) const { return begin_[static_cast<std::size_t>(rank)].size(); }
 

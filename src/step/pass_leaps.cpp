@@ -41,12 +41,15 @@ void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size
   const auto shift_s = [&](std::size_t i) {
     return now.times_s[i] == then.times_s[i] ? 0 : now.times_s[i] - then.times_s[i];
   };
+  const std::vector<std::vector<std::size_t>> changing = what.of
+                                                             ? what.of->where_waits_change(*what.before, ranks_.size())
+                                                             : std::vector<std::vector<std::size_t>>(ranks_.size());
   std::size_t at = 0;
   const auto move = [&](double& time_s) { time_s += times * shift_s(at++); };
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
     const double moved_s = times * shift_s(at);
     for (std::size_t i = 0; i < recent_; ++i) ends_s_[rank * recent_ + i] += moved_s;
-    repeat_compute(what, rank, shift_s(at));
+    repeat_compute(what, changing[rank], rank, shift_s(at));
     for_times(ranks_[rank], move);
     breakdown_.of_rank(rank).add(now.waits[rank].since(then.waits[rank]), times);
     exposure_.collectives(rank).add(now.collectives[rank], times);
@@ -56,20 +59,14 @@ void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size
   exposure_.repeat(then.lengths, times, what.of ? 0 : shift_s(0));
 }
 
-// Its passes come again, where they wait alike as one pattern.
-void PassRunner::repeat_compute(const Repetition& what, std::size_t rank, double shift_s) {
+// Where its passes wait alike they come again as one pattern, else one by one.
+void PassRunner::repeat_compute(const Repetition& what, const std::vector<std::size_t>& starts, std::size_t rank,
+                                double shift_s) {
   BusyTime& busy = exposure_.computes(rank);
-  std::vector<std::size_t> own;
-  bool alike = true;
-  for (std::size_t i = 0; what.of && i < what.of->starts().size(); ++i) {
-    if (what.of->starts()[i].rank != static_cast<std::int32_t>(rank)) continue;
-    own.push_back(i);
-    alike = alike && what.of->waits_longer_s(*what.before, i) == 0;
-  }
-  if (alike) return busy.repeat(shift_s, static_cast<double>(what.times));
+  if (starts.empty()) return busy.repeat(shift_s, static_cast<double>(what.times));
   double free_s = ranks_[rank].free_s;
   for (std::size_t n = 1; n <= what.times; ++n) {
-    for (std::size_t i : own) {
+    for (std::size_t i : starts) {
       const Choices::Start& pass = what.of->starts()[i];
       const double wait_s =
           std::max(0.0, -pass.ahead_s) + static_cast<double>(n) * what.of->waits_longer_s(*what.before, i);

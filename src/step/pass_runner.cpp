@@ -95,10 +95,8 @@ double PassRunner::arrival(bool forward, int stage, int micro_batch, std::size_t
   return const_cast<PassRunner*>(this)->arrival(forward, stage, micro_batch, later);
 }
 
-double PassRunner::input_s(const Pass& pass, int stage, std::size_t later) const {
-  return pass.kind == PassKind::BackwardWeight
-             ? 0
-             : arrival(pass.kind == PassKind::Forward, stage, pass.micro_batch, later);
+double PassRunner::input_s(PassKind kind, int stage, int micro_batch, std::size_t later) const {
+  return kind == PassKind::BackwardWeight ? 0 : arrival(kind == PassKind::Forward, stage, micro_batch, later);
 }
 
 void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {
@@ -123,18 +121,19 @@ void PassRunner::transfer(const PassOp& op, const Bound& bound, double after_s, 
   const double start_s = later_of(sent_s, after_s);
   sent_s = start_s + bound.seconds;
   arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
-  bound.arrivals->push_back({start_s, sent_s});
+  ExposureRecorder::Interval& carried = bound.arrivals->emplace_back();  // in place: this is the innermost loop
+  carried.start_s = start_s, carried.end_s = sent_s;
   ++executed_;
 }
 
 void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
   const auto rank = static_cast<std::size_t>(op.rank);
   RankTimes& r = ranks_[rank];
-  const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
-  double in_s = input_s(pass, op.stage, later);
-  if (pass.with_next) {  // both passes of a pair start when the inputs of both are there
-    const Pass& partner = *(&pass + 1);
-    in_s = later_of(in_s, input_s(partner, placement_.stage_of(op.rank, partner.chunk), later));
+  double in_s = input_s(op.kind, op.stage, op.micro_batch, later);
+  if (op.first) {  // both passes of a pair start when the inputs of both are there
+    const Pass& partner = plan_.order[rank][static_cast<std::size_t>(op.index) + 1];
+    const int stage = placement_.stage_of(op.rank, partner.chunk);
+    in_s = later_of(in_s, input_s(partner.kind, stage, partner.micro_batch, later));
   }
   if (plan_.blocking_p2p) in_s = later_of(in_s, r.exchanged_s);
   if (choices_) choices_->start({r.free_s - in_s, bound.seconds, op.rank});
@@ -160,7 +159,7 @@ void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s
   r.free_s = start_s + bound.seconds;
   ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
   ++r.passes, ++executed_;
-  counts_.add(bound.cut->pass_class[rank]);
+  counts_.add(bound.pass_class);
   exposure_.computes(rank).add(start_s, r.free_s);
 }
 
@@ -239,7 +238,7 @@ void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo:
   const double from_s = r.free_s;
   memo_->repeat(record, rank, from_s);
   if (choices_) choices_->take(memo_->number_of(record));
-  counts_.add(bound.cut->pass_class[rank]);
+  counts_.add(bound.pass_class);
   for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
     if (record.leaving_s[i] != PassMemo::kNever) r.leaving_s[i] = from_s + record.leaving_s[i];
   }

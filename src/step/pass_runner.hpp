@@ -43,7 +43,7 @@ class PassRunner final : private TaskSink {
   // (`count`).
   void leap(const Repetition& what, const Arrivals& pending, std::size_t later);
   void count(const PassOp& op, const Bound& bound, double times) {
-    if (bound.cut) counts_.add(bound.cut->pass_class[static_cast<std::size_t>(op.rank)], times);
+    if (op.op == PassOpKind::Pass) counts_.add(bound.pass_class, times);
   }
   // Notes choices there from now on; null: no longer.
   void watch(Choices* choices) noexcept { choices_ = choices; }
@@ -73,7 +73,7 @@ class PassRunner final : private TaskSink {
   TaskId add(const IssuedTask& task) override;
   double& arrival(bool forward, int stage, int micro_batch, std::size_t later);
   double arrival(bool forward, int stage, int micro_batch, std::size_t later) const;
-  double input_s(const Pass& pass, int stage, std::size_t later) const;
+  double input_s(PassKind kind, int stage, int micro_batch, std::size_t later) const;
   double later_of(double a_s, double b_s) const {
     if (choices_) choices_->later_of(a_s, b_s);
     return std::max(a_s, b_s);
@@ -89,7 +89,7 @@ class PassRunner final : private TaskSink {
   void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
-  void repeat_compute(const Repetition& what, std::size_t rank, double shift_s);
+  void repeat_compute(const Repetition& what, const std::vector<std::size_t>& starts, std::size_t rank, double shift_s);
   StreamId stream(std::size_t rank, StreamKind kind) const {
     return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
   }
