@@ -98,10 +98,9 @@ struct FrameworkProfile {
   // Pipeline transfers
   bool p2p_blocking = false;              // ranks wait for them, one chunk a rank (1F1B, GPipe)
   bool p2p_blocking_interleaved = false;  // the same with several chunks a rank
-  bool p2p_sliced_over_tp =
-      false;  // without sequence parallelism each tensor-parallel rank sends a slice, gathered on arrival
-  int p2p_metadata_messages = 0;  // small messages before each tensor
-  double p2p_launch_s = 0;        // what a batch that ranks wait for costs beside its bytes: host, synchronised device
+  bool p2p_sliced_over_tp = false;  // without sequence parallelism tp ranks send a slice each, gathered on arrival
+  int p2p_metadata_messages = 0;    // small messages before each tensor
+  double p2p_launch_s = 0;  // what a batch that ranks wait for costs beside its bytes: host, synchronised device
 
   // Optimizer
   double optimizer_bytes = 34;           // bytes moved per owned parameter by the update
@@ -134,8 +133,7 @@ struct FrameworkProfile {
   bool narrow_parameters = false;       // weights of 8-bit matmuls are kept in that type alone, not beside 16-bit ones
   bool score_buffer = false;            // unfused attention keeps a persistent buffer of the scores' size
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
-  bool head_keeps_gathered_input =
-      false;  // under sequence parallelism: the LM head's input, gathered, until its backward
+  bool head_keeps_gathered_input = false;       // under sequence parallelism, until its backward
   bool keeps_stage_outputs =
       false;                     // the last pipeline stage keeps the logits of every micro-batch until the step ends
   bool compiled_blocks = false;  // the partitioner drops outputs that no backward needs (the block's own)
