@@ -19,6 +19,7 @@ from ..op_table import OpTable
 from ..parallel.strategy import Strategy
 from ..result import Result, breakdown_html, strategy_dict
 from .attention_kernel import generation_of, use_attention_kernel
+from .workspace import profile_core
 
 __all__ = ["IterationResult", "RunResult", "TrainingSimulator"]
 
@@ -236,7 +237,7 @@ class TrainingSimulator:
             "device": device,
             "network": _core.Interconnect.of_topology(self._comm.core),
             "strategy": to_core(strategy),
-            "profile": to_core(self._framework),
+            "profile": profile_core(self._framework, generation_of(device.name)),
             "seq_len": float(self._seq_len),
             "host": _core.HostShare(self._memory.host_Bps, memory_Bps),
         }
