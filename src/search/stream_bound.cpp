@@ -4,20 +4,9 @@
 #include <iterator>
 #include <limits>
 
-#include "step/stage_cost.hpp"
-
 namespace dts {
 
 namespace {
-
-StageCost blocks_of(const Job& job, const PricedModel& priced, const ChunkLayers& chunk) {
-  StageCost stage;
-  if (chunk.has_stem && !job.model.stem.ops.empty()) stage.blocks.push_back(priced.blocks.front().get());
-  const auto first = priced.layers.begin() + chunk.first;
-  stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
-  if (chunk.has_head && !job.model.head.ops.empty()) stage.blocks.push_back(priced.blocks.back().get());
-  return stage;
-}
 
 double least_work(const StageCost& stage, bool split) {
   double least = 1;
@@ -58,7 +47,7 @@ StreamBound::StreamBound(const Job& job, const PricedModel& priced, const GroupP
 
 StreamBound::Use StreamBound::use_of(const Job& job, const PricedModel& priced, const ChunkLayers& chunk,
                                      bool first) const {
-  const StageCost stage = blocks_of(job, priced, chunk);
+  const StageCost stage = stage_of(job.model, priced, chunk);
   const std::vector<StageComm::Unit> units = parallel_.units(stage, first);
   Use use;
   const bool gathers = job.strategy.zero == 3 && !rules_.keeps_gathered;

@@ -77,4 +77,20 @@ PricedModel price_model(const Job& job, const GroupPricer& groups) {
   return priced;
 }
 
+StageCost stage_of(const ModelSpec& model, const PricedModel& priced, const ChunkLayers& chunk) {
+  StageCost stage;
+  const auto append = [&](const std::vector<LayerRun>& runs, const std::vector<std::unique_ptr<BlockCost>>& prices) {
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
+    }
+  };
+  if (chunk.has_stem) append(model.encoder, priced.encoder);
+  if (chunk.has_stem && !model.stem.ops.empty()) stage.blocks.push_back(priced.blocks.front().get());
+  const auto first = priced.layers.begin() + chunk.first;
+  stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
+  if (chunk.has_head) append(model.prediction, priced.prediction);
+  if (chunk.has_head && !model.head.ops.empty()) stage.blocks.push_back(priced.blocks.back().get());
+  return stage;
+}
+
 }  // namespace dts

@@ -4,8 +4,10 @@
 #include <memory>
 #include <vector>
 
+#include "parallel/stages.hpp"
 #include "pricing/block_cost.hpp"
 #include "step/job.hpp"
+#include "step/stage_cost.hpp"
 
 namespace dts {
 
@@ -22,5 +24,8 @@ struct PricedModel {
 double embedding_parameters(const ModelSpec& model, const Strategy& strategy);
 
 PricedModel price_model(const Job& job, const GroupPricer& groups);
+
+// The blocks of a virtual stage.
+StageCost stage_of(const ModelSpec& model, const PricedModel& priced, const ChunkLayers& chunk);
 
 }  // namespace dts

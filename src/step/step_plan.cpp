@@ -45,21 +45,7 @@ class Planner {
  private:
   void place(PlannedStep& step) const {
     for (const ChunkLayers& chunk : partition(job_.model, s_)) {
-      StageCost stage;
-      if (chunk.has_stem) append(stage, job_.model.encoder, step.priced->encoder);
-      if (chunk.has_stem && !job_.model.stem.ops.empty()) stage.blocks.push_back(step.priced->blocks.front().get());
-      const auto first = step.priced->layers.begin() + chunk.first;
-      stage.blocks.insert(stage.blocks.end(), first, first + chunk.count);
-      if (chunk.has_head) append(stage, job_.model.prediction, step.priced->prediction);
-      if (chunk.has_head && !job_.model.head.ops.empty()) stage.blocks.push_back(step.priced->blocks.back().get());
-      step.plan.stages.push_back(std::move(stage));
-    }
-  }
-
-  static void append(StageCost& stage, const std::vector<LayerRun>& runs,
-                     const std::vector<std::unique_ptr<BlockCost>>& prices) {
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-      stage.blocks.insert(stage.blocks.end(), static_cast<std::size_t>(runs[i].repeat), prices[i].get());
+      step.plan.stages.push_back(stage_of(job_.model, *step.priced, chunk));
     }
   }
 
