@@ -39,6 +39,33 @@ TEST(BlockingTransfers, LikePassesMeetOneAfterTheOther) {
   EXPECT_DOUBLE_EQ(step_s(hand, 0.5, true), 11);
 }
 
+// Weight gradients run beside no transfer, yet before the pass whose input has come: forward 1, input gradient 1,
+// weight gradient 1, transfer 0.5.
+//   rank 0   F0 0-1, to 1.5, F1 1.5-2.5, exchange 3.5-4, B0 4-5, W0 5-6, receives at 7.5, B1 7.5-8.5, W1 8.5-9.5
+//   rank 1   F0 1.5-2.5, B0 2.5-3.5, exchange 3.5-4, W0 4-5, F1 5-6, B1 6-7, to 7.5, W1 7.5-8.5
+TEST(BlockingTransfers, WeightGradientsFollowTheExchange) {
+  HandPlan hand = even_pipeline(2, 1, 2);
+  hand.plan.order = delay_weight_gradients(one_f_one_b(2, 2));
+  EXPECT_DOUBLE_EQ(step_s(hand, 0.5, true), 9.5);
+}
+
+// What is exchanged, and when, is the same with weight gradients of their own: no order that runs comes to deadlock.
+TEST(BlockingTransfers, DelayedWeightGradientsNeverDeadlock) {
+  for (int pp = 2; pp <= 6; ++pp) {
+    for (int vpp = 1; vpp <= 4; ++vpp) {
+      for (int m = pp; m <= 3 * pp; m += pp) {
+        HandPlan hand = even_pipeline(pp, vpp, m);
+        const double whole_s = step_s(hand, 0.25, true);
+        hand.plan.order = delay_weight_gradients(hand.plan.order);
+        const double delayed_s = step_s(hand, 0.25, true);
+        EXPECT_GE(delayed_s, step_s(hand, 0.25, false)) << pp << ' ' << vpp << ' ' << m;
+        if (vpp > 1) continue;
+        EXPECT_LE(delayed_s, whole_s) << pp << ' ' << m;
+      }
+    }
+  }
+}
+
 TEST(BlockingTransfers, InterleavedExchangesAfterEachPair) {
   HandPlan hand = even_pipeline(2, 2, 4);
   BlockingWalk walk(hand.plan.order, hand.plan.placement(), 4);

@@ -19,6 +19,7 @@ struct HandPlan {
     BlockCost& b = *blocks.back();
     b.forward.total_s = b.forward.compute_s = forward_s;
     b.backward.total_s = b.backward.compute_s = backward_s;
+    for (PassCost* half : {&b.data_grad, &b.weight_grad}) half->total_s = half->compute_s = backward_s / 2;
     return b;
   }
 };

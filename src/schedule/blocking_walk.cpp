@@ -50,22 +50,28 @@ std::vector<BlockingWalk::Step> BlockingWalk::steps_of(std::size_t rank) const {
   };
   for (std::size_t begin = 0; begin < passes.size();) {
     poll_interrupt(16);
-    const std::size_t end = item_end(passes, begin, steady);
+    std::size_t work = begin;  // after the weight gradients, which neither send nor receive
+    while (work < passes.size() && passes[work].kind == PassKind::BackwardWeight) ++work;
+    const std::size_t end = work < passes.size() ? item_end(passes, work, steady) : work;
     std::vector<Transfer> receives, next_sends;
-    for (std::size_t i = begin; i < end; ++i) {
+    for (std::size_t i = work; i < end; ++i) {
       const Transfer in = transfer_of(placement_, static_cast<int>(rank), passes[i], false);
       const Transfer out = transfer_of(placement_, static_cast<int>(rank), passes[i], true);
       if (in.to >= 0) receives.push_back(in);
       if (out.to >= 0) next_sends.push_back(out);
     }
-    const bool forward = passes[begin].kind == PassKind::Forward;
+    const bool forward = work < end && is_forward(passes[work]);
     const bool apart = placement_.chunks == 1 && !first && forward == sent_forward;
-    if (apart) flush(sends);
+    if (apart) {
+      flush(sends);
+      if (work > begin) steps.push_back({begin, work, {}});
+      begin = work;
+    }
     sends.insert(sends.end(), receives.begin(), receives.end());
     flush(sends);
-    steps.push_back({begin, end, {}});
+    if (end > begin) steps.push_back({begin, end, {}});
     sends = std::move(next_sends);
-    sent_forward = passes[end - 1].kind == PassKind::Forward;
+    sent_forward = is_forward(passes[end - 1]);
     first = false;
     begin = end;
   }

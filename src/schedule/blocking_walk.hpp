@@ -3,6 +3,8 @@
 //   like passes        X | send X | receive Y | Y       (warm-up and cool-down: forward after forward)
 //   unlike passes      X | send X, receive Y | Y        (steady 1F1B: one batched exchange each way)
 //   several chunks     an adjacent forward and backward are one step; X | send X, receive Y | Y throughout
+// Weight gradients of their own run when the transfers before them are done: X | send X | W | receive Y | Y, or
+// X | send X, receive Y | W, Y.
 // (Megatron-Core schedules.py, p2p_communication.py). Orders that run with transfers in the background may deadlock
 // here.
 #pragma once
