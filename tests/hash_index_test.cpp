@@ -1,4 +1,4 @@
-#include "engine/hash_index.hpp"
+#include "hash_index.hpp"
 
 #include <gtest/gtest.h>
 

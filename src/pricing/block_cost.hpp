@@ -13,6 +13,7 @@
 namespace dts {
 
 class GroupPricer;
+class ProductTimes;
 struct DeviceSpec;
 
 struct PassCost {
@@ -73,6 +74,7 @@ struct BlockContext {
   bool split_backward = false;  // a schedule runs the halves of backward apart
   Int8Recipe int8_recipe = Int8Recipe::Rowwise;
   std::vector<RecomputeModule> recompute_modules{};
+  ProductTimes* products = nullptr;  // null: none are kept
 };
 
 // Layers and encoders are recomputed; encoders, the LM head and loss stay in 16 bits under 8- and 4-bit recipes.

@@ -45,7 +45,10 @@ double OpTimer::gemm_s(const LocalOp& op, GemmPass pass) const {
   const GemmShape shape = pass_shape(product_of(op), pass);
   const DType type = product_type(op, pass);
   const double output_bytes = output_bytes_per_element(op, pass);
-  if (op.op->kind != OpKind::GroupedMatmul) return gemm_time_s(device, type, shape, pass, output_bytes);
+  if (op.op->kind != OpKind::GroupedMatmul) {
+    return products ? products->seconds({&device, type, pass, shape, output_bytes})
+                    : gemm_time_s(device, type, shape, pass, output_bytes);
+  }
   const GroupedKernel& kernel = profile.grouped_single_launch ? kGroupedSingleLaunch : kGroupedMultiStream;
   if (!op.expert_rows.empty()) {
     return grouped_rows_time_s(device, type, op.expert_rows, op.out, op.in, pass, output_bytes, kernel);

@@ -8,6 +8,7 @@
 #include "hardware/device.hpp"
 #include "parallel/local_op.hpp"
 #include "parallel/profile.hpp"
+#include "pricing/product_times.hpp"
 
 namespace dts {
 
@@ -25,6 +26,7 @@ struct OpTimer {
   const LocalSizes& sizes;
   DType precision;
   QuantiseRecipe recipe = QuantiseRecipe::Fp8Tensor;
+  ProductTimes* products = nullptr;  // null: none are kept
 
   double forward_s(const LocalOp& op) const;
   double data_grad_s(const LocalOp& op) const;

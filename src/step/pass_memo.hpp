@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/hash_index.hpp"
+#include "hash_index.hpp"
 #include "engine/timeline.hpp"
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"

@@ -55,7 +55,8 @@ std::shared_ptr<const GroupPricer> PriceBook::groups(const Job& job, const RankG
 }
 
 std::shared_ptr<const PricedModel> PriceBook::priced(const Job& job, const GroupPricer& groups) {
-  return page(priced_, block_key(job), [&] { return std::make_shared<const PricedModel>(price_model(job, groups)); });
+  return page(priced_, block_key(job),
+              [&] { return std::make_shared<const PricedModel>(price_model(job, groups, products_)); });
 }
 
 std::shared_ptr<const ModelTapes> PriceBook::tapes(const Job& job, const PricedModel& priced) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "parallel/strategy_key.hpp"
+#include "pricing/product_times.hpp"
 #include "schedule/pass.hpp"
 #include "schedule/repeated_ops.hpp"
 #include "step/exposure.hpp"
@@ -62,6 +63,7 @@ class PriceBook {
   std::unordered_map<int, std::unique_ptr<const ModelSpec>> placed_;  // by tp
   std::unordered_map<int, bool> checked_;                             // by tp
   Pages<GroupPricer> groups_;
+  ProductTimes products_;
   Pages<PricedModel> priced_;
   Pages<ModelTapes> tapes_;
   std::map<OrderKey, std::shared_ptr<const PipelineOrder>> orders_;

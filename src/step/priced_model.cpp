@@ -54,13 +54,15 @@ double embedding_parameters(const ModelSpec& model, const Strategy& strategy) {
   return 0;
 }
 
-PricedModel price_model(const Job& job, const GroupPricer& groups) {
+PricedModel price_model(const Job& job, const GroupPricer& groups, ProductTimes& products) {
   const ModelSpec& model = job.model;
   const Strategy& s = job.strategy;
   PricedModel priced;
   priced.sizes = local_sizes(model, s, job.profile, job.seq_len);
   visit_blocks(job, groups, priced.sizes, [&](const BlockUse& use) {
-    auto cost = std::make_unique<BlockCost>(price_block(use.block, use.context, use.role));
+    BlockContext context = use.context;
+    context.products = &products;
+    auto cost = std::make_unique<BlockCost>(price_block(use.block, context, use.role));
     if (!use.backward) drop_backward(*cost);
     using Part = BlockUse::Part;
     (use.part == Part::Encoder      ? priced.encoder
@@ -68,7 +70,9 @@ PricedModel price_model(const Job& job, const GroupPricer& groups) {
                                     : priced.blocks)
         .push_back(std::move(cost));
   });
-  price_kept_layers(job, block_context(job, groups, priced.sizes), priced);
+  BlockContext context = block_context(job, groups, priced.sizes);
+  context.products = &products;
+  price_kept_layers(job, std::move(context), priced);
   const double width = priced.sizes.activation_bytes, table = embedding_parameters(model, s);
   const bool ends_meet = placement(s).ends_meet();
   if (!model.prediction.empty() && !model.tied_embeddings && !ends_meet)

@@ -23,7 +23,7 @@ struct PricedModel {
 // Parameters of the embedding's table alone, on one rank.
 double embedding_parameters(const ModelSpec& model, const Strategy& strategy);
 
-PricedModel price_model(const Job& job, const GroupPricer& groups);
+PricedModel price_model(const Job& job, const GroupPricer& groups, ProductTimes& products);
 
 // The blocks of a virtual stage.
 StageCost stage_of(const ModelSpec& model, const PricedModel& priced, const ChunkLayers& chunk);
