@@ -29,7 +29,7 @@ help:
 	@echo "make test-sanitize  the C++ tests under AddressSanitizer and UBSan"
 	@echo "make coverage       how much of the core and of the package the tests reach"
 	@echo "make mutation       how many small changes of the cost models the tests notice (MUTANTS=100 of each language)"
-	@echo "make deep           the C++ tests under ASan+UBSan and TSan, mutation, and 10^5 runs of each fuzzer (hours)"
+	@echo "make deep           the C++ tests under ASan+UBSan and TSan, mutation, and the fuzzers long (hours)"
 	@echo "make lint           ruff, clang-format, mypy --strict (package, tests, examples, scripts) and stubtest"
 	@echo "make tidy           clang-tidy over the core (minutes)"
 	@echo "make bench          speed beside others' (BENCH=quick: the main rows), results in build/bench/results.json"
@@ -55,12 +55,11 @@ test-sanitize: $(TOOLS)
 	cmake --build build/asan
 	ctest --test-dir build/asan --output-on-failure
 
-FUZZ_RUNS := 100000
 deep: test-sanitize mutation $(TESTABLE)
 	cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDTS_BUILD_TESTS=ON -DDTS_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure
-	$(BIN)/python tests/fuzz/fuzz.py --runs $(FUZZ_RUNS)
+	$(BIN)/python tests/fuzz/fuzz.py
 
 # Line coverage of the core by its own tests, branch coverage of the package by pytest; reports in build/coverage.
 COVERABLE := $(VENV)/.coverable

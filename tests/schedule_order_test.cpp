@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <random>
+#include <string>
+#include <vector>
 
 #include "error.hpp"
 #include "schedule/check_order.hpp"
@@ -71,6 +74,25 @@ TEST(CustomOrder, IsReadAsWritten) {
   EXPECT_EQ(text_of(order[0], true), "F0.0 F1.1+B0.0 W0.0 B1.1");
   EXPECT_EQ(order[0][2].kind, PassKind::BackwardInput);  // its weight gradient is listed
   EXPECT_EQ(order[0][4].kind, PassKind::Backward);
+}
+
+TEST(CustomOrder, AnyTextIsReadOrRefused) {
+  static const std::string kSigns = "FBW0123456789.+- \t\nx\xff";
+  std::mt19937 random(7);
+  int read = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::vector<std::string> texts(random() % 3);
+    for (std::string& text : texts) {
+      for (auto left = random() % 12; left > 0; --left) text += kSigns[random() % kSigns.size()];
+    }
+    try {
+      EXPECT_EQ(parse_order(texts).size(), texts.size());
+      ++read;
+    } catch (const ConfigError& error) {
+      EXPECT_NE(std::string(error.what()).find("strategy.custom_order["), std::string::npos);
+    }
+  }
+  EXPECT_GT(read, 1'000);
 }
 
 std::string message_of(const std::function<void()>& call) {

@@ -605,7 +605,7 @@ def test_bloom_of_bigscience() -> None:
         ("config.json", '{"model_type": "llama"}', dts.FormatError, "given as the model"),
         ("a.yaml", "model: &x {a: 1}\nparallelism: *x\n", dts.FormatError, "aliases"),
         ("a.yaml", "model: 1\nmodel: 2\n", dts.FormatError, "given at line 1 already"),
-        ("a.json", "{" * 2000, dts.FormatError, "nested"),
+        ("a.json", "{" * 2000, dts.FormatError, "nest"),
         ("a.yaml", "distributed_type: TPU\n", dts.ConfigError, "a.yaml:1: distributed_type: got 'TPU'"),
         ("a.sh", "echo hello\n", dts.FormatError, "starts a Python program"),
         ("a.sh", "\x00\xff", dts.FormatError, "starts a Python program"),

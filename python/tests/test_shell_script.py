@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dist_training_sim as dts
 import pytest
 from dist_training_sim.io.launch import read_launch
 from dist_training_sim.io.shell_expand import Variables
-from dist_training_sim.io.shell_script import read_script
+from dist_training_sim.io.shell_script import Script, read_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,3 +158,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_quote_that_is_not_closed_in_an_expanded_word_is_text() -> None:
     assert Variables().words("train.p'y") == ["train.p'y"]  # found by a fuzzer
     assert Variables().words("a'b c'd") == ["ab cd"]
+
+
+LONG = {  # each of 600 kB: work that grows with the square of a length would take hours
+    "quotes": ("A=", "''", lambda script: script.variables.scalars["A"] == ""),
+    "backslashes": ("A=", "\\a", lambda script: script.variables.scalars["A"] == "a" * 300_000),
+    "appended arrays": ("", "A+=(1)\n", lambda script: len(script.variables.arrays["A"]) == 85_714),
+    "here-documents": ("", "x <<E ", lambda script: len(script.commands[0]) == 100_000),
+    "open loops": ("", "for i in a; do ", lambda script: script.variables.scalars == {"i": "a"}),
+}
+
+
+@pytest.mark.parametrize(("start", "piece", "holds"), LONG.values(), ids=list(LONG))
+def test_long_scripts_are_read_in_proportion_to_their_length(
+    start: str, piece: str, holds: Callable[[Script], bool]
+) -> None:
+    assert holds(read_script(start + piece * (600_000 // len(piece))))

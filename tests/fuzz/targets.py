@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dist_training_sim as dts
+from dist_training_sim import Strategy, _core
 from dist_training_sim.io.jobs import READ_FORMATS
 from dist_training_sim.io.nccl_log import read_nccl_log
 from dist_training_sim.io.shell_script import read_script
+from dist_training_sim.simulator.job import described_job
 from dist_training_sim.units import parse_bandwidth, parse_bytes, parse_flops, parse_seconds
 from dist_training_sim.validation.corpus import read_rows
 
-__all__ = ["SEEDS", "TARGETS", "seeds"]
+__all__ = ["OVER_LIBRARIES", "SEEDS", "TARGETS", "seeds"]
 
 SEEDS = Path(__file__).parent / "seeds"
 Target = Callable[[bytes, Path], None]
@@ -49,10 +52,22 @@ def _unit(data: bytes, folder: Path) -> None:
 
 
 def _order(data: bytes, folder: Path) -> None:
-    lists = tuple(_text(data).splitlines())
-    pp = max(1, len(lists))
-    strategy = dts.Strategy(pp=pp, dp=max(1, 8 // pp), custom_order=lists, global_batch=4 * max(1, 8 // pp))
-    dts.simulate("gpt2", "1xdgx-h100", strategy, seq_len=128, keep_events=False)
+    """Read, checked and simulated by the core."""
+    lists = _text(data).splitlines()
+    for arguments in _pipelines():
+        if arguments["strategy"].pp == len(lists):
+            arguments["strategy"].custom_order = Strategy(custom_order=tuple(lists)).custom_order
+            _core.simulate(**arguments, keep_events=False)
+            return
+    raise dts.ConfigError(f"order: got {len(lists)} lines, expected one for each rank")
+
+
+@functools.cache
+def _pipelines() -> list[dict[str, Any]]:
+    """The same small job on one, two and four pipeline ranks, as the core takes it."""
+    strategies = (Strategy(pp=pp, dp=8 // pp, global_batch=32 // pp) for pp in (1, 2, 4))
+    jobs = [described_job("gpt2", "1xdgx-h100", strategy, 128, "megatron-core", None, None) for strategy in strategies]
+    return [job.core_arguments() for job in jobs]
 
 
 TARGETS: dict[str, Target] = {
@@ -65,6 +80,10 @@ TARGETS: dict[str, Target] = {
     "units": _unit,
     "order": _order,
     **{f"job_{name}": functools.partial(_job, format=name) for name in READ_FORMATS},
+}
+OVER_LIBRARIES = frozenset(TARGETS) - {
+    *("units", "shell", "nccl_log", "order"),
+    *("job_megatron-lm", "job_megatron-bridge", "job_torchtitan", "job_hf-trainer", "any_job"),
 }
 
 

@@ -126,20 +126,18 @@ def _is_training(module: str) -> bool:
 
 def _options(words: Sequence[Word], where: str) -> tuple[tuple[Option, ...], tuple[Option, ...]]:
     """Options with the words behind each, and words behind none."""
-    options: list[Option] = []
+    found: list[tuple[str, list[str], str]] = []
     plain: list[Option] = []
     for word in words:
         text = word.text
         if text.startswith("-") and not _VALUE.match(text) and len(text) > 1:
             name, equals, value = text.partition("=")
-            place = f"{where}:{word.line}"
-            options.append(Option(name.lstrip("-"), (value,) if equals else (), place))
-        elif options and not _is_override(text):
-            last = options[-1]
-            options[-1] = Option(last.name, (*last.values, text), last.where)
+            found.append((name.lstrip("-"), [value] if equals else [], f"{where}:{word.line}"))
+        elif found and not _is_override(text):
+            found[-1][1].append(text)
         else:
             plain.append(Option(text, (), f"{where}:{word.line}"))
-    return tuple(options), tuple(plain)
+    return tuple(Option(name, tuple(values), place) for name, values, place in found), tuple(plain)
 
 
 def _is_override(text: str) -> bool:

@@ -18,6 +18,7 @@ _WORD_COST = 32  # characters that a word counts besides its own: an array of sh
 _NAME = re.compile(r"\$([A-Za-z_]\w*|[0-9@*#?])")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*|[0-9]+|[@*])(\[[@*]\]|\[\d{1,6}\])?(:?[-=+?])?(.*)", re.DOTALL)
 _OPEN = re.compile(r"\$[A-Za-z_0-9@*({]|`")
+_PLAIN = re.compile(r"[^\"'\\$`]+")
 _ARITHMETIC: Mapping[type, Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -63,31 +64,33 @@ class Variables:
 
     def words(self, word: str, *, split: bool = True) -> list[str]:
         """A word expanded: unquoted expansions are split at spaces, `"${A[@]}"` gives the entries of an array."""
-        fields: list[str] = [""]
+        fields: list[list[str]] = [[]]  # each with its pieces
         started, at, quoted = False, 0, False
         while at < len(word):
             char = word[at]
-            if char == '"':
+            if plain := _PLAIN.match(word, at):
+                fields[-1].append(plain.group())
+                started, at = True, plain.end()
+            elif char == '"':
                 quoted, started, at = not quoted, True, at + 1
-            elif char == "'" and not quoted and "'" in word[at + 1 :]:  # a lone one is text
-                end = word.index("'", at + 1)
-                fields[-1], started, at = fields[-1] + word[at + 1 : end], True, end + 1
+            elif char == "'":
+                end = -1 if quoted else word.find("'", at + 1)  # a lone one is text
+                fields[-1].append("'" if end < 0 else word[at + 1 : end])
+                started, at = True, at + 1 if end < 0 else end + 1
             elif char == "\\":
-                fields[-1] += "" if word[at + 1 : at + 2] == "\n" else word[at + 1 : at + 2]
+                fields[-1].append("" if word[at + 1 : at + 2] == "\n" else word[at + 1 : at + 2])
                 started, at = True, at + 2
-            elif char in "$`":
+            else:
                 splits = split and not quoted
                 found, at = self._expansion(word, at, splits)
                 whole = not splits or isinstance(found, _Words)
                 parts = found if whole else [part for item in found for part in _split(item)]
                 started = started or quoted or bool(parts)
-                if parts:
-                    fields[-1] = fields[-1] + parts[0] if fields[-1] else parts[0]  # alone, it keeps its line
-                fields += parts[1:]
-            else:
-                fields[-1], started, at = fields[-1] + char, True, at + 1
-        self._spend(fields)
-        return fields if started else []
+                fields[-1] += parts[:1]
+                fields += [[part] for part in parts[1:]]
+        words = [_joined(pieces) for pieces in fields] if started else []
+        self._spend(words)
+        return words
 
     def _spend(self, words: Sequence[str]) -> None:
         self.spent += sum(map(len, words)) + _WORD_COST * len(words)
@@ -144,6 +147,12 @@ class Variables:
     def _other(self, rest: str, splits: bool) -> list[str]:
         """The word behind an operator: quotes inside it hold where the whole is not quoted."""
         return _Words(self.words(rest)) if splits else [self.text(rest)]
+
+
+def _joined(pieces: list[str]) -> str:
+    """Alone, a piece keeps its line, an empty one as well."""
+    kept = [piece for piece in pieces if piece] or pieces[-1:]
+    return kept[0] if len(kept) == 1 else "".join(kept)
 
 
 def _split(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +12,14 @@ from ..errors import FormatError
 __all__ = ["MAX_SCRIPT_BYTES", "Token", "closing", "tokens_of"]
 
 MAX_SCRIPT_BYTES = 1_000_000
-_OPERATORS = (";;", "&&", "||", "<<<", "<<-", "<<", ">>", "&>", ">&", "\n", ";", "&", "|", "(", ")", "<", ">")
+_OPERATOR = re.compile(r";;|&&|\|\||<<<|<<-|<<|>>|&>|>&|[\n;&|()<>]")
+_SPACES = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
 _BRACKETS = {"$((": "))", "$(": ")", "${": "}"}
+_OPENING = re.compile(r"\$\(\(|\$\(|\$\{")
+# Runs of characters that mean nothing where they stand: in a word, between double quotes, inside brackets.
+_PLAIN = re.compile(r"[^ \t\r\n;|&<>()\\'\"`$]+")
+_QUOTED = re.compile(r'[^"\\`$]+')
+_INSIDE = re.compile(r"[^'\"`\\(){}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,13 @@ def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
     marks: list[str] = []
     while at < len(text):
         char = text[at]
-        if char in " \t\r" or text.startswith(("\\\n", "\\\r\n"), at):
-            step = 1 if char in " \t\r" else text.index("\n", at) - at + 1
-            line, at, joined = line + text.count("\n", at, at + step), at + step, False
+        if spaces := _SPACES.match(text, at):
+            line, at, joined = line + text.count("\n", at, spaces.end()), spaces.end(), False
         elif char == "#" and not joined:
             at = _end_of_line(text, at)
-        elif operator := next((o for o in _OPERATORS if text.startswith(o, at)), ""):
-            ended, at, awaits = line, at + len(operator), operator in ("<<", "<<-")
+        elif match := _OPERATOR.match(text, at):
+            operator = match.group()
+            ended, at, awaits = line, match.end(), operator in ("<<", "<<-")
             line += operator == "\n"
             for mark in marks if operator == "\n" else ():
                 name = mark.strip("'\"\\")
@@ -60,7 +67,8 @@ def tokens_of(text: str, first_line: int = 1) -> Iterator[Token]:
             end = _end_of_word(text, at, line)
             word = text[at:end]
             if awaits:
-                marks, awaits = [*marks, word], False
+                marks.append(word)
+                awaits = False
             yield Token(word, line, joined=joined)
             line, at, joined = line + word.count("\n"), end, True
 
@@ -84,10 +92,10 @@ def _here_document(text: str, at: int, mark: str) -> tuple[str, int]:
 def _end_of_word(text: str, at: int, line: int) -> int:
     start = at
     while at < len(text):
-        char = text[at]
-        if char in " \t\r\n;|&<>()":
+        if text[at] in " \t\r\n;|&<>()":
             break
-        at = _past(text, at, line)
+        plain = _PLAIN.match(text, at)
+        at = plain.end() if plain else _past(text, at, line)
     return max(at, start + 1)
 
 
@@ -100,13 +108,14 @@ def _past(text: str, at: int, line: int) -> int:
         return _find(text, char, at + 1, line)
     if char == '"':
         return _past_double(text, at + 1, line)
-    opening = next((o for o in _BRACKETS if text.startswith(o, at)), "")
-    return closing(text, at + len(opening), _BRACKETS[opening], line) if opening else at + 1
+    opening = _OPENING.match(text, at)
+    return closing(text, opening.end(), _BRACKETS[opening.group()], line) if opening else at + 1
 
 
 def _past_double(text: str, at: int, line: int) -> int:
     while at < len(text) and text[at] != '"':
-        at = at + 1 if text[at] == "'" else _past(text, at, line)
+        plain = _QUOTED.match(text, at)
+        at = plain.end() if plain else _past(text, at, line)
     return _find(text, '"', at, line)
 
 
@@ -127,6 +136,9 @@ def closing(text: str, at: int, mark: str, line: int, depth: int = 0) -> int:
     """
     inner, level = {"}": "{", ")": "(", "))": "("}[mark], 0
     while at < len(text):
+        if plain := _INSIDE.match(text, at):
+            at = plain.end()
+            continue
         if level == 0 and text.startswith(mark, at):
             return at + len(mark)
         char = text[at]

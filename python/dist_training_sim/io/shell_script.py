@@ -84,7 +84,7 @@ class _Reader:
 
     @property
     def active(self) -> bool:
-        return all(frame.active for frame in self.frames)
+        return not self.frames or (self.frames[-1].outer and self.frames[-1].active)
 
     def run(self, text: str, first_line: int) -> None:
         if self.depth > MOST_NESTED:
@@ -199,7 +199,7 @@ class _Reader:
             while start < len(rest):
                 start += self.assign(rest, start) or 1
             return True
-        bodies = [i for i, word in enumerate(rest) if word.operator and word.text in _REDIRECTS]
+        bodies = {i for i, word in enumerate(rest) if word.operator and word.text in _REDIRECTS}
         plain = [word for i, word in enumerate(rest) if not (word.operator or word.body or i - 1 in bodies)]
         found = [
             Word(str(text), getattr(text, "line", word.line)) for word in plain for text in expand.words(word.text)
@@ -256,7 +256,10 @@ class _Reader:
         entries: list[str] = [
             Placed(text, getattr(text, "line", word.line)) for word in inside for text in variables.words(word.text)
         ]
-        variables.arrays[name] = [*(variables.arrays.get(name, []) if more else []), *entries]
+        if more:
+            variables.arrays.setdefault(name, []).extend(entries)
+        else:
+            variables.arrays[name] = entries
         return end - at + 1
 
     # --- conditions ------------------------------------------------------------------------------------------------

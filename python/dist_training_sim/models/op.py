@@ -177,15 +177,20 @@ class Op(ShortRepr):
         return min(self.parameters, round(self.parameters * self.top_k / self.experts))
 
 
+_KINDS = tuple((field.name, field.type) for field in fields(Op))
+
+
 def _check_types(op: Op, problems: Problems) -> None:
     if not isinstance(op.name, str) or not op.name or op.name == BLOCK_INPUT:
         problems.add("name", op.name, f"a non-empty text other than {BLOCK_INPUT!r}")
-    for field in fields(op):
-        value = getattr(op, field.name)
-        where = f"{op.name}.{field.name}"
-        if field.type == "bool" and not isinstance(value, bool):
+    for name, kind in _KINDS:
+        value = getattr(op, name)
+        if type(value) in (int, float) and kind == "float" and 0 <= value <= LARGEST:
+            continue  # as nearly all are
+        where = f"{op.name}.{name}"
+        if kind == "bool" and not isinstance(value, bool):
             problems.add(where, value, "true or false")
-        elif field.type == "float" and problems.non_negative(where, value) and value > LARGEST:
+        elif kind == "float" and problems.non_negative(where, value) and value > LARGEST:
             problems.add(where, value, f"at most {LARGEST:g}")
     if not isinstance(op.input, str):
         problems.add(f"{op.name}.input", op.input, "the name of an earlier op")
