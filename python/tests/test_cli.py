@@ -196,9 +196,9 @@ def test_a_job_that_does_not_fit_is_printed_and_exits_3(dts_cli: Run) -> None:
         ("simulate --model gpt2 --cluster 1xdgx-h100 --seq-len 8 --framework megatron", 2, ["megatron-core"]),
         ("simulate --model gpt2 --cluster 1xdgx-h100 --seq-len 8 --recompute ful", 2, ["none, selective, full"]),
         ("simulate --model gpt2 --cluster 1xdgx-h100 --seq-len 8 --layers-per-stage a", 2, ["3,4,4,3"]),
-        ("simulate --model gpt2 --cluster 1xdgx-h100 --seq-len 0", 2, ["seq_len"]),
-        ("simulate --model gpt2 --cluster 1xdgx-h100", 2, ["seq_len", "does not fix it"]),
-        ("simulate --model vit-b-16 --cluster 1xdgx-h100 --seq-len 8", 2, ["leave seq_len out"]),
+        ("simulate --model gpt2 --cluster 1xdgx-h100 --seq-len 0", 2, ["--seq-len"]),
+        ("simulate --model gpt2 --cluster 1xdgx-h100", 2, ["--seq-len", "does not fix it"]),
+        ("simulate --model vit-b-16 --cluster 1xdgx-h100 --seq-len 8", 2, ["leave --seq-len out"]),
         ("simulate --model gpt2 --cluster 1xdgx-h100 --seq-len 8 --tpp 2", 2, ["--tpp", "--tp"]),
         ("simulate --model gpt2", 2, ["--cluster"]),
         ("simulate --model gpt2 --cluster 1xdgx-h100 --tp two", 2, ["--tp"]),
@@ -234,8 +234,39 @@ def test_every_problem_has_its_line(dts_cli: Run) -> None:
     code, out, err = dts_cli(line)
     assert (code, out) == (2, "")
     places = [text.split(":")[1].strip() for text in err.splitlines()]
-    strategy = ["strategy.tp", "strategy.precision"]
-    assert places == ["model", "node", *strategy, "framework", "strategy.layers_per_stage"]
+    assert places == ["--model", "node", "--tp", "--precision", "--framework", "--layers-per-stage"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("--seq-len 0", "--seq-len: got 0, expected an integer from 1 to 1000000000"),
+        ("", "--seq-len: got nothing, expected a number of tokens: gpt2 does not fix it; give --seq-len 8192, say"),
+        (
+            "--seq-len 1024 --global-batch 7 --micro-batch 2",
+            "a multiple of dp * micro_batch = 16; use --global-batch 16",
+        ),
+        (
+            "--seq-len 1024 --tp 8",
+            "--tp: got 8, expected tp to divide attention heads=12; use --tp in {1, 2, 3, 4, 6, 12}",
+        ),
+        (
+            "--seq-len 1024 --recompute-layers 3",
+            "--recompute-layers: got 3, expected none unless recompute is full; use --recompute full",
+        ),
+        ("--seq-len 1024 --dp 3", "error: dp * tp * pp * cp: got 3 * 1 * 1 * 1 = 3"),
+    ],
+)
+def test_problems_are_told_in_the_words_of_the_command_line(dts_cli: Run, options: str, problem: str) -> None:
+    code, _, err = dts_cli(f"simulate --model gpt2 --cluster 1xdgx-h100 {options}")
+    assert code == 2
+    assert problem in err
+
+
+def test_a_switch_that_would_mend_it(dts_cli: Run) -> None:
+    layout = "--tp 2 --ep 2 --no-sequence-parallel"
+    _, _, err = dts_cli(f"simulate --model mixtral-8x7b --cluster 1xdgx-h100 --seq-len 2048 {layout}")
+    assert err.endswith("; use --sequence-parallel\n")
 
 
 def test_layout_problems_are_listed_beside_a_missing_length(dts_cli: Run) -> None:
@@ -243,8 +274,8 @@ def test_layout_problems_are_listed_beside_a_missing_length(dts_cli: Run) -> Non
     code, _, err = dts_cli("simulate --model llama-3.1-8b --cluster 1xdgx-h100 --tp 3")
     lines = err.splitlines()
     assert code == 2
-    assert lines[0].startswith("error: seq_len: got None")
-    assert any("tp=3" in line or "strategy.tp: got 3" in line for line in lines[1:])
+    assert lines[0].startswith("error: --seq-len: got nothing")
+    assert any("--tp: got 3" in line for line in lines[1:])
     _, _, err = dts_cli("simulate --model llama-3.1-8b --cluster 1xdgx-h100 --tp 2 --cp 4")
     assert len(err.splitlines()) == 1
 

@@ -246,7 +246,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads(json.dumps(run().to_dict(), default=lambda v: v.value))
     assert main([*line.split(), "--days", "0.1"]) == 3
-    assert "error: days: got 0.1" in capsys.readouterr().err
+    assert "error: --days: got 0.1" in capsys.readouterr().err
     terms = ["--restart-time", "1h", "--checkpoint-time", "2min", "--checkpoint-interval", "30min", "--price", "2"]
     assert main([*line.split(), *terms, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

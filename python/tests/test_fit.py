@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_json_and_picture(tmp_path: Path) -> None:
 def test_bad_input_is_named() -> None:
     run = CliRunner().invoke(app, [*ARGUMENTS, "--micro-batch", "0"])
     assert run.exit_code == 2
-    assert "micro_batch" in run.output
+    assert "--micro-batch" in run.output
     with pytest.raises(dts.ConfigError, match="memory: got int"):
         Visualizer().plot_memory_timeline(3)  # type: ignore[arg-type]
     with pytest.raises(dts.ConfigError, match="limit_bytes"):
@@ -193,7 +194,8 @@ def test_states_that_cannot_be_sharded_or_moved_so(framework: str, layout: dict[
     options = [word for name, value in layout.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     run = CliRunner().invoke(app, [*ARGUMENTS, "--framework", framework, *options])
     assert run.exit_code == 2
-    assert words in " ".join(run.output.split())
+    told = re.sub(r'(\w+)="?(\w+)"?', lambda mend: f"--{mend[1].replace('_', '-')} {mend[2]}", words)
+    assert told in " ".join(run.output.split())
 
 
 def test_offload_without_a_host_tier_is_an_error(tmp_path: Path) -> None:

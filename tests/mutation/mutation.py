@@ -12,13 +12,18 @@ import argparse
 import json
 import os
 import random
+import resource
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+
+import hypothesis  # noqa: F401 -- loaded once, for all the runs of pytest
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mutants import Mutant, mutants
@@ -45,7 +50,7 @@ CORE_TESTS = (  # of the package, of what the core's cost models say
     *("test_compute_golden.py", "test_op_reference.py", "test_step_reference.py", "test_worked_examples.py"),
     *("test_layer_reference.py", "test_experts.py", "test_recompute.py", "test_volumes.py", "test_measured_rows.py"),
 )
-MOST_SECONDS = 300
+MOST_CPU_SECONDS = 120  # the longest run of the tests takes half of that; wall time depends on what else runs
 
 
 class Cpp:
@@ -64,6 +69,10 @@ class Cpp:
             self.links["module"] = self._last_command(str(self.module.relative_to(build)))
             shutil.copytree(PACKAGE, scratch / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
 
+    def passes_unchanged(self) -> bool:
+        """Whether the tests pass without a change."""
+        return not _fails([str(self.build / "tests" / "dts_tests"), "--gtest_brief=1"])
+
     def noticed(self, file: Path, mutant: Mutant) -> bool | None:
         """Whether a test fails, crashes or hangs; None if the change does not compile, which needs no test."""
         changed, made, binary = (self.scratch / name for name in ("mutant.cpp", "mutant.o", "tests"))
@@ -73,12 +82,12 @@ class Cpp:
         if subprocess.run([*words, "-O1", "-w"], cwd=self.build, capture_output=True, check=False).returncode:
             return None
         self._link(self.links["tests"], made, binary)
-        if _fails([str(binary), "--gtest_brief=1", "--gtest_fail_fast"], {}):
+        if _fails([str(binary), "--gtest_brief=1", "--gtest_fail_fast"]):
             return True
         if self.module is None:
             return False
         self._link(self.links["module"], made, self.scratch / PACKAGE.name / self.module.name)
-        return _fails(_pytest(CORE_TESTS), {"PYTHONPATH": str(self.scratch), "CI": "1"})
+        return _pytest_fails(CORE_TESTS, self.scratch)
 
     def _last_command(self, target: str) -> list[str]:
         listed = ["ninja", "-C", str(self.build), "-t", "commands", target]
@@ -98,9 +107,28 @@ def _command(line: str) -> list[str]:
     return [word for word in shlex.split(part) if word != "ccache"]
 
 
-def _pytest(tests: Sequence[str]) -> list[str]:
-    files = [str(ROOT / "python" / "tests" / test) for test in tests]
-    return [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *files]
+def _pytest_fails(tests: Sequence[str], folder: Path, *, limited: bool = True) -> bool:
+    """Whether a test fails or hangs with the package of a folder; in a child process, to which pytest comes loaded."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] != 0
+    code = 1
+    try:
+        os.chdir(ROOT)
+        if limited:
+            _limit()
+        os.environ |= {"PYTHONPATH": str(folder), "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        sys.path.insert(0, str(folder))
+        sys.dont_write_bytecode = True
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        files = [str(ROOT / "python" / "tests" / test) for test in tests]
+        loaded = "ignore::pytest.PytestAssertRewriteWarning"  # Hypothesis is
+        code = pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", "-W", loaded, *files])
+    except BaseException:
+        traceback.print_exc(file=sys.__stderr__)
+    finally:
+        os._exit(code)
 
 
 class Py:
@@ -112,6 +140,12 @@ class Py:
         self.files = [PACKAGE / name for name in TESTS]
         self.language = "py"
 
+    def passes_unchanged(self) -> bool:
+        """Whether the tests pass without a change."""
+        return not _pytest_fails(
+            sorted({test for tests in TESTS.values() for test in tests}), self.copy.parent, limited=False
+        )
+
     def noticed(self, file: Path, mutant: Mutant) -> bool:
         """Whether a test of the file fails or hangs."""
         name = file.relative_to(PACKAGE).as_posix()
@@ -119,19 +153,18 @@ class Py:
         kept = changed.read_text()
         try:
             changed.write_text(mutant.text)
-            return _fails(_pytest(TESTS[name]), {"PYTHONPATH": str(self.copy.parent), "CI": "1"})
+            return _pytest_fails(TESTS[name], self.copy.parent)
         finally:
             changed.write_text(kept)
 
 
-def _fails(command: list[str], environment: dict[str, str]) -> bool:
-    try:
-        done = subprocess.run(
-            command, env=os.environ | environment, capture_output=True, timeout=MOST_SECONDS, check=False, cwd=ROOT
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+def _fails(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False, cwd=ROOT, preexec_fn=_limit).returncode != 0
+
+
+def _limit() -> None:
+    """End this process, as a failure, when it has computed for too long."""
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_SECONDS, MOST_CPU_SECONDS))
 
 
 def main() -> int:
@@ -145,6 +178,8 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         judge = Cpp(asked.build.resolve(), Path(folder)) if asked.language == "cpp" else Py(Path(folder))
+        if not judge.passes_unchanged():
+            sys.exit("the tests fail without any change")
         every = [(file, mutant) for file in judge.files for mutant in mutants(file.read_text(), judge.language)]
         random.Random(asked.seed).shuffle(every)
         tried, killed = 0, 0

@@ -15,6 +15,7 @@ import typer
 
 from .._files import write_whole
 from ..errors import DtsError, InfeasibleError, MissingDataError
+from .option_words import in_option_words
 
 __all__ = ["ExitCode", "complain", "guarded", "warn", "write_file"]
 
@@ -53,7 +54,7 @@ def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str,
         sys.stdout.flush()
         return code
     except DtsError as error:
-        complain(str(error))
+        complain(in_option_words(str(error), verb, kwargs))
         return _code_of(error)
     except KeyboardInterrupt:
         return stopped()

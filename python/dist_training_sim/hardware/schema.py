@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .._convert import DTYPES
-from ..errors import Problems
+from ..errors import Problems, suggest
 
 __all__ = ["ClusterFile", "DeviceEntry", "InstanceEntry", "LinkEntry", "NodeEntry", "record"]
 
@@ -134,8 +134,55 @@ class ClusterFile(BaseModel):
 
 
 def record(problems: Problems, where: str, error: ValidationError) -> None:
-    """Record every problem that pydantic found, in this package's words."""
+    """Record every problem that pydantic found in a `ClusterFile`, in this package's words."""
+    expected: dict[tuple[int | str, ...], list[str]] = {}  # by place; a union says one thing per member
+    got: dict[tuple[int | str, ...], Any] = {}
+    unknown: list[tuple[int | str, ...]] = []
     for item in error.errors(include_url=False):
-        place = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
-        words = item["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        problems.add(f"{where}: {place}", item["input"] if place else "", words)
+        place = _place(item["loc"])
+        got[place] = item["input"]
+        if item["type"] == "extra_forbidden":
+            unknown.append(place)
+        expected.setdefault(place, []).append("" if item["type"] == "missing" else _WORDS.get(item["type"], _own(item)))
+    for place, words in expected.items():
+        if place in unknown:
+            near = suggest(str(place[-1]), _keys(place[:-1]))
+            problems.add(_named(where, place[:-1]), place[-1], "a known key", near)
+        elif place[-1:] == ("[key]",):
+            problems.add(_named(where, place[:-2]), place[-2], f"a key of {words[0]}")
+        elif words == [""]:
+            problems.missing(_named(where, place), "a value")
+        else:
+            problems.add(_named(where, place), got[place], " or ".join(words))
+
+
+_WORDS = {
+    "bool_parsing": "true or false", "bool_type": "true or false", "dict_type": "a mapping", "float_type": "a number",
+    "int_type": "a whole number", "invalid_key": "keys that are text", "list_type": "a list", "model_type": "a mapping",
+    "string_type": "text",
+}  # fmt: skip
+_UNION_PARTS = {"float", "str", "dict[str,any]"}  # pydantic's, behind the place
+
+
+def _named(where: str, place: tuple[int | str, ...]) -> str:
+    return f"{where}: {'.'.join(map(str, place))}" if place else where
+
+
+def _own(item: Any) -> str:
+    """What a value must be by pydantic's own message."""
+    if item["type"] == "greater_than_equal":
+        return f"a number >= {item['ctx']['ge']}"
+    return str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    return location[:-1] if len(location) > 1 and location[-1] in _UNION_PARTS else location
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """Keys of the entry at a place of a cluster file."""
+    kind: Any = ClusterFile
+    for part in place:
+        is_entry = isinstance(kind, type) and issubclass(kind, BaseModel)
+        kind = kind.model_fields[str(part)].annotation if is_entry else get_args(kind)[-1]
+    return list(kind.model_fields)

@@ -178,7 +178,7 @@ def checked_seq_len(model: Model, seq_len: int | None) -> int:
     fixed = int(model.tokens_per_sample)
     problems = Problems()
     if seq_len is None and not fixed:
-        problems.add("seq_len", None, f"a number of tokens: {model.name} does not fix it", "give seq_len=8192, say")
+        problems.missing("seq_len", f"a number of tokens: {model.name} does not fix it; give seq_len=8192, say")
     elif seq_len is not None and problems.count("seq_len", seq_len, maximum=10**9) and fixed and seq_len != fixed:
         problems.add("seq_len", seq_len, f"{fixed}, which {model.name} fixes", "leave seq_len out")
     problems.raise_if_any()

@@ -1,0 +1,54 @@
+"""Problems in the words of the command line: `--seq-len` where the library says `seq_len`, `--tp 4` for `tp=4`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+from typer.models import OptionInfo
+
+__all__ = ["in_option_words"]
+
+_PLACE = re.compile(r"^(?:strategy\.)?(\w+)(?=: )")
+_VALUE = re.compile(r"""\b(\w+)=("[^"]*"|'[^']*'|\w+(?:\.\d+)?)""")
+_NAME = re.compile(r"\b(?:(?<=use )(\w+)(?= in \{| \d)|(?<=leave )(\w+)(?= out\b))")
+
+
+def in_option_words(problems: str, verb: Callable[..., Any], values: Mapping[str, Any]) -> str:
+    """The lines of an error; where a value is wrong, and what would mend it, as options of the verb.
+
+    A job from a file has its own names for what its options do not give: then the lines stay as they are.
+    """
+    if values.get("job") is not None:
+        return problems
+    options = _options(verb)
+    return "\n".join(_line(line, options) for line in problems.splitlines())
+
+
+def _line(line: str, options: Mapping[str, str]) -> str:
+    def named(match: re.Match[str]) -> str:
+        return options.get(match[0].removeprefix("strategy."), match[0])
+
+    def given(match: re.Match[str]) -> str:
+        name, value = match[1], match[2].strip("\"'")
+        if name not in options:
+            return match[0]
+        switches = {"True": options[name], "False": f"--no-{name.replace('_', '-')}"}
+        return switches.get(value, f"{options[name]} {value}")
+
+    wrong, separator, mend = _PLACE.sub(named, line).removeprefix("strategy.").partition("; ")
+    return wrong + separator + _NAME.sub(named, _VALUE.sub(given, mend))
+
+
+def _options(verb: Callable[..., Any]) -> dict[str, str]:
+    """Options of a verb by the name of their parameter."""
+    hints = get_type_hints(verb, include_extras=True)
+    found: dict[str, str] = {}
+    for name in inspect.signature(verb).parameters:
+        infos = [part for part in getattr(hints.get(name), "__metadata__", ()) if isinstance(part, OptionInfo)]
+        if infos:
+            declared = [part.split("/")[0] for part in infos[0].param_decls or ()]
+            found[name] = max(declared, key=len, default=f"--{name.replace('_', '-')}")
+    return found
