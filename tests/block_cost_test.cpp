@@ -245,6 +245,21 @@ TEST(BlockCost, TheHostIssuesEveryKernel) {
   EXPECT_DOUBLE_EQ(price(kLlama, g).forward.total_s, 14);
 }
 
+TEST(BlockCost, AHostThatWaitsForEveryKernelHidesNothing) {
+  Setting g;
+  g.recompute = Recompute::Full;
+  g.profile.host_forward_s_per_op = g.profile.host_backward_s_per_op = 0;
+  const BlockCost device = price(kLlama, g);
+  g.profile.host_forward_s_per_op = 1e-6, g.profile.host_backward_s_per_op = 2e-6;
+  g.profile.launch_blocking = true;
+  const BlockCost cost = price(kLlama, g);
+  // Eleven kernels each way.
+  EXPECT_NEAR(cost.forward.total_s, device.forward.total_s + 11e-6, 1e-12);
+  EXPECT_NEAR(cost.recompute.total_s, device.recompute.total_s + 11e-6, 1e-12);
+  EXPECT_NEAR(cost.backward.total_s, device.backward.total_s + 22e-6, 1e-12);
+  EXPECT_NEAR(cost.forward.host_s, 11e-6, 1e-12);
+}
+
 TEST(BlockCost, ExpertsShareTheRoutedRows) {
   // 8 experts over ep 4: two local experts, top-2 of 64 tokens each way: 128 rows, 64 per expert.
   const Block moe{"moe", test::moe_feed_forward(256, 512, 8, 2)};

@@ -108,6 +108,29 @@ TEST(FabricProtocols, PatServesOneMemberPerDomain) {
   EXPECT_NE(price(c, CollectiveKind::AllReduce, 64e5, 64, 8).algorithm, "pat");
 }
 
+TEST(FabricProtocols, TwoDomainsReduceAroundARingUnlessTheSwitchReduces) {
+  auto c = three_protocols(2);
+  c.node.scale_up.device_Bps = 1e13;  // the NICs bound
+  c.node.scale_up.nvls_min_ranks = 0;
+  // 2 * 15 / 16 of the buffer over 8 NICs of 10 GB/s, however near a tree of two comes to half of that.
+  const auto ring = price(c, CollectiveKind::AllReduce, 1e12, 16);
+  EXPECT_NEAR(ring.time_s, 1.875e12 / 80e9, 0.01 * ring.time_s);
+  c.node.scale_up.nvls_min_ranks = 8, c.node.scale_up.nvls_tree_efficiency = 0.9;
+  const auto switched = price(c, CollectiveKind::AllReduce, 1e12, 16);
+  EXPECT_EQ(switched.algorithm, "nvls-tree");
+  EXPECT_NEAR(switched.time_s, 1e12 / 80e9, 0.01 * switched.time_s);
+}
+
+TEST(FabricProtocols, AGroupMayUseFewerNicsThanItsRanksHave) {
+  auto c = three_protocols(4);
+  c.node.scale_up.device_Bps = 1e13;
+  const double all = price(c, CollectiveKind::AllReduce, 1e12, 32).time_s;
+  const double one_each = price(c, CollectiveKind::AllReduce, 1e12, 4, 8).time_s;  // one rank and its NIC a node
+  c.scale_out.group_nics = 1;
+  EXPECT_NEAR(price(c, CollectiveKind::AllReduce, 1e12, 32).time_s, 8 * all, 0.01 * 8 * all);
+  EXPECT_EQ(price(c, CollectiveKind::AllReduce, 1e12, 4, 8).time_s, one_each);
+}
+
 TEST(FabricProtocols, SharpSendsTheBufferOnceAtAnyScale) {
   auto c = three_protocols(16);
   c.node.scale_up.device_Bps = 1e12;  // the NICs bound

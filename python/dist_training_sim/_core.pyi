@@ -171,6 +171,7 @@ class ScaleOutSpec(metaclass=_CoreType):
     ramp: float
     ring_efficiency: float
     tree_efficiency: float
+    group_nics: float
     p2p_peer_s: float
     p2p_ramp: float
     p2p_efficiency: float
@@ -625,6 +626,7 @@ class FrameworkProfile(metaclass=_CoreType):
     host_update_efficiency: float
     host_forward_s_per_op: float
     host_backward_s_per_op: float
+    launch_blocking: bool
     step_cost_s: float
     fp32_shards: bool
     dummy_weight_gradients: bool

@@ -168,6 +168,12 @@ TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions a
         ("megatron-lm", "Megatron-LM 23e00ed, TE 2.11.0", {}, "megatron-core"),
         ("megatron-deepspeed", "Megatron-DeepSpeed", {"precision_family": "fp16"}, "megatron-deepspeed"),
         ("megatron-deepspeed", "Megatron-DeepSpeed", {"precision_family": "bf16"}, "megatron-deepspeed-bf16"),
+        (
+            "megatron-deepspeed",
+            "Megatron-DeepSpeed",
+            {"precision_family": "bf16", "source": {"title": "BigScience tr11-176B-ml chronicles (BLOOM)"}},
+            "megatron-deepspeed-bf16-blocking",
+        ),
         ("megatron-deepspeed", "Deepspeed N8", {"features": ["deepspeed_zero3"]}, "deepspeed"),
         ("nemo", "NeMo 24.07 container (2024-08-14)", {}, "nemo-24"),
         ("nemo", "MLPerf Training v5.0; PyTorch NVIDIA Release 23.09", {}, "nemo-25"),

@@ -77,6 +77,7 @@ void bind_scale_out(py::module_& m) {
       .def_readwrite("ramp_bytes", &ScaleOutSpec::ramp_bytes)
       .def_readwrite("ring_efficiency", &ScaleOutSpec::ring_efficiency)
       .def_readwrite("tree_efficiency", &ScaleOutSpec::tree_efficiency)
+      .def_readwrite("group_nics", &ScaleOutSpec::group_nics)
       .def_readwrite("p2p_peer_s", &ScaleOutSpec::p2p_peer_s)
       .def_readwrite("p2p_ramp", &ScaleOutSpec::p2p_ramp)
       .def_readwrite("p2p_efficiency", &ScaleOutSpec::p2p_efficiency)

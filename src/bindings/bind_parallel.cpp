@@ -100,6 +100,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("host_update_efficiency", &FrameworkProfile::host_update_efficiency)
       .def_readwrite("host_forward_s_per_op", &FrameworkProfile::host_forward_s_per_op)
       .def_readwrite("host_backward_s_per_op", &FrameworkProfile::host_backward_s_per_op)
+      .def_readwrite("launch_blocking", &FrameworkProfile::launch_blocking)
       .def_readwrite("step_cost_s", &FrameworkProfile::step_cost_s)
       .def_readwrite("fp32_shards", &FrameworkProfile::fp32_shards)
       .def_readwrite("dummy_weight_gradients", &FrameworkProfile::dummy_weight_gradients)

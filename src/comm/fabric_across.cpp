@@ -83,8 +83,10 @@ struct Across {
     const Branch start{"tree", "Simple", up.launch_s + 2 * up_s, 0, 0, "nic", 2, network_sms(), 0, kNoEnd};
     add_flagged(branches, start, 2);
     // Of two domains each sends the buffer once; from three on an inner node of one tree is a leaf of the other.
-    const double nic = r.domains == 2 ? 1 / (r.nic_Bps * out.tree_efficiency)
-                                      : 2 * (r.ranks - 1) / r.ranks / (r.nic_Bps * out.ring_efficiency);
+    // Without reduction in the switch NCCL's tuner rates a tree of two below their ring (0.92 / 2 of the NICs' rate
+    // against n / 2 / (n - 1)), so that large buffers go around it (src/graph/tuning.cc).
+    const double nic = r.domains == 2 && switched() ? 1 / (r.nic_Bps * out.tree_efficiency)
+                                                    : 2 * (r.ranks - 1) / r.ranks / (r.nic_Bps * out.ring_efficiency);
     if (switched()) {
       Branch b = bulk(start, "nvls-tree", 0, nvls_s_per_byte(), nic);
       b.sms = up.nvls_sms;

@@ -53,6 +53,7 @@ GroupRates rates_of(const ClusterSpec& c, const GroupSpan& span) noexcept {
   if (span.domains > 1) {
     r.nic_rank_Bps = c.node.nics * c.node.nic_Bps / c.node.devices * span.nics_alone;
     r.nic_Bps = r.nic_rank_Bps * r.members;
+    if (c.scale_out.group_nics > 0) r.nic_Bps = std::min(r.nic_Bps, c.scale_out.group_nics * c.node.nic_Bps);
     if (s.ring_devices > 0) {
       r.nic_Bps = std::min(r.nic_Bps, std::max(1.0, static_cast<double>(domain) / s.ring_devices) * c.node.nic_Bps);
     }

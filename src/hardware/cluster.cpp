@@ -107,6 +107,7 @@ void check_scale_out(Checker& check, const ScaleOutSpec& s) {
       {"ramp_bytes", s.ramp_bytes},
       {"ll128_startup_s", s.ll128_startup_s},
       {"ll128_Bps", s.ll128_Bps},
+      {"group_nics", s.group_nics},
       {"sharp_efficiency", s.sharp_efficiency},
       {"sharp_startup_s", s.sharp_startup_s},
   };

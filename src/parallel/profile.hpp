@@ -109,7 +109,8 @@ struct FrameworkProfile {
   // Host
   double host_forward_s_per_op = 10e-6;
   double host_backward_s_per_op = 20e-6;
-  double step_cost_s = 10e-3;  // data loading, logging, gradient clipping, scheduler
+  bool launch_blocking = false;  // the host waits for each kernel (CUDA_LAUNCH_BLOCKING=1)
+  double step_cost_s = 10e-3;    // data loading, logging, gradient clipping, scheduler
 
   // Memory
   bool fp32_shards = false;             // ZeRO-3 keeps fp32 weights and casts the gathered copy (FSDP mixed precision)

@@ -37,10 +37,11 @@ struct BeforeSync {
 };
 
 // An eager framework issues kernels one by one: a pass cannot be shorter than the host needs. Where the host waits for
-// the device it loses its lead: what follows cannot start before it is issued, nor be issued before the wait ends.
-void apply_host_floor(PassCost& cost, double host_s, const BeforeSync& before = {}) {
+// the device it loses its lead: what follows cannot start before it is issued, nor be issued before the wait ends. If
+// it waits for every kernel (`blocking`), it never has one.
+void apply_host_floor(PassCost& cost, double host_s, bool blocking, const BeforeSync& before = {}) {
   const double after_s = host_s - before.host_s;
-  cost.host_s = std::max(0.0, after_s + std::max(before.host_s, before.device_s) - cost.total_s);
+  cost.host_s = blocking ? host_s : std::max(0.0, after_s + std::max(before.host_s, before.device_s) - cost.total_s);
   cost.total_s += cost.host_s;
 }
 
@@ -76,13 +77,14 @@ class BlockPricer {
     }
     overlap_exchange(cost_, ops_, c_, dispatch_again);
     const double forward_launch_s = c_.profile.host_forward_s_per_op;
-    apply_host_floor(cost_.forward, forward_kernels_ * forward_launch_s, sync_);
-    apply_host_floor(cost_.recompute, kernels_again_ * forward_launch_s, sync_again_);
+    const bool blocking = c_.profile.launch_blocking;
+    apply_host_floor(cost_.forward, forward_kernels_ * forward_launch_s, blocking, sync_);
+    apply_host_floor(cost_.recompute, kernels_again_ * forward_launch_s, blocking, sync_again_);
     const double launch_s = c_.profile.host_backward_s_per_op;
-    apply_host_floor(cost_.backward, backward_kernels_ * launch_s);
+    apply_host_floor(cost_.backward, backward_kernels_ * launch_s, blocking);
     if (c_.split_backward) {  // the backward of a matmul is two kernels, one for each gradient
-      apply_host_floor(cost_.data_grad, (backward_kernels_ - weight_kernels_ / 2) * launch_s);
-      apply_host_floor(cost_.weight_grad, weight_kernels_ / 2 * launch_s);
+      apply_host_floor(cost_.data_grad, (backward_kernels_ - weight_kernels_ / 2) * launch_s, blocking);
+      apply_host_floor(cost_.weight_grad, weight_kernels_ / 2 * launch_s, blocking);
     }
     return std::move(cost_);
   }

@@ -120,6 +120,8 @@ class FrameworkProfile:
         Share of the host's memory bandwidth that an update on the host reaches (`offload_optimizer`).
     host_forward_s_per_op, host_backward_s_per_op, step_cost_s
         Host seconds per kernel launched, and per step (data loading, logging, clipping, scheduler).
+    launch_blocking
+        The host waits for every kernel (CUDA_LAUNCH_BLOCKING=1), so that its time is never hidden.
     fp32_shards, dummy_weight_gradients, gather_buffers, eager_norm, eager_gate, compiled_blocks
         Memory facts: ZeRO-3 keeps fp32 weights; fused accumulation keeps a 16-bit gradient per weight shape; persistent
         all-gather buffers of sequence parallelism; unfused norms and gates keep more for backward; a compiler drops
@@ -236,6 +238,7 @@ class FrameworkProfile:
     host_update_efficiency: float = 0.43
     host_forward_s_per_op: float = 10e-6
     host_backward_s_per_op: float = 20e-6
+    launch_blocking: bool = False
     step_cost_s: float = 10e-3
     fp32_shards: bool = False
     dummy_weight_gradients: bool = False

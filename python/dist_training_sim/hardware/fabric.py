@@ -131,6 +131,8 @@ class ScaleUp:
 class ScaleOut:
     """What joins nodes (InfiniBand, RoCE, EFA ...): constants of the cost formulas; None keeps the core's value.
 
+    `group_nics`, where it is not 0, is how many of a node's cards one group's rings use at most.
+
     Raises
     ------
     ConfigError
@@ -146,6 +148,7 @@ class ScaleOut:
     ramp: float | None = None
     ring_efficiency: float | None = None
     tree_efficiency: float | None = None
+    group_nics: float | None = None
     p2p_peer_s: MaybeQuantity = MaybeQuantity("s")
     p2p_ramp: float | None = None
     p2p_efficiency: float | None = None

@@ -142,7 +142,8 @@ def _nemo(software: str) -> str:
 def _megatron_deepspeed(row: Row, features: tuple[str, ...]) -> str:
     if "deepspeed_zero3" in features:
         return "deepspeed"
-    return "megatron-deepspeed-bf16" if row.text("precision_family") == "bf16" else "megatron-deepspeed"
+    era = "megatron-deepspeed-bf16" if row.text("precision_family") == "bf16" else "megatron-deepspeed"
+    return f"{era}-blocking" if "tr11-176B" in row.text("source.title") else era
 
 
 def _bridge(row: Row) -> str:

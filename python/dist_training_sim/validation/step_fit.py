@@ -110,7 +110,7 @@ def _runs(corpus: str | Path) -> _Runs:
     sources = tuple(row.source for row in rows)
     problem = Problem(
         residuals=residuals,
-        touches=np.array([[knob.touches(job) for job in jobs] for knob in knobs]),
+        touches=np.array([[_informs(job, knob) for job in jobs] for knob in knobs]),
         weights=_weights(sources),
         centre=np.zeros(len(knobs)),
         spread=np.array([knob.spread for knob in knobs]),
@@ -174,6 +174,11 @@ def _unmeasured(job: Job) -> str:
 def _weights(sources: Sequence[str]) -> Array:
     """A source of n rows weighs n^0.7: large ones count, but do not drown the rest."""
     return np.array([sources.count(source) ** -0.3 for source in sources])
+
+
+def _informs(job: Job, knob: _Knob) -> bool:
+    """Steps whose host waits for every kernel say nothing of a clock: the device cools between kernels."""
+    return knob.touches(job) and not (knob.group == "sustained" and job.profile.launch_blocking)
 
 
 def _factors(job: Job, knobs: Sequence[_Knob], x: Array) -> dict[str, float]:
