@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .io.jobs import WrittenJob, read_job, write_job
     from .io.training_job import TrainingJob
     from .memory import MemoryModel, MemoryTier
-    from .models import Block, LayerRun, Model, ops
+    from .models import Block, LayerRun, Model, OpKind, ops
     from .network import FlowFabric, FlowNetwork, FlowResult, LinkChange
     from .op_table import OpTable, StepOp
     from .parallel import (
@@ -85,7 +85,7 @@ _HOMES = {
     "hardware": ("Cluster", "Device", "Link", "Node", "OtherNodes"),
     "io": ("TrainingJob", "WrittenJob", "read_job", "write_job"),
     "memory": ("MemoryModel", "MemoryTier"),
-    "models": ("Block", "LayerRun", "Model", "ops"),
+    "models": ("Block", "LayerRun", "Model", "OpKind", "ops"),
     "network": ("FlowFabric", "FlowNetwork", "FlowResult", "LinkChange"),
     "op_table": ("OpTable", "StepOp"),
     "parallel": (
@@ -161,6 +161,7 @@ __all__ = [
     "OffloadTier",
     "OffloadUpdate",
     "OpProfile",
+    "OpKind",
     "OpTable",
     "OtherNodes",
     "PathPart",

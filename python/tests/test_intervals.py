@@ -194,6 +194,14 @@ def test_without_leaves_a_source_out() -> None:
 
 
 class TestComparison:
+    def test_the_chance_by_hand(self) -> None:
+        """A third of the logarithm, 0.202, exceeds 21 of 41 errors; half of those lie on this side."""
+        pool = some_pool(evenly("one", ("a", "b"), 0.4))
+        factors = ONES | {pool.badge: (2.0, 3.0)}
+        assert chance_above_one(pool, factors, math.exp(0.606)) == pytest.approx(0.5 + 21 / 82)
+        assert chance_above_one(pool, factors, math.exp(-0.606)) == pytest.approx(0.5 - 21 / 82)
+        assert chance_above_one(pool, factors, 1.0) == 0.5
+
     MODEL, CLUSTER = dts.Model.from_catalog("llama-3.1-8b"), dts.Cluster.from_catalog("4xdgx-h100")
 
     def result(self, **axes: Any) -> dts.Result:

@@ -65,3 +65,67 @@ def test_any_text_is_a_number_or_a_clear_error(parse: Callable[..., float], text
 @given(value=st.floats(1e-9, 1e15))
 def test_formatted_bytes_read_back_within_their_digits(value: float) -> None:
     assert units.parse_bytes(units.format_bytes(value)) == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.parametrize(("prefix", "power"), [("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)])
+def test_decimal_prefixes(prefix: str, power: int) -> None:
+    assert units.parse_bytes(f"3 {prefix}B") == 3 * 10.0**power
+    assert units.parse_bytes(f"24 {prefix}b") == 3 * 10.0**power
+    assert units.parse_bandwidth(f"24 {prefix}bps") == units.parse_bandwidth(f"3 {prefix}B/s") == 3 * 10.0**power
+    assert units.parse_flops(f"3 {prefix}FLOP/s") == units.parse_flops(f"3 {prefix}FLOPs") == 3 * 10.0**power
+
+
+@pytest.mark.parametrize(("prefix", "power"), [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50)])
+def test_binary_prefixes(prefix: str, power: int) -> None:
+    assert units.parse_bytes(f"3 {prefix}B") == units.parse_bytes(f"24{prefix.lower()}b") == 3 * 2.0**power
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [("", 1), ("s", 1), ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("min", 60), ("h", 3600)],
+)
+def test_times(unit: str, seconds: float) -> None:
+    assert units.parse_seconds(f"2 {unit}") == pytest.approx(2 * seconds, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (units.parse_bytes, "3 Zb"),
+        (units.parse_bytes, "3 GX"),
+        (units.parse_bandwidth, "3 GB"),
+        (units.parse_bandwidth, "3 /s"),
+        (units.parse_flops, "3 ZFLOPS"),
+        (units.parse_seconds, "3 d"),
+        (units.parse_seconds, "1e999 s"),
+        (units.parse_bytes, "0" * 101),
+    ],
+)
+def test_units_that_are_none(parse: Callable[..., float], text: str) -> None:
+    with pytest.raises(dts.ConfigError, match="expected"):
+        parse(text)
+    assert units.parse_bytes("0" * 100) == 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (units.format_bytes(1023), "1023 B"),
+        (units.format_bytes(1024), "1 KiB"),
+        (units.format_bytes(-1.5 * 2**20), "-1.5 MiB"),
+        (units.format_bytes(2**30), "1 GiB"),
+        (units.format_bytes(2**40), "1 TiB"),
+        (units.format_seconds(1), "1 s"),
+        (units.format_seconds(0.0123), "12.3 ms"),
+        (units.format_seconds(1e-3), "1 ms"),
+        (units.format_seconds(1e-6), "1 us"),
+        (units.format_seconds(5e-9), "5 ns"),
+        (units.format_count(999), "999"),
+        (units.format_count(1000), "1 k"),
+        (units.format_count(1e6), "1 M"),
+        (units.format_count(1e9), "1 B"),
+        (units.format_count(2.5e12), "2.5 T"),
+    ],
+)
+def test_readable_numbers(shown: str, text: str) -> None:
+    assert shown == text

@@ -42,7 +42,7 @@ TESTS = {  # of the Python files that hold cost formulas
     "models/parts.py": ("test_models.py", "test_parameter_counts.py", "test_ops.py"),
     "models/vision.py": ("test_models.py", "test_parameter_counts.py"),
     "network/astra_compat.py": ("test_flow_network.py",),
-    "search/strategy_space.py": ("test_search.py", "test_limits.py", "test_pruned_search.py"),
+    "search/strategy_space.py": ("test_strategy_space.py", "test_limits.py"),
     "units.py": ("test_units.py",),
 }
 CORE_TESTS = (  # of the package, of what the core's cost models say
