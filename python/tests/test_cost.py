@@ -13,8 +13,9 @@ from typing import Any
 import dist_training_sim as dts
 import pytest
 from dist_training_sim.catalog import cost as catalog
+from dist_training_sim.catalog.cost import section
 from dist_training_sim.cli import main
-from dist_training_sim.economics.energy import power_w
+from dist_training_sim.economics.energy import energy_of, power_w
 from dist_training_sim.economics.goodput import best_interval_s, useful_share
 from dist_training_sim.economics.scaling_law import loss_of, tokens_for
 from hypothesis import assume, given
@@ -45,6 +46,19 @@ def test_the_interval_is_the_best_one(checkpoint_s: float, mtbf_s: float, restar
     share = useful_share(best, checkpoint_s, restart_s, mtbf_s)
     for factor in (0.25, 0.5, 0.8, 1.25, 2, 4):
         assert useful_share(best * factor, checkpoint_s, restart_s, mtbf_s) <= share * (1 + 1e-4)
+
+
+def test_the_interval_and_its_goodput_by_hand() -> None:
+    """C = 60 s, M = 600 s: x = 0.05, sqrt(72,000) = 268.328, times 1 + 0.223607 / 3 + 0.05 / 9 = 1.080091, less 60."""
+    assert best_interval_s(60, 600) == pytest.approx(229.819, abs=1e-3)
+    assert best_interval_s(1200, 600) == best_interval_s(1300, 600) == 600
+    assert best_interval_s(1199, 600) == pytest.approx(
+        1199.5 * (1 + math.sqrt(0.99917) / 3 + 0.99917 / 9) - 1199, rel=1e-3
+    )
+    share = 229.819 / (600 * math.exp(0.5) * math.expm1(289.819 / 600))
+    assert useful_share(229.819, 60, 300, 600) == pytest.approx(share, rel=1e-12)
+    with pytest.raises(dts.InfeasibleError):
+        useful_share(600.0, 60, 0, 60)  # exp(11): less than one part in a thousand
 
 
 @given(st.floats(60, 7200), st.floats(1, 300), st.floats(60, 1200))
@@ -133,6 +147,17 @@ def test_power_is_bounded_by_the_cap_and_grows_with_use() -> None:
     busy, wall = power_w(700, 1.0)
     assert 0 < idle < busy < 700 < wall
     assert power_w(700, 0.87)[0] / 700 == pytest.approx(0.76, abs=0.01)  # typical of a GPU that trains
+
+
+def test_power_and_energy_by_hand() -> None:
+    """Between waiting and computing by the busy share; the node's rest beside it; 3.6 MJ a kWh."""
+    c = section("power")
+    device_w = 700 * (c["waiting"] + (c["computing"] - c["waiting"]) * 0.25)
+    wall_w = device_w + 700 * c["rest_of_node"]
+    assert power_w(700, 0.25) == pytest.approx((device_w, wall_w), rel=1e-12)
+    used = energy_of(700, 0.25, 7.2e6, 1.5, 0.4)
+    assert (used.device_w, used.node_w) == power_w(700, 0.25)
+    assert (used.it_kwh, used.facility_kwh, used.carbon_kg) == pytest.approx((2 * wall_w, 3 * wall_w, 1.2 * wall_w))
 
 
 # --- the report ------------------------------------------------------------------------------------------------------

@@ -338,6 +338,9 @@ def test_astra_answers_may_lie_below_the_injection_bound() -> None:
 def test_astra_compat_refuses_what_it_has_no_form_for() -> None:
     with pytest.raises(dts.ConfigError, match="npus_count"):
         astra_compat("all-reduce", 1, topology=["Ring", "Ring"])
+    assert astra_compat("all-reduce", "1 MiB", topology=["Ring"], npus_count=[2]) > 0
+    with pytest.raises(dts.ConfigError, match=r"npus_count\[0\]: got 1"):
+        astra_compat("all-reduce", 1, topology=["Ring"], npus_count=[1])
     with pytest.raises(dts.ConfigError, match="halving-doubling"):
         astra_compat("all-reduce", 1, npus_count=[6], algorithm=["halvingDoubling"])
     with pytest.raises(dts.ConfigError, match="all_to_all"):

@@ -28,6 +28,7 @@ from dist_training_sim.hardware import (
     ScaleUp,
     ScaleUpKind,
 )
+from dist_training_sim.hardware.rates import at_power
 from dist_training_sim.topology import Topology
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +79,22 @@ def test_zero_peak_is_no_support() -> None:
 def test_share_above_one() -> None:
     with pytest.raises(ConfigError, match=r"bf16\.burst_share: got 1\.5, expected a share of at most 1"):
         Rates({"bf16": DTypeRate(1e12, burst_share=1.5)})
+
+
+def test_rates_at_their_limits() -> None:
+    rates = Rates({"bf16": DTypeRate(1e21, burst_share=1.0, sustained_share=1.0), "fp8": 2e12})
+    assert rates["bf16"] == DTypeRate(1e21, burst_share=1.0, sustained_share=1.0)
+    assert repr(rates) == "Rates({'bf16': 1e+21, 'fp8': 2e+12})"
+    with pytest.raises(ConfigError, match=r"bf16\.peak_flops: got 1\.1e\+21, expected at most 1e\+21 FLOP/s"):
+        Rates({"bf16": 1.1e21})
+
+
+def test_the_generic_share_is_the_cores_own() -> None:
+    """A cap of the same power states what the core takes where nothing is known."""
+    capped = at_power(Rates({"bf16": 1e15}), 1.0)["bf16"]
+    assert capped.sustained_share == 0.85
+    assert at_power(Rates({"bf16": 1e15}), 0.5)["bf16"].sustained_share == pytest.approx(0.85 * 0.5**0.6)
+    assert at_power(Rates({"bf16": 1e15}), 9.0)["bf16"].sustained_share == 1
 
 
 def test_values_are_immutable_hashable_and_travel() -> None:

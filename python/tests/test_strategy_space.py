@@ -29,6 +29,13 @@ OFFLOADS = {  # host 1, NVMe 2; share of activations
 }
 
 
+def test_the_defaults() -> None:
+    space = dts.StrategySpace(global_batch=1)
+    assert (space.zero, space.micro_batch) == ((0, 1, 2, 3), (1, 2, 4, 8))
+    assert (space.recompute, space.schedule) == (tuple(dts.Recompute), tuple(dts.Schedule))
+    assert space.offload == ("none", "optimizer", "parameters", "activations")
+
+
 def divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
 

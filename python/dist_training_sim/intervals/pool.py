@@ -49,7 +49,7 @@ class Pool:
     def size_at(self, share: float) -> float:
         """Smallest error that at least this share does not exceed."""
         at = bisect_left(self.reached, share * self.reached[-1] - 1e-12)
-        return max(_SMALLEST, self.sizes[min(at, len(self.sizes) - 1)])
+        return max(_SMALLEST, self.sizes[at])
 
     def share_below(self, size: float) -> float:
         """Share of errors that do not exceed a size."""

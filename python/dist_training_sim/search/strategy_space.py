@@ -141,7 +141,7 @@ class StrategySpace:
             columns = times(columns, name, [value for value in values if devices % value == 0])
             columns["dp"] *= columns[name]
             columns = where(columns, devices % columns["dp"] == 0)
-        columns["dp"] = devices // columns.pop("dp")
+        columns["dp"] = devices / columns.pop("dp")
         columns = times(columns, "micro_batch", self.micro_batch)
         columns = where(columns, self.global_batch % (columns["dp"] * columns["micro_batch"]) == 0)
         columns = self._expert_axes(columns, job)
