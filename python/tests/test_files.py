@@ -15,6 +15,7 @@ from typing import Any
 import dist_training_sim as dts
 import pytest
 from dist_training_sim._files import write_whole
+from dist_training_sim.cli import main
 from dist_training_sim.visualization import Visualizer
 
 AXES = {"model": "llama-3.1-8b", "cluster": "1xdgx-h100", "global_batch": 32, "seq_len": 4096,
@@ -188,3 +189,21 @@ def test_two_sweeps_fill_one_file(tmp_path: Path) -> None:
         rows = [list(found.result()) for found in both]
     assert rows[0] == rows[1]
     assert [row["devices"] for row in rows[0]] == [8, 16, 8, 16]
+
+
+OPTIONS = {
+    "--page": ["report", "--zero", "3"],
+    "--file": ["export", "--to", "megatron-lm", "--zero", "3"],
+    "--launch": ["plan"],
+    "--out": ["simulate", "--zero", "3"],
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_file_that_cannot_be_written_is_named_by_its_option(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    job = ["--model", "llama-3.1-8b", "--cluster", "1xdgx-h100", "--global-batch", "64", "--seq-len", "8192"]
+    assert main([*OPTIONS[option], *job, option, str(tmp_path / "file" / "page.md")]) == 2
+    assert f"error: {option}: got" in capsys.readouterr().err

@@ -50,7 +50,7 @@ def calibrate(
     for text in result.warnings:
         warn(text)
     if yaml is not None:
-        write_file(yaml, result.to_yaml())
+        write_file(yaml, result.to_yaml(), "--yaml")
     if plot is not None:
         _draw(result, plot)
     deliver(result.to_dict(), _tables(result), as_json=as_json, out=out)

@@ -44,7 +44,7 @@ def export(**options: Any) -> ExitCode:
     for text in written.notes:
         warn(text)
     if file is not None:
-        write_file(file, written.text)
+        write_file(file, written.text, "--file")
     deliver(written.to_dict(), (), as_json=job.as_json, out=job.out)
     if file is None and not job.as_json:
         sys.stdout.write(written.text)

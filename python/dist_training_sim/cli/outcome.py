@@ -101,12 +101,12 @@ def warn(text: str) -> None:
     typer.echo(f"warning: {text}", err=True)
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a text file; it appears whole or not at all, and an existing one is replaced.
+def write_file(path: Path, text: str, option: str = "--out") -> None:
+    """Write the text file that an option names; it appears whole or not at all, and an existing one is replaced.
 
     Raises
     ------
     ConfigError
         If the folder does not exist or the file cannot be written.
     """
-    write_whole(path, text, "--out")
+    write_whole(path, text, option)

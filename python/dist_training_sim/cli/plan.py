@@ -149,7 +149,7 @@ def _write(report: PlanReport, file: Path | None) -> None:
         return
     if report.launch is None:
         raise ConfigError(f"--launch: {report.launch_problem}")
-    write_file(file, report.launch.text)
+    write_file(file, report.launch.text, "--launch")
     for note in report.launch.notes:
         warn(note)
 

@@ -52,7 +52,7 @@ def report(**options: Any) -> ExitCode:
     if page is not None:
         with busy("drawing"):
             text = made.to_markdown() if page.suffix.lower() == ".md" else made.to_html(theme=theme)
-        write_file(page, text)
+        write_file(page, text, "--page")
     deliver(made.to_dict(), [sentence(summary(made), "bold")], as_json=job.as_json, out=job.out)
     if made.fit.fits:
         return ExitCode.OK
