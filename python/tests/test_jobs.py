@@ -374,6 +374,22 @@ def test_layer_patterns_and_layouts() -> None:
         dts.read_job(text=line.replace("[1]*4", "[1]*5"))
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("torchrun --nproc_per_node 8 -m torchtitan.train --job.config_file a.toml --training.seq_len 8", "a.toml"),
+        ("axolotl train a.yml", "a.yml"),
+        ("deepspeed train.py --per_device_train_batch_size 1 --model_name_or_path gpt2 --deepspeed a.json", "a.json"),
+    ],
+)
+@pytest.mark.parametrize("data", [b"\xff\xfea: 1", b"#" * 1_000_001], ids=["no text", "too large"])
+def test_a_file_that_a_command_names_cannot_be_read(tmp_path: Path, command: str, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / "run.sh").write_text(command, encoding="utf-8")
+    with pytest.raises(dts.FormatError, match=name):
+        dts.read_job(tmp_path / "run.sh")
+
+
 def test_torchtitan_file_and_flags(tmp_path: Path) -> None:
     (tmp_path / "llama.toml").write_text(
         '[model]\nname = "llama3"\nflavor = "70B"\nconverters = ["float8"]\n[training]\nlocal_batch_size = 4\n'
@@ -381,7 +397,6 @@ def test_torchtitan_file_and_flags(tmp_path: Path) -> None:
         '[activation_checkpoint]\nmode = "full"\n[compile]\nenable = true\n[strange]\nkey = 1\n',
         encoding="utf-8",
     )
-    pytest.importorskip("tomllib")
     job = dts.read_job(tmp_path / "llama.toml", devices=64)
     assert job.strategy == dts.Strategy(
         tp=8, zero=3, dp_replicas=2, micro_batch=4, recompute="full", precision="fp8", sequence_parallel=True

@@ -76,6 +76,7 @@ TARGETS: dict[str, Target] = {
     "nccl_log": _of_file(read_nccl_log, "sweep.log"),
     "corpus": _of_file(read_rows, "rows.jsonl"),
     "any_job": _of_file(dts.read_job, "job"),
+    "toml_job": _of_file(dts.read_job, "job.toml"),
     "shell": lambda data, folder: void(read_script(_text(data))),
     "units": _unit,
     "order": _order,

@@ -17,7 +17,7 @@ from ..parallel.choices import Optimizer, OptimizerKernels, Precision, Recompute
 from . import accelerate, deepspeed
 from .deepspeed import strategy_of
 from .launch import read_launch
-from .located import MAX_CONFIG_BYTES, flat_yaml
+from .located import config_text, flat_yaml
 from .named_after import entry_named_after
 from .options import Option, Options
 from .training_job import TrainingJob
@@ -124,8 +124,8 @@ def _with_files(plain: Sequence[Option], given: list[Option], folder: Path) -> l
     stated = {option.name for option in given}
     for word in plain:
         path = folder / word.name
-        if word.name.endswith((".yaml", ".yml")) and is_file(path) and path.stat().st_size <= MAX_CONFIG_BYTES:
-            found = flat_yaml(path.read_text(encoding="utf-8"), str(path))
+        if word.name.endswith((".yaml", ".yml")) and is_file(path):
+            found = flat_yaml(config_text(path), str(path))
             given = [*(option for option in found if option.name not in stated), *given]
     return given
 
@@ -237,10 +237,10 @@ class _Reader:
         """Options of a file that an option names; none, and a note, where it is not there."""
         path = Path(str(option.values[0]))
         found = next((p for p in (path, self.folder / path, self.folder / path.name) if is_file(p)), None)
-        if found is None or found.stat().st_size > MAX_CONFIG_BYTES:
+        if found is None:
             self.o.note(option, "the file was not found: its settings are not in the job")
             return []
-        return flat_yaml(found.read_text(encoding="utf-8"), str(found))
+        return flat_yaml(config_text(found), str(found))
 
     def precision(self, fields: dict[str, Any]) -> dict[str, Any]:
         o = self.o

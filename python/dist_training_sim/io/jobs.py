@@ -10,8 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .._files import is_file
-from ..errors import ConfigError, DtsError, FormatError, MissingDataError, shown, suggest
+from ..errors import ConfigError, FormatError, shown, suggest
 from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
@@ -23,7 +22,7 @@ from .hf_trainer import MARKS, read_hf_trainer
 from .job_file import job_schema, read_job_file
 from .job_file_write import write_job_file
 from .launch import TOOLS
-from .located import MAX_CONFIG_BYTES, compose, value_of
+from .located import compose, config_text, value_of
 from .megatron import read_megatron, write_megatron
 from .nanotron import read_nanotron, write_nanotron
 from .torchtitan import read_torchtitan
@@ -130,7 +129,7 @@ def read_job(
     if (path is None) == (text is None):
         raise ConfigError("read_job: got both or neither of path and text, expected one of them")
     where = "command line" if path is None else str(path)
-    content = _content(Path(path)) if path is not None else text or ""
+    content = config_text(Path(path)) if path is not None else text or ""
     kind = format or job_format(content, where)
     if kind not in READ_FORMATS:
         raise ConfigError(f"format: got {shown(kind)}, expected a format of a job; {suggest(kind, READ_FORMATS)}")
@@ -162,24 +161,8 @@ def _read(
         return read_deepspeed(text, where, devices)
     if kind == "nanotron" and (named := _NANOTRON.search(text)) is not None:  # the command that starts it
         path = (folder or Path()) / named.group(1)
-        return read_nanotron(_content(path), str(path))
+        return read_nanotron(config_text(path), str(path))
     return read_nanotron(text, where) if kind == "nanotron" else read_accelerate(text, where)
-
-
-def _content(path: Path) -> str:
-    try:
-        if not is_file(path):
-            raise MissingDataError(f"job: got {str(path)[:200]!r}, expected an existing script or configuration")
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG_BYTES + 1)
-        if len(data) > MAX_CONFIG_BYTES:
-            raise FormatError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, expected a script or a configuration")
-        return data.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        if isinstance(error, DtsError):
-            raise
-        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise FormatError(f"{str(path)[:200]}: cannot be read: {reason}") from None
 
 
 def job_format(text: str, where: str) -> str:

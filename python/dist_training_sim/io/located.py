@@ -1,18 +1,46 @@
-"""YAML, JSON and TOML as options: every leaf by its dotted name, with file and line."""
+"""Scripts and configurations as text; YAML, JSON and TOML as options: leaves by dotted name, with file and line."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError, MissingDataError
+from .._files import is_file
+from ..errors import DtsError, FormatError, MissingDataError
 from .options import Option
 
-__all__ = ["MAX_CONFIG_BYTES", "compose", "flat_toml", "flat_yaml", "value_of"]
+__all__ = ["MAX_CONFIG_BYTES", "compose", "config_text", "flat_toml", "flat_yaml", "value_of"]
 
 MAX_CONFIG_BYTES = 1_000_000
 MOST_NESTED = 50
+
+
+def config_text(path: Path) -> str:
+    """Text of a script or configuration.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    FormatError
+        If it is too large, is no UTF-8 text or cannot be read.
+    """
+    try:
+        if not is_file(path):
+            raise MissingDataError(f"job: got {str(path)[:200]!r}, expected an existing script or configuration")
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            raise FormatError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, expected a script or a configuration")
+        return data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        if isinstance(error, DtsError):
+            raise
+        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise FormatError(f"{str(path)[:200]}: cannot be read: {reason}") from None
 
 
 def compose(text: str, where: str) -> Any:
@@ -131,16 +159,11 @@ def flat_toml(text: str, where: str) -> list[Option]:
     ------
     FormatError
         If it is too large or no TOML.
-    MissingDataError
-        If this Python has no TOML reader (before 3.11, without the package tomli).
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:
-        try:
-            import tomli as tomllib  # type: ignore[import-not-found, no-redef]
-        except ModuleNotFoundError:
-            raise MissingDataError(f"{where}: reading TOML needs Python 3.11, or the package tomli") from None
+    else:
+        import tomli as tomllib
     if len(text) > MAX_CONFIG_BYTES:
         raise FormatError(f"{where}: got {len(text)} characters, expected at most {MAX_CONFIG_BYTES}")
     try:

@@ -28,7 +28,7 @@ from ..parallel.choices import (
 from ..parallel.expert_load import Dispatcher
 from ..parallel.strategy import Strategy
 from .launch import Launch, read_launch
-from .located import flat_toml
+from .located import config_text, flat_toml
 from .options import Option, Options
 from .training_job import TrainingJob
 
@@ -141,7 +141,7 @@ def _with_file(launch: Launch, folder: Path | None) -> tuple[list[Option], list[
     if found is None:
         return flags, [f"{named.where}: {path} was not found: only the flags are read, not the file"]
     stated = {option.name for option in flags}
-    from_file = flat_toml(found.read_text(encoding="utf-8"), str(found))
+    from_file = flat_toml(config_text(found), str(found))
     return [*(option for option in from_file if option.name not in stated), *flags], []
 
 
