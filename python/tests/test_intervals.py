@@ -141,6 +141,8 @@ class TestSituations:
         big = step_situation(kind="dense", generation="x", devices=513, cp=2)
         assert big.coordinates[1:] == ("x", "tensor or context", "over 512 devices")
         assert memory_situation(kind="dense", framework="nanotron").coordinates == ("dense", "nanotron", "data")
+        blocking = memory_situation(kind="dense", framework="megatron-deepspeed-blocking", pp=2)
+        assert blocking.coordinates == ("dense", "megatron-deepspeed", "pipeline")
         collective = collective_situation(fabric="efa", across=True, size_bytes=2**20)
         assert collective.coordinates == ("across nodes", "efa", "medium messages")
 

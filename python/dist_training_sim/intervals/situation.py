@@ -106,8 +106,8 @@ def pair_situation(one: Situation, other: Situation) -> Situation:
 
 
 def memory_situation(*, kind: str, framework: str, tp: int = 1, pp: int = 1, cp: int = 1) -> Situation:
-    """Situation of a peak of memory, which depends on what the framework keeps more than on the device."""
-    return Situation("memory", (kind, framework, _layout(tp, pp, cp)))
+    """Situation of a peak of memory: what the framework keeps counts more than the device, how it launches does not."""
+    return Situation("memory", (kind, framework.removesuffix("-blocking"), _layout(tp, pp, cp)))
 
 
 def kernel_situation(*, family: str, generation: str) -> Situation:
