@@ -50,10 +50,9 @@ int order_period(const Strategy& s) {
 int shortest_order(const Strategy& s, int windows) {
   const int period = order_period(s);
   const bool interleaves = s.schedule == PipelineSchedule::OneFOneB && (s.vpp > 1 || s.micro_batch_group > 0);
-  if (interleaves) return (windows + 3) * std::max(period, s.pp);
-  const int warm_up =
-      s.schedule == PipelineSchedule::OneFOneB || s.schedule == PipelineSchedule::ZbH1 ? s.pp : 3 * s.pp;
-  return warm_up + (windows + 2) * period;
+  if (interleaves) return (windows + 1) * std::max(period, s.pp);
+  if (s.schedule == PipelineSchedule::OneFOneB) return s.pp + windows;
+  return (s.schedule == PipelineSchedule::ZbH1 ? 1 : 3) * s.pp + (windows + 2) * period;
 }
 
 OrderWindows windows_of(const PipelineOrder& order, int period) {
