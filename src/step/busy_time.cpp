@@ -42,14 +42,28 @@ double BusyTime::computed_until_s(double time_s, Place& place) const {
          (computed_until_s(began_s + since_s, in_pattern) - computed_until_s(began_s, in_pattern));
 }
 
+// Stretch by stretch, since an interval meets few; where one of them stands for many, by what was computed until then.
 double BusyTime::idle_s(double start_s, double end_s, Place& place) const {
-  const std::size_t count = begun(start_s, place);
-  const bool within = count > 0 && stretches_[count - 1].end_s > start_s;
-  if (within && end_s <= stretches_[count - 1].end_s && !pattern(count - 1)) return 0;
-  if (!within && (count == stretches_.size() || end_s <= stretches_[count].start_s)) return end_s - start_s;
+  const Stretch* all = stretches_.data();
+  const std::size_t size = stretches_.size(), next = begun(start_s, place);
+  const std::size_t first = next > 0 ? next - 1 : 0, repeated = next_pattern(first);
+  double idle_s = 0, from_s = next > 0 ? std::max(start_s, all[first].end_s) : start_s;
+  std::size_t at = next;
+  for (; at < size && at < repeated && all[at].start_s < end_s; ++at) {
+    idle_s += all[at].start_s - from_s;
+    from_s = all[at].end_s;
+  }
+  const bool meets_pattern = repeated < next || (at == repeated && at < size && all[at].start_s < end_s);
+  if (!meets_pattern) return idle_s + std::max(end_s - from_s, 0.0);
   const double before_s = computed_until_s(start_s, place);
   Place ended = place;
   return std::max(end_s - start_s - (computed_until_s(end_s, ended) - before_s), 0.0);
+}
+
+std::size_t BusyTime::next_pattern(std::size_t stretch) const {
+  const auto found = std::lower_bound(patterns_.begin(), patterns_.end(), stretch,
+                                      [](const Pattern& p, std::size_t from) { return p.stretch < from; });
+  return found == patterns_.end() ? stretches_.size() : found->stretch;
 }
 
 double BusyTime::alike(double start_s, double end_s, double step_s, Place& place) const {

@@ -47,10 +47,9 @@ void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
   computes(static_cast<std::size_t>(info.rank)).add(instances.start_s[0], instances.end_s[0]);
 }
 
-std::vector<std::size_t> ExposureRecorder::lengths() const {
-  std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < 2 * stages_.size() * kStreamsPerRank; ++i) found.push_back(lists_.intervals[i].size());
-  return found;
+void ExposureRecorder::lengths(std::vector<std::size_t>& found) const {
+  found.resize(2 * stages_.size() * kStreamsPerRank);
+  for (std::size_t i = 0; i < found.size(); ++i) found[i] = lists_.intervals[i].size();
 }
 
 void ExposureRecorder::repeat(const std::vector<std::size_t>& lengths, double times, double step_s) {

@@ -50,7 +50,7 @@ class ExposureRecorder {
 
   BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }
   const std::vector<BusyTime::Stretch>& stretches(std::size_t rank) const { return lists_.busy[rank].stretches(); }
-  std::vector<std::size_t> lengths() const;  // of all lists of intervals
+  void lengths(std::vector<std::size_t>& found) const;  // of all lists of intervals
   // What came to the lists since they had those lengths comes so many times again, each time so much later; 0: as much
   // as it is later than the one before, of as many that came just before.
   void repeat(const std::vector<std::size_t>& lengths, double times, double step_s);

@@ -30,7 +30,7 @@ void PassRunner::sums(RunMoment& moment) const {
     moment.waits.back().pipeline_s += ranks_[rank].waited_s;
     moment.collectives.push_back(exposure_.collectives(rank));
   }
-  moment.lengths = exposure_.lengths();
+  exposure_.lengths(moment.lengths);
 }
 
 void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size_t later) {
