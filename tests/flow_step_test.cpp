@@ -91,6 +91,30 @@ TEST(FlowStep, LinksCarryTheSameBytesInEveryInterval) {
   EXPECT_GT(sent, 0);
 }
 
+// What a link is busy with, flags and protocol included, is no less than what it carries: prices and streams agree.
+TEST(FlowStep, LinksAreBusyWithAllTheyCarry) {
+  FlowStepOptions options;
+  options.intervals = 8;
+  for (int nodes : {2, 4}) {
+    for (int tp : {1, 4}) {
+      for (int pp : {1, 2}) {
+        for (int zero : {0, 1, 3}) {
+          Flowing job(nodes);
+          Strategy& s = job.strategy;
+          s.tp = tp, s.pp = pp, s.zero = zero, s.dp = 8 * nodes / (tp * pp);
+          const StepLinks links = job.run(options).links;
+          for (std::size_t link = 0; link < links.names.size(); ++link) {
+            const auto row = links.busy_bytes.begin() + static_cast<std::ptrdiff_t>(link * links.intervals);
+            const double busy = std::accumulate(row, row + static_cast<std::ptrdiff_t>(links.intervals), 0.0);
+            EXPECT_GE(busy, links.bytes[link] * (1 - 1e-9))
+                << links.names[link] << " nodes " << nodes << " tp " << tp << " pp " << pp << " zero " << zero;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(FlowStep, OtherJobsTakeTheirShare) {
   const Flowing job;
   FlowStepOptions options;

@@ -41,7 +41,7 @@ class Streams {
       }
     }
     if (domains_.size() < 2) return;
-    if (tree_ && domains_.size() > 2) return trees(bytes_per_hop);
+    if (tree_) return trees(bytes_per_hop);
     for (std::size_t d = 0; d < domains_.size(); ++d) between(d, (d + 1) % domains_.size(), bytes_per_hop);
   }
 
@@ -91,11 +91,12 @@ class Streams {
   }
 
   // A binary tree in which odd positions are leaves, and its mirror image or shift by one: inner nodes of one are
-  // leaves of the other. Each edge carries half the buffer up and down, so a pass of the trees moves as much as one of
-  // a ring.
+  // leaves of the other. Each edge carries half the buffer up and half down, however many members a domain has; a hop
+  // of a ring carries (ranks - 1) / ranks of the buffer twice. Of two domains each sends the buffer once, of many an
+  // inner one twice, as prices have it (fabric_across.cpp).
   void trees(double bytes_per_hop) {
     const std::size_t n = domains_.size();
-    const double each = bytes_per_hop / 4 * static_cast<double>(n) / static_cast<double>(n - 1);
+    const double each = bytes_per_hop / 4 * ranks_ / (ranks_ - 1);
     const auto edge = [&](std::size_t child, std::size_t parent) {
       between(child, parent, each), between(parent, child, each);
     };

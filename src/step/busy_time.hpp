@@ -44,9 +44,9 @@ class BusyTime {
   bool ends_in_pattern() const noexcept {
     return !patterns_.empty() && patterns_.back().stretch + 1 == stretches_.size();
   }
-  const Pattern* pattern(std::size_t stretch) const;  // null: it is compute throughout
+  const Pattern* pattern(std::size_t stretch) const;    // null: it is compute throughout
   std::size_t next_pattern(std::size_t stretch) const;  // from there on; else the number of stretches
-  double within_s(std::size_t stretch) const;         // compute
+  double within_s(std::size_t stretch) const;           // compute
   double computed_s() const {
     return stretches_.empty() ? 0 : stretches_.back().before_s + within_s(stretches_.size() - 1);
   }
