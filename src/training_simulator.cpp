@@ -127,14 +127,15 @@ bool cuts_most_passes(const Strategy& s) { return s.zero >= 2 || s.offload_activ
 StepResult simulate_alike(const Job& job, PriceBook& book) {
   const RankGrid grid(job.strategy);
   const bool cut = cuts_most_passes(job.strategy);
-  PlannedStep step = plan_step(job, grid, book, job.strategy.offload_activations == 0);
+  PlannedStep step =
+      plan_step(job, grid, book, job.strategy.offload_activations == 0 ? WantedOps::Repeated : WantedOps::All);
   double tasks = 0;
   const auto run_with = [&](bool remembers) {
     return run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, remembers, book.lists(), tasks);
   };
   std::optional<StepRun> run = run_with(cut);
-  if (!run && step.ops) {
-    order_passes(job, step, grid, book, false);
+  if (!run && step.plan.skipped_micro_batches > 0) {
+    order_passes(job, step, grid, book, WantedOps::None);
     run = run_with(cut);
   }
   if (!run) run = run_with(false);

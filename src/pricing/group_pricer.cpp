@@ -111,8 +111,10 @@ double GroupPricer::send_s(double bytes, const RankGroup& both) const {
 
 double GroupPricer::slowest_hop_s(double bytes, std::size_t from, std::size_t to) const {
   if (bytes <= 0) return 0;
+  const auto [hop, is_new] = hops_.try_emplace({bytes, from, to}, 0);
+  if (!is_new) return hop->second;
   std::vector<GroupSpan> seen;
-  double slowest = 0;
+  double& slowest = hop->second;
   for (const std::vector<int>& ranks : pipelines_) {
     const RankGroup both = pair(ranks[from], ranks[to], kinds_[at(Axis::PP)]);
     if (std::any_of(seen.begin(), seen.end(), [&](const GroupSpan& span) { return alike(span, both.span); })) continue;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "comm/interconnect.hpp"
@@ -58,6 +59,7 @@ class GroupPricer {
   std::vector<std::vector<int>> pipelines_;            // one for each way to lie
   mutable std::map<CollectiveCall, CallPrice> known_;  // calls repeat from op to op, and from strategy to strategy
   mutable std::vector<Sent> sent_;
+  mutable std::map<std::tuple<double, std::size_t, std::size_t>, double> hops_;  // bytes, from, to
 };
 
 }  // namespace dts

@@ -149,4 +149,11 @@ RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& place
   return std::move(sorter).sorted(later);
 }
 
+RepeatedOps listed_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking) {
+  RepeatedOps listed;
+  RepeatedOps::Ops& all = listed.before.emplace_back();
+  walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { all.push_back(op); });
+  return listed;
+}
+
 }  // namespace dts

@@ -17,8 +17,8 @@ struct RepeatedOps {
   };
 
   using Ops = std::vector<PassOp>;
-  std::vector<Ops> before;  // window by window
-  Ops window;               // that repeats; empty: none does, and nothing else is here
+  std::vector<Ops> before;  // window by window; all operations where no window repeats
+  Ops window;               // that repeats; empty: none does
   std::vector<Ops> after;
   int later = 0;                 // micro-batches between one window and the next, of one copy of the model
   std::vector<Arrival> pending;  // arrives in that window or before, is read after it
@@ -30,8 +30,10 @@ struct RepeatedOps {
 constexpr int kKeptWindows =
     3;  // at least, of an order that leaves some out: the first, the one that stands for others, the last
 
-// `period`: order_period.
+// `period`: order_period. Nothing where no window repeats.
 RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking,
                          int period);
+// The operations as they come.
+RepeatedOps listed_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking);
 
 }  // namespace dts

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMostPages = 4096;            // of each kind; then the book starts anew
 constexpr std::size_t kMostPasses = 4'000'000;      // of all orders, 64 MB
 constexpr std::size_t kMostOperations = 2'000'000;  // 64 MB
+constexpr std::size_t kMostListed = 100'000;        // passes of an order whose operations are kept one by one
 
 template <class Pages, class Make>
 auto page(Pages& pages, BookKey key, Make make) {
@@ -27,6 +28,12 @@ auto page(Pages& pages, BookKey key, Make make) {
 BookKey block_key(const Job& job) {
   return {block_part(job.strategy), &job.device, job.kinds, splits_backward(job.strategy),
           placement(job.strategy).ends_meet()};
+}
+
+std::size_t passes_in(const PipelineOrder& order) {
+  std::size_t count = 0;
+  for (const std::vector<Pass>& passes : order) count += passes.size();
+  return count;
 }
 
 OrderKey order_key(const Strategy& s, int micro_batches) {
@@ -71,7 +78,7 @@ std::shared_ptr<const PipelineOrder> PriceBook::order(const Strategy& s, int mic
   if (found != orders_.end()) return found->second;
   if (passes_ > kMostPasses) orders_.clear(), passes_ = 0;
   std::shared_ptr<const PipelineOrder> order = made();
-  for (const std::vector<Pass>& passes : *order) passes_ += passes.size();
+  passes_ += passes_in(*order);
   return orders_.emplace(key, std::move(order)).first->second;
 }
 
@@ -79,12 +86,13 @@ std::shared_ptr<const RepeatedOps> PriceBook::ops(const Strategy& s, int micro_b
   const std::pair<OrderKey, bool> key{order_key(s, micro_batches), blocking};
   const auto known = ops_.find(key);
   if (known != ops_.end()) return known->second;
-  RepeatedOps made = repeated_ops(*order(s, micro_batches), placement(s), micro_batches, blocking, order_period(s));
-  std::shared_ptr<const RepeatedOps> ops =
-      made.repeats() ? std::make_shared<const RepeatedOps>(std::move(made)) : nullptr;
+  const std::shared_ptr<const PipelineOrder> passes = this->order(s, micro_batches);
+  RepeatedOps made = repeated_ops(*passes, placement(s), micro_batches, blocking, order_period(s));
+  if (!made.repeats() && passes_in(*passes) > kMostListed) return nullptr;
+  if (!made.repeats()) made = listed_ops(*passes, placement(s), micro_batches, blocking);
   if (operations_ > kMostOperations) ops_.clear(), operations_ = 0;
-  operations_ += ops ? ops->size() : 0;
-  return ops_[key] = ops;
+  operations_ += made.size();
+  return ops_[key] = std::make_shared<const RepeatedOps>(std::move(made));
 }
 
 }  // namespace dts

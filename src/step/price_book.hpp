@@ -46,7 +46,7 @@ class PriceBook {
   std::shared_ptr<const ModelTapes> tapes(const Job& job, const PricedModel& priced);
   // Of a schedule that needs no pass times.
   std::shared_ptr<const PipelineOrder> order(const Strategy& strategy, int micro_batches);
-  // Of such an order that has windows which repeat; null where it has none.
+  // Of such an order: by windows if some repeat, else as they come; null where they are too many to keep.
   std::shared_ptr<const RepeatedOps> ops(const Strategy& strategy, int micro_batches, bool blocking);
 
   ExposureLists& lists() noexcept { return lists_; }

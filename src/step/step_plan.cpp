@@ -24,7 +24,7 @@ class Planner {
       : job_(job), s_(job.strategy), placement_(placement(s_)), book_(book), shared_groups_(book.groups(job, grid)),
         groups_(*shared_groups_), parallel_(job, groups_) {}
 
-  PlannedStep plan(bool shortens) {
+  PlannedStep plan(WantedOps ops) {
     PlannedStep step;
     step.groups = shared_groups_;
     step.priced = book_.priced(job_, groups_);
@@ -32,7 +32,7 @@ class Planner {
     place(step);
     set_units(step.plan);
     pipeline_transfers(step.plan, step.priced->sizes);
-    order_passes(job_, step, groups_.grid(), book_, shortens);
+    order_passes(job_, step, groups_.grid(), book_, ops);
     for (int rank = 0; rank < s_.pp; ++rank) step.plan.optimizer_s.push_back(optimizer_s(step.plan, rank));
     StepPlan& p = step.plan;
     if ((job_.model.tied_embeddings || !job_.model.prediction.empty()) && !placement_.ends_meet()) tied_reduce(p);
@@ -175,26 +175,29 @@ PassTimes pass_times(const Job& job, const PlannedStep& step, const RankGrid& gr
 
 }  // namespace
 
-PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, bool shortens) {
-  return Planner(job, grid, book).plan(shortens);
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, WantedOps ops) {
+  return Planner(job, grid, book).plan(ops);
 }
 
-void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, bool shortens) {
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, WantedOps ops) {
   StepPlan& plan = step.plan;
   const Strategy& s = job.strategy;
   plan.stage_map = placement(s).map;
   plan.micro_batches = job.micro_batches(), plan.skipped_micro_batches = 0;
   step.ops = nullptr;
   const int period = order_period(s), shortest = shortest_order(s, kKeptWindows + 1);
-  if (shortens && period > 0 && plan.micro_batches >= shortest + period) {
+  if (ops == WantedOps::Repeated && period > 0 && plan.micro_batches >= shortest + period) {
     const int skipped = (plan.micro_batches - shortest) / period * period;
     step.ops = book.ops(s, plan.micro_batches - skipped, plan.blocking_p2p);
+    if (step.ops && !step.ops->repeats()) step.ops = nullptr;
     if (step.ops) plan.skipped_micro_batches = skipped, plan.micro_batches -= skipped;
   }
   if (needs_pass_times(s.schedule) && s.custom_order.empty()) {
     plan.order = pipeline_order(s, plan.micro_batches, pass_times(job, step, grid));
   } else {
     plan.order = book.order(s, plan.micro_batches);
+    if (!step.ops && ops != WantedOps::None && s.custom_order.empty())
+      step.ops = book.ops(s, plan.micro_batches, plan.blocking_p2p);
   }
   if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);
 }

@@ -14,12 +14,15 @@ struct PlannedStep {
   std::shared_ptr<const PricedModel> priced;
   std::shared_ptr<const ModelTapes> tapes;
   StepPlan plan;                           // refers into priced
-  std::shared_ptr<const RepeatedOps> ops;  // of an order that leaves micro-batches out, else null
+  std::shared_ptr<const RepeatedOps> ops;  // of the order, where they were asked for and the book keeps them; else null
 };
 
-// What the book knows already is taken from it. `shortens`: the order may leave out micro-batches that repeat.
-PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, bool shortens = false);
+// The operations of the order: no matter, all, or without micro-batches that repeat.
+enum class WantedOps { None, All, Repeated };
+
+// What the book knows already is taken from it.
+PlannedStep plan_step(const Job& job, const RankGrid& grid, PriceBook& book, WantedOps ops = WantedOps::None);
 // Another order for a planned step.
-void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, bool shortens);
+void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, PriceBook& book, WantedOps ops);
 
 }  // namespace dts

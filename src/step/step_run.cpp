@@ -13,7 +13,9 @@ class WindowedRun {
  public:
   WindowedRun(const StepPlan& plan, const RepeatedOps& ops, PassRunner& runner)
       : ops_(ops), runner_(runner), micro_batches_(static_cast<std::size_t>(plan.micro_batches)),
-        left_(static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)),
+        left_(plan.skipped_micro_batches > 0
+                  ? static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)
+                  : 0),
         steady_(ops, bound_, runner) {}
 
   // Whether the window repeats; else nothing is of use.
@@ -21,7 +23,7 @@ class WindowedRun {
     for (const RepeatedOps::Ops& ops : ops_.before) run_once(ops);
     for (const PassOp& op : ops_.window) {
       const Bound& bound = runner_.bind(op);
-      if (op.op == PassOpKind::Pass && !runner_.may_repeat(bound)) return false;
+      if (left_ > 0 && op.op == PassOpKind::Pass && !runner_.may_repeat(bound)) return false;
       bound_.push_back(&bound);
       runner_.run(op, bound);
     }
@@ -63,6 +65,7 @@ std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, d
                                  ExposureLists& lists, double& tasks) {
   PassRunner runner(plan, remembers, lists);
   bool repeats = true;
+  const bool leaps = plan.skipped_micro_batches > 0;
   if (ops) {
     repeats = WindowedRun(plan, *ops, runner).run();
   } else {
@@ -73,7 +76,7 @@ std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, d
   tasks += runner.tasks();
   if (!repeats) return std::nullopt;
   StepRun run = runner.finish(fixed_s);
-  if ((ops || remembers) && run.end.end.makespan_s > kExactTimes_s) return std::nullopt;
+  if ((leaps || remembers) && run.end.end.makespan_s > kExactTimes_s) return std::nullopt;
   return run;
 }
 
