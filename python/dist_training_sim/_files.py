@@ -11,12 +11,25 @@ from pathlib import Path
 
 from .errors import ConfigError
 
-__all__ = ["is_file", "write_folder", "write_whole"]
+__all__ = ["exists", "is_file", "is_folder", "write_folder", "write_whole"]
+
+
+# Of pathlib the same questions raise where a name is too long; here such a text is no file's.
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file; a text that no file can be named gives False."""
-    return os.path.isfile(path)  # noqa: PTH113  # Path.is_file raises for names too long
+    """Whether there is such a file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything at such a place."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview, where: str = "path") -> Path:

@@ -128,6 +128,14 @@ def test_a_read_only_sweep_can_be_read_but_not_filled(tmp_path: Path, lock: Call
         dts.sweep(AXES | {"global_batch": [32, 64]}, file)
 
 
+def test_a_name_too_long_is_no_crash(writers: dict[str, Callable[[Path], Any]], tmp_path: Path) -> None:
+    for name, write in writers.items():
+        with pytest.raises(dts.ConfigError):
+            write(tmp_path / f"{'long' * 100}" / name)
+        with pytest.raises(dts.ConfigError):
+            write(tmp_path / f"{'long' * 100}{name}")
+
+
 def test_many_threads_write_one_file(tmp_path: Path) -> None:
     target = tmp_path / "file"
     contents = [f"{i}" * 200_000 for i in range(8)]

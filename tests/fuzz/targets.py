@@ -16,9 +16,10 @@ from dist_training_sim.simulator.job import described_job
 from dist_training_sim.units import parse_bandwidth, parse_bytes, parse_flops, parse_seconds
 from dist_training_sim.validation.corpus import read_rows
 
-__all__ = ["OVER_LIBRARIES", "SEEDS", "TARGETS", "seeds"]
+__all__ = ["FOUND", "OVER_LIBRARIES", "SEEDS", "TARGETS", "seeds"]
 
 SEEDS = Path(__file__).parent / "seeds"
+FOUND = Path(__file__).parent / "found"  # inputs that once broke a target
 Target = Callable[[bytes, Path], None]
 
 

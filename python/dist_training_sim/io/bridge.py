@@ -98,7 +98,7 @@ def read_bridge(text: str, where: str, variables: Mapping[str, str] | None = Non
     o = Options([*chosen, *given, *_of_precision(precision, stated)], "")
     if precision is not None and str(precision.values[0]) not in _PRECISIONS:
         o.reject(precision, f"one of {', '.join(_PRECISIONS)}")
-    if model is None and "num-layers" not in o:
+    if model is None and o.lacks("num-layers"):
         o.problems.add(f"{place}: recipe", name, "a recipe of a model of the catalogue, or model.num_layers and others")
     job = job_of_options(o, launch, "megatron-bridge", "megatron-bridge")
     return _named(job, model, place, name)

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from .._files import is_file, is_folder
 from ..errors import ConfigError, FormatError, MissingDataError, suggest
 from ..models import Model, VisionTower, with_vision
 from .hf_decoders import bloom, gpt2, gpt_neox, llama, mistral, mpt, opt, qwen2, qwen3
@@ -132,13 +133,11 @@ def _language_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _find(path: Path) -> Path:
-    try:
-        found = path / "config.json" if path.is_dir() else path
-        if found.is_file():
-            return found
-    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
-        raise MissingDataError(f"model config: got {str(path)[:200]!r}, which is no path ({error})") from None
-    raise MissingDataError(f"model config: got {str(path)!r}, expected a config.json or the folder that holds it")
+    found = path / "config.json" if is_folder(path) else path
+    if not is_file(found):
+        got = str(path)[:200]
+        raise MissingDataError(f"model config: got {got!r}, expected a config.json or the folder that holds it")
+    return found
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from .._files import exists
 from ..errors import ConfigError, DtsError, Problems, suggest
 from ..hardware import Cluster
 from ..models import Model
@@ -137,4 +138,4 @@ class _Builder:
         if not (text.lower().endswith(suffixes) or "/" in text or "\\" in text or text.startswith(".")):
             return None
         beside = self.folder / text
-        return beside if beside.exists() else Path(text)
+        return beside if exists(beside) else Path(text)

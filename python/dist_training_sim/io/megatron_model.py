@@ -24,7 +24,7 @@ def read_shape(o: Options) -> DecoderShape | None:
     heads = o.count("num-attention-heads")
     stated = {"num-layers": layers, "hidden-size": hidden, "num-attention-heads": heads}
     for name, value in stated.items():
-        if value is None and name not in o:
+        if value is None and o.lacks(name):
             o.problems.add(f"{o.prefix}{name}", None, "a whole number: the option is required")
     if layers is None or hidden is None or heads is None:
         return None

@@ -49,7 +49,7 @@ def read_nanotron(text: str, where: str) -> TrainingJob:
     shape = _shape(o)
     strategy = _strategy(o)
     seq_len, steps = o.count("tokens.sequence_length"), o.count("tokens.train_steps", default=0, minimum=0)
-    if seq_len is None and "tokens.sequence_length" not in o:
+    if seq_len is None and o.lacks("tokens.sequence_length"):
         o.problems.add(f"{where}: tokens.sequence_length", None, "a whole number: the key is required")
     o.ignore(_IGNORED)
     o.check()
@@ -76,7 +76,7 @@ def _shape(o: Options) -> DecoderShape | None:
         for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
     }
     for name, value in sizes.items():
-        if value is None and c + name not in o:
+        if value is None and o.lacks(c + name):
             o.problems.add(c + name, None, "a whole number: the key is required")
     bias, activation = o.flag(c + "attention_bias"), o.text(c + "hidden_act", default="silu")
     kinds = {"silu": "swiglu", "gelu": "geglu"}

@@ -32,6 +32,9 @@ class Option:
         return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+_NOTHING = ((None,), ("None",), ("null",))  # values that say: the default
+
+
 class Options:
     """Options by name. Those read count as used; what is neither used nor ignored in the end is unknown.
 
@@ -61,6 +64,10 @@ class Options:
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
+
+    def lacks(self, name: str) -> bool:
+        """Whether an option is not given, or set to nothing."""
+        return name not in self or self._by_name[name].values in _NOTHING
 
     def has_section(self, prefix: str) -> bool:
         """Whether any option lies in a section."""
@@ -99,7 +106,7 @@ class Options:
     def count(self, *names: str, default: T = None, minimum: int = 1) -> int | T:  # type: ignore[assignment]
         """A whole number."""
         option = self.get(*names)
-        if option is None or option.values in ((None,), ("None",), ("null",)):
+        if option is None or option.values in _NOTHING:
             return default
         value = option.values[0] if option.values else ""
         number = int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
@@ -113,7 +120,7 @@ class Options:
     def number(self, *names: str, default: T = None) -> float | T:  # type: ignore[assignment]
         """A number that is not negative."""
         option = self.get(*names)
-        if option is None or option.values in ((None,), ("None",), ("null",)):
+        if option is None or option.values in _NOTHING:
             return default
         try:
             value = float(option.values[0])
@@ -142,7 +149,7 @@ class Options:
     def choice(self, *names: str, known: Mapping[str, T], default: T) -> T:
         """What one of the known words stands for; case does not matter."""
         option = self.get(*names)
-        if option is None or option.values in ((None,), ("None",), ("null",)):
+        if option is None or option.values in _NOTHING:
             return default
         value = str(option.values[0]).lower() if option.values else ""
         if value not in known:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._files import write_folder, write_whole
+from .._files import exists, is_folder, write_folder, write_whole
 from ..errors import Problems
 from ..events import EventList
 from .counters import LinksOverTime, MemoryOverTime, link_counters, memory_counters
@@ -71,11 +71,11 @@ def _checked(events: EventList, target: Path) -> Path:
     if target.suffix and not target.name.endswith(_SUFFIXES):
         expected = f"a file that ends in {', '.join(_SUFFIXES)}, or a folder without suffix"
         problems.add("path", str(target), expected)
-    elif target.is_dir() and (target.suffix or any(target.iterdir())):
+    elif is_folder(target) and (target.suffix or any(target.iterdir())):
         problems.add("path", str(target), "a file" if target.suffix else "a new or empty folder", "name another")
-    elif not target.suffix and target.exists() and not target.is_dir():
+    elif not target.suffix and exists(target) and not is_folder(target):
         problems.add("path", str(target), "a new or empty folder", f"a file ends in {', '.join(_SUFFIXES)}")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         problems.add("path", str(target), "a path in an existing folder", f"create {target.parent}")
     problems.raise_if_any()
     return target

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._files import write_whole
+from .._files import is_folder, write_whole
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _checked(figure: object, path: str | os.PathLike[str]) -> Path:
     if target.suffix.lower() not in known:
         fix = "; an interactive figure is a page" if _is_plotly(figure) else ""
         raise ConfigError(f"path: got {target.name!r}, expected a name that ends in {' or '.join(known)}{fix}")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         raise ConfigError(f"path: got {str(target)!r}, expected a file in an existing folder; create {target.parent}")
     return target
 
