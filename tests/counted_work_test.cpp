@@ -39,7 +39,7 @@ using test::paper_device;
 using test::paper_model;
 using test::WireNetwork;
 
-constexpr long long kAllocationBudget = 950;  // 870
+constexpr long long kAllocationBudget = 410;  // 369
 
 double tasks_of(int dp, int pp, int vpp, int micro_batches) {
   static const DeviceSpec kDevice = paper_device();
@@ -61,8 +61,8 @@ TEST(CountedWork, IsFlatInMicroBatchesOnceTheScheduleRepeats) {
 }
 
 TEST(CountedWork, StaysUnderItsBudget) {
-  EXPECT_LE(tasks_of(1, 4, 1, 1024), 180);  // 173
-  EXPECT_LE(tasks_of(1, 4, 2, 512), 1120);  // 1,085
+  EXPECT_LE(tasks_of(1, 4, 1, 1024), 150);  // 145
+  EXPECT_LE(tasks_of(1, 4, 2, 512), 880);   // 845
 }
 
 Strategy sharded(int zero, int micro_batches) {
@@ -125,6 +125,29 @@ TEST(CountedWork, AllocatesLittleOnceABookIsWarm) {
   EXPECT_LE(of(1, 64), kAllocationBudget) << of(1, 64);
   EXPECT_LE(of(1, 256), of(1, 64) + 64);
   EXPECT_LE(of(3, 256), 2 * of(3, 64));
+}
+
+// What one more layout of a search costs, all that it shares with others being known: an order too short to leave
+// micro-batches out is not walked again, blocking or not.
+TEST(CountedWork, ALayoutThatABookKnowsAllocatesLittle) {
+  const DeviceSpec device = paper_device();
+  const ModelSpec model = paper_model(8);
+  const WireNetwork network(8, 1, 1);
+  for (bool blocking : {false, true}) {
+    Strategy s;
+    s.pp = 8, s.global_batch = 8;
+    s.p2p = blocking ? PipelineTransfers::Blocking : PipelineTransfers::Overlapped;
+    SimulateOptions options;
+    options.keep_events = false;
+    PriceBook book;
+    const auto cost = [&] {
+      const long long before = allocations;
+      simulate({model, device, network, s, bare_profile(), 1}, options, book);
+      return allocations - before;
+    };
+    const long long first = cost(), again = cost();
+    EXPECT_LE(again, 350) << first;  // 312, the first 866 and 1,261
+  }
 }
 
 }  // namespace

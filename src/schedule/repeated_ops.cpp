@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "schedule/windows.hpp"
@@ -21,7 +22,13 @@ class WindowSorter {
         written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
         done_(windows.first.size(), kBefore), exchanged_(windows.first.size(), kBefore),
         at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
-        windows_of_ops_(windows.count + 2) {}
+        windows_of_ops_(windows.count + 2) {
+    const auto passes = [](const std::vector<std::size_t>& of_ranks) {
+      return std::accumulate(of_ranks.begin(), of_ranks.end(), std::size_t{0});
+    };
+    for (RepeatedOps::Ops& ops : windows_of_ops_) ops.reserve(2 * passes(windows.length));  // most send their output
+    windows_of_ops_.front().reserve(2 * passes(windows.first));
+  }
 
   void add(const PassOp& op, const PipelineOrder& order) {
     if (op.op == PassOpKind::Received && !op.first) return group_.push_back(op);
