@@ -33,6 +33,7 @@ struct Setting {
   double seq_len = 64;
   Recompute recompute = Recompute::None;
   DType precision = DType::BF16;
+  UnitCopies unit_copies = UnitCopies::None;
 };
 
 BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole::Layer,
@@ -42,8 +43,9 @@ BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole
   const GroupPricer groups(network, grid);
   Strategy s = g.strategy;
   s.precision = g.precision;
-  return price_block(
-      block, {device, g.profile, groups, local_sizes({}, s, g.profile, g.seq_len), g.recompute, g.precision}, role);
+  BlockContext context{device, g.profile, groups, local_sizes({}, s, g.profile, g.seq_len), g.recompute, g.precision};
+  context.unit_copies = g.unit_copies;
+  return price_block(block, context, role);
 }
 
 double exposed(const PassCost& pass) { return std::accumulate(pass.exposed_s.begin(), pass.exposed_s.end(), 0.0); }
@@ -258,6 +260,20 @@ TEST(BlockCost, AHostThatWaitsForEveryKernelHidesNothing) {
   EXPECT_NEAR(cost.recompute.total_s, device.recompute.total_s + 11e-6, 1e-12);
   EXPECT_NEAR(cost.backward.total_s, device.backward.total_s + 22e-6, 1e-12);
   EXPECT_NEAR(cost.forward.host_s, 11e-6, 1e-12);
+}
+
+TEST(BlockCost, GatheredUnitsAreCopied) {
+  Setting g;
+  const BlockCost none = price(kColumn, g);
+  g.profile.fsdp_gather_copy_bytes = 4, g.profile.fsdp_reduce_copy_bytes = 6;
+  EXPECT_EQ(price(kColumn, g).forward.total_s, none.forward.total_s);  // nothing is sharded
+  const double weights = 4096.0 * 8192, rate_Bps = 1e12;
+  g.unit_copies = UnitCopies::BothWays;
+  const BlockCost both = price(kColumn, g);
+  EXPECT_NEAR(both.forward.compute_s - none.forward.compute_s, 4 * weights / rate_Bps, 1e-12);
+  EXPECT_NEAR(both.backward.compute_s - none.backward.compute_s, (4 + 6) * weights / rate_Bps, 1e-12);
+  g.unit_copies = UnitCopies::Forward;
+  EXPECT_NEAR(price(kColumn, g).backward.total_s - none.backward.total_s, 6 * weights / rate_Bps, 1e-12);
 }
 
 TEST(BlockCost, ExpertsShareTheRoutedRows) {

@@ -612,6 +612,8 @@ class FrameworkProfile(metaclass=_CoreType):
     fsdp_reduce_every_micro_batch: bool
     reshard_after_forward: bool
     fsdp_backward_prefetch: BackwardPrefetch
+    fsdp_gather_copy_bytes: float
+    fsdp_reduce_copy_bytes: float
     fsdp_reductions_in_flight: int
     fsdp_keeps_under_pp: bool
     fsdp_unsharded_stages: int

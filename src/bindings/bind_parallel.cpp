@@ -86,6 +86,8 @@ void bind_profile(py::module_& m) {
       .def_readwrite("fsdp_reduce_every_micro_batch", &FrameworkProfile::fsdp_reduce_every_micro_batch)
       .def_readwrite("reshard_after_forward", &FrameworkProfile::reshard_after_forward)
       .def_readwrite("fsdp_backward_prefetch", &FrameworkProfile::fsdp_backward_prefetch)
+      .def_readwrite("fsdp_gather_copy_bytes", &FrameworkProfile::fsdp_gather_copy_bytes)
+      .def_readwrite("fsdp_reduce_copy_bytes", &FrameworkProfile::fsdp_reduce_copy_bytes)
       .def_readwrite("fsdp_reductions_in_flight", &FrameworkProfile::fsdp_reductions_in_flight)
       .def_readwrite("fsdp_keeps_under_pp", &FrameworkProfile::fsdp_keeps_under_pp)
       .def_readwrite("recompute_stops_early", &FrameworkProfile::recompute_stops_early)

@@ -49,6 +49,8 @@ void check_profile(const FrameworkProfile& p) {
   field("first_bucket_parameters", p.first_bucket_parameters);
   field("param_gather_ahead", p.param_gather_ahead);
   field("fsdp_reductions_in_flight", p.fsdp_reductions_in_flight);
+  field("fsdp_gather_copy_bytes", p.fsdp_gather_copy_bytes);
+  field("fsdp_reduce_copy_bytes", p.fsdp_reduce_copy_bytes);
   field("fsdp_unsharded_stages", p.fsdp_unsharded_stages);
   check.require(p.zero_under_pp >= 0 && p.zero_under_pp <= 3, "framework " + p.name + ".zero_under_pp",
                 std::to_string(p.zero_under_pp), "a ZeRO stage, 0 to 3");

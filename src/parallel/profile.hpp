@@ -92,8 +92,11 @@ struct FrameworkProfile {
   BackwardPrefetch fsdp_backward_prefetch = BackwardPrefetch::Pre;
   int fsdp_reductions_in_flight = 0;  // compute waits for the one before so many; 0 = never
   bool fsdp_keeps_under_pp = false;   // with pipeline stages FSDP keeps gathered parameters and reduces once a step
-  int fsdp_unsharded_stages = 0;      // ... of so many virtual stages of a rank, those it needs next; 0 = of all
-  int zero_under_pp = 3;              // highest ZeRO stage that runs with pipeline stages
+  // FSDP: bytes that the compute stream moves per parameter to take a gathered unit apart, and per gradient to lay it
+  // out for its reduction.
+  double fsdp_gather_copy_bytes = 0, fsdp_reduce_copy_bytes = 0;
+  int fsdp_unsharded_stages = 0;  // ... of so many virtual stages of a rank, those it needs next; 0 = of all
+  int zero_under_pp = 3;          // highest ZeRO stage that runs with pipeline stages
 
   // Pipeline transfers
   bool p2p_blocking = false;              // ranks wait for them, one chunk a rank (1F1B, GPipe)

@@ -30,9 +30,9 @@ Strategy grid_part(const Strategy& s) {
 }
 
 // Narrow types cast weights once a step, spread over its micro-batches, each owner of a shard its own: their number and
-// the shards stay in the key. Otherwise ZeRO matters only in that stage 3 gathers frozen weights too. In the usual
-// order the groups inside a pass lie on consecutive blocks of ranks, however data and pipeline parallelism divide those
-// blocks.
+// the shards stay in the key. Otherwise ZeRO matters only in that stage 3 gathers frozen weights too, and copies what
+// its shards are gathered to. In the usual order the groups inside a pass lie on consecutive blocks of ranks, however
+// data and pipeline parallelism divide those blocks.
 Strategy block_part(const Strategy& s) {
   Strategy part = s;
   const Strategy none;
@@ -40,11 +40,11 @@ Strategy block_part(const Strategy& s) {
   const bool narrow = bytes_of(s.precision) < 2;
   if (!narrow) {
     part.global_batch = 1, part.zero = s.zero == 3 ? 3 : 0;
-    part.dp_replicas = none.dp_replicas, part.reshard_after_forward = none.reshard_after_forward;
+    if (s.zero < 3) part.dp_replicas = none.dp_replicas, part.reshard_after_forward = none.reshard_after_forward;
   } else if (s.zero == 0) {
     part.global_batch = s.global_batch / s.dp;
   }
-  if ((!narrow || s.zero == 0) && s.rank_order == none.rank_order) part.dp = s.dp * s.pp, part.pp = 1;
+  if (s.zero < 3 && (!narrow || s.zero == 0) && s.rank_order == none.rank_order) part.dp = s.dp * s.pp, part.pp = 1;
   part.optimizer = none.optimizer, part.optimizer_kernels = none.optimizer_kernels, part.muon_tp = none.muon_tp;
   part.overlap_grad_reduce = part.overlap_param_gather = true;
   part.offload_optimizer = part.offload_parameters = none.offload_parameters;

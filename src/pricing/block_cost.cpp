@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "compute/memory_bound.hpp"
 #include "pricing/expert_overlap.hpp"
 #include "pricing/group_pricer.hpp"
 #include "pricing/lowered_block.hpp"
@@ -76,6 +77,7 @@ class BlockPricer {
       dispatch_again |= ops_[i].op->kind == OpKind::Dispatch && lowered_.again[i] > 0;
     }
     overlap_exchange(cost_, ops_, c_, dispatch_again);
+    copy_units();
     const double forward_launch_s = c_.profile.host_forward_s_per_op;
     const bool blocking = c_.profile.launch_blocking;
     apply_host_floor(cost_.forward, forward_kernels_ * forward_launch_s, blocking, sync_);
@@ -154,6 +156,24 @@ class BlockPricer {
     add_kernel(cost_.backward, cast_s);
     if (c_.split_backward) add_kernel(cost_.data_grad, cast_s);
     add_kernel(cost_.recompute, again * cast_s);
+  }
+
+  // FSDP's gathered parameters are taken apart before use, and gradients laid out for their reduction, by kernels on
+  // the compute stream. What pipeline stages keep gathered is copied once a step: left out.
+  void copy_units() {
+    if (c_.unit_copies == UnitCopies::None) return;
+    const auto copy_s = [&](double parameters, double bytes) {
+      return parameters > 0 && bytes > 0 ? stream_time_s(c_.device, bytes * parameters) : 0;
+    };
+    const FrameworkProfile& p = c_.profile;
+    const double gathered_s = copy_s(cost_.dense_parameters + cost_.expert_parameters, p.fsdp_gather_copy_bytes);
+    const double reduced_s = copy_s(cost_.dense_trainable + cost_.expert_trainable, p.fsdp_reduce_copy_bytes);
+    const double again_s = c_.unit_copies == UnitCopies::BothWays ? gathered_s : 0;
+    add_kernel(cost_.forward, gathered_s);
+    add_kernel(cost_.backward, again_s + reduced_s);
+    if (!c_.split_backward) return;
+    add_kernel(cost_.data_grad, again_s);
+    add_kernel(cost_.weight_grad, reduced_s);
   }
 
   static void add_kernel(PassCost& pass, double seconds) {

@@ -61,6 +61,9 @@ struct BlockCost {
   std::vector<CollectiveCall> forward_calls, recompute_calls, backward_calls;  // what the passes send
 };
 
+// FSDP's copies of a unit in every micro-batch: none, of what forward gathers, of what backward gathers again too.
+enum class UnitCopies { None, Forward, BothWays };
+
 struct BlockContext {
   const DeviceSpec& device;
   const FrameworkProfile& profile;
@@ -74,6 +77,7 @@ struct BlockContext {
   bool split_backward = false;  // a schedule runs the halves of backward apart
   Int8Recipe int8_recipe = Int8Recipe::Rowwise;
   std::vector<RecomputeModule> recompute_modules{};
+  UnitCopies unit_copies = UnitCopies::None;
   ProductTimes* products = nullptr;  // null: none are kept
 };
 

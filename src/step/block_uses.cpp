@@ -17,6 +17,15 @@ bool predicts(const Block& block) {
 
 bool trains(const Block& block) { return std::any_of(block.ops.begin(), block.ops.end(), trains_weights); }
 
+UnitCopies unit_copies(const Job& job, const GroupPricer& groups) {
+  const Strategy& s = job.strategy;
+  const FrameworkProfile& p = job.profile;
+  if (s.zero < 3 || groups.grid().size(Axis::DP_SHARD) < 2) return UnitCopies::None;
+  if (p.fsdp_keeps_under_pp && s.pp > 1 && s.reshard_after_forward < 1) return UnitCopies::None;
+  const bool again = s.reshard_after_forward < 0 ? p.reshard_after_forward : s.reshard_after_forward > 0;
+  return again ? UnitCopies::BothWays : UnitCopies::Forward;
+}
+
 }  // namespace
 
 BlockContext block_context(const Job& job, const GroupPricer& groups, const LocalSizes& sizes) {
@@ -32,7 +41,8 @@ BlockContext block_context(const Job& job, const GroupPricer& groups, const Loca
           static_cast<double>(job.micro_batches()),
           splits_backward(s),
           s.int8_recipe,
-          s.recompute_modules};
+          s.recompute_modules,
+          unit_copies(job, groups)};
 }
 
 void visit_blocks(const Job& job, const GroupPricer& groups, const LocalSizes& sizes,

@@ -100,6 +100,9 @@ class FrameworkProfile:
         Buckets, or FSDP units, that are gathered ahead of the one in use; 0 = all at once.
     fsdp_reductions_in_flight
         FSDP: compute waits for the reduction before so many; 0 = never.
+    fsdp_gather_copy_bytes, fsdp_reduce_copy_bytes
+        FSDP: bytes that compute moves per parameter to take a gathered unit apart, and per gradient to lay it out for
+        its reduction.
     fsdp_unsharded_stages
         With `fsdp_keeps_under_pp`: virtual stages of a rank that stay gathered, those it needs next; 0 = all.
     fsdp_reduce_every_micro_batch, reshard_after_forward, fsdp_keeps_under_pp
@@ -225,6 +228,8 @@ class FrameworkProfile:
     reshard_after_forward: bool = True
     fsdp_backward_prefetch: str = "pre"
     fsdp_reductions_in_flight: int = 0
+    fsdp_gather_copy_bytes: float = 0.0
+    fsdp_reduce_copy_bytes: float = 0.0
     fsdp_keeps_under_pp: bool = False
     fsdp_unsharded_stages: int = 0
     recompute_stops_early: bool = False
