@@ -153,6 +153,7 @@ def test_no_row_raises_anything_but_our_errors(changes: dict[str, Any], key: str
             job_of(Row("fuzz", data))
 
 
+DEFERRED = {"features": ["defer_embedding_wgrad"]}
 TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions are of August 2025
 
 # ---- framework -------------------------------------------------------------------------------------------------------
@@ -177,6 +178,8 @@ TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions a
         ("megatron-deepspeed", "Deepspeed N8", {"features": ["deepspeed_zero3"]}, "deepspeed"),
         ("nemo", "NeMo 24.07 container (2024-08-14)", {}, "nemo-24"),
         ("nemo", "MLPerf Training v5.0; PyTorch NVIDIA Release 23.09", {}, "nemo-25"),
+        ("nemo", "MLPerf Training v5.1", {"model": {"name": "Llama-3.1-8B (MLPerf)"}}, "nemo-25-fused"),
+        ("nemo", "MLPerf Training v5.1", {"model": {"name": "Llama-3.1-8B (MLPerf)"}} | DEFERRED, "nemo-25"),
         (None, "MLPerf Training v5.0; LLMBoost 1.1.0; rocm=6.4.0", {}, "nemo-25"),
         (None, "MLPerf Training v3.0; synapseAI", {"features": ["deepspeed_pipeline"]}, "megatron-core"),
         ("torchtitan", "torchtitan 9dec370, torchao eab345c", {}, "torchtitan-eager"),
@@ -233,6 +236,16 @@ def test_stated_scaling_of_eight_bits() -> None:
 
 
 # ---- cluster ---------------------------------------------------------------------------------------------------------
+
+
+def test_devices_that_a_source_describes_elsewhere() -> None:
+    torchao = {"source": {"url_or_repo_path": "pytorch/ao docs/source/workflows/training.md"}}
+    assert cluster_of(row()).node.device.name == "h100-sxm5-80gb"
+    assert cluster_of(row(**torchao)).node.device.name == "h100-sxm5-96gb"  # Meta's variant
+    whole = cluster_of(row(accelerator="B200-SXM")).node.device
+    capped = cluster_of(row(accelerator="B200-SXM", hardware={"gpu": "B200 (power limited)", "gpus": 8})).node.device
+    assert (whole.power_w, capped.power_w) == (1000, 750)
+    assert capped.rates["bf16"].sustained_share == pytest.approx(whole.rates["bf16"].sustained_share * 0.75**0.6)
 
 
 @pytest.mark.parametrize(

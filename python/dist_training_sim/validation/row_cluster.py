@@ -48,6 +48,10 @@ _NODES = {
 }
 # Accelerators whose node has no published network of its own: they share the platform of these.
 _NETWORK_OF = {"MI325X": "mi300x-8x", "MI350X": "mi355x-8x"}
+# pytorch/ao torchao/testing/training/roofline_utils.py: its H100 has 2.4 TB/s, Meta's own variant.
+_NODES_OF_TORCHAO = {"H100-SXM-80GB": "torchtitan-h100-96gb"}
+# The caps behind "power limited": pytorch/ao pull request 3566 names its authors' B200 of 750 W.
+_LIMITED_W = {"B200-SXM": 750.0}
 # The first that occurs in the text of the network decides.
 _FABRICS = (
     ("omni-path", "omni-path"),
@@ -136,7 +140,10 @@ def _segmented(node: Node, devices: int) -> Node:
 
 def _node(row: Row) -> Node:
     name = row.text("accelerator")
-    node = Node.from_catalog(_NODES[name]) if name in _NODES else Node.of(Device.from_catalog(name))
+    named = _NODES | (_NODES_OF_TORCHAO if row.text("source.url_or_repo_path").startswith("pytorch/ao ") else {})
+    node = Node.from_catalog(named[name]) if name in named else Node.of(Device.from_catalog(name))
+    if name in _LIMITED_W and "power limited" in row.text("hardware.gpu"):
+        node = node.replace(device=node.device.replace(power_w=_LIMITED_W[name]))
     if name in _NETWORK_OF and not node.nics:
         like = Node.from_catalog(_NETWORK_OF[name])
         node = node.replace(nics=like.nics, nic_Bps=like.nic_Bps)

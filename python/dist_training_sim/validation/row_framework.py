@@ -112,7 +112,7 @@ def framework_of(row: Row) -> str:
         return _megatron_deepspeed(row, features)
     unnamed = not name and "MLPerf" in software and "deepspeed_pipeline" not in features
     if name == "nemo" or "NeMo" in software or unnamed:
-        return _nemo(software)
+        return _nemo(row, software)
     if name == "megatron-lm":
         return _megatron(software)
     if name == "llm-foundry" and "composer_precision=bf16" in features:  # pure bf16: its table of mid-2023
@@ -132,11 +132,17 @@ def _torchtitan(row: Row, features: tuple[str, ...]) -> str:
     return f"{era}-async-tp" if "async_tp" in features else era
 
 
-def _nemo(software: str) -> str:
+def _nemo(row: Row, software: str) -> str:
     if _mlperf_round(software) >= 5 or release_of(software) >= (25, 1):
-        return "nemo-25"
+        return "nemo-25-fused" if _fused_loss(row) else "nemo-25"
     early = "MLPerf Training v3.0" in software or (0, 0) < release_of(software) < (23, 7)
     return "nemo-23" if early else "nemo-24"
+
+
+def _fused_loss(row: Row) -> bool:
+    """MLPerf 5.1: config_common_8b.sh has CE_FUSION_IMPL=te and does not defer the embedding's weight gradient."""
+    deferred = "defer_embedding_wgrad" in row.words("features")
+    return row.text("model.name").startswith("Llama-3.1-8B (MLPerf)") and not deferred
 
 
 def _megatron_deepspeed(row: Row, features: tuple[str, ...]) -> str:
