@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import dist_training_sim as dts
 import pytest
+import yaml
 from dist_training_sim.cli import main
 from dist_training_sim.cli.app import app
 from dist_training_sim.cli.job_options import FROM_FILE, VERBS
@@ -19,7 +20,7 @@ from dist_training_sim.io.job_file import JOB_KEYS, job_schema
 from dist_training_sim.units import format_seconds
 
 Run = Callable[..., tuple[int, str, str]]
-LAYOUT = {f.name for f in fields(dts.Strategy)}
+LAYOUT = {f.name for f in dataclasses.fields(dts.Strategy)}
 JOB = """\
 model: llama-3.1-8b   # by name
 cluster: 1xdgx-h100
@@ -396,3 +397,40 @@ def test_a_newer_file_is_read_without_what_is_not_known() -> None:
             dts.read_job(text=text.replace("version: 2", f"version: {wrong}"), format="dts")
     written = dts.write_job("dts", "gpt2", "1xdgx-h100", dts.Strategy(dp=8), seq_len=1024).text
     assert "\nversion: 1\n" in written
+
+
+FAMILIES = {
+    "gpt2": "gpt2",
+    "llama-3.1-8b": "llama",
+    "qwen2.5-7b": "qwen2",
+    "qwen3-8b": "qwen3",
+    "mixtral-8x7b": "mixtral",
+    "qwen3-30b-a3b": "qwen3_moe",
+    "deepseek-v3": "deepseek_v3",
+    "deepseek-v2": "deepseek_v2",
+}
+
+
+@pytest.mark.parametrize(("name", "family"), FAMILIES.items())
+def test_a_model_of_no_catalogue_travels_as_its_config(name: str, family: str) -> None:
+    model = dataclasses.replace(dts.Model.from_catalog(name), name="mine")
+    strategy = dts.Strategy(dp=8, zero=1, global_batch=16, layers_per_stage=(), rank_order="tp-cp-ep-dp-pp")
+    text = dts.write_job("dts", model, "1xdgx-h100", strategy, seq_len=1024).text
+    assert yaml.safe_load(text)["model"]["model_type"] == family
+    job = dts.read_job(text=text, format="dts")
+    assert job.model is not None
+    assert (job.model.layers, job.model.stem, job.model.head) == (model.layers, model.stem, model.head)
+    assert (job.strategy, job.seq_len, job.unknown, job.conflicts) == (strategy, 1024, (), ())
+
+
+@pytest.mark.parametrize("name", ["bloom-176b", "gpt-oss-120b", "resnet-50"])
+def test_what_no_job_file_can_say_is_refused(name: str) -> None:
+    mine = dataclasses.replace(dts.Model.from_catalog(name), name="mine")
+    with pytest.raises(dts.ConfigError, match="model: got 'mine', expected"):
+        dts.write_job("dts", mine, "1xdgx-h100", dts.Strategy(), seq_len=None if name == "resnet-50" else 1024)
+    other = dts.Cluster.from_catalog("1xdgx-h100")
+    slower = dataclasses.replace(other, node=other.node.replace(nic_Bps=1e9))
+    profile = dts.FrameworkProfile.from_catalog("megatron-core").replace(step_cost_s=1.0)
+    with pytest.raises(dts.ConfigError) as error:
+        dts.write_job("dts", "gpt2", slower, dts.Strategy(), seq_len=1024, framework=profile)
+    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["cluster", "framework"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import dist_training_sim as dts
 import pytest
+from dist_training_sim.cli import main
 from dist_training_sim.validation.corpus import packaged_corpus
 from dist_training_sim.validation.layout_sweeps import kendall_tau
 
@@ -50,6 +51,31 @@ def test_a_sweep_is_one_job_and_sorted(report: dts.RankingReport) -> None:
         assert sweep.regret >= 0
         first = min(range(len(sweep.ids)), key=lambda i: sweep.predicted_s[i])
         assert sweep.regret == pytest.approx(sweep.measured_s[first] / sweep.measured_s[0] - 1)
+
+
+def test_the_command_shows_every_sweep(
+    report: dts.RankingReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sweep as a corpus of its own: the table has its figures, --json the report's."""
+    sweep = report.sweeps[0]
+    file = tmp_path / "one.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in lines_of(sweep)), encoding="utf-8")
+    line = ["validate", "--use", "ranking", "--corpus", str(file)]
+    assert main(line) == 0
+    printed = capsys.readouterr().out
+    assert f"1 jobs measured under {len(sweep.ids)} layouts: median tau {sweep.tau:.2f}" in " ".join(printed.split())
+    row = next(text for text in printed.splitlines() if text.strip().startswith(sweep.source[:12]))
+    assert row.split()[-4:] == [
+        str(len(sweep.ids)),
+        f"{sweep.tau:.2f}",
+        "yes" if sweep.best_in_top else "no",
+        f"{sweep.regret:.1%}",
+    ]
+    assert main([*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(dts.validate_ranking(file).to_dict()))
+    for option in (["--where", "model=x"], ["--by", "source"]):
+        assert main([*line, *option]) == 2
+        assert f"error: {option[0]}: got" in capsys.readouterr().err
 
 
 def lines_of(sweep: dts.validation.LayoutSweep) -> list[dict[str, Any]]:
