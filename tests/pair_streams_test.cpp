@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "comm/fabric.hpp"
 
@@ -112,6 +113,29 @@ TEST(PairStreams, TreesOfTwoDomainsSendTheBufferOnce) {
   }
   EXPECT_NEAR(sent[true], 1e9, 1e-3);
   EXPECT_NEAR(sent[false], 1e9, 1e-3);
+}
+
+// NCCL's trees: of four domains 0-2, 2-1, 2-3 and its mirror 3-1, 1-2, 1-0; of three 0-2, 2-1 and the same one further,
+// 1-0, 0-2. Each edge takes a quarter of the bytes per hop each way.
+TEST(PairStreams, TreesOfFewDomainsByHand) {
+  const std::map<int, std::map<std::pair<int, int>, int>> edges{
+      {4, {{{0, 1}, 1}, {{0, 2}, 1}, {{1, 2}, 2}, {{1, 3}, 1}, {{2, 3}, 1}}},
+      {3, {{{0, 1}, 1}, {{0, 2}, 2}, {{1, 2}, 1}}},
+  };
+  const dts::ClusterSpec c = cluster(4);
+  const auto network = dts::make_interconnect(c);
+  for (const auto& [domains, expected] : edges) {
+    CollectiveCost cost;
+    cost.algorithm = "tree";
+    std::map<std::pair<int, int>, double> found;
+    double all = 0;
+    for (const PairStream& s :
+         dts::pair_streams(c, {CollectiveKind::AllReduce, 1e9, {}}, network->group(strided(domains, 8)), cost)) {
+      found[std::minmax(s.from / 8, s.to / 8)] += s.bytes, all += s.bytes;
+    }
+    EXPECT_EQ(found.size(), expected.size());
+    for (const auto& [pair, times] : expected) EXPECT_NEAR(found[pair], all * times / (2 * (domains - 1)), 1);
+  }
 }
 
 TEST(PairStreams, AnExchangeReachesEveryPairOnce) {
