@@ -14,7 +14,9 @@ namespace dts::test {
 
 class WireNetwork final : public Interconnect {
  public:
-  WireNetwork(int devices, double latency_s, double Bps) : devices_(devices), latency_s_(latency_s), Bps_(Bps) {}
+  // `sms`: multiprocessors that a collective holds, which slows what computes beside it.
+  WireNetwork(int devices, double latency_s, double Bps, double sms = 0)
+      : devices_(devices), latency_s_(latency_s), Bps_(Bps), sms_(sms) {}
 
   int device_count() const override { return devices_; }
   bool uniform() const override { return true; }
@@ -25,6 +27,7 @@ class WireNetwork final : public Interconnect {
   CollectiveCost cost(CollectiveKind, double bytes, const RankGroup&) const override {
     CollectiveCost cost;
     cost.time_s = latency_s_ + bytes / Bps_;
+    cost.sms = sms_;
     return cost;
   }
   CollectiveCost exchange(double bytes, const TokenCopies&, const RankGroup& group) const override {
@@ -42,7 +45,7 @@ class WireNetwork final : public Interconnect {
 
  private:
   int devices_;
-  double latency_s_, Bps_;
+  double latency_s_, Bps_, sms_;
 };
 
 // 50 TFLOP/s sustained, 1 TB/s, compute and memory time added, kernels without a floor.
