@@ -152,6 +152,17 @@ TEST(PairStreams, DeduplicatedRowsCrossOnce) {
   for (const auto& [rank, bytes] : once.sent) EXPECT_LT(bytes, 0.3 * all.sent.at(rank)) << rank;
 }
 
+// What the matrix of a job shows of a ring: each member to the next, the last to the first, and nothing back.
+TEST(PairStreams, TheMatrixSendsToTheNextMember) {
+  const auto network = dts::make_interconnect(cluster(1));
+  std::vector<double> matrix(64, 0);
+  network->add_traffic(CollectiveKind::AllGather, 1e9, 2, network->group({1, 3, 4}), matrix);
+  const std::map<int, double> sent{{1 * 8 + 3, 0}, {3 * 8 + 4, 0}, {4 * 8 + 1, 0}};
+  for (int i = 0; i < 64; ++i) {
+    EXPECT_NEAR(matrix[static_cast<std::size_t>(i)], sent.count(i) ? 2 * 1e9 * 2 / 3 : 0, 1e-3) << i;
+  }
+}
+
 TEST(PairStreams, NobodySendsWithoutPartnersOrBytes) {
   EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 1e9, {3}).near.empty());
   EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 0, {3, 4}).near.empty());

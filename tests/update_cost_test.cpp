@@ -1,6 +1,7 @@
 // Update rules at the level of one kernel: passes, iterations and their limits.
 #include <gtest/gtest.h>
 
+#include "compute/gemm.hpp"
 #include "compute/optimizer.hpp"
 #include "compute/quantise.hpp"
 #include "memory/static_bytes.hpp"
@@ -8,6 +9,17 @@
 
 namespace dts {
 namespace {
+
+// Two products of matrices whose result is added to another, read first, and one that is only written, in bf16.
+TEST(UpdateCost, AnIterationIsThreeProducts) {
+  const DeviceSpec device = dts_test::round_device();
+  const auto product_s = [&](double n, double k, double bytes) {
+    return gemm_time_s(device, DType::BF16, {64, n, k}, GemmPass::Forward, bytes);
+  };
+  const double iteration_s = product_s(64, 512, 2) + product_s(64, 64, 4) + product_s(512, 64, 4);
+  EXPECT_DOUBLE_EQ(newton_schulz_time_s(device, 64, 512, 7), 7 * 5 * iteration_s);
+  EXPECT_GT(product_s(64, 512, 4), product_s(64, 512, 2));
+}
 
 TEST(Optimizer, AdafactorMakesTwentyOnePasses) {
   EXPECT_DOUBLE_EQ(adafactor_bytes(4), 84);
