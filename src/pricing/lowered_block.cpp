@@ -24,8 +24,12 @@ Recompute recompute_of(const BlockContext& c, BlockRole role) {
 
 LoweredBlock::LoweredBlock(const Block& block, const BlockContext& c, BlockRole role)
     : narrow(is_narrow(c, role)), sizes(sizes_of(c, narrow)),
-      timer{c.device, c.profile, sizes, !narrow && bytes_of(c.precision) < 2 ? DType::BF16 : c.precision,
-            quantise_recipe(c.precision, c.fp8_recipe, c.int8_recipe), c.products},
+      timer{c.device,
+            c.profile,
+            sizes,
+            !narrow && bytes_of(c.precision) < 2 ? DType::BF16 : c.precision,
+            quantise_recipe(c.precision, c.fp8_recipe, c.int8_recipe),
+            c.products},
       again(recomputed_shares(block, recompute_of(c, role), c.recompute_modules, c.profile)),
       ops(lower_block(block, sizes)) {}
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "hash_index.hpp"
 #include "engine/timeline.hpp"
+#include "hash_index.hpp"
 #include "step/breakdown.hpp"
 #include "step/exposure.hpp"
 #include "step/pieces.hpp"

@@ -22,9 +22,10 @@ struct StepRun {
   std::vector<StageTraffic> communication;
 };
 
-// Adds the operations and tasks that were executed to `tasks`. `ops`: of the plan's order, which may leave micro-batches
-// out; null: they are found on the way. `remembers`: passes that go as one before did are taken over (step/pass_memo.hpp). Nothing where
-// windows do not repeat, or the step is too long for exact times: then the whole order has to run, pass by pass.
+// Adds the operations and tasks that were executed to `tasks`. `ops`: of the plan's order, which may leave
+// micro-batches out; null: they are found on the way. `remembers`: passes that go as one before did are taken over
+// (step/pass_memo.hpp). Nothing where windows do not repeat, or the step is too long for exact times: then the whole
+// order has to run, pass by pass.
 std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers,
                                  ExposureLists& lists, double& tasks);
 
