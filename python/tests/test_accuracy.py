@@ -85,7 +85,7 @@ def test_stated_coverage_holds() -> None:
     assert {use for use, _ in lines} == {*USES, "comparison"}
     for use in ("step_time", "comparison", "memory", "kernels", "collectives"):
         assert 0.85 <= lines[use, "all"]["in90"] <= 0.95, use
-        # Each row counts here, a source of n rows n^0.7 in the factors: of memory 58 %, for three large sources sit well.
+        # Each row counts here, a source of n rows n^0.7 in the factors: memory has 58 %, three large sources sit well.
         assert 0.45 <= lines[use, "all"]["in50"] <= 0.6, use
     for badge in ("validated", "calibrated", "extrapolated"):
         assert 0.85 <= lines["step_time", badge]["in90"] <= 0.96, badge  # of `calibrated` 138 of 145

@@ -98,6 +98,9 @@ def test_chinchilla() -> None:
     by_hand = 1.69 + 406.4 / 70e9**0.34 + 410.7 / 1.4e12**0.28
     assert loss_of(70e9, 1.4e12) == pytest.approx(by_hand, rel=1e-12)
     assert tokens_for(by_hand, 70e9) == pytest.approx(1.4e12, rel=1e-6)
+    c = catalog.law("hoffmann-2022")
+    with pytest.raises(dts.InfeasibleError, match="take a larger model"):
+        tokens_for(c["E"] + c["A"] / 70e9 ** c["alpha"], 70e9)  # what any number of tokens tends to
 
 
 @given(st.floats(1e8, 1e12), st.floats(1e9, 1e14), st.sampled_from(["hoffmann-2022", "besiroglu-2024"]))

@@ -128,6 +128,10 @@ class TestInterval:
         assert open_.covers(True)
         assert open_.covers(False)
         assert not sure.covers(False)
+        for bound in ("high50", "low50", "high90", "low90"):  # a limit of exactly that suffices
+            just = interval_of_fit(situation, 70.0, getattr(need, bound))
+            assert just
+            assert getattr(just, bound.replace("high", "_").replace("low", "high").replace("_", "low")) is True
 
     def test_none_where_nothing_was_measured(self) -> None:
         assert interval_of(Situation("weather", ("sunny",)), 1.0) is None
