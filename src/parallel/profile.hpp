@@ -92,9 +92,7 @@ struct FrameworkProfile {
   BackwardPrefetch fsdp_backward_prefetch = BackwardPrefetch::Pre;
   int fsdp_reductions_in_flight = 0;  // compute waits for the one before so many; 0 = never
   bool fsdp_keeps_under_pp = false;   // with pipeline stages FSDP keeps gathered parameters and reduces once a step
-  // FSDP: bytes that the compute stream moves per parameter to take a gathered unit apart, and per gradient to lay it
-  // out for its reduction.
-  double fsdp_gather_copy_bytes = 0, fsdp_reduce_copy_bytes = 0;
+  double fsdp_gather_copy_bytes = 0, fsdp_reduce_copy_bytes = 0;  // by compute, per gathered parameter, per gradient
   int fsdp_unsharded_stages = 0;  // ... of so many virtual stages of a rank, those it needs next; 0 = of all
   int zero_under_pp = 3;          // highest ZeRO stage that runs with pipeline stages
 
@@ -122,9 +120,9 @@ struct FrameworkProfile {
   bool layers_gather_anew = true;       // layers do not use those buffers, the LM head alone does
   bool gradient_buckets = false;        // working-type gradients stay in buckets beside the accumulated ones, dp > 1
   bool accumulates_after_backward =
-      false;                     // working-type gradients are added to the main ones when all blocks are done
-  bool keeps_gradients = false;  // working-type gradients stay until the next backward makes them anew; each is cast to
-                                 // fp32 to be added to the main ones
+      false;  // working-type gradients are added to the main ones when all blocks are done
+  bool keeps_gradients =
+      false;  // working-type gradients stay until the next backward; each is cast to fp32 to be added
   bool flat_reduce_bucket = false;    // a bucket is flattened into a copy to be reduced, after the last backward
   bool casts_gradient_slice = false;  // ZeRO's update flattens its slice of the gradients and casts it to fp32
   bool flat_weight_gather = false;    // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
