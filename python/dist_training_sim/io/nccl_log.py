@@ -223,7 +223,7 @@ def _add_row(match: re.Match[str], reader: _Reader, complete: bool) -> None:
     ends_row = len(values) % 4 == 0 and bool(values) and "." not in values[-1]
     whole = len(values) // 4 if complete or ends_row else max(len(values) - 1, 0) // 4
     reader.cut += whole * 4 != len(values) or not whole
-    size = int(match.group(1))
+    size = _count(match.group(1))
     for place in range(min(whole, 2)):
         time_us, algbw, busbw, _ = values[4 * place : 4 * place + 4]
         kind = "" if reader.sweep.kind else _kind_by_factor(algbw, busbw, match.group(3) or "", reader.sweep)
@@ -235,6 +235,12 @@ def _float(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def _count(text: str) -> int:
+    """A whole number of 64 bits; 0 of anything else."""
+    number = _float(text)
+    return int(number) if 0 <= number < 2**63 else 0
 
 
 def _kind_by_factor(algbw: str, busbw: str, redop: str, sweep: _Sweep) -> str:
@@ -257,7 +263,7 @@ def _read_json(file: IO[str], reader: _Reader) -> None:
         if program:
             reader.program(program)
         elif key == "size":
-            size = int(_float(value)) if value[:1].isdigit() else 0
+            size = _count(value)
         elif key in ("out_of_place", "in_place"):
             in_place = key == "in_place"
         elif key == "time" or key == "cpu_time":
@@ -265,7 +271,7 @@ def _read_json(file: IO[str], reader: _Reader) -> None:
         elif key == "args" and reader.sweep.started:
             reader.sweep = _Sweep()
         elif key == "rank":
-            reader.sweep.ranks.add(int(_float(value.strip('"'))) if value.strip('"').isdigit() else 0)
+            reader.sweep.ranks.add(_count(value.strip('"')))
         elif key == "hostname":
             reader.sweep.hosts.add(value)
         elif key == "nccl_version" and not reader.version:
