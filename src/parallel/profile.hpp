@@ -120,9 +120,8 @@ struct FrameworkProfile {
   bool layers_gather_anew = true;       // layers do not use those buffers, the LM head alone does
   bool gradient_buckets = false;        // working-type gradients stay in buckets beside the accumulated ones, dp > 1
   bool accumulates_after_backward =
-      false;  // working-type gradients are added to the main ones when all blocks are done
-  bool keeps_gradients =
-      false;  // working-type gradients stay until the next backward; each is cast to fp32 to be added
+      false;                          // working-type gradients are added to the main ones when all blocks are done
+  bool keeps_gradients = false;       // working-type gradients stay until the next backward, each is cast to fp32
   bool flat_reduce_bucket = false;    // a bucket is flattened into a copy to be reduced, after the last backward
   bool casts_gradient_slice = false;  // ZeRO's update flattens its slice of the gradients and casts it to fp32
   bool flat_weight_gather = false;    // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
