@@ -107,7 +107,9 @@ def test_a_stopped_sweep_ends_with_130_and_goes_on_later(tmp_path: Path) -> None
     begun = rows_of(file)
     assert 0 < begun < len(clusters)
 
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_ctrl_c
+    )
     while rows_of(file) <= begun:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
