@@ -90,7 +90,7 @@ struct ScaleOutSpec {
   double ramp_bytes = 1.5e9;          // above it chunks are as large as they get and the ramp does not grow
   double ring_efficiency = 0.87;      // ring over all NICs of the group / their datasheet rate
   double group_nics = 0;              // NICs of a domain that one group's rings and trees use at most; 0 = all
-  double tree_efficiency = 0.96;      // two domains only: each sends the buffer once
+  double tree_efficiency = 0.96;      // two domains whose switches reduce: each sends it once
   double p2p_peer_s = 2.6e-6;         // all-to-all: cost of one remote peer
   double p2p_ramp = 13e-9;            // s per sqrt(byte)
   double p2p_efficiency = 0.74;       // all-to-all over the NICs
