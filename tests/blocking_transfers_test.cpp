@@ -70,7 +70,7 @@ TEST(BlockingTransfers, InterleavedExchangesAfterEachPair) {
   HandPlan hand = even_pipeline(2, 2, 4);
   BlockingWalk walk(hand.plan.order, hand.plan.placement(), 4);
   std::vector<std::size_t> sizes;
-  walk.run([](int, int, const Pass&) {}, [](const Transfer&) {},
+  walk.run([](int, int, const Pass&) {}, [](const Transfer&, const Released&) {},
            [&](int rank, const std::vector<Transfer>& group) {
              if (rank == 1) sizes.push_back(group.size());
            });

@@ -23,7 +23,7 @@ Transfer transfer_of(const StagePlacement& placement, int rank, const Pass& pass
 
 BlockingWalk::BlockingWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches)
     : order_(order), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
-      next_(order.size(), 0), posted_(order.size(), false) {
+      next_(order.size(), 0), posted_(order.size(), false), released_(order.size(), false) {
   sides_.assign(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, 0);
   for (std::size_t rank = 0; rank < order.size(); ++rank) steps_.push_back(steps_of(rank));
 }
@@ -82,6 +82,27 @@ std::vector<BlockingWalk::Step> BlockingWalk::steps_of(std::size_t rank) const {
 bool BlockingWalk::all_done(const Step& step) const {
   return std::all_of(step.transfers.begin(), step.transfers.end(),
                      [&](const Transfer& t) { return sides_[slot(t)] == 2; });
+}
+
+Released BlockingWalk::release(const Transfer& transfer) {
+  const auto from = static_cast<std::size_t>(placement_.rank_of(transfer.from)),
+             to = static_cast<std::size_t>(placement_.rank_of(transfer.to));
+  const Released made{releases(transfer, from, to), releases(transfer, to, from)};
+  if (made.sender) released_[from] = true;
+  if (made.receiver) released_[to] = true;
+  return made;
+}
+
+bool BlockingWalk::releases(const Transfer& transfer, std::size_t rank, std::size_t peer) const {
+  const std::vector<Transfer>&own = steps_[rank][next_[rank]].transfers, &other = steps_[peer][next_[peer]].transfers;
+  return std::all_of(own.begin(), own.end(), [&](const Transfer& t) {
+    if (slot(t) == slot(transfer)) return true;
+    const auto from = static_cast<std::size_t>(placement_.rank_of(t.from)),
+               to = static_cast<std::size_t>(placement_.rank_of(t.to));
+    const bool with_peer = from == peer || to == peer;
+    return with_peer && sides_[slot(t)] == 2 &&
+           std::none_of(other.begin(), other.end(), [&](const Transfer& o) { return slot(o) == slot(t); });
+  });
 }
 
 std::size_t BlockingWalk::slot(const Transfer& transfer) const {

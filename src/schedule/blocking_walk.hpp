@@ -25,12 +25,19 @@ struct Transfer {
   int micro_batch = 0;
 };
 
+// Whose group is done with a transfer, whatever times are: all else in it was received by the same peer before the peer
+// came to this transfer.
+struct Released {
+  bool sender = false, receiver = false;
+};
+
 class BlockingWalk {
  public:
   BlockingWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches);
 
-  // on_pass(rank, stage, pass); on_transfer(transfer) when both ranks have posted it; on_group(rank, transfers) when
-  // all of a group are done. Throws ConfigError that names each stuck rank and what it waits for.
+  // on_pass(rank, stage, pass); on_transfer(transfer, released) when both ranks have posted it; on_group(rank, transfers)
+  // when all of a group are done that no single transfer releases. Throws ConfigError that names each stuck rank and
+  // what it waits for.
   template <class OnPass, class OnTransfer, class OnGroup>
   void run(OnPass on_pass, OnTransfer on_transfer, OnGroup on_group) {
     for (bool progress = true; progress;) {
@@ -48,8 +55,8 @@ class BlockingWalk {
             if (!posted_[rank]) progress = true;
             post(rank, step, on_transfer);
             if (!all_done(step)) break;
-            on_group(static_cast<int>(rank), step.transfers);
-            posted_[rank] = false;
+            if (!released_[rank]) on_group(static_cast<int>(rank), step.transfers);
+            posted_[rank] = released_[rank] = false;
           }
           ++next_[rank];
           progress = true;
@@ -70,13 +77,15 @@ class BlockingWalk {
     if (posted_[rank]) return;
     posted_[rank] = true;
     for (const Transfer& transfer : step.transfers) {
-      if (++sides_[slot(transfer)] == 2) on_transfer(transfer);
+      if (++sides_[slot(transfer)] == 2) on_transfer(transfer, release(transfer));
     }
   }
 
   std::vector<Step> steps_of(std::size_t rank) const;
   std::size_t item_end(const std::vector<Pass>& passes, std::size_t begin, bool steady) const;
   bool all_done(const Step& step) const;
+  Released release(const Transfer& transfer);
+  bool releases(const Transfer& transfer, std::size_t rank, std::size_t peer) const;
   void check_all_reached() const;
   std::string stuck(std::size_t rank) const;
   std::size_t slot(const Transfer& transfer) const;
@@ -86,7 +95,7 @@ class BlockingWalk {
   std::size_t micro_batches_;
   std::vector<std::vector<Step>> steps_;  // per rank
   std::vector<std::size_t> next_;         // per rank
-  std::vector<bool> posted_;              // per rank: the group it stands before
+  std::vector<bool> posted_, released_;   // per rank: the group it stands before
   std::vector<unsigned char> sides_;      // per transfer: ranks that posted it
 };
 

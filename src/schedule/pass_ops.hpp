@@ -18,13 +18,14 @@ enum class PassOpKind : std::uint8_t {
   Turn,     // the next stage is on the same rank: nothing travels
   Send,     // in the background, after the rank's last pass
   Meet,     // a blocking transfer, when both ranks have come to it
-  Received  // a rank goes on when a blocking transfer of its group is done
+  Received  // a rank goes on when the blocking transfers of its group are done, unless one of them released it
 };
 
 struct PassOp {
   PassOpKind op = PassOpKind::Pass;
   bool forward = true;  // a forward pass; an activation is carried, not a gradient
   bool first = false;   // of a group of transfers; of a pair of passes
+  Released released;    // by a blocking transfer: those of its ranks that wait for nothing else
   PassKind kind = PassKind::Forward;
   std::int32_t rank = 0;   // that runs the pass, sends, or has received
   std::int32_t stage = 0;  // of the pass; what is carried comes from it
@@ -49,8 +50,10 @@ class OpWalk {
       return;
     }
     BlockingWalk walk(order_, placement_, micro_batches_);
-    const auto on_transfer = [this](const Transfer& t) {
-      emit_(carried(PassOpKind::Meet, t.forward, t.from, t.to, t.micro_batch));
+    const auto on_transfer = [this](const Transfer& t, const Released& released) {
+      PassOp op = carried(PassOpKind::Meet, t.forward, t.from, t.to, t.micro_batch);
+      op.released = released;
+      emit_(op);
     };
     const auto on_group = [this](int rank, const std::vector<Transfer>& group) {
       for (std::size_t i = 0; i < group.size(); ++i) {
@@ -66,7 +69,7 @@ class OpWalk {
   void pass(int rank, int stage, const Pass& pass) {
     const auto r = static_cast<std::size_t>(rank);
     const auto index = static_cast<std::int32_t>(&pass - order_[r].data());
-    emit_(PassOp{PassOpKind::Pass, pass.kind == PassKind::Forward, pass.with_next, pass.kind, rank, stage, -1,
+    emit_(PassOp{PassOpKind::Pass, pass.kind == PassKind::Forward, pass.with_next, {}, pass.kind, rank, stage, -1,
                  pass.micro_batch, index});
     if (pass.with_next) {
       pair_[r] = &pass;
@@ -91,7 +94,7 @@ class OpWalk {
   }
 
   PassOp carried(PassOpKind kind, bool forward, int from, int to, int micro_batch) const {
-    return {kind, forward, false, {}, placement_.rank_of(from), from, to, micro_batch, -1};
+    return {kind, forward, false, {}, {}, placement_.rank_of(from), from, to, micro_batch, -1};
   }
 
   const PipelineOrder& order_;

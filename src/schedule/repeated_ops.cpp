@@ -17,8 +17,9 @@ constexpr int kRepeating = 1;  // not the first or last, where a step begins and
 // Sorts operations into windows. An operation belongs to the window of its pass, or to a later one that it waits for.
 class WindowSorter {
  public:
-  WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches)
+  WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches, bool blocking)
       : windows_(windows), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
+        blocking_(blocking),
         written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
         done_(windows.first.size(), kBefore), exchanged_(windows.first.size(), kBefore),
         at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
@@ -51,6 +52,8 @@ class WindowSorter {
         const auto to = static_cast<std::size_t>(placement_.rank_of(op.to));
         window = std::max({window, at_[to], exchanged_[rank], exchanged_[to]});
         carry(op, window);
+        if (op.released.sender) exchanged_[rank] = window;
+        if (op.released.receiver) exchanged_[to] = window;
         break;
       }
       case PassOpKind::Received: return group_.push_back(op);
@@ -81,7 +84,11 @@ class WindowSorter {
     const auto rank = static_cast<std::size_t>(group_.front().rank);
     int window = at_[rank];
     for (const PassOp& op : group_) window = std::max(window, written_[slot(op.forward, op.to, op.micro_batch)]);
-    for (const PassOp& op : group_) put(op, window);
+    for (const PassOp& op : group_) {
+      if (written_[slot(op.forward, op.to, op.micro_batch)] <= kRepeating && window > kRepeating)
+        pending_.push_back({op.forward, op.to, op.micro_batch});
+      put(op, window);
+    }
     exchanged_[rank] = window;
     group_.clear();
   }
@@ -123,12 +130,13 @@ class WindowSorter {
     if (!fed) return;
     const int written = written_[slot(a.forward, a.stage, a.micro_batch)];
     wait(written, window);
-    if (written <= kRepeating && window > kRepeating) pending_.push_back(a);
+    if (!blocking_ && written <= kRepeating && window > kRepeating) pending_.push_back(a);
   }
 
   const OrderWindows& windows_;
   StagePlacement placement_;
   std::size_t micro_batches_;
+  bool blocking_;
   std::vector<int> written_;                       // window, per arrival
   std::vector<int> done_, exchanged_, at_, sent_;  // per rank; sent_: and direction
   std::vector<RepeatedOps::Ops> windows_of_ops_;
@@ -151,7 +159,7 @@ RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& place
   const int later = period / placement.copies();
   const OrderWindows windows = period > 0 ? windows_of(order, later) : OrderWindows{};
   if (windows.count < static_cast<std::size_t>(kKeptWindows)) return {};
-  WindowSorter sorter(windows, placement, micro_batches);
+  WindowSorter sorter(windows, placement, micro_batches, blocking);
   walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { sorter.add(op, order); });
   return std::move(sorter).sorted(later);
 }

@@ -21,7 +21,7 @@ struct RepeatedOps {
   Ops window;               // that repeats; empty: none does
   std::vector<Ops> after;
   int later = 0;                 // micro-batches between one window and the next, of one copy of the model
-  std::vector<Arrival> pending;  // arrives in that window or before, is read after it
+  std::vector<Arrival> pending;  // arrives in that window or before, is waited for after it
 
   std::size_t size() const noexcept;  // operations
   bool repeats() const noexcept { return !window.empty(); }

@@ -53,8 +53,9 @@ const Bound& BoundOps::transfer(const PassOp& op) {
   if (known.arrivals) return known;
   const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
   known.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
+  known.receiver = placement_.rank_of(op.to);
   known.arrivals = &exposure_.arriving_by(op.forward, static_cast<std::size_t>(op.rank),
-                                          static_cast<std::size_t>(placement_.rank_of(op.to)));
+                                          static_cast<std::size_t>(known.receiver));
   return known;
 }
 

@@ -19,6 +19,7 @@ struct Bound {
   bool plain = false;                                           // nothing happens inside
   bool alone = false;                                           // what happens inside concerns its own stage
   std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
+  std::int32_t receiver = -1;                                   // of a transfer: rank
 };
 
 class BoundOps {

@@ -38,9 +38,14 @@ class StepBuilder {
       case PassOpKind::Turn: arrival(op.forward, op.to, op.micro_batch) = issuer_.parallel().last(op.rank); return;
       case PassOpKind::Send: return transfer(op, FewTasks{issuer_.parallel().last(op.rank)});
       case PassOpKind::Meet: {  // starts when both ranks have come to it
+        FewTasks& other = exchanged_[static_cast<std::size_t>(placement_.rank_of(op.to))];
         FewTasks after = exchanged;
-        after.add(exchanged_[static_cast<std::size_t>(placement_.rank_of(op.to))]);
-        return transfer(op, after);
+        after.add(other);
+        transfer(op, after);
+        const FewTasks done{arrival(op.forward, op.to, op.micro_batch)};
+        if (op.released.sender) exchanged = done;
+        if (op.released.receiver) other = done;
+        return;
       }
       case PassOpKind::Received:
         if (op.first) exchanged = {};

@@ -85,12 +85,28 @@ void ExposureRecorder::add_outside(const TaskInfo& info, const Interval& interva
   if (info.kind == TaskKind::PipelineSend) {
     const bool forward = info.stream == StreamKind::SendForward;
     const int to = forward ? placement_.next(info.stage) : placement_.previous(info.stage);
+    if (plans_.front()->blocking_p2p) return add_blocking(placement_.rank_of(to), interval.end_s - interval.start_s);
     return arriving_by(forward, static_cast<std::size_t>(info.rank), static_cast<std::size_t>(placement_.rank_of(to)))
         .push_back(interval);
   }
   const auto rank = static_cast<std::size_t>(info.rank);
   arriving(rank, info.stream).push_back(interval);
   if (space_of(info.kind) == Space::Unit) arriving(stages_.size() - 1 - rank, info.stream, true).push_back(interval);
+}
+
+void ExposureRecorder::add_blocking(int to, double seconds) {
+  at(stages_[static_cast<std::size_t>(to)], CommAxis::PP).add({seconds, seconds}, 1);
+}
+
+void ExposureRecorder::add_blocking_transfers() {
+  const StepPlan& plan = *plans_.front();
+  const double times = plan.micro_batches_per_stage();
+  for (int stage = 0; stage < placement_.stages(); ++stage) {
+    const int next = placement_.next(stage);
+    if (next < 0 || placement_.rank_of(next) == placement_.rank_of(stage)) continue;
+    add_blocking(placement_.rank_of(next), times * on_grid(plan.comm[static_cast<std::size_t>(stage)].send_forward_s));
+    add_blocking(placement_.rank_of(stage), times * on_grid(plan.comm[static_cast<std::size_t>(next)].send_backward_s));
+  }
 }
 
 void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const {

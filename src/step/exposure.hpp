@@ -46,6 +46,8 @@ class ExposureRecorder {
   ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, ExposureLists& lists);
 
   void visit(const TaskInfo& info, const Instances& instances);
+  // A step's transfers that ranks wait for at both ends, which nothing hides: counted, not seen one by one.
+  void add_blocking_transfers();
   std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
 
   BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }
@@ -72,6 +74,7 @@ class ExposureRecorder {
     return 2 * (rank * kStreamsPerRank + static_cast<std::size_t>(stream)) + (mirrored ? 1 : 0);
   }
   void add_outside(const TaskInfo& info, const Interval& interval);
+  void add_blocking(int to, double seconds);
   void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
   void add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const;
 

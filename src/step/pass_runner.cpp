@@ -103,12 +103,11 @@ void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {
   RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
   switch (op.op) {
     case PassOpKind::Pass: return pass(op, bound, later);
-    case PassOpKind::Turn: arrival(op.forward, op.to, op.micro_batch, later) = r.free_s; return;
-    case PassOpKind::Send: return transfer(op, bound, r.free_s, later);
-    case PassOpKind::Meet:
-      return transfer(op, bound,
-                      later_of(r.exchanged_s, ranks_[static_cast<std::size_t>(placement_.rank_of(op.to))].exchanged_s),
-                      later);
+    case PassOpKind::Turn:
+      if (!plan_.blocking_p2p) arrival(op.forward, op.to, op.micro_batch, later) = r.free_s;
+      return;
+    case PassOpKind::Send: return send(op, bound, later);
+    case PassOpKind::Meet: return meet(op, bound, later);
     case PassOpKind::Received: {
       const double done_s = arrival(op.forward, op.to, op.micro_batch, later);
       r.exchanged_s = op.first ? done_s : later_of(r.exchanged_s, done_s);
@@ -116,9 +115,20 @@ void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {
   }
 }
 
-void PassRunner::transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later) {
+// Of a blocking transfer its ranks wait for both ends: it follows all that they sent before.
+void PassRunner::meet(const PassOp& op, const Bound& bound, std::size_t later) {
+  RankTimes &from = ranks_[static_cast<std::size_t>(op.rank)], &to = ranks_[static_cast<std::size_t>(bound.receiver)];
+  const double done_s = later_of(from.exchanged_s, to.exchanged_s) + bound.seconds;
+  if (op.released.sender) from.exchanged_s = done_s;
+  if (op.released.receiver) to.exchanged_s = done_s;
+  if (!op.released.sender || !op.released.receiver) arrival(op.forward, op.to, op.micro_batch, later) = done_s;
+  ++executed_;
+}
+
+void PassRunner::send(const PassOp& op, const Bound& bound, std::size_t later) {
+  const RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
   double& sent_s = ranks_[static_cast<std::size_t>(op.rank)].sent_s[op.forward ? 0 : 1];
-  const double start_s = later_of(sent_s, after_s);
+  const double start_s = later_of(sent_s, r.free_s);
   sent_s = start_s + bound.seconds;
   arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
   ExposureRecorder::Interval& carried = bound.arrivals->emplace_back();  // in place: this is the innermost loop
@@ -129,13 +139,15 @@ void PassRunner::transfer(const PassOp& op, const Bound& bound, double after_s, 
 void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
   const auto rank = static_cast<std::size_t>(op.rank);
   RankTimes& r = ranks_[rank];
-  double in_s = input_s(op.kind, op.stage, op.micro_batch, later);
-  if (op.first) {  // both passes of a pair start when the inputs of both are there
-    const Pass& partner = plan_.order[rank][static_cast<std::size_t>(op.index) + 1];
-    const int stage = placement_.stage_of(op.rank, partner.chunk);
-    in_s = later_of(in_s, input_s(partner.kind, stage, partner.micro_batch, later));
+  double in_s = r.exchanged_s;  // a rank that waits for its transfers has its inputs by then
+  if (!plan_.blocking_p2p) {
+    in_s = input_s(op.kind, op.stage, op.micro_batch, later);
+    if (op.first) {  // both passes of a pair start when the inputs of both are there
+      const Pass& partner = plan_.order[rank][static_cast<std::size_t>(op.index) + 1];
+      const int stage = placement_.stage_of(op.rank, partner.chunk);
+      in_s = later_of(in_s, input_s(partner.kind, stage, partner.micro_batch, later));
+    }
   }
-  if (plan_.blocking_p2p) in_s = later_of(in_s, r.exchanged_s);
   if (choices_) choices_->start({r.free_s - in_s, bound.seconds, op.rank});
   const double start_s = std::max(r.free_s, in_s);
   if (memo_) {
@@ -269,6 +281,7 @@ StepRun PassRunner::finish(double fixed_s) {
   run.period_s = period_.finish(run.end.end);
   const std::vector<TaskInfo> classes = std::move(issuer_).finish();
   run.stages = breakdown_.finish(counts_, {&classes}, run.end, run.period_s, fixed_s);
+  if (plan_.blocking_p2p) exposure_.add_blocking_transfers();
   run.communication = exposure_.finish(counts_, {&classes});
   return run;
 }

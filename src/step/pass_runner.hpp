@@ -86,7 +86,8 @@ class PassRunner final : private TaskSink {
   bool stands_still(const RankTimes& r, double until_s);
   void stand_still(std::size_t rank, double until_s);
   void take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record);
-  void transfer(const PassOp& op, const Bound& bound, double after_s, std::size_t later);
+  void send(const PassOp& op, const Bound& bound, std::size_t later);
+  void meet(const PassOp& op, const Bound& bound, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
   void repeat_compute(const Repetition& what, const std::vector<std::size_t>& starts, std::size_t rank, double shift_s);
