@@ -42,7 +42,8 @@ KeptTasks DataParallelTasks::kept() const {
   // Stages gathered ahead of their pass wait for no room, nor do uploads for them.
   const bool gathers_wait = plan_.gather_ahead > 0 && plan_.zero == 3 && !plan_.keeps_gathered;
   return {static_cast<std::size_t>(plan_.gather_ahead) + 3, static_cast<std::size_t>(plan_.reductions_in_flight) + 1,
-          kTapesInTransit, gathers_wait, gathers_wait || !plan_.upload_before_gather};
+          kTapesInTransit, gathers_wait, gathers_wait || !plan_.upload_before_gather,
+          plan_.offloads_activations || plan_.upload_before_gather};
 }
 
 DataParallelTasks::Place DataParallelTasks::place(PassKind kind, int rank, std::size_t index, int stage,

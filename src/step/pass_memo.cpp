@@ -49,14 +49,14 @@ PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks, bool fetche
   times_.clear();
   for (TaskId task : places_) times_.push_back(from_s(base_s, task));
   // Gathers and reloads start when their stream is free, and most when a recent task has made room.
-  double gathers_s = ends(0), reloads_s = ends(1);
-  const double free_s = std::min(gathers_s, reloads_s);
+  double gathers_s = ends(0), reloads_s = kept_.reloads ? ends(1) : kNever;
+  const double free_s = kept_.reloads ? std::min(gathers_s, reloads_s) : gathers_s;
   for (std::size_t i = 0; i < kept_.recent; ++i) {
     times_[i] = times_[i] == kNever || !fetches ? kNever : std::max(times_[i], free_s);
   }
   if (!fetches) gathers_s = std::max(0.0, gathers_s);
   if (kept_.gathers_wait) gathers_s = std::max(gathers_s, times_.front());
-  if (kept_.reloads_wait) reloads_s = std::max(reloads_s, times_.front());
+  if (kept_.reloads && kept_.reloads_wait) reloads_s = std::max(reloads_s, times_.front());
   for (std::size_t i = kept_.recent; i < times_.size(); ++i)
     times_[i] = std::max(0.0, times_[i]);  // compute waits for them
   times_.insert(times_.end(),

@@ -13,6 +13,7 @@ namespace dts {
 struct KeptTasks {  // how many of the last ones matter
   std::size_t recent = 0, reductions = 0, offloads = 0;
   bool gathers_wait = false, reloads_wait = false;  // every one of them, for one of the recent ones
+  bool reloads = false;                             // something comes from the host for a pass
 };
 
 struct RankTasks {
