@@ -121,14 +121,14 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
 }
 
 // Sharded gradients and parameters, and activations on the host, cut nearly every pass of a step into many tasks.
-bool cuts_most_passes(const Strategy& s) { return s.zero >= 2 || s.offload_activations > 0; }
+bool cuts_most_passes(const StepPlan& plan) { return plan.has_units() && (plan.zero >= 2 || plan.offloads_activations); }
 
 // One rank per pipeline stage, nothing kept but the result.
 StepResult simulate_alike(const Job& job, PriceBook& book) {
   const RankGrid grid(job.strategy);
-  const bool cut = cuts_most_passes(job.strategy);
   PlannedStep step =
       plan_step(job, grid, book, job.strategy.offload_activations == 0 ? WantedOps::Repeated : WantedOps::All);
+  const bool cut = cuts_most_passes(step.plan);
   double tasks = 0;
   const auto run_with = [&](bool remembers) {
     return run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, remembers, book.lists(), tasks);

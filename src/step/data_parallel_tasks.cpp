@@ -18,7 +18,7 @@ void keep_last(Tasks& list, std::size_t count) {
 }  // namespace
 
 DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
-    : plan_(plan), placement_(plan.placement()), tasks_(tasks), order_(plan), pieces_(plan),
+    : plan_(plan), placement_(plan.placement()), tasks_(tasks), has_units_(plan.has_units()), order_(plan), pieces_(plan),
       last_gradient_(plan.stages.size(), -1), issued_(plan.stages.size()),
       offloaded_(plan.stages.size() * static_cast<std::size_t>(plan.micro_batches), kNoTask),
       ranks_(plan.order.size()) {
@@ -48,7 +48,7 @@ KeptTasks DataParallelTasks::kept() const {
 
 DataParallelTasks::Place DataParallelTasks::place(PassKind kind, int rank, std::size_t index, int stage,
                                                   int micro_batch) const {
-  const GatherOrder::Stages stages = order_.before(rank, index);
+  const GatherOrder::Stages stages = gathered_before(rank, index);
   const bool own = stages.size() > 0 && *stages.begin() == stage;
   const bool early = !issued_[static_cast<std::size_t>(stage)].empty();
   return {own, early, reduces(kind, micro_batch, stage), !early && stages.size() == (own ? 1u : 0u)};
@@ -60,7 +60,7 @@ DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, i
   return {pass,
           rank,
           stage,
-          order_.before(rank, index),
+          gathered_before(rank, index),
           at.own,
           at.early,
           pieces_.cut(pass.kind, rank, stage, {at.own || at.early, at.reduces, pair})};

@@ -83,6 +83,9 @@ class DataParallelTasks {
 
   TaskId& offloaded(const Flow& flow) { return offloaded(flow.stage, flow.pass.micro_batch); }
 
+  GatherOrder::Stages gathered_before(int rank, std::size_t pass) const {
+    return has_units_ ? order_.before(rank, pass) : GatherOrder::Stages{nullptr, nullptr};
+  }
   bool reduces(PassKind kind, int micro_batch, int stage) const;
   BackwardPrefetch prefetch(const Flow& flow) const;
   std::size_t ahead() const {
@@ -117,6 +120,7 @@ class DataParallelTasks {
   const StepPlan& plan_;
   StagePlacement placement_;
   StepTasks& tasks_;
+  bool has_units_;
   GatherOrder order_;
   PieceBook pieces_;
   Tasks gathered_, reloaded_;       // of the pass that is open

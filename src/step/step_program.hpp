@@ -6,6 +6,7 @@
 // differ, the same program is executed for many of them at once (engine/spread.hpp).
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "engine/program.hpp"
@@ -73,6 +74,9 @@ struct StepPlan {
   StagePlacement placement() const {
     const int pp = static_cast<int>(order.size());
     return {stage_map, pp, static_cast<int>(stages.size()) / pp};
+  }
+  bool has_units() const {  // something is gathered, reduced or copied
+    return std::any_of(comm.begin(), comm.end(), [](const StageComm& c) { return !c.units.empty(); });
   }
   int like(int stage) const { return alike.empty() ? stage : alike[static_cast<std::size_t>(stage)]; }
   int all_micro_batches() const { return micro_batches + skipped_micro_batches; }
