@@ -33,7 +33,7 @@ std::size_t Choices::windows_alike(const Choices& before, std::size_t most) cons
     windows = std::min(windows, dts::windows_alike(leads_s_[i], before.leads_s_[i]));
   }
   for (std::size_t i = 0; i < starts_.size() && windows > 0; ++i) {
-    if (starts_[i].record != before.starts_[i].record) return 0;
+    if (starts_[i].record != before.starts_[i].record || starts_[i].record == kIssued) return 0;
     windows = std::min(windows, dts::windows_alike(starts_[i].ahead_s, before.starts_[i].ahead_s));
   }
   return static_cast<std::size_t>(windows);

@@ -14,8 +14,10 @@ class Choices {
     double ahead_s;  // the rank was free so long before the input was there, if negative: it waited
     double pass_s;
     std::int32_t rank;
-    std::int64_t record = -1;  // of the pass that it goes like; -1: of none
+    std::int64_t record = -1;  // of the pass that it goes like; -1: a plain one
   };
+
+  static constexpr std::int64_t kIssued = -2;  // record of a pass that was issued task by task: like no other
 
   void clear() noexcept { leads_s_.clear(), starts_.clear(); }
   void later_of(double a_s, double b_s) { leads_s_.push_back(a_s - b_s); }

@@ -70,7 +70,6 @@ class PassMemo {
   void repeat(const Record& record, std::size_t rank, double from_s);
   void repeat_compute(const Record& record, std::size_t rank, double from_s);
   const Record& record(std::int64_t number) const { return records_[static_cast<std::size_t>(number)]; }
-  std::int64_t next_number() const { return static_cast<std::int64_t>(records_.size()); }
   std::int64_t number_of(const Record& record) const { return &record - records_.data(); }
   // A pass that has to be issued, between `begin` and `end`.
   void begin(const Key& key, int rank);

@@ -207,7 +207,7 @@ void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s
     const PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
     if (record) return take_over(op, bound, *record);
   }
-  if (choices_) choices_->take(memo_->next_number());  // like no other
+  if (choices_) choices_->take(Choices::kIssued);
   sync(rank);
   memo_->begin(key, op.rank);
   issue(op, bound, input_s);

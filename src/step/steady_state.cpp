@@ -13,20 +13,33 @@ std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
   }
   std::swap(last_, now_);
   runner_.read(ops_.pending, later, now_);
+  runner_.sums(now_);
   if (came_back()) {
     const std::size_t period = seen_ - kept_at_;
     done_ = true;
+    runner_.watch(nullptr);
     leap({kept_, left / period, nullptr, nullptr}, period, later);
     return left / period * period;
   }
-  const std::size_t windows = go_on(left);
+  const Choices &latest = choices_[(watched_ + 1) % 2], &before = choices_[watched_ % 2];
+  const std::size_t windows = moves_on() && watched_ >= 2 ? latest.windows_alike(before, left) : 0;
   if (windows > 0) {
-    leap({last_, windows, &choices_[(watched_ - 1) % 2], &choices_[watched_ % 2]}, 1, later);
-    forget();
+    leap({last_, windows, &latest, &before}, 1, later);
+    runner_.read(ops_.pending, later, now_);
+    kept_.times_s.clear();
+    watched_ = 0;
   } else if (kept_.times_s.empty() || seen_ >= keep_next_) {
     keep();
   }
+  watch();
   return windows;
+}
+
+void SteadyState::watch() {
+  Choices& next = choices_[watched_ % 2];
+  next.clear();
+  runner_.watch(&next);
+  ++watched_;
 }
 
 // A stream that the windows do not use keeps its time, which decides nothing once it has passed.
@@ -39,25 +52,6 @@ bool SteadyState::came_back() const {
     if (!shifted) return false;
   }
   return true;
-}
-
-// Windows after the last that go on as it did; 0 also where that is not known yet.
-std::size_t SteadyState::go_on(std::size_t left) {
-  if (!moves_on()) {
-    watched_ = 0;
-    runner_.watch(nullptr);
-    return 0;
-  }
-  const std::size_t windows =
-      watched_ < 2 ? 0 : choices_[(watched_ - 1) % 2].windows_alike(choices_[watched_ % 2], left);
-  if (windows == 0) {  // look at the next window
-    if (watched_ > 0) runner_.sums(now_);
-    Choices& next = choices_[watched_ % 2];
-    next.clear();
-    runner_.watch(&next);
-    ++watched_;
-  }
-  return windows;
 }
 
 // Whether every time moved as it did in the window before.
@@ -83,7 +77,6 @@ void SteadyState::leap(const Repetition& what, std::size_t period, std::size_t l
 }
 
 void SteadyState::keep() {
-  runner_.sums(now_);
   kept_ = now_;
   kept_at_ = seen_;
   while (keep_next_ <= seen_) keep_next_ *= 2;
@@ -92,7 +85,7 @@ void SteadyState::keep() {
 void SteadyState::forget() {
   now_.times_s.clear(), last_.times_s.clear(), kept_.times_s.clear(), shifts_s_.clear();
   watched_ = 0;
-  runner_.watch(nullptr);
+  watch();
 }
 
 }  // namespace dts

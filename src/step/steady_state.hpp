@@ -20,13 +20,14 @@ class SteadyState {
   SteadyState(const RepeatedOps& ops, const std::vector<const Bound*>& bound, PassRunner& runner)
       : ops_(ops), bound_(bound), runner_(runner) {}
 
-  // At the end of every further window that ran; how many of the `left` windows the run has leapt over, after which
+  // Before the first window.
+  void watch();
+  // At the end of every window that ran; how many of the `left` windows the run has leapt over, after which
   // `later` (micro-batches since the window that stands for all) is as before.
   std::size_t leap(std::size_t left, std::size_t later);
 
  private:
   bool came_back() const;
-  std::size_t go_on(std::size_t left);
   bool moves_on();
   void leap(const Repetition& what, std::size_t period, std::size_t later);
   void keep();
@@ -39,7 +40,7 @@ class SteadyState {
   std::vector<double> shifts_s_;                        // from the window before the last to the last
   std::size_t seen_ = 0, kept_at_ = 0, keep_next_ = 1;  // windows; kept at powers of two (Brent 1980)
   std::array<Choices, 2> choices_;
-  std::size_t watched_ = 0;  // windows in a row whose choices are known
+  std::size_t watched_ = 0;  // windows in a row whose choices are known, that which runs included
   bool done_ = false;        // what is left is less than a period
 };
 

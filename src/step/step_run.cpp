@@ -21,15 +21,16 @@ class WindowedRun {
   // Whether the window repeats; else nothing is of use.
   bool run() {
     for (const RepeatedOps::Ops& ops : ops_.before) run_once(ops);
+    if (left_ > 0) steady_.watch();
     for (const PassOp& op : ops_.window) {
       const Bound& bound = runner_.bind(op);
       if (left_ > 0 && op.op == PassOpKind::Pass && !runner_.may_repeat(bound)) return false;
       bound_.push_back(&bound);
       runner_.run(op, bound);
     }
-    while (left_ > 0) {
+    while (left_ > 0 && (left_ -= steady_.leap(left_, later())) > 0) {
       repeat();
-      left_ -= 1 + steady_.leap(left_ - 1, later());
+      --left_;
     }
     for (const RepeatedOps::Ops& ops : ops_.after) run_once(ops);
     return true;
