@@ -25,16 +25,18 @@ TEST(Choices, ThatDifferGoNowhere) {
   EXPECT_EQ(leads({1}).windows_alike(leads({-1}), 100), 0u);
   EXPECT_EQ(leads({1, 2}).windows_alike(leads({1}), 100), 0u);
   Choices one, other;
-  one.start({1, 1, 0}), other.start({1, 1, 0});
+  one.start(1, 1, 0), other.start(1, 1, 0);
   one.take(1), other.take(2);
   EXPECT_EQ(one.windows_alike(other, 100), 0u);
   EXPECT_EQ(one.windows_alike(one, 100), 100u);
+  one.take(Choices::kIssued);
+  EXPECT_EQ(one.windows_alike(one, 100), 0u);
 }
 
 TEST(Choices, KnowHowWaitsGrow) {
   Choices before, now;
-  before.start({-3, 1, 0}), now.start({-5, 1, 0});
-  before.start({2, 1, 1}), now.start({4, 1, 1});
+  before.start(-3, 1, 0), now.start(-5, 1, 0);
+  before.start(2, 1, 1), now.start(4, 1, 1);
   EXPECT_EQ(now.waits_longer_s(before, 0), 2);
   EXPECT_EQ(now.waits_longer_s(before, 1), 0);  // it waits for nothing
   const std::vector<std::vector<std::size_t>> changing = now.where_waits_change(before, 2);

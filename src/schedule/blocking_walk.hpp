@@ -35,9 +35,9 @@ class BlockingWalk {
  public:
   BlockingWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches);
 
-  // on_pass(rank, stage, pass); on_transfer(transfer, released) when both ranks have posted it; on_group(rank, transfers)
-  // when all of a group are done that no single transfer releases. Throws ConfigError that names each stuck rank and
-  // what it waits for.
+  // on_pass(rank, stage, pass); on_transfer(transfer, released) when both ranks have posted it; on_group(rank,
+  // transfers) when all of a group are done that no single transfer releases. Throws ConfigError that names each stuck
+  // rank and what it waits for.
   template <class OnPass, class OnTransfer, class OnGroup>
   void run(OnPass on_pass, OnTransfer on_transfer, OnGroup on_group) {
     for (bool progress = true; progress;) {

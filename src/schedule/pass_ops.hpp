@@ -69,8 +69,16 @@ class OpWalk {
   void pass(int rank, int stage, const Pass& pass) {
     const auto r = static_cast<std::size_t>(rank);
     const auto index = static_cast<std::int32_t>(&pass - order_[r].data());
-    emit_(PassOp{PassOpKind::Pass, pass.kind == PassKind::Forward, pass.with_next, {}, pass.kind, rank, stage, -1,
-                 pass.micro_batch, index});
+    emit_(PassOp{PassOpKind::Pass,
+                 pass.kind == PassKind::Forward,
+                 pass.with_next,
+                 {},
+                 pass.kind,
+                 rank,
+                 stage,
+                 -1,
+                 pass.micro_batch,
+                 index});
     if (pass.with_next) {
       pair_[r] = &pass;
       return;

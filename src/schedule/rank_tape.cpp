@@ -50,15 +50,13 @@ CategoryBytes left(const Walker& walker, const Place& place) {
   return bytes;
 }
 
-void change(CategoryBytes& bytes, const TapeTensor* t, double sign) {
-  if (t != nullptr) bytes[static_cast<std::size_t>(t->category)] += sign * t->bytes;
-}
+double& at(CategoryBytes& bytes, const TapeTensor& t) { return bytes[static_cast<std::size_t>(t.category)]; }
 
 // One pass, or a pair, over what is held before it.
 struct Stretch {
   CategoryBytes peak{}, after{};
-  double highest = 0;
-  TapeMoment moment;  // of the fullest, its pass counted from the first
+  double highest = 0, left = 0;  // in all; the second: after it
+  TapeMoment moment;             // of the fullest, its pass counted from the first
   std::size_t passes = 1;
 };
 
@@ -75,6 +73,7 @@ Stretch stretch_at(const RankTape& tape, std::size_t p) {
     }
     add(s.after, left(walker, place));
   });
+  s.left = total(s.after);
   return s;
 }
 
@@ -109,6 +108,28 @@ class Stretches {
   std::vector<Stretch> list_;
 };
 
+// visit(pass, stretch, made, gone) until it says false; made and gone hand out the gradients that come before and go
+// after.
+template <class Visit>
+void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulation& gradients, Visit visit) {
+  for (std::size_t p = 0; p < tape.passes.size();) {
+    poll_interrupt(1);
+    const Stretch& s = stretches.at(p);
+    const auto made = [&](auto change) {
+      for (std::size_t k = p; k < p + s.passes; ++k) {
+        if (const TapeTensor* t = gradients.made_before(k)) change(*t);
+      }
+    };
+    const auto gone = [&](auto change) {
+      for (std::size_t k = p; k < p + s.passes; ++k) {
+        if (const TapeTensor* t = gradients.gone_after(k)) change(*t);
+      }
+    };
+    if (!visit(p, s, made, gone)) return;
+    p += s.passes;
+  }
+}
+
 }  // namespace
 
 double total(const CategoryBytes& bytes) noexcept {
@@ -130,27 +151,34 @@ CategoryBytes update_bytes(const RankTape& tape) {
 TapePeak peak_of(const RankTape& tape) {
   TapePeak peak;
   peak.bytes = resident_bytes(tape);
-  double most = peak.total();
   CategoryBytes held = peak.bytes;
   add(held, sum_of(tape.in_passes));
   Stretches stretches(tape);
   const Accumulation gradients(tape);
-  for (std::size_t p = 0; p < tape.passes.size();) {
-    poll_interrupt(1);
-    const Stretch& s = stretches.at(p);
-    for (std::size_t k = p; k < p + s.passes; ++k) change(held, gradients.made_before(k), 1);
-    if (const double now = total(held) + s.highest; now > most) {
-      most = now;
+  double most = peak.total(), now = total(held);  // whole bytes: exact, category by category or in one
+  std::size_t fullest = tape.passes.size();
+  for_stretches(tape, stretches, gradients, [&](std::size_t p, const Stretch& s, const auto& made, const auto& gone) {
+    made([&](const TapeTensor& t) { now += t.bytes; });
+    if (now + s.highest > most) most = now + s.highest, fullest = p;
+    now += s.left;
+    gone([&](const TapeTensor& t) { now -= t.bytes; });
+    return true;
+  });
+  const CategoryBytes update = update_bytes(tape);
+  if (total(update) > most) return {{tape.passes.size(), 0, 0}, update};
+  if (fullest == tape.passes.size()) return peak;
+  for_stretches(tape, stretches, gradients, [&](std::size_t p, const Stretch& s, const auto& made, const auto& gone) {
+    made([&](const TapeTensor& t) { at(held, t) += t.bytes; });
+    if (p == fullest) {
       peak.moment = {p + s.moment.pass, s.moment.block, s.moment.event};
       peak.bytes = held;
       add(peak.bytes, s.peak);
+      return false;
     }
     add(held, s.after);
-    for (std::size_t k = p; k < p + s.passes; ++k) change(held, gradients.gone_after(k), -1);
-    p += s.passes;
-  }
-  const CategoryBytes update = update_bytes(tape);
-  if (total(update) > most) peak = {{tape.passes.size(), 0, 0}, update};
+    gone([&](const TapeTensor& t) { at(held, t) -= t.bytes; });
+    return true;
+  });
   return peak;
 }
 
@@ -161,12 +189,13 @@ void for_each_moment(const RankTape& tape, const std::function<void(const TapeMo
   const Accumulation gradients(tape);
   walker.for_all([&](const Place& place) {
     const TapeSum& block = sum_of(walker.block_at(place), walker.kind_at(place));
-    if (place.block == 0) change(held, gradients.made_before(place.pass), 1);
+    const TapeTensor *made = gradients.made_before(place.pass), *gone = gradients.gone_after(place.pass);
+    if (place.block == 0 && made) at(held, *made) += made->bytes;
     CategoryBytes now = held;
     add(now, block.peak);
     visit({place.pass, place.block, block.event}, now);
     add(held, left(walker, place));
-    if (place.ends) change(held, gradients.gone_after(place.pass), -1);
+    if (place.ends && gone) at(held, *gone) -= gone->bytes;
     visit({place.pass, place.block, kAfterBlock}, held);
   });
   visit({tape.passes.size(), 0, 0}, update_bytes(tape));

@@ -19,8 +19,7 @@ class WindowSorter {
  public:
   WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches, bool blocking)
       : windows_(windows), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
-        blocking_(blocking),
-        written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
+        blocking_(blocking), written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
         done_(windows.first.size(), kBefore), exchanged_(windows.first.size(), kBefore),
         at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
         windows_of_ops_(windows.count + 2) {

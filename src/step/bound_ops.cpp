@@ -15,10 +15,6 @@ BoundOps::BoundOps(const StepPlan& plan, DataParallelTasks& parallel, ExposureRe
     : plan_(plan), placement_(plan.placement()), parallel_(parallel), exposure_(exposure), pair_(plan.order.size()),
       passes_(kPlaces * plan.stages.size()), transfers_(2 * plan.stages.size()) {}
 
-const Bound& BoundOps::of(const PassOp& op) {
-  return op.op == PassOpKind::Pass ? pass(op) : op.op == PassOpKind::Received ? nothing_ : transfer(op);
-}
-
 const Bound& BoundOps::pass(const PassOp& op) {
   const auto rank = static_cast<std::size_t>(op.rank);
   Pairing pair = std::exchange(pair_[rank], {});
@@ -50,12 +46,11 @@ Bound BoundOps::made(const PassOp& op, const Pairing& pair) {
 
 const Bound& BoundOps::transfer(const PassOp& op) {
   Bound& known = transfers_[2 * static_cast<std::size_t>(op.stage) + (op.forward ? 0 : 1)];
-  if (known.arrivals) return known;
   const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
   known.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
   known.receiver = placement_.rank_of(op.to);
-  known.arrivals = &exposure_.arriving_by(op.forward, static_cast<std::size_t>(op.rank),
-                                          static_cast<std::size_t>(known.receiver));
+  known.arrivals =
+      &exposure_.arriving_by(op.forward, static_cast<std::size_t>(op.rank), static_cast<std::size_t>(known.receiver));
   return known;
 }
 

@@ -27,7 +27,12 @@ class BoundOps {
   BoundOps(const StepPlan& plan, DataParallelTasks& parallel, ExposureRecorder& exposure);
 
   // In the order of execution. Stays where it is, but for a pass that is neither plain nor alone: till the next one.
-  const Bound& of(const PassOp& op);
+  const Bound& of(const PassOp& op) {
+    if (op.op == PassOpKind::Pass) return pass(op);
+    if (op.op == PassOpKind::Received) return nothing_;
+    const Bound& known = transfers_[2 * static_cast<std::size_t>(op.stage) + (op.forward ? 0 : 1)];
+    return known.arrivals ? known : transfer(op);
+  }
 
  private:
   const Bound& pass(const PassOp& op);

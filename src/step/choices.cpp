@@ -27,9 +27,9 @@ double windows_alike(double lead_s, double before_s) {
 }  // namespace
 
 std::size_t Choices::windows_alike(const Choices& before, std::size_t most) const {
-  if (leads_s_.size() != before.leads_s_.size() || starts_.size() != before.starts_.size()) return 0;
+  if (leads_ != before.leads_ || starts_.size() != before.starts_.size()) return 0;
   auto windows = static_cast<double>(most);
-  for (std::size_t i = 0; i < leads_s_.size() && windows > 0; ++i) {
+  for (std::size_t i = 0; i < leads_ && windows > 0; ++i) {
     windows = std::min(windows, dts::windows_alike(leads_s_[i], before.leads_s_[i]));
   }
   for (std::size_t i = 0; i < starts_.size() && windows > 0; ++i) {

@@ -19,9 +19,15 @@ class Choices {
 
   static constexpr std::int64_t kIssued = -2;  // record of a pass that was issued task by task: like no other
 
-  void clear() noexcept { leads_s_.clear(), starts_.clear(); }
-  void later_of(double a_s, double b_s) { leads_s_.push_back(a_s - b_s); }
-  void start(const Start& start) { starts_.push_back(start); }
+  void clear() noexcept { leads_ = 0, starts_.clear(); }
+  void later_of(double a_s, double b_s) {  // one window has about as many as another
+    if (leads_ == leads_s_.size()) leads_s_.resize(2 * leads_ + 64);
+    leads_s_[leads_++] = a_s - b_s;
+  }
+  void start(double ahead_s, double pass_s, std::int32_t rank) {
+    Start& made = starts_.emplace_back();  // in place: a copy would wait for each of its parts
+    made.ahead_s = ahead_s, made.pass_s = pass_s, made.rank = rank;
+  }
   void take(std::int64_t record) { starts_.back().record = record; }
 
   // How many further windows choose alike, if times go on to move as they did from the window before to this one; at
@@ -36,6 +42,7 @@ class Choices {
 
  private:
   std::vector<double> leads_s_;
+  std::size_t leads_ = 0;
   std::vector<Start> starts_;
 };
 

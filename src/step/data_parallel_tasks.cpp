@@ -18,8 +18,8 @@ void keep_last(Tasks& list, std::size_t count) {
 }  // namespace
 
 DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
-    : plan_(plan), placement_(plan.placement()), tasks_(tasks), has_units_(plan.has_units()), order_(plan), pieces_(plan),
-      last_gradient_(plan.stages.size(), -1), issued_(plan.stages.size()),
+    : plan_(plan), placement_(plan.placement()), tasks_(tasks), has_units_(plan.has_units()), order_(plan),
+      pieces_(plan), last_gradient_(plan.stages.size(), -1), issued_(plan.stages.size()),
       offloaded_(plan.stages.size() * static_cast<std::size_t>(plan.micro_batches), kNoTask),
       ranks_(plan.order.size()) {
   for (int rank = 0; rank < placement_.pp; ++rank) {
@@ -30,28 +30,15 @@ DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
   }
 }
 
-// Sharded gradients cannot wait for the last micro-batch; others do, and then for the end without overlap.
-bool DataParallelTasks::reduces(PassKind kind, int micro_batch, int stage) const {
-  if (!gives_weight_gradient(kind)) return false;
-  const bool last = last_gradient_[static_cast<std::size_t>(stage)] == micro_batch;
-  if (plan_.zero == 3) return plan_.reduce_every_micro_batch || last;
-  return plan_.zero == 2 || (plan_.overlap_grad_reduce && last);
-}
-
 KeptTasks DataParallelTasks::kept() const {
   // Stages gathered ahead of their pass wait for no room, nor do uploads for them.
   const bool gathers_wait = plan_.gather_ahead > 0 && plan_.zero == 3 && !plan_.keeps_gathered;
-  return {static_cast<std::size_t>(plan_.gather_ahead) + 3, static_cast<std::size_t>(plan_.reductions_in_flight) + 1,
-          kTapesInTransit, gathers_wait, gathers_wait || !plan_.upload_before_gather,
+  return {static_cast<std::size_t>(plan_.gather_ahead) + 3,
+          static_cast<std::size_t>(plan_.reductions_in_flight) + 1,
+          kTapesInTransit,
+          gathers_wait,
+          gathers_wait || !plan_.upload_before_gather,
           plan_.offloads_activations || plan_.upload_before_gather};
-}
-
-DataParallelTasks::Place DataParallelTasks::place(PassKind kind, int rank, std::size_t index, int stage,
-                                                  int micro_batch) const {
-  const GatherOrder::Stages stages = gathered_before(rank, index);
-  const bool own = stages.size() > 0 && *stages.begin() == stage;
-  const bool early = !issued_[static_cast<std::size_t>(stage)].empty();
-  return {own, early, reduces(kind, micro_batch, stage), !early && stages.size() == (own ? 1u : 0u)};
 }
 
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, const Pairing& pair) {

@@ -130,4 +130,20 @@ class DataParallelTasks {
   std::vector<RankTasks> ranks_;
 };
 
+// Sharded gradients cannot wait for the last micro-batch; others do, and then for the end without overlap.
+inline bool DataParallelTasks::reduces(PassKind kind, int micro_batch, int stage) const {
+  if (!gives_weight_gradient(kind)) return false;
+  const bool last = last_gradient_[static_cast<std::size_t>(stage)] == micro_batch;
+  if (plan_.zero == 3) return plan_.reduce_every_micro_batch || last;
+  return plan_.zero == 2 || (plan_.overlap_grad_reduce && last);
+}
+
+inline DataParallelTasks::Place DataParallelTasks::place(PassKind kind, int rank, std::size_t index, int stage,
+                                                         int micro_batch) const {
+  const GatherOrder::Stages stages = gathered_before(rank, index);
+  const bool own = stages.size() > 0 && *stages.begin() == stage;
+  const bool early = !issued_[static_cast<std::size_t>(stage)].empty();
+  return {own, early, reduces(kind, micro_batch, stage), !early && stages.size() == (own ? 1u : 0u)};
+}
+
 }  // namespace dts

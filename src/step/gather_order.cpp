@@ -21,14 +21,6 @@ GatherOrder::GatherOrder(const StepPlan& plan) : plan_(plan), stages_(plan.order
   }
 }
 
-GatherOrder::Stages GatherOrder::before(int rank, std::size_t k) const {
-  const auto r = static_cast<std::size_t>(rank);
-  const std::vector<std::uint32_t>& begin = begin_[r];
-  if (k >= begin.size()) return {nullptr, nullptr};
-  const int* stages = stages_[r].data();
-  return {stages + begin[k], stages + (k + 1 < begin.size() ? begin[k + 1] : stages_[r].size())};
-}
-
 void GatherOrder::set(std::size_t rank, std::size_t pass, const int* stages, std::size_t count) {
   begin_[rank].resize(pass + 1, static_cast<std::uint32_t>(stages_[rank].size()));
   stages_[rank].insert(stages_[rank].end(), stages, stages + count);

@@ -37,6 +37,14 @@ class GatherOrder {
   std::vector<std::vector<std::uint32_t>> begin_;  // [rank][pass]; empty where nothing is gathered
 };
 
+inline GatherOrder::Stages GatherOrder::before(int rank, std::size_t k) const {
+  const auto r = static_cast<std::size_t>(rank);
+  const std::vector<std::uint32_t>& begin = begin_[r];
+  if (k >= begin.size()) return {nullptr, nullptr};
+  const int* stages = stages_[r].data();
+  return {stages + begin[k], stages + (k + 1 < begin.size() ? begin[k + 1] : stages_[r].size())};
+}
+
 // Stages that a rank holds gathered while they stay between passes: [pass]. Empty unless plan.keeps_gathered.
 std::vector<std::vector<int>> gathered_stages(const StepPlan& plan, int rank);
 

@@ -1,7 +1,6 @@
 #include "step/pass_runner.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "engine/time_grid.hpp"
@@ -99,7 +98,19 @@ double PassRunner::input_s(PassKind kind, int stage, int micro_batch, std::size_
   return kind == PassKind::BackwardWeight ? 0 : arrival(kind == PassKind::Forward, stage, micro_batch, later);
 }
 
-void PassRunner::run(const PassOp& op, const Bound& bound, std::size_t later) {
+void PassRunner::run(const RepeatedOps::Ops& ops, std::size_t later) {
+  poll_interrupt(static_cast<std::int64_t>(ops.size()));
+  for (const PassOp& op : ops) run_op(op, bound_.of(op), later);
+}
+
+void PassRunner::run(const RepeatedOps::Ops& ops, const std::vector<const Bound*>& bound, std::size_t later) {
+  poll_interrupt(static_cast<std::int64_t>(ops.size()));
+  for (std::size_t i = 0; i < ops.size(); ++i) run_op(ops[i], *bound[i], later);
+}
+
+void PassRunner::run(const PassOp& op, const Bound& bound) { run_op(op, bound, 0); }
+
+inline void PassRunner::run_op(const PassOp& op, const Bound& bound, std::size_t later) {
   RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
   switch (op.op) {
     case PassOpKind::Pass: return pass(op, bound, later);
@@ -148,7 +159,7 @@ void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
       in_s = later_of(in_s, input_s(partner.kind, stage, partner.micro_batch, later));
     }
   }
-  if (choices_) choices_->start({r.free_s - in_s, bound.seconds, op.rank});
+  if (choices_) choices_->start(r.free_s - in_s, bound.seconds, op.rank);
   const double start_s = std::max(r.free_s, in_s);
   if (memo_) {
     known_pass(op, bound, in_s);
@@ -189,79 +200,6 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
     const TaskId task = path_.on_stream(stream(rank, kind));
     if (task != kNoTask) r.busy_s = std::max(r.busy_s, path_.end_s(task));
   }
-}
-
-// --- passes that may go as one before did
-
-void PassRunner::known_pass(const PassOp& op, const Bound& bound, double input_s) {
-  const auto rank = static_cast<std::size_t>(op.rank);
-  RankTimes& r = ranks_[rank];
-  RankTasks& tasks = issuer_.parallel().tasks(op.rank);
-  PassMemo::Key key;
-  if (memo_->is_on() && bound.alone && r.passes > 0) {
-    if (r.state == PassMemo::kUnknown) {
-      r.state = memo_->state_of(op.rank, tasks, issuer_.parallel().fetches(op.rank, r.passes));
-    }
-    if (PassMemo::is_known(r.state) && stands_still(r, input_s)) stand_still(rank, input_s);
-    key = key_of(op, bound, input_s);
-    const PassMemo::Record* record = PassMemo::is_known(key.state) ? memo_->find(key) : nullptr;
-    if (record) return take_over(op, bound, *record);
-  }
-  if (choices_) choices_->take(Choices::kIssued);
-  sync(rank);
-  memo_->begin(key, op.rank);
-  issue(op, bound, input_s);
-  if (!memo_->is_recording()) ++unknown_passes_;
-  r.state = memo_->end(tasks, issuer_.parallel().offloaded(op.stage, op.micro_batch),
-                       issuer_.parallel().fetches(op.rank, r.passes));
-  for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
-    if (tasks.leaving[i] != kNoTask) r.leaving_s[i] = path_.end_s(tasks.leaving[i]);
-  }
-}
-
-bool PassRunner::stands_still(const RankTimes& r, double until_s) {
-  const double after_s = memo_->still_after_s(r.state), waits_s = until_s - r.free_s;
-  if (choices_ && after_s < std::numeric_limits<double>::infinity()) choices_->later_of(after_s, waits_s);
-  return waits_s > after_s;
-}
-
-// Waits so long that nothing is left beside it: what follows is the same however long it was.
-void PassRunner::stand_still(std::size_t rank, double until_s) {
-  RankTimes& r = ranks_[rank];
-  r.waited_s += until_s - r.free_s;
-  r.free_s = until_s;
-  r.state = memo_->still(r.state);
-  r.stood_still = true;
-}
-
-// Times that change nothing count as the latest that changes nothing.
-PassMemo::Key PassRunner::key_of(const PassOp& op, const Bound& bound, double input_s) {
-  const RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
-  PassMemo::Key key{r.state, bound.cut, std::max(0.0, input_s - r.free_s), PassMemo::kNever};
-  if (op.forward || !plan_.offloads_activations || !PassMemo::is_known(r.state)) return key;
-  const TaskId tape = issuer_.parallel().offloaded(op.stage, op.micro_batch);
-  if (tape != kNoTask) key.tape_s = std::max(path_.end_s(tape) - r.free_s, memo_->reloads_s(r.state));
-  return key;
-}
-
-void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record) {
-  const auto rank = static_cast<std::size_t>(op.rank);
-  RankTimes& r = ranks_[rank];
-  const double from_s = r.free_s;
-  memo_->repeat(record, rank, from_s);
-  if (choices_) choices_->take(memo_->number_of(record));
-  counts_.add(bound.pass_class);
-  for (std::size_t i = 0; i < r.leaving_s.size(); ++i) {
-    if (record.leaving_s[i] != PassMemo::kNever) r.leaving_s[i] = from_s + record.leaving_s[i];
-  }
-  if (record.offloaded_s != PassMemo::kNever) {
-    issuer_.parallel().offloaded(op.stage, op.micro_batch) =
-        known_task(from_s + record.offloaded_s, TaskKind::ActivationOffload);
-  }
-  if (from_s + record.latest_s > latest_s_) latest_s_ = from_s + record.latest_s, latest_ = record.last;
-  r.free_s = from_s + record.computed_s;
-  r.state = record.next;
-  ++r.passes, ++executed_;
 }
 
 // --- the whole

@@ -29,8 +29,10 @@ class PassRunner final : private TaskSink {
   PassRunner& operator=(const PassRunner&) = delete;
 
   const Bound& bind(const PassOp& op) { return bound_.of(op); }
-  // `later`: micro-batches that the operation is run later than written.
-  void run(const PassOp& op, const Bound& bound, std::size_t later = 0);
+  void run(const PassOp& op, const Bound& bound);
+  // `later`: micro-batches that the operations are run later than written.
+  void run(const RepeatedOps::Ops& ops, std::size_t later);
+  void run(const RepeatedOps::Ops& ops, const std::vector<const Bound*>& bound, std::size_t later);
   void tail();
   StepRun finish(double fixed_s);
 
@@ -78,11 +80,12 @@ class PassRunner final : private TaskSink {
     if (choices_) choices_->later_of(a_s, b_s);
     return std::max(a_s, b_s);
   }
+  void run_op(const PassOp& op, const Bound& bound, std::size_t later);
   void pass(const PassOp& op, const Bound& bound, std::size_t later);
   void plain_pass(std::size_t rank, const Bound& bound, double start_s);
   void issue(const PassOp& op, const Bound& bound, double input_s);
   void known_pass(const PassOp& op, const Bound& bound, double input_s);
-  PassMemo::Key key_of(const PassOp& op, const Bound& bound, double input_s);
+  void set_key(PassMemo::Key& key, const PassOp& op, const Bound& bound, double input_s);
   bool stands_still(const RankTimes& r, double until_s);
   void stand_still(std::size_t rank, double until_s);
   void take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record);

@@ -1,7 +1,6 @@
 #include "step/step_run.hpp"
 
 #include "engine/time_grid.hpp"
-#include "interrupt.hpp"
 #include "step/pass_runner.hpp"
 #include "step/steady_state.hpp"
 
@@ -20,7 +19,7 @@ class WindowedRun {
 
   // Whether the window repeats; else nothing is of use.
   bool run() {
-    for (const RepeatedOps::Ops& ops : ops_.before) run_once(ops);
+    for (const RepeatedOps::Ops& ops : ops_.before) runner_.run(ops, later());
     if (left_ > 0) steady_.watch();
     for (const PassOp& op : ops_.window) {
       const Bound& bound = runner_.bind(op);
@@ -29,28 +28,15 @@ class WindowedRun {
       runner_.run(op, bound);
     }
     while (left_ > 0 && (left_ -= steady_.leap(left_, later())) > 0) {
-      repeat();
-      --left_;
+      ++done_, --left_;
+      runner_.run(ops_.window, bound_, later());
     }
-    for (const RepeatedOps::Ops& ops : ops_.after) run_once(ops);
+    for (const RepeatedOps::Ops& ops : ops_.after) runner_.run(ops, later());
     return true;
   }
 
  private:
   std::size_t later() const { return done_ * static_cast<std::size_t>(ops_.later) % micro_batches_; }
-
-  void run_once(const RepeatedOps::Ops& ops) {
-    poll_interrupt(static_cast<std::int64_t>(ops.size()));
-    const std::size_t now = later();
-    for (const PassOp& op : ops) runner_.run(op, runner_.bind(op), now);
-  }
-
-  void repeat() {
-    poll_interrupt(static_cast<std::int64_t>(ops_.window.size()));
-    ++done_;
-    const std::size_t now = later();
-    for (std::size_t i = 0; i < bound_.size(); ++i) runner_.run(ops_.window[i], *bound_[i], now);
-  }
 
   const RepeatedOps& ops_;
   PassRunner& runner_;
