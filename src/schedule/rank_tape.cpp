@@ -112,8 +112,8 @@ class Stretches {
 // after.
 template <class Visit>
 void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulation& gradients, Visit visit) {
+  poll_interrupt(static_cast<std::int64_t>(tape.passes.size()));
   for (std::size_t p = 0; p < tape.passes.size();) {
-    poll_interrupt(1);
     const Stretch& s = stretches.at(p);
     const auto made = [&](auto change) {
       for (std::size_t k = p; k < p + s.passes; ++k) {

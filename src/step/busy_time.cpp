@@ -66,6 +66,15 @@ std::size_t BusyTime::next_pattern(std::size_t stretch) const {
   return found == patterns_.end() ? stretches_.size() : found->stretch;
 }
 
+double BusyTime::again(double start_s, double end_s, double step_s) const {
+  for (const Pattern& p : patterns_) {
+    const Stretch& all = stretches_[p.stretch];
+    const bool met = start_s >= all.start_s - p.period_s && start_s < all.start_s;
+    if (met && p.period_s == step_s) return std::max(0.0, std::floor((all.end_s - end_s) / step_s));
+  }
+  return 0;
+}
+
 double BusyTime::alike(double start_s, double end_s, double step_s, Place& place) const {
   const std::size_t count = begun(start_s, place);
   if (count == 0 || step_s <= 0) return 1;

@@ -33,6 +33,8 @@ class BusyTime {
   };
   double computed_until_s(double time_s, Place& place) const;
   double idle_s(double start_s, double end_s, Place& place) const;  // of an interval
+  // How often an interval comes again, so much later each time, within a pattern that repeats what it met.
+  double again(double start_s, double end_s, double step_s) const;
   // How often an interval may move on by `step_s`, counting the first, while it overlaps with as much compute.
   double alike(double start_s, double end_s, double step_s, Place& place) const;
 

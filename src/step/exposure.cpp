@@ -119,7 +119,10 @@ void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTim
   for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) {
     const Interval& first = repeat.first;
     time.total_s += repeat.times * (first.end_s - first.start_s);
-    for (double n = 0, alike = 1; n < repeat.times; n += alike) {
+    const double before_s = first.start_s - repeat.step_s, ended_s = first.end_s - repeat.step_s;
+    double n = std::min(repeat.times, busy.again(before_s, ended_s, repeat.step_s));
+    if (n > 0) time.exposed_s += n * busy.idle_s(before_s, ended_s, place);
+    for (double alike = 1; n < repeat.times; n += alike) {
       const double start_s = first.start_s + n * repeat.step_s, end_s = first.end_s + n * repeat.step_s;
       const double once_s = busy.idle_s(start_s, end_s, place);
       alike = std::min(busy.alike(start_s, end_s, repeat.step_s, place), repeat.times - n);
