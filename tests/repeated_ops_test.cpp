@@ -53,7 +53,7 @@ class Checked {
 
 // Of one copy of the model: that a shorter order with its window run `more` times again is the longer order.
 void expect_window_stands_for_more(const Strategy& s, bool blocking) {
-  const int period = order_period(s), shortest = shortest_order(s, kKeptWindows + 1);
+  const int period = order_period(s), shortest = shortest_order(s, kept_windows(s) + 1);
   const StagePlacement place = placement(s);
   const PipelineOrder order = pipeline_order(s, shortest);
   const RepeatedOps ops = repeated_ops(order, place, shortest, blocking, period);
@@ -103,7 +103,7 @@ TEST(RepeatedOps, AWindowStandsForFurtherOnes) {
 TEST(RepeatedOps, PendingIsWhatIsReadLater) {
   Strategy s;
   s.pp = 4, s.vpp = 2;
-  const int m = shortest_order(s, kKeptWindows + 1);
+  const int m = shortest_order(s, kept_windows(s) + 1);
   const RepeatedOps ops = repeated_ops(pipeline_order(s, m), placement(s), m, false, order_period(s));
   std::set<std::tuple<bool, int, int>> carried, expected, pending;
   const auto carry = [&](const PassOp& op) {

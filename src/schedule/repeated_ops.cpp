@@ -11,15 +11,15 @@ namespace dts {
 
 namespace {
 
-constexpr int kBefore = -1;    // the first window
-constexpr int kRepeating = 1;  // not the first or last, where a step begins and ends
+constexpr int kBefore = -1;  // the first window
 
 // Sorts operations into windows. An operation belongs to the window of its pass, or to a later one that it waits for.
 class WindowSorter {
  public:
   WindowSorter(const OrderWindows& windows, const StagePlacement& placement, int micro_batches, bool blocking)
-      : windows_(windows), placement_(placement), micro_batches_(static_cast<std::size_t>(micro_batches)),
-        blocking_(blocking), written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
+      : windows_(windows), repeating_(windows.begun ? 0 : 1), placement_(placement),
+        micro_batches_(static_cast<std::size_t>(micro_batches)), blocking_(blocking),
+        written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
         done_(windows.first.size(), kBefore), exchanged_(windows.first.size(), kBefore),
         at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
         windows_of_ops_(windows.count + 2) {
@@ -66,7 +66,7 @@ class WindowSorter {
     if (!regular_) return out;
     out.later = later;
     out.pending = std::move(pending_);
-    const auto repeating = windows_of_ops_.begin() + (kRepeating - kBefore);
+    const auto repeating = windows_of_ops_.begin() + (repeating_ - kBefore);
     out.before.assign(std::make_move_iterator(windows_of_ops_.begin()), std::make_move_iterator(repeating));
     out.window = std::move(*repeating);
     out.after.assign(std::make_move_iterator(repeating + 1), std::make_move_iterator(windows_of_ops_.end()));
@@ -84,7 +84,7 @@ class WindowSorter {
     int window = at_[rank];
     for (const PassOp& op : group_) window = std::max(window, written_[slot(op.forward, op.to, op.micro_batch)]);
     for (const PassOp& op : group_) {
-      if (written_[slot(op.forward, op.to, op.micro_batch)] <= kRepeating && window > kRepeating)
+      if (written_[slot(op.forward, op.to, op.micro_batch)] <= repeating_ && window > repeating_)
         pending_.push_back({op.forward, op.to, op.micro_batch});
       put(op, window);
     }
@@ -129,10 +129,11 @@ class WindowSorter {
     if (!fed) return;
     const int written = written_[slot(a.forward, a.stage, a.micro_batch)];
     wait(written, window);
-    if (!blocking_ && written <= kRepeating && window > kRepeating) pending_.push_back(a);
+    if (!blocking_ && written <= repeating_ && window > repeating_) pending_.push_back(a);
   }
 
   const OrderWindows& windows_;
+  int repeating_;  // not the first or last, where a step begins and ends
   StagePlacement placement_;
   std::size_t micro_batches_;
   bool blocking_;
@@ -157,7 +158,7 @@ RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& place
                          int period) {
   const int later = period / placement.copies();
   const OrderWindows windows = period > 0 ? windows_of(order, later) : OrderWindows{};
-  if (windows.count < static_cast<std::size_t>(kKeptWindows)) return {};
+  if (windows.count < (windows.begun ? 2U : 3U)) return {};  // the last one is not to be repeated
   WindowSorter sorter(windows, placement, micro_batches, blocking);
   walk_ops(order, placement, micro_batches, blocking, [&](const PassOp& op) { sorter.add(op, order); });
   return std::move(sorter).sorted(later);

@@ -27,9 +27,6 @@ struct RepeatedOps {
   bool repeats() const noexcept { return !window.empty(); }
 };
 
-constexpr int kKeptWindows =
-    3;  // at least, of an order that leaves some out: the first, the one that stands for others, the last
-
 // `period`: order_period. Nothing where no window repeats.
 RepeatedOps repeated_ops(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking,
                          int period);

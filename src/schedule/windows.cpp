@@ -47,6 +47,8 @@ int order_period(const Strategy& s) {
   }
 }
 
+int kept_windows(const Strategy& s) { return s.schedule == PipelineSchedule::OneFOneB && s.vpp > 1 ? 2 : 3; }
+
 int shortest_order(const Strategy& s, int windows) {
   const int period = order_period(s);
   const bool interleaves = s.schedule == PipelineSchedule::OneFOneB && (s.vpp > 1 || s.micro_batch_group > 0);
@@ -54,6 +56,21 @@ int shortest_order(const Strategy& s, int windows) {
   if (s.schedule == PipelineSchedule::OneFOneB) return s.pp + windows;
   return (s.schedule == PipelineSchedule::ZbH1 ? 1 : 3) * s.pp + (windows + 2) * period;
 }
+
+namespace {
+
+// Of several: the one chunk of plain 1F1B's last rank begins where its windows do.
+bool all_chunks_begin(const std::vector<Pass>& passes, std::size_t end) {
+  std::vector<bool> begun;
+  for (std::size_t i = 0; i < passes.size(); ++i) {
+    const auto chunk = static_cast<std::size_t>(passes[i].chunk);
+    if (chunk >= begun.size()) begun.resize(chunk + 1, false);
+    if (i < end && passes[i].kind == PassKind::Forward) begun[chunk] = true;
+  }
+  return begun.size() > 1 && std::find(begun.begin(), begun.end(), false) == begun.end();
+}
+
+}  // namespace
 
 OrderWindows windows_of(const PipelineOrder& order, int period) {
   OrderWindows windows;
@@ -82,9 +99,11 @@ OrderWindows windows_of(const PipelineOrder& order, int period) {
   }
   if (best == 0) return windows;
   windows.count = best + 1;
+  windows.begun = true;
   for (std::size_t rank = 0; rank < order.size(); ++rank) {
     const std::size_t first = last + 1 - best;
     windows.first.push_back(starts[rank][first]);
+    windows.begun = windows.begun && all_chunks_begin(order[rank], starts[rank][first]);
     windows.length.push_back(starts[rank][first + 1] - starts[rank][first]);
   }
   return windows;

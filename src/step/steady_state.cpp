@@ -12,8 +12,7 @@ std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
     return 0;
   }
   std::swap(last_, now_);
-  runner_.read(ops_.pending, later, now_);
-  runner_.sums(now_);
+  look(later);
   if (came_back()) {
     const std::size_t period = seen_ - kept_at_;
     done_ = true;
@@ -25,7 +24,7 @@ std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
   const std::size_t windows = moves_on() && watched_ >= 2 ? latest.windows_alike(before, left) : 0;
   if (windows > 0) {
     leap({last_, windows, &latest, &before}, 1, later);
-    runner_.read(ops_.pending, later, now_);
+    look(later);
     kept_.times_s.clear();
     watched_ = 0;
   } else if (kept_.times_s.empty() || seen_ >= keep_next_) {
@@ -33,6 +32,23 @@ std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
   }
   watch();
   return windows;
+}
+
+// What arrives for the window before is there as well, where there is one.
+void SteadyState::begin() {
+  const auto earlier = static_cast<std::size_t>(ops_.later);
+  const bool follows = std::all_of(ops_.pending.begin(), ops_.pending.end(),
+                                   [&](const RepeatedOps::Arrival& a) { return a.micro_batch >= ops_.later; });
+  if (follows && runner_.settled()) {
+    look(0 - earlier);
+    keep();
+  }
+  watch();
+}
+
+void SteadyState::look(std::size_t later) {
+  runner_.read(ops_.pending, later, now_);
+  runner_.sums(now_);
 }
 
 void SteadyState::watch() {

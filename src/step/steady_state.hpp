@@ -20,8 +20,8 @@ class SteadyState {
   SteadyState(const RepeatedOps& ops, const std::vector<const Bound*>& bound, PassRunner& runner)
       : ops_(ops), bound_(bound), runner_(runner) {}
 
-  // Before the first window.
-  void watch();
+  // Before the window that stands for others.
+  void begin();
   // At the end of every window that ran; how many of the `left` windows the run has leapt over, after which
   // `later` (micro-batches since the window that stands for all) is as before.
   std::size_t leap(std::size_t left, std::size_t later);
@@ -29,6 +29,8 @@ class SteadyState {
  private:
   bool came_back() const;
   bool moves_on();
+  void look(std::size_t later);
+  void watch();
   void leap(const Repetition& what, std::size_t period, std::size_t later);
   void keep();
   void forget();

@@ -185,7 +185,7 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, Price
   plan.stage_map = placement(s).map;
   plan.micro_batches = job.micro_batches(), plan.skipped_micro_batches = 0;
   step.ops = nullptr;
-  const int period = order_period(s), shortest = shortest_order(s, kKeptWindows + 1);
+  const int period = order_period(s), shortest = shortest_order(s, kept_windows(s) + 1);
   if (ops == WantedOps::Repeated && period > 0 && plan.micro_batches >= shortest + period) {
     const int skipped = (plan.micro_batches - shortest) / period * period;
     step.ops = book.ops(s, plan.micro_batches - skipped, plan.blocking_p2p);

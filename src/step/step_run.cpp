@@ -20,7 +20,7 @@ class WindowedRun {
   // Whether the window repeats; else nothing is of use.
   bool run() {
     for (const RepeatedOps::Ops& ops : ops_.before) runner_.run(ops, later());
-    if (left_ > 0) steady_.watch();
+    if (left_ > 0) steady_.begin();
     for (const PassOp& op : ops_.window) {
       const Bound& bound = runner_.bind(op);
       if (left_ > 0 && op.op == PassOpKind::Pass && !runner_.may_repeat(bound)) return false;
