@@ -30,6 +30,9 @@ class Checked {
           << "stage " << op.stage << " micro-batch " << m;
       EXPECT_EQ(placement_.rank_of(op.stage), op.rank);
       done_.insert({op.forward, op.stage, m});
+      if (op.to >= 0) {
+        EXPECT_TRUE(arrived_.insert({op.forward, op.to, m}).second);
+      }
     } else if (op.op == PassOpKind::Received) {
       EXPECT_TRUE(arrived_.count({op.forward, op.to, m}));
     } else {
@@ -107,7 +110,7 @@ TEST(RepeatedOps, PendingIsWhatIsReadLater) {
   const RepeatedOps ops = repeated_ops(pipeline_order(s, m), placement(s), m, false, order_period(s));
   std::set<std::tuple<bool, int, int>> carried, expected, pending;
   const auto carry = [&](const PassOp& op) {
-    if (op.op == PassOpKind::Send || op.op == PassOpKind::Turn) carried.insert({op.forward, op.to, op.micro_batch});
+    if (op.to >= 0) carried.insert({op.forward, op.to, op.micro_batch});
   };
   for (const auto& list : ops.before)
     for (const PassOp& op : list) carry(op);
@@ -127,14 +130,17 @@ TEST(RepeatedOps, AWaveTurnsWithoutATransfer) {
   Strategy s;
   s.schedule = PipelineSchedule::ZbV, s.pp = 2, s.vpp = 2;
   std::map<PassOpKind, int> kinds;
+  int sent = 0;
   walk_ops(pipeline_order(s, 4), placement(s), 4, false, [&](const PassOp& op) {
     ++kinds[op.op];
+    sent += op.op == PassOpKind::Pass && op.to >= 0;
     if (op.op == PassOpKind::Turn) {
       EXPECT_EQ(op.rank, placement(s).rank_of(op.to));
     }
   });
-  EXPECT_EQ(kinds[PassOpKind::Turn], 2 * 4);      // at the last rank, both ways
-  EXPECT_EQ(kinds[PassOpKind::Send], 2 * 2 * 4);  // two further boundaries
+  EXPECT_EQ(kinds[PassOpKind::Turn], 2 * 4);  // at the last rank, both ways
+  EXPECT_EQ(sent, 2 * 2 * 4);                 // two further boundaries
+  EXPECT_EQ(kinds[PassOpKind::Send], 0);      // no pair of passes runs as one
   EXPECT_EQ(kinds[PassOpKind::Meet], 0);
 }
 

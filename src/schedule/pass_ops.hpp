@@ -14,9 +14,9 @@
 namespace dts {
 
 enum class PassOpKind : std::uint8_t {
-  Pass,
+  Pass,     // and, in the background, the transfer of what it gives to another rank
   Turn,     // the next stage is on the same rank: nothing travels
-  Send,     // in the background, after the rank's last pass
+  Send,     // in the background, after a pair of passes: of what one of them gives
   Meet,     // a blocking transfer, when both ranks have come to it
   Received  // a rank goes on when the blocking transfers of its group are done, unless one of them released it
 };
@@ -29,7 +29,7 @@ struct PassOp {
   PassKind kind = PassKind::Forward;
   std::int32_t rank = 0;   // that runs the pass, sends, or has received
   std::int32_t stage = 0;  // of the pass; what is carried comes from it
-  std::int32_t to = -1;    // stage that it is carried to
+  std::int32_t to = -1;    // stage that it is carried to; of a pass: -1 where nothing leaves with it
   std::int32_t micro_batch = 0;
   std::int32_t index = -1;  // of the pass in its rank's order
 };
@@ -69,6 +69,7 @@ class OpWalk {
   void pass(int rank, int stage, const Pass& pass) {
     const auto r = static_cast<std::size_t>(rank);
     const auto index = static_cast<std::int32_t>(&pass - order_[r].data());
+    const int to = blocking_ || pass.with_next || pair_[r] ? -1 : sent_to(pass, rank, stage);
     emit_(PassOp{PassOpKind::Pass,
                  pass.kind == PassKind::Forward,
                  pass.with_next,
@@ -76,9 +77,10 @@ class OpWalk {
                  pass.kind,
                  rank,
                  stage,
-                 -1,
+                 to,
                  pass.micro_batch,
                  index});
+    if (to >= 0) return;
     if (pass.with_next) {
       pair_[r] = &pass;
       return;
@@ -87,6 +89,14 @@ class OpWalk {
       outputs(*pair_[r], placement_.stage_of(rank, pair_[r]->chunk));  // outputs of a pair leave when both are done
     pair_[r] = nullptr;
     outputs(pass, stage);
+  }
+
+  // Stage on another rank that reads what the pass gives; -1: none.
+  int sent_to(const Pass& pass, int rank, int stage) const {
+    const int to = pass.kind == PassKind::Forward    ? placement_.next(stage)
+                   : gives_input_gradient(pass.kind) ? placement_.previous(stage)
+                                                     : -1;
+    return to >= 0 && placement_.rank_of(to) != rank ? to : -1;
   }
 
   void outputs(const Pass& pass, int stage) {

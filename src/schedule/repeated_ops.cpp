@@ -26,8 +26,9 @@ class WindowSorter {
     const auto passes = [](const std::vector<std::size_t>& of_ranks) {
       return std::accumulate(of_ranks.begin(), of_ranks.end(), std::size_t{0});
     };
-    for (RepeatedOps::Ops& ops : windows_of_ops_) ops.reserve(2 * passes(windows.length));  // most send their output
-    windows_of_ops_.front().reserve(2 * passes(windows.first));
+    const std::size_t each = blocking ? 2 : 1;  // a pass, and most meet for its output
+    for (RepeatedOps::Ops& ops : windows_of_ops_) ops.reserve(each * passes(windows.length));
+    windows_of_ops_.front().reserve(each * passes(windows.first));
   }
 
   void add(const PassOp& op, const PipelineOrder& order) {
@@ -41,6 +42,7 @@ class WindowSorter {
         read(op, order, window);
         wait(done_[rank], window), wait(exchanged_[rank], window);
         done_[rank] = exchanged_[rank] = window;
+        if (op.to >= 0) carry(op, window);
         break;
       case PassOpKind::Turn:
       case PassOpKind::Send:

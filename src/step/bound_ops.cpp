@@ -41,17 +41,18 @@ Bound BoundOps::made(const PassOp& op, const Pairing& pair) {
   bound.plain = opening.cut.whole() && opening.stages.size() == 0;
   bound.alone = !op.first && opening.alone();
   bound.seconds = on_grid(opening.cut.pieces.front().seconds);
+  if (op.to < 0) return bound;
+  const Bound& sent = transfer(op);
+  bound.send_s = sent.seconds, bound.arrivals = sent.arrivals, bound.receiver = sent.receiver;
   return bound;
 }
 
-const Bound& BoundOps::transfer(const PassOp& op) {
-  Bound& known = transfers_[2 * static_cast<std::size_t>(op.stage) + (op.forward ? 0 : 1)];
+void BoundOps::set_transfer(Bound& made, const PassOp& op) {
   const StageComm& comm = plan_.comm[static_cast<std::size_t>(op.stage)];
-  known.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
-  known.receiver = placement_.rank_of(op.to);
-  known.arrivals =
-      &exposure_.arriving_by(op.forward, static_cast<std::size_t>(op.rank), static_cast<std::size_t>(known.receiver));
-  return known;
+  made.seconds = on_grid(op.forward ? comm.send_forward_s : comm.send_backward_s);
+  made.receiver = placement_.rank_of(op.to);
+  made.arrivals =
+      &exposure_.arriving_by(op.forward, static_cast<std::size_t>(op.rank), static_cast<std::size_t>(made.receiver));
 }
 
 }  // namespace dts

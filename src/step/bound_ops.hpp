@@ -18,6 +18,7 @@ struct Bound {
   std::int32_t pass_class = -1;                                 // on its rank
   bool plain = false;                                           // nothing happens inside
   bool alone = false;                                           // what happens inside concerns its own stage
+  double send_s = 0;                                            // of a pass: the transfer of what it gives
   std::vector<ExposureRecorder::Interval>* arrivals = nullptr;  // of a transfer: what its receiver is sent
   std::int32_t receiver = -1;                                   // of a transfer: rank
 };
@@ -30,8 +31,7 @@ class BoundOps {
   const Bound& of(const PassOp& op) {
     if (op.op == PassOpKind::Pass) return pass(op);
     if (op.op == PassOpKind::Received) return nothing_;
-    const Bound& known = transfers_[2 * static_cast<std::size_t>(op.stage) + (op.forward ? 0 : 1)];
-    return known.arrivals ? known : transfer(op);
+    return transfer(op);
   }
 
  private:
@@ -40,7 +40,12 @@ class BoundOps {
   const Pass& pass_of(const PassOp& op) const {
     return plan_.order[static_cast<std::size_t>(op.rank)][static_cast<std::size_t>(op.index)];
   }
-  const Bound& transfer(const PassOp& op);
+  const Bound& transfer(const PassOp& op) {
+    Bound& known = transfers_[2 * static_cast<std::size_t>(op.stage) + (op.forward ? 0 : 1)];
+    if (!known.arrivals) set_transfer(known, op);
+    return known;
+  }
+  void set_transfer(Bound& made, const PassOp& op);
 
   const StepPlan& plan_;
   StagePlacement placement_;

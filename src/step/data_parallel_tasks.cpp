@@ -23,9 +23,11 @@ DataParallelTasks::DataParallelTasks(const StepPlan& plan, StepTasks& tasks)
       offloaded_(plan.stages.size() * static_cast<std::size_t>(plan.micro_batches), kNoTask),
       ranks_(plan.order.size()) {
   for (int rank = 0; rank < placement_.pp; ++rank) {
-    for (const Pass& pass : plan.order[static_cast<std::size_t>(rank)]) {
-      const auto stage = static_cast<std::size_t>(placement_.stage_of(rank, pass.chunk));
-      if (gives_weight_gradient(pass.kind)) last_gradient_[stage] = pass.micro_batch;
+    const std::vector<Pass>& passes = plan.order[static_cast<std::size_t>(rank)];
+    int left = placement_.chunks;
+    for (auto pass = passes.rbegin(); pass != passes.rend() && left > 0; ++pass) {
+      int& last = last_gradient_[static_cast<std::size_t>(placement_.stage_of(rank, pass->chunk))];
+      if (last < 0 && gives_weight_gradient(pass->kind)) last = pass->micro_batch, --left;
     }
   }
 }

@@ -68,6 +68,7 @@ class StepBuilder {
     }
     const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, pair), inputs);
     if (plan_.blocking_p2p) exchanged_[rank] = FewTasks{done};
+    if (op.to >= 0) transfer(op, FewTasks{done});
   }
 
   void add_input(FewTasks& inputs, const Pass& pass, int stage) {

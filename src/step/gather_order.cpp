@@ -49,7 +49,8 @@ void GatherOrder::first_forwards(std::size_t rank) {
   const std::vector<Pass>& passes = plan_.order[rank];
   std::vector<int> seen;
   std::vector<std::size_t> firsts;
-  for (std::size_t k = 0; k < passes.size(); ++k) {
+  const auto chunks = static_cast<std::size_t>(plan_.placement().chunks);
+  for (std::size_t k = 0; k < passes.size() && seen.size() < chunks; ++k) {
     const int stage = stage_of(rank, passes[k]);
     if (passes[k].kind != PassKind::Forward || contains(seen, stage)) continue;
     seen.push_back(stage), firsts.push_back(k);

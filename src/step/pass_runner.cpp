@@ -117,7 +117,7 @@ inline void PassRunner::run_op(const PassOp& op, const Bound& bound, std::size_t
     case PassOpKind::Turn:
       if (!plan_.blocking_p2p) arrival(op.forward, op.to, op.micro_batch, later) = r.free_s;
       return;
-    case PassOpKind::Send: return send(op, bound, later);
+    case PassOpKind::Send: return send(op, bound.seconds, *bound.arrivals, later);
     case PassOpKind::Meet: return meet(op, bound, later);
     case PassOpKind::Received: {
       const double done_s = arrival(op.forward, op.to, op.micro_batch, later);
@@ -136,13 +136,13 @@ void PassRunner::meet(const PassOp& op, const Bound& bound, std::size_t later) {
   ++executed_;
 }
 
-void PassRunner::send(const PassOp& op, const Bound& bound, std::size_t later) {
-  const RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
-  double& sent_s = ranks_[static_cast<std::size_t>(op.rank)].sent_s[op.forward ? 0 : 1];
+void PassRunner::send(const PassOp& op, double seconds, Intervals& arrivals, std::size_t later) {
+  RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
+  double& sent_s = r.sent_s[op.forward ? 0 : 1];
   const double start_s = later_of(sent_s, r.free_s);
-  sent_s = start_s + bound.seconds;
+  sent_s = start_s + seconds;
   arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
-  ExposureRecorder::Interval& carried = bound.arrivals->emplace_back();  // in place: this is the innermost loop
+  ExposureRecorder::Interval& carried = arrivals.emplace_back();  // in place: this is the innermost loop
   carried.start_s = start_s, carried.end_s = sent_s;
   ++executed_;
 }
@@ -170,6 +170,7 @@ void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
     ++unknown_passes_;
   }
   r.exchanged_s = r.free_s;
+  if (op.to >= 0) send(op, bound.send_s, *bound.arrivals, later);
 }
 
 void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s) {

@@ -89,7 +89,8 @@ class PassRunner final : private TaskSink {
   bool stands_still(const RankTimes& r, double until_s);
   void stand_still(std::size_t rank, double until_s);
   void take_over(const PassOp& op, const Bound& bound, const PassMemo::Record& record);
-  void send(const PassOp& op, const Bound& bound, std::size_t later);
+  using Intervals = std::vector<ExposureRecorder::Interval>;
+  void send(const PassOp& op, double seconds, Intervals& arrivals, std::size_t later);
   void meet(const PassOp& op, const Bound& bound, std::size_t later);
   TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
