@@ -8,6 +8,8 @@
 //                  Hoefler arXiv:2107.06925): stage pp + s is stage s of that copy, and nothing flows between the two.
 #pragma once
 
+#include <vector>
+
 #include "parallel/strategy.hpp"
 
 namespace dts {
@@ -33,6 +35,17 @@ struct StagePlacement {
 
  private:
   bool turned(int chunk) const noexcept { return map != StageMap::Loop && chunk % 2 == 1; }
+};
+
+// The neighbours of each stage, looked up: an order asks for them with every pass.
+struct StageNeighbours {
+  explicit StageNeighbours(const StagePlacement& placement) {
+    for (int stage = 0; stage < placement.stages(); ++stage) {
+      next.push_back(placement.next(stage)), previous.push_back(placement.previous(stage));
+      rank.push_back(placement.rank_of(stage));
+    }
+  }
+  std::vector<int> next, previous, rank;
 };
 
 StageMap stage_map(PipelineSchedule schedule);

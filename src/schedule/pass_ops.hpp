@@ -38,8 +38,8 @@ template <class Emit>
 class OpWalk {
  public:
   OpWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches, bool blocking, Emit& emit)
-      : order_(order), placement_(placement), micro_batches_(micro_batches), blocking_(blocking), emit_(emit),
-        pair_(order.size(), nullptr) {}
+      : order_(order), placement_(placement), neighbours_(placement), micro_batches_(micro_batches),
+        blocking_(blocking), emit_(emit), pair_(order.size(), nullptr) {}
 
   // Throws ConfigError that names a deadlock.
   void run() {
@@ -93,10 +93,10 @@ class OpWalk {
 
   // Stage on another rank that reads what the pass gives; -1: none.
   int sent_to(const Pass& pass, int rank, int stage) const {
-    const int to = pass.kind == PassKind::Forward    ? placement_.next(stage)
-                   : gives_input_gradient(pass.kind) ? placement_.previous(stage)
-                                                     : -1;
-    return to >= 0 && placement_.rank_of(to) != rank ? to : -1;
+    const bool forward = pass.kind == PassKind::Forward;
+    if (!forward && !gives_input_gradient(pass.kind)) return -1;
+    const int to = (forward ? neighbours_.next : neighbours_.previous)[static_cast<std::size_t>(stage)];
+    return to >= 0 && neighbours_.rank[static_cast<std::size_t>(to)] != rank ? to : -1;
   }
 
   void outputs(const Pass& pass, int stage) {
@@ -117,6 +117,7 @@ class OpWalk {
 
   const PipelineOrder& order_;
   StagePlacement placement_;
+  StageNeighbours neighbours_;
   int micro_batches_;
   bool blocking_;
   Emit& emit_;

@@ -52,6 +52,8 @@ CategoryBytes left(const Walker& walker, const Place& place) {
 
 double& at(CategoryBytes& bytes, const TapeTensor& t) { return bytes[static_cast<std::size_t>(t.category)]; }
 
+bool runs_paired(const RankTape& tape, std::size_t p) { return tape.passes[p].with_next && p + 1 < tape.passes.size(); }
+
 // One pass, or a pair, over what is held before it.
 struct Stretch {
   CategoryBytes peak{}, after{};
@@ -84,8 +86,7 @@ class Stretches {
 
   const Stretch& at(std::size_t p) {
     const Pass& pass = tape_.passes[p];
-    const bool paired = pass.with_next && p + 1 < tape_.passes.size();
-    std::uint32_t& place = paired
+    std::uint32_t& place = runs_paired(tape_, p)
                                ? pairs_.try_emplace({class_of(pass), class_of(tape_.passes[p + 1])}, kNew).first->second
                                : known_[class_of(pass)];
     if (place == kNew) {
@@ -126,7 +127,7 @@ void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulatio
       }
     };
     if (!visit(p, s, made, gone)) return;
-    p += s.passes;
+    p += runs_paired(tape, p) ? 2 : 1;  // not s.passes: the next step would wait for this one's look-up
   }
 }
 

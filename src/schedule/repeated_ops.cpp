@@ -22,7 +22,7 @@ class WindowSorter {
         written_(2 * static_cast<std::size_t>(placement.stages()) * micro_batches_, kBefore),
         done_(windows.first.size(), kBefore), exchanged_(windows.first.size(), kBefore),
         at_(windows.first.size(), kBefore), sent_(2 * windows.first.size(), kBefore),
-        windows_of_ops_(windows.count + 2) {
+        begins_(windows.first.begin(), windows.first.end()), windows_of_ops_(windows.count + 2) {
     const auto passes = [](const std::vector<std::size_t>& of_ranks) {
       return std::accumulate(of_ranks.begin(), of_ranks.end(), std::size_t{0});
     };
@@ -94,11 +94,11 @@ class WindowSorter {
     group_.clear();
   }
 
-  int window_of(int rank, int index) const {
+  int window_of(int rank, int index) {  // passes come in order
     const auto r = static_cast<std::size_t>(rank);
-    const auto first = static_cast<int>(windows_.first[r]);
-    if (index < first) return kBefore;
-    return std::min((index - first) / static_cast<int>(windows_.length[r]), static_cast<int>(windows_.count));
+    if (index < begins_[r] || at_[r] == static_cast<int>(windows_.count)) return at_[r];
+    begins_[r] += static_cast<int>(windows_.length[r]);
+    return at_[r] + 1;
   }
 
   std::size_t slot(bool forward, int stage, int micro_batch) const {
@@ -141,6 +141,7 @@ class WindowSorter {
   bool blocking_;
   std::vector<int> written_;                       // window, per arrival
   std::vector<int> done_, exchanged_, at_, sent_;  // per rank; sent_: and direction
+  std::vector<int> begins_;                        // per rank: the next window
   std::vector<RepeatedOps::Ops> windows_of_ops_;
   RepeatedOps::Ops group_;  // of transfers that a rank waits for together
   std::vector<RepeatedOps::Arrival> pending_;

@@ -14,7 +14,8 @@ namespace dts {
 class OrderWalk {
  public:
   OrderWalk(const PipelineOrder& order, const StagePlacement& placement, int micro_batches)
-      : order_(order), placement_(placement), micro_batches_(micro_batches), next_(order.size(), 0) {
+      : order_(order), placement_(placement), neighbours_(placement), micro_batches_(micro_batches),
+        next_(order.size(), 0) {
     const auto slots = static_cast<std::size_t>(placement.stages()) * static_cast<std::size_t>(micro_batches);
     forward_done_.assign(slots, false), backward_done_.assign(slots, false);
   }
@@ -47,7 +48,7 @@ class OrderWalk {
   bool has_inputs(std::size_t rank, const Pass& pass) const {
     if (pass.kind == PassKind::BackwardWeight) return true;  // its own rank's input gradient: earlier in the list
     const bool forward = pass.kind == PassKind::Forward;
-    const int at = stage(rank, pass), from = forward ? placement_.previous(at) : placement_.next(at);
+    const int from = (forward ? neighbours_.previous : neighbours_.next)[static_cast<std::size_t>(stage(rank, pass))];
     return from < 0 || (forward ? forward_done_ : backward_done_)[slot(from, pass.micro_batch)];
   }
 
@@ -75,6 +76,7 @@ class OrderWalk {
 
   const PipelineOrder& order_;
   StagePlacement placement_;
+  StageNeighbours neighbours_;
   int micro_batches_;
   std::vector<std::size_t> next_;  // per rank
   std::vector<bool> forward_done_, backward_done_;
