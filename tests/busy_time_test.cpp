@@ -67,5 +67,16 @@ TEST(BusyTime, TellsHowOftenAnIntervalOverlapsAlike) {
   EXPECT_EQ(busy.alike(13, 14, 1, place), 1);  // not in step with the pattern
 }
 
+TEST(BusyTime, TellsHowOftenAnIntervalComesAgainInAPattern) {
+  BusyTime busy;
+  busy.add(0, 10), busy.add(11, 12);
+  EXPECT_EQ(busy.again(10.5, 11.5, 2), 0);  // no pattern
+  busy.repeat(2, 5);                        // 10-12 comes again up to 22
+  EXPECT_EQ(busy.again(10.5, 11.5, 2), 5);  // ends at 13.5, ..., 21.5
+  EXPECT_EQ(busy.again(11, 13, 2), 4);      // the fifth ends at 23
+  EXPECT_EQ(busy.again(9, 11, 2), 0);       // began before what is repeated
+  EXPECT_EQ(busy.again(10.5, 11.5, 3), 0);  // not in step with the pattern
+}
+
 }  // namespace
 }  // namespace dts
