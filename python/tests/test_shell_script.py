@@ -53,6 +53,8 @@ IDIOMS = {
     "or": ("X=1\n[ $X = 2 ] || A=other\nrun $A", ["run", "other"]),
     "case": ("M=7b\ncase $M in\n 7b) L=32 ;;\n 70b|72b) L=80 ;;\n *) L=1 ;;\nesac\nrun $L", ["run", "32"]),
     "case else": ("M=x\ncase $M in\n 7b) L=32 ;;\n *) L=1 ;;\nesac\nrun $L", ["run", "1"]),
+    "case with a bracket": ("case a[b in\n [ab]) L=1 ;;\n a[b) L=2 ;;\nesac\nrun $L", ["run", "2"]),
+    "case of a class": ("case b in\n [ab]) L=1 ;;\n *) L=2 ;;\nesac\nrun $L", ["run", "1"]),
     "loop": ("for T in 4 8; do\n run $T\ndone", ["run", "4"]),
     "function": ("main() {\n run x\n}\nmain", ["main"]),
     "pipe": ("run a 2>&1 | tee log", ["tee", "log"]),

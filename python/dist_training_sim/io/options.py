@@ -110,7 +110,7 @@ class Options:
             return default
         value = option.values[0] if option.values else ""
         number = int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
-        if isinstance(number, str) and re.fullmatch(r"[+-]?\d[\d_]{0,18}", number):
+        if isinstance(number, str) and re.fullmatch(r"[+-]?\d(_?\d){0,18}", number):
             number = int(number)
         if type(number) is not int or not minimum <= number <= LARGEST_COUNT:
             self.reject(option, f"a whole number from {minimum} to {LARGEST_COUNT}", _unset(value))

@@ -12,6 +12,7 @@ from ..errors import FormatError
 __all__ = ["MAX_SCRIPT_BYTES", "Token", "closing", "tokens_of"]
 
 MAX_SCRIPT_BYTES = 1_000_000
+_DEEPEST = 100
 _OPERATOR = re.compile(r";;|&&|\|\||<<<|<<-|<<|>>|&>|>&|[\n;&|()<>]")
 _SPACES = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
 _BRACKETS = {"$((": "))", "$(": ")", "${": "}"}
@@ -99,7 +100,7 @@ def _end_of_word(text: str, at: int, line: int) -> int:
     return max(at, start + 1)
 
 
-def _past(text: str, at: int, line: int) -> int:
+def _past(text: str, at: int, line: int, depth: int = 0) -> int:
     """Position behind the quoted text, expansion or character at a position."""
     char = text[at]
     if char == "\\":
@@ -107,15 +108,15 @@ def _past(text: str, at: int, line: int) -> int:
     if char in "'`":
         return _find(text, char, at + 1, line)
     if char == '"':
-        return _past_double(text, at + 1, line)
+        return _past_double(text, at + 1, line, depth)
     opening = _OPENING.match(text, at)
-    return closing(text, opening.end(), _BRACKETS[opening.group()], line) if opening else at + 1
+    return closing(text, opening.end(), _BRACKETS[opening.group()], line, depth + 1) if opening else at + 1
 
 
-def _past_double(text: str, at: int, line: int) -> int:
+def _past_double(text: str, at: int, line: int, depth: int) -> int:
     while at < len(text) and text[at] != '"':
         plain = _QUOTED.match(text, at)
-        at = plain.end() if plain else _past(text, at, line)
+        at = plain.end() if plain else _past(text, at, line, depth)
     return _find(text, '"', at, line)
 
 
@@ -143,10 +144,10 @@ def closing(text: str, at: int, mark: str, line: int, depth: int = 0) -> int:
             return at + len(mark)
         char = text[at]
         level += (char == inner) - (char == mark[0])
-        if level > 100:
-            break
+        if level + depth > _DEEPEST:
+            raise FormatError(f"script line {line}: got brackets nested more than {_DEEPEST} deep, expected fewer")
         if char in "'\"`\\":
-            at = _past(text, at, line) if char != "'" or mark != "}" else at + 1
+            at = _past(text, at, line, depth) if char != "'" or mark != "}" else at + 1
         else:
             at += 1
     raise FormatError(f"script line {line}: got an expansion without its {mark}, expected it closed")

@@ -167,7 +167,7 @@ class _Reader:
             return False
         frame = self.frames[-1]
         patterns = [self.script.variables.text(word.text) for word in words[:close] if not word.operator]
-        fits = any(fnmatch.fnmatchcase(frame.subject, pattern) for pattern in patterns)
+        fits = any(_fits(frame.subject, pattern) for pattern in patterns)
         frame.active = fits and not frame.done and frame.outer
         frame.done = frame.done or frame.active
         rest = words[close + 1 :]
@@ -301,6 +301,12 @@ class _Reader:
         return value
 
 
+def _fits(text: str, pattern: str) -> bool:
+    """Whether a shell pattern fits. Brackets that nothing closes are characters: `fnmatch` seeks the end of each."""
+    closed, bracket, rest = pattern.rpartition("]")
+    return fnmatch.fnmatchcase(text, closed + bracket + rest.replace("[", "[[]"))
+
+
 def _compare(terms: list[str]) -> bool | None:
     """Value of the words of a test; None where it depends on something unknown."""
     if terms and terms[0] == "!":
@@ -314,7 +320,7 @@ def _compare(terms: list[str]) -> bool | None:
         return None
     left, sign, right = terms
     if sign in ("=", "==", "!="):
-        return fnmatch.fnmatchcase(left, right) == (sign != "!=")
+        return _fits(left, right) == (sign != "!=")
     values = arithmetic(left, {}), arithmetic(right, {})
     if sign not in _NUMBERS or values[0] is None or values[1] is None:
         return None

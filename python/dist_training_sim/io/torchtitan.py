@@ -162,6 +162,9 @@ def _model(o: Options) -> Model | None:
     return None
 
 
+_SECTIONS = ("parallelism", "training", "experimental")  # where releases of torchtitan kept the degrees
+
+
 class _Reader:
     """Layout of torchtitan's options; dp and pipeline splits follow from the model and the number of devices."""
 
@@ -169,7 +172,7 @@ class _Reader:
         self.o, self.model, self.devices = o, model, devices
 
     def degree(self, name: str) -> int:
-        names = [f"{section}.{name}" for section in ("parallelism", "training", "experimental")]
+        names = [f"{section}.{name}" for section in _SECTIONS]
         return self.o.count(*names, default=1)
 
     def read(self) -> tuple[Strategy | None, int | None]:
@@ -226,6 +229,10 @@ class _Reader:
         stages = math.ceil((layers + first + last) / each) if each and layers else pp * (2 if several else 1)
         if stages % pp and (option := o.get("parallelism.pipeline_parallel_layers_per_stage")) is not None:
             o.reject(option, f"a number that gives a multiple of {pp} stages, not {stages}")
+            return {}
+        given = o.get(*(f"{section}.pipeline_parallel_degree" for section in _SECTIONS))
+        if layers and stages > layers + first + last and given is not None:
+            o.reject(given, f"at most a stage for each of the {layers} layers, not {stages} stages")
             return {}
         found = cut_stages(layers, stages, first, last) if layers else ()
         return {"schedule": schedule, "vpp": stages // pp, "layers_per_stage": found}
