@@ -54,6 +54,27 @@ TEST(FlashAttention, OverheadsCountAsKeys) {
               1e-12);
 }
 
+TEST(FlashAttention, CastsAreMadeBeforehand) {
+  dts::DeviceSpec d = dts_test::round_device();
+  const AttentionShape a = shape(1000, 1024, true);
+  const double forward_s = time_s(d, a), backward_s = time_s(d, a, true);
+  d.attention_forward.cast_bytes = d.attention_backward.cast_bytes = 5;
+  const double stream_Bps = d.memory.stream_efficiency * d.hbm_Bps, heads = a.batch * a.heads * 1024;
+  const double read = heads * a.qk_dim + a.batch * a.kv_heads * 1024 * (a.qk_dim + a.v_dim);  // q, k and v
+  EXPECT_NEAR(time_s(d, a) - forward_s, 5 * read / stream_Bps, 1e-12);
+  EXPECT_NEAR(time_s(d, a, true) - backward_s, 5 * heads * a.v_dim / stream_Bps, 1e-12);
+}
+
+TEST(FlashAttention, SomeKernelsComputeWhatLiesBeforeAWindow) {
+  dts::DeviceSpec d = dts_test::round_device();
+  d.attention_backward.skips_window = false;
+  AttentionShape a = shape(1000, 4096, true);
+  const double all_s = time_s(d, a, true);
+  a.window = 256;
+  EXPECT_DOUBLE_EQ(time_s(d, a, true), all_s);
+  EXPECT_LT(time_s(d, a), time_s(d, shape(1000, 4096, true)));
+}
+
 TEST(FlashAttention, BackwardDoesTwoAndAHalfTimesTheWork) {
   const dts::DeviceSpec d = dts_test::round_device();
   EXPECT_NEAR(time_s(d, shape(1000, 1024, true), true), 2.5 * time_s(d, shape(1000, 1024, true)), 1e-12);

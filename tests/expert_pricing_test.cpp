@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "compute/memory_bound.hpp"
+#include "compute/quantise.hpp"
 #include "memory_blocks.hpp"
 #include "parallel/local_op.hpp"
 #include "pricing/op_cost.hpp"
@@ -38,6 +39,57 @@ TEST(ExpertPricing, PermutationMovesEveryRoutedRowOnce) {
   for (OpKind kind : {OpKind::Dispatch, OpKind::Combine}) {
     EXPECT_DOUBLE_EQ(timer.forward_s(find(lower_block(kMoe, s), kind)), permute_time_s(device, bytes));
   }
+}
+
+TEST(ExpertPricing, ExchangesThatOrderRowsThemselvesHaveTheirOwnPasses) {
+  const DeviceSpec device = dts_test::round_device();
+  FrameworkProfile profile;
+  profile.permute_passes = 3;
+  profile.deepep_permute_passes = 1.5;
+  LocalSizes s = sizes();
+  const double row_bytes = 2 * 2 * kTokens * kTopK * kHidden;
+  const auto dispatch_bytes = [&] {
+    return OpTimer{device, profile, s, DType::BF16}.bytes(find(lower_block(kMoe, s), OpKind::Dispatch),
+                                                          GemmPass::Forward);
+  };
+  EXPECT_DOUBLE_EQ(dispatch_bytes(), 3 * row_bytes);
+  s.routing.dispatcher = Dispatcher::DeepEP;
+  EXPECT_DOUBLE_EQ(dispatch_bytes(), 1.5 * row_bytes);
+}
+
+TEST(ExpertPricing, RowsOfEachExpertAreCastByAKernelOfTheirOwn) {
+  const DeviceSpec device = dts_test::round_device();
+  FrameworkProfile profile;
+  profile.grouped_single_launch = false;
+  const LocalSizes s = sizes();
+  const std::vector<LocalOp> ops = lower_block(kMoe, s);
+  const LocalOp& matmul = find(ops, OpKind::GroupedMatmul);
+  const auto casts_s = [&](QuantiseRecipe recipe) {
+    const OpTimer timer{device, profile, s, DType::FP8, recipe};
+    return timer.forward_s(matmul) - quantise_time_s(device, recipe, matmul.rows * matmul.in, 2);
+  };
+  const double one_by_one_s = casts_s(QuantiseRecipe::Fp8Tensor), all_at_once_s = casts_s(QuantiseRecipe::Fp8Delayed);
+  const double floor_s = device.quantise_fp8_tensor.floor_s;
+  EXPECT_NEAR(one_by_one_s - all_at_once_s, (kExperts - 1) * floor_s, 1e-12);
+  profile.grouped_single_launch = true;
+  EXPECT_NEAR(casts_s(QuantiseRecipe::Fp8Tensor), casts_s(QuantiseRecipe::Fp8Delayed), 1e-12);
+}
+
+TEST(ExpertPricing, BlockScaledProductsHaveTheirOwnRate) {
+  DeviceSpec device = dts_test::round_device();
+  const FrameworkProfile profile;
+  const LocalSizes s = sizes();
+  const std::vector<LocalOp> ops = lower_block(kMoe, s);
+  const LocalOp& matmul = find(ops, OpKind::GroupedMatmul);
+  const auto product_s = [&](QuantiseRecipe recipe) {
+    const OpTimer timer{device, profile, s, DType::FP8, recipe};
+    return timer.forward_s(matmul) - quantise_time_s(device, recipe, matmul.rows * matmul.in, 2);
+  };
+  const double per_tensor_s = product_s(QuantiseRecipe::Fp8Tensor), block_scaled_s = product_s(QuantiseRecipe::Mxfp8);
+  EXPECT_NEAR(block_scaled_s, per_tensor_s, 1e-12);
+  device.gemm_fp8.block_scaled_rate = 0.8;
+  EXPECT_NEAR(product_s(QuantiseRecipe::Mxfp8), block_scaled_s / 0.8, 1e-12);
+  EXPECT_NEAR(product_s(QuantiseRecipe::Fp8Tensor), per_tensor_s, 1e-12);
 }
 
 TEST(ExpertPricing, ExpertActivationsWorkOnRoutedRows) {

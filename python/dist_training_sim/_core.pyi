@@ -59,6 +59,7 @@ class GemmConstants(metaclass=_CoreType):
     wave_quantisation: float
     split_k_floor_s: float
     l2_factor: float
+    block_scaled_rate: float
     def __init__(self) -> None: ...
 
 class AttentionConstants(metaclass=_CoreType):
@@ -70,6 +71,8 @@ class AttentionConstants(metaclass=_CoreType):
     causal_overhead: float
     block_q: float
     floor_s: float
+    cast_bytes: float
+    skips_window: bool
     def __init__(self) -> None: ...
 
 class MemoryConstants(metaclass=_CoreType):
@@ -595,6 +598,7 @@ class FrameworkProfile(metaclass=_CoreType):
     cast_parameters: bool
     moe_dispatcher: Dispatcher
     permute_passes: float
+    deepep_permute_passes: float
     fused_experts: bool
     expert_bias_forward_bytes: float
     expert_bias_backward_bytes: float
@@ -956,7 +960,9 @@ def stream_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def norm_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def permute_time_s(device: DeviceSpec, bytes: float) -> float: ...
 def roofline_time_s(device: DeviceSpec, dtype: DType, flops: float, bytes: float) -> float: ...
-def quantise_time_s(device: DeviceSpec, recipe: QuantiseRecipe, elements: float, directions: int = 1) -> float: ...
+def quantise_time_s(
+    device: DeviceSpec, recipe: QuantiseRecipe, elements: float, directions: int = 1, tensors: float = 1
+) -> float: ...
 def optimizer_time_s(device: DeviceSpec, parameters: float, bytes_per_parameter: float) -> float: ...
 def fused_update_bytes(
     states: float, state_bytes: float = 4.0, gradient_bytes: float = 4.0, copy_bytes: float = 0.0

@@ -61,6 +61,7 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(zero=3, reshard_after_forward=False, micro_batch=2, global_batch=16)),
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(zero=2, global_batch=16, offload_optimizer=True)),
     ("gpt-oss-20b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, global_batch=16)),
+    ("qwen3-30b-a3b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, global_batch=16, moe_dispatcher="deepep")),
 )
 
 

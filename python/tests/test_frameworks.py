@@ -34,6 +34,7 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_llama(), Strategy(zero=3, pp=2, global_batch=8)),
     (_llama(), Strategy(zero=1, global_batch=16)),
     (_routed(), Strategy(tp=2, ep=2, global_batch=8)),
+    (_routed(), Strategy(tp=2, ep=2, global_batch=8, moe_dispatcher="deepep")),
     (_llama(), Strategy(tp=2, zero=1, global_batch=8, precision="fp8", recompute="full")),
     (_llama(), Strategy(tp=2, pp=2, vpp=2, sequence_parallel=False, global_batch=8)),
     (_llama(), Strategy(zero=1, global_batch=16, precision="fp8", fp8_recipe="mxfp8")),

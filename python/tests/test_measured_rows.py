@@ -205,7 +205,7 @@ def test_long_calls_run_at_the_sustained_clock(tmp_path: Path) -> None:
     shape = {"m": 65536, "n": 65536, "k": 16384}
     (row,) = results(tmp_path, kernel("gemm (torch)", shape))
     product = _core.GemmShape(65536, 65536, 16384)
-    device = kernels._device("h100-sxm5-80gb", "")  # without the factor that was fitted to whole steps
+    device = kernels.kernel_device("h100-sxm5-80gb", "")  # without the factor that was fitted to whole steps
     sustained = _core.gemm_time_s(device, _core.DType.BF16, product, _core.GemmPass.FORWARD, 2.0, _core.Clock.SUSTAINED)
     assert float(row.predicted or 0) == pytest.approx(sustained, rel=0.01)
 

@@ -16,7 +16,7 @@ import pytest
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
 from dist_training_sim.frameworks import FrameworkDefaults
 from dist_training_sim.models import Model
-from dist_training_sim.parallel import Dispatcher, Fp8Recipe, Recompute
+from dist_training_sim.parallel import Dispatcher, Fp8Recipe, Recompute, RecomputeModule
 from dist_training_sim.validation import Row, corpus, job_of, pool, read_rows, validate
 from dist_training_sim.validation.adapters import low_rank
 from dist_training_sim.validation.row_cluster import Network, cluster_of, network_of
@@ -201,9 +201,11 @@ TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions a
             "megatron-bridge",
             "NeMo container 26.04.01",
             {"accelerator": "GB300", "precision_family": "mxfp8"},
-            "megatron-bridge",
+            "megatron-bridge-26.02",
         ),
-        ("megatron-bridge", "NeMo container 26.08", {"precision_family": "fp8"}, "megatron-bridge"),
+        ("megatron-bridge", "NeMo container 26.08", {"precision_family": "fp8"}, "megatron-bridge-26.02"),
+        ("megatron-bridge", "NeMo container 25.11", {"precision_family": "fp8"}, "megatron-bridge"),
+        ("megatron-bridge", "Megatron-Bridge", {}, "megatron-bridge-26.02"),
         ("gpt-neox", "", {}, "gpt-neox"),
         ("megatron-lm", "MLPerf Training v5.1; NeMo 2.1.0, Megatron-LM", {}, "nemo-25"),
         ("something new", "", {}, "megatron-core"),
@@ -668,7 +670,7 @@ def test_choice_and_grouping() -> None:
     assert {row.labels["accelerator"] for row in report.rows} == {"GB300"}
     keys = [group.key for group in report.summary[1:]]
     assert all(key["use"] == "step_time" for key in keys)
-    assert {key["profile"] for key in keys} == {"megatron-bridge", "megatron-bridge-26.06"}
+    assert {key["profile"] for key in keys} == {"megatron-bridge-26.02", "megatron-bridge-26.06"}
     with pytest.raises(ConfigError, match=r"where accelerator: got 'H100', expected a value that occurs.*H100-SXM"):
         validate(SAMPLE, where={"accelerator": "H100"})
     with pytest.raises(ConfigError, match="no row to compare for kernels"):
@@ -770,18 +772,48 @@ def test_deepseeks_recipe_on_h100_hides_its_exchange() -> None:
 
 
 @pytest.mark.parametrize(
+    ("software", "accelerator", "modules"),
+    [
+        ("NeMo container 26.02.01", "GB200", ("mla_up_proj",)),
+        ("NeMo container 26.04.01", "GB200", ("mlp",)),
+        ("NeMo container 26.04.01", "B200-SXM", ("mla_up_proj",)),
+        ("NeMo container 26.06", "GB200", ("mla_up_proj",)),
+    ],
+)
+def test_what_deepseek_recomputes_by_release(software: str, accelerator: str, modules: tuple[str, ...]) -> None:
+    """deepseek_workload_base_configs.py of NVIDIA-NeMo/Megatron-Bridge at v0.3.0, v0.4.0 and v0.5.0."""
+    model = {**LLAMA_8B, **EXPERTS, "name": "DeepSeek-V3 671B"}
+    run = {"model": model, "framework": "megatron-bridge", "precision_family": "mxfp8", "software": software}
+    stated = "recipe: recompute_modules=['mla_up_proj']"
+    job = job_of(Row("r", {**DATA, **run, "accelerator": accelerator, "recompute_kind": stated, "parallel": {"ep": 2}}))
+    assert tuple(RecomputeModule(module).value for module in job.strategy.recompute_modules) == modules
+
+
+@pytest.mark.parametrize(
     ("name", "accelerator", "software", "expected"),
     [
         ("DeepSeek-V3 671B", "GB300", "NeMo container 25.09", ("framework", False, "cudnn", "megatron-bridge")),
         ("DeepSeek-V3 671B", "GB300", "NeMo container 25.11", ("deepep", False, "cudnn", "megatron-bridge")),
-        ("DeepSeek-V3 671B", "GB300", "NeMo container 26.06", ("deepep", True, "cudnn_fp8", "megatron-bridge-26.06")),
-        ("DeepSeek-V3 671B", "GB200", "NeMo container 26.06", ("deepep", True, "cudnn", "megatron-bridge-26.06")),
-        ("Kimi K2 1T", "GB300", "NeMo container 26.06", ("deepep", False, "cudnn", "megatron-bridge")),
+        (
+            *("DeepSeek-V3 671B", "GB300", "NeMo container 26.06"),
+            ("deepep", True, "cudnn_2026_mxfp8", "megatron-bridge-26.06"),
+        ),
+        (
+            *("DeepSeek-V3 671B", "GB200", "NeMo container 26.06"),
+            ("deepep", True, "cudnn_2026", "megatron-bridge-26.06"),
+        ),
+        ("Kimi K2 1T", "GB300", "NeMo container 26.06", ("deepep", False, "cudnn_2026", "megatron-bridge-26.02")),
         ("Qwen3-30B-A3B", "B200-SXM", "NeMo container 25.11", ("framework", False, "cudnn", "megatron-bridge")),
-        ("Qwen3-30B-A3B", "B200-SXM", "NeMo container 26.02", ("deepep", False, "cudnn", "megatron-bridge")),
-        ("gpt-oss-120b", "GB200", "NeMo container 26.02", ("framework", False, "cudnn", "megatron-bridge")),
-        ("gpt-oss-120b", "GB200", "NeMo container 26.04", ("deepep", False, "cudnn", "megatron-bridge")),
-        ("gpt-oss-120b", "GB200", "Megatron-Bridge", ("deepep", False, "cudnn", "megatron-bridge")),
+        (
+            *("Qwen3-30B-A3B", "B200-SXM", "NeMo container 26.02"),
+            ("deepep", False, "cudnn_2026", "megatron-bridge-26.02"),
+        ),
+        (
+            *("gpt-oss-120b", "GB200", "NeMo container 26.02"),
+            ("framework", False, "cudnn_2026", "megatron-bridge-26.02"),
+        ),
+        ("gpt-oss-120b", "GB200", "NeMo container 26.04", ("deepep", False, "cudnn_2026", "megatron-bridge-26.02")),
+        ("gpt-oss-120b", "GB200", "Megatron-Bridge", ("deepep", False, "cudnn_2026", "megatron-bridge-26.02")),
     ],
 )
 def test_expert_recipes_of_bridge_by_release(

@@ -103,7 +103,8 @@ void bind_formulas(py::module_& m) {
   m.def("norm_time_s", &dts::norm_time_s, "device"_a, "bytes"_a, Release());
   m.def("permute_time_s", &dts::permute_time_s, "device"_a, "bytes"_a, Release());
   m.def("roofline_time_s", &dts::roofline_time_s, "device"_a, "dtype"_a, "flops"_a, "bytes"_a, Release());
-  m.def("quantise_time_s", &dts::quantise_time_s, "device"_a, "recipe"_a, "elements"_a, "directions"_a = 1, Release());
+  m.def("quantise_time_s", &dts::quantise_time_s, "device"_a, "recipe"_a, "elements"_a, "directions"_a = 1,
+        "tensors"_a = 1, Release());
   m.def("optimizer_time_s", &dts::optimizer_time_s, "device"_a, "parameters"_a, "bytes_per_parameter"_a, Release());
   m.def("fused_update_bytes", &dts::fused_update_bytes, "states"_a, "state_bytes"_a = 4.0, "gradient_bytes"_a = 4.0,
         "copy_bytes"_a = 0.0);

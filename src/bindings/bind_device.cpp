@@ -58,9 +58,11 @@ void bind_constants(py::module_& m) {
       .def_readwrite("wave_quantisation", &GemmConstants::wave_quantisation)
       .def_readwrite("split_k_floor_s", &GemmConstants::split_k_floor_s)
       .def_readwrite("l2_factor", &GemmConstants::l2_factor)
+      .def_readwrite("block_scaled_rate", &GemmConstants::block_scaled_rate)
       .def(pickled(&GemmConstants::small_tile_rate, &GemmConstants::tiny_tile_rate, &GemmConstants::prologue_k,
                    &GemmConstants::floor_s, &GemmConstants::memory_efficiency, &GemmConstants::overlap_power,
-                   &GemmConstants::wave_quantisation, &GemmConstants::split_k_floor_s, &GemmConstants::l2_factor));
+                   &GemmConstants::wave_quantisation, &GemmConstants::split_k_floor_s, &GemmConstants::l2_factor,
+                   &GemmConstants::block_scaled_rate));
   py::class_<AttentionConstants>(m, "AttentionConstants")
       .def(py::init<>())
       .def_readwrite("rate_d64", &AttentionConstants::rate_d64)
@@ -71,9 +73,12 @@ void bind_constants(py::module_& m) {
       .def_readwrite("causal_overhead", &AttentionConstants::causal_overhead)
       .def_readwrite("block_q", &AttentionConstants::block_q)
       .def_readwrite("floor_s", &AttentionConstants::floor_s)
+      .def_readwrite("cast_bytes", &AttentionConstants::cast_bytes)
+      .def_readwrite("skips_window", &AttentionConstants::skips_window)
       .def(pickled(&AttentionConstants::rate_d64, &AttentionConstants::rate_d128, &AttentionConstants::rate_d256,
                    &AttentionConstants::rate_mla, &AttentionConstants::block_overhead,
-                   &AttentionConstants::causal_overhead, &AttentionConstants::block_q, &AttentionConstants::floor_s));
+                   &AttentionConstants::causal_overhead, &AttentionConstants::block_q, &AttentionConstants::floor_s,
+                   &AttentionConstants::cast_bytes, &AttentionConstants::skips_window));
   py::class_<MemoryConstants>(m, "MemoryConstants")
       .def(py::init<>())
       .def_readwrite("stream_efficiency", &MemoryConstants::stream_efficiency)

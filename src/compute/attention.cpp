@@ -36,13 +36,20 @@ double rate_share(const AttentionConstants& c, double qk_dim, double v_dim) noex
 }
 
 // Sum over row blocks of the keys each sees, keys rounded up to whole blocks.
-double visible_keys(const AttentionShape& s, double block, bool skip) noexcept {
+double visible_keys(const AttentionShape& s, double block, bool skip, bool skips_window) noexcept {
   const double rows = pieces(s.q_len, block), all = block * pieces(s.kv_len, block);
-  const double cap = s.window > 0 && skip ? std::min(all, s.window + block) : all;
+  const double cap = s.window > 0 && skip && skips_window ? std::min(all, s.window + block) : all;
   if (!s.causal || !skip) return rows * cap;
   const double before = std::max(s.kv_len - s.q_len, 0.0);  // keys that every query sees
   const double growing = std::min(std::max(std::floor((cap - before) / block), 0.0), rows);
   return growing * before + block * growing * (growing + 1) / 2 + (rows - growing) * cap;
+}
+
+// Bytes moved to make the 8-bit copies that a kernel reads: of q, k and v forward, of the output's gradient backward.
+double cast_bytes(const AttentionConstants& c, const AttentionShape& s, bool backward) noexcept {
+  const double queries = s.heads * s.q_len, keys = s.kv_heads * s.kv_len;
+  const double elements = backward ? queries * s.v_dim : queries * s.qk_dim + keys * (s.qk_dim + s.v_dim);
+  return c.cast_bytes * s.batch * elements;
 }
 
 double tensor_bytes(const AttentionShape& s, double element_bytes, bool backward) noexcept {
@@ -66,11 +73,12 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
   const double key_s = 2 * c.block_q * (s.qk_dim + s.v_dim) * (backward ? kBackwardFlops : 1) / (flops / sms);
   const double rows = pieces(s.q_len, c.block_q);
   const double overhead = c.block_overhead + (s.causal ? c.causal_overhead : 0);
-  const double keys = visible_keys(s, c.block_q, causal_skip) + rows * overhead;
+  const double keys = visible_keys(s, c.block_q, causal_skip, c.skips_window) + rows * overhead;
   const double longest = c.block_q * pieces(s.kv_len, c.block_q) + c.block_overhead;
   const double compute_s = p_norm(s.batch * s.heads * keys / sms * key_s, longest * key_s, kTailPower);
-  const double memory_s = tensor_bytes(s, bytes_of(t), backward) / (device.memory.stream_efficiency * device.hbm_Bps);
-  return saturate(c.floor_s + std::max(compute_s, memory_s));
+  const double stream_Bps = device.memory.stream_efficiency * device.hbm_Bps;
+  const double memory_s = tensor_bytes(s, bytes_of(t), backward) / stream_Bps;
+  return saturate(c.floor_s + cast_bytes(c, s, backward) / stream_Bps + std::max(compute_s, memory_s));
 }
 
 double flash_attention_bytes(const DeviceSpec& device, DType dtype, const AttentionShape& s, bool backward) noexcept {

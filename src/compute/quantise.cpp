@@ -36,12 +36,13 @@ int quantise_kernels(QuantiseRecipe recipe) noexcept { return recipe == Quantise
 
 int stored_directions(QuantiseRecipe recipe) noexcept { return per_tensor(recipe) ? 1 : 2; }
 
-double quantise_time_s(const DeviceSpec& d, QuantiseRecipe recipe, double elements, int directions) noexcept {
+double quantise_time_s(const DeviceSpec& d, QuantiseRecipe recipe, double elements, int directions,
+                       double tensors) noexcept {
   if (!(elements > 0)) return 0;
   const QuantiseConstants q = constants_of(d, recipe);
   const double written = std::max(q.bytes_per_element - kInputBytes, 0.0);
   const double bytes = q.bytes_per_element + (std::min(directions, stored_directions(recipe)) - 1) * written;
-  return saturate(q.floor_s + bytes * elements / (q.efficiency * d.hbm_Bps));
+  return saturate(tensors * q.floor_s + bytes * elements / (q.efficiency * d.hbm_Bps));
 }
 
 }  // namespace dts

@@ -21,7 +21,8 @@ enum class QuantiseRecipe {
 int quantise_kernels(QuantiseRecipe recipe) noexcept;
 int stored_directions(QuantiseRecipe recipe) noexcept;  // copies of an operand that is read along both dimensions
 
-// `directions`: dimensions along which the result is read, 1 or 2.
-double quantise_time_s(const DeviceSpec& device, QuantiseRecipe recipe, double elements, int directions = 1) noexcept;
+// `directions`: dimensions along which the result is read, 1 or 2. `tensors`: cast one by one, `elements` in all.
+double quantise_time_s(const DeviceSpec& device, QuantiseRecipe recipe, double elements, int directions = 1,
+                       double tensors = 1) noexcept;
 
 }  // namespace dts

@@ -52,6 +52,7 @@ void check_gemm(Checker& check, const std::string& where, const GemmConstants& g
   check_positive(
       check, where,
       {{"small_tile_rate", g.small_tile_rate}, {"tiny_tile_rate", g.tiny_tile_rate}, {"l2_factor", g.l2_factor}});
+  check_share(check, where + "block_scaled_rate", g.block_scaled_rate, 1);
   check_non_negative(check, where,
                      {{"prologue_k", g.prologue_k}, {"floor_s", g.floor_s}, {"split_k_floor_s", g.split_k_floor_s}});
   check_share(check, where + "memory_efficiency", g.memory_efficiency, 1.5);  // above 1: hits in the cache
@@ -61,19 +62,23 @@ void check_gemm(Checker& check, const std::string& where, const GemmConstants& g
                 number_text(g.wave_quantisation), "a share in [0, 1]");
 }
 
+constexpr double kMostAttention = 2;  // 8-bit kernels run at up to twice the 16-bit peak
+
 void check_attention(Checker& check, const std::string& where, const AttentionConstants& a) {
-  check_share(check, where + "rate_d64", a.rate_d64, 1);
-  check_share(check, where + "rate_d128", a.rate_d128, 1);
-  check_share(check, where + "rate_d256", a.rate_d256, 1);
+  check_share(check, where + "rate_d64", a.rate_d64, kMostAttention);
+  check_share(check, where + "rate_d128", a.rate_d128, kMostAttention);
+  check_share(check, where + "rate_d256", a.rate_d256, kMostAttention);
   check.require(a.rate_d128 <= 2 * a.rate_d64 && a.rate_d256 <= 2 * a.rate_d128, where + "rate_*",
                 number_text(a.rate_d64) + ", " + number_text(a.rate_d128) + ", " + number_text(a.rate_d256),
                 "rates that at most double with head_dim", "a larger head cannot be cheaper");
-  check.require(a.rate_mla >= 0 && a.rate_mla <= 1, where + "rate_mla", number_text(a.rate_mla),
-                "0 or a share up to 1");
+  check.require(a.rate_mla >= 0 && a.rate_mla <= kMostAttention, where + "rate_mla", number_text(a.rate_mla),
+                "0 or a share up to 2");
   check_positive(check, where, {{"block_q", a.block_q}});
-  check_non_negative(
-      check, where,
-      {{"block_overhead", a.block_overhead}, {"causal_overhead", a.causal_overhead}, {"floor_s", a.floor_s}});
+  check_non_negative(check, where,
+                     {{"block_overhead", a.block_overhead},
+                      {"causal_overhead", a.causal_overhead},
+                      {"cast_bytes", a.cast_bytes},
+                      {"floor_s", a.floor_s}});
 }
 
 void check_quantise(Checker& check, const std::string& where, const QuantiseConstants& q) {

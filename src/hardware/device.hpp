@@ -33,6 +33,7 @@ struct GemmConstants {
   double wave_quantisation = 0.402;  // w: 1 = full wave quantisation, 0 = perfect balancing
   double split_k_floor_s = 2.39e-6;  // cs
   double l2_factor = 1;              // l2x: bandwidth of split-K partial sums against memory
+  double block_scaled_rate = 1;      // of 8-bit operands with a scale per 32 elements over a scale per tensor
 };
 
 // Flash-style attention; one burst rate per head_dim class, as a share of peak.
@@ -43,6 +44,8 @@ struct AttentionConstants {
   double causal_overhead = 64;  // cd, keys per row block of the masked triangle
   double block_q = 128;         // rows per block
   double floor_s = 4e-6;
+  double cast_bytes = 0;     // moved to make 8-bit copies of what the kernel reads, per element
+  bool skips_window = true;  // leaves out the blocks before a sliding window
 };
 
 struct MemoryConstants {

@@ -66,8 +66,8 @@ struct FrameworkProfile {
   bool cast_before_gather = false;  // what sequence parallelism gathers for a matmul travels in its narrow type
   bool cast_parameters = false;     // ZeRO gathers matmul weights in the narrow type, cast by their owner
 
-  Dispatcher moe_dispatcher = Dispatcher::AllToAll;  // where the strategy names none
-  double permute_passes = 1;  // bytes moved to order rows by expert over those of one pass each way
+  Dispatcher moe_dispatcher = Dispatcher::AllToAll;      // where the strategy names none
+  double permute_passes = 1, deepep_permute_passes = 1;  // bytes moved to order rows over those of one pass each way
   // Bytes per output element of an expert matmul with a bias, moved by what then runs apart: the sum, the gate,
   // probabilities.
   double expert_bias_forward_bytes = 0, expert_bias_backward_bytes = 0;

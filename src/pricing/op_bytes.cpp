@@ -55,6 +55,10 @@ double OpTimer::weight_grad_bytes(const LocalOp& op) const {
   }
 }
 
+double OpTimer::permute_passes() const noexcept {
+  return sizes.routing.dispatcher == Dispatcher::DeepEP ? profile.deepep_permute_passes : profile.permute_passes;
+}
+
 double OpTimer::bytes(const LocalOp& op, GemmPass pass) const {
   if (pass == GemmPass::WeightGrad) return weight_grad_bytes(op);
   const bool backward = pass == GemmPass::DataGrad;
@@ -67,7 +71,7 @@ double OpTimer::bytes(const LocalOp& op, GemmPass pass) const {
     case OpKind::CrossEntropy: return profile.cross_entropy_bytes / 2 * op.rows * op.in;
     case OpKind::Embedding: return backward ? 0 : embedding_forward_bytes(op.rows, op.out, element);
     case OpKind::Dispatch:
-    case OpKind::Combine: return profile.permute_passes * element * op.permuted_rows * op.in;
+    case OpKind::Combine: return permute_passes() * element * op.permuted_rows * op.in;
     case OpKind::Conv2d: return conv_bytes(device, precision, conv_shape(op), pass, output_bytes_per_element(op, pass));
     case OpKind::Scan: return stated_bytes(op, backward) * (backward ? kScanBackward : 1);
     default: return inside_experts(op) ? 0 : stated_bytes(op, backward);

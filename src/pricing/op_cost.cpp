@@ -42,6 +42,11 @@ DType OpTimer::product_type(const LocalOp& op, GemmPass pass) const {
 }
 
 double OpTimer::gemm_s(const LocalOp& op, GemmPass pass) const {
+  const bool block_scaled = recipe == QuantiseRecipe::Mxfp8 && product_type(op, pass) == DType::FP8;
+  return product_s(op, pass) / (block_scaled ? device.gemm_fp8.block_scaled_rate : 1);
+}
+
+double OpTimer::product_s(const LocalOp& op, GemmPass pass) const {
   const GemmShape shape = pass_shape(product_of(op), pass);
   const DType type = product_type(op, pass);
   const double output_bytes = output_bytes_per_element(op, pass);
@@ -68,14 +73,23 @@ QuantiseRecipe quantise_recipe(DType precision, Fp8Recipe fp8, Int8Recipe int8) 
   }
 }
 
+// Transformer Engine casts the rows of each expert by a kernel of their own, but for delayed scaling (v2.8 to v2.12
+// csrc/extensions/cast.cpp multi_tensor_quantize_impl).
+double OpTimer::cast_tensors(const LocalOp& op) const noexcept {
+  const bool apart = op.op->kind == OpKind::GroupedMatmul && !profile.grouped_single_launch;
+  return apart && recipe != QuantiseRecipe::Fp8Delayed ? std::max(op.local_experts, 1.0) : 1;
+}
+
 // A cast that the producer makes is what it writes more.
-double OpTimer::quantise_s(double elements, int directions, bool fresh) const {
+double OpTimer::quantise_s(double elements, int directions, bool fresh, double tensors) const {
   if (!narrow(precision)) return 0;
   const bool known_scale = recipe == QuantiseRecipe::Fp8Delayed || recipe == QuantiseRecipe::Mxfp8;
   if (fresh && profile.fused_casts && recipe == QuantiseRecipe::Fp8Tensor) {  // its maximum comes with the producer
     return quantise_time_s(device, QuantiseRecipe::Fp8Delayed, elements, directions);
   }
-  if (!fresh || !profile.fused_casts || !known_scale) return quantise_time_s(device, recipe, elements, directions);
+  if (!fresh || !profile.fused_casts || !known_scale) {
+    return quantise_time_s(device, recipe, elements, directions, tensors);
+  }
   const int copies = std::min(directions, stored_directions(recipe));
   return elements * copies * operand_bytes(precision) / (device.memory.stream_efficiency * device.hbm_Bps);
 }
@@ -90,7 +104,7 @@ DType OpTimer::matmul_type(const LocalOp& op, DType wanted) const {
 }
 
 double OpTimer::weight_cast_s(const LocalOp& op, double weights, int directions) const {
-  return casts(op) ? quantise_s(weights, directions) : 0;
+  return casts(op) ? quantise_s(weights, directions, false, cast_tensors(op)) : 0;
 }
 
 DType OpTimer::weight_grad_type() const noexcept {
@@ -99,7 +113,8 @@ DType OpTimer::weight_grad_type() const noexcept {
 
 double OpTimer::recast_s(const LocalOp& op) const {
   if (!casts(op) || profile.cached_casts || bytes_of(weight_grad_type()) >= 2) return 0;
-  return op.op->trainable ? quantise_s(op.rows * op.in * op.cast_share, 1) : 0;  // for the weight gradient
+  return op.op->trainable ? quantise_s(op.rows * op.in * op.cast_share, 1, false, cast_tensors(op))
+                          : 0;  // for the weight gradient
 }
 
 // What biases of experts add: passes over the products' results.
@@ -121,13 +136,13 @@ bool OpTimer::cast_by_experts(const LocalOp& op, bool at_gate) const {
 double OpTimer::cast_input_s(const LocalOp& op) const {
   if (!casts(op) || cast_by_experts(op, op.fresh_input)) return 0;
   const bool kept = op.op->trainable && profile.cached_casts && bytes_of(weight_grad_type()) < 2;
-  return quantise_s(op.busy_rows() * op.in * op.cast_share, kept ? 2 : 1, op.fresh_input);
+  return quantise_s(op.busy_rows() * op.in * op.cast_share, kept ? 2 : 1, op.fresh_input, cast_tensors(op));
 }
 
 double OpTimer::cast_gradient_s(const LocalOp& op) const {
   if (!casts(op) || cast_by_experts(op, op.op->sharding == Sharding::ExpertColumn)) return 0;
   const bool both = op.op->trainable && bytes_of(weight_grad_type()) < 2;
-  return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, both ? 2 : 1);
+  return quantise_s(op.busy_rows() * op.out * op.grad_cast_share, both ? 2 : 1, false, cast_tensors(op));
 }
 
 double OpTimer::pass_s(const LocalOp& op, GemmPass pass) const {

@@ -55,14 +55,17 @@ struct OpTimer {
   GemmShape product_of(const LocalOp& op) const noexcept;  // forward; of one expert
   double pass_s(const LocalOp& op, GemmPass pass) const;   // forward or data gradient
   double gemm_s(const LocalOp& op, GemmPass pass) const;
+  double product_s(const LocalOp& op, GemmPass pass) const;  // of operands with a scale per tensor
   double cast_input_s(const LocalOp& op) const;
   double cast_gradient_s(const LocalOp& op) const;
   double attention_s(const LocalOp& op, bool backward) const;
   int attention_kernels(const LocalOp& op) const;
   double attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const;
   double gathered_attention_s(const LocalOp& op, bool backward) const;
+  double permute_passes() const noexcept;
   double exchange_copies_s(const LocalOp& op) const;
-  double quantise_s(double elements, int directions, bool fresh = false) const;
+  double cast_tensors(const LocalOp& op) const noexcept;  // how many kernels cast an operand
+  double quantise_s(double elements, int directions, bool fresh, double tensors) const;
   double expert_bias_s(const LocalOp& op, double bytes) const;
 
   double accumulated_bytes() const noexcept;  // per weight whose gradient is added up

@@ -55,9 +55,9 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
     values["measured_kernels"] = bool(layers[-1].get("measured", False))
     factor = Fitted.packaged().sustained_of(device, bool(values.get("systolic", False)))
     values["shares"] = {t: (burst, min(1.0, clock * factor)) for t, (burst, clock) in _shares(layers).items()}
-    choice = next((layer["attention"] for layer in reversed(layers) if "attention" in layer), None)
-    if choice:
-        values |= _attention(choice["kernel"], choice["like"])
+    kernel = next((layer["attention"]["kernel"] for layer in reversed(layers) if "attention" in layer), "")
+    if kernel:
+        values |= _attention(kernel, _like(kernel, layers))
     return values
 
 
@@ -78,11 +78,19 @@ def _shares(layers: list[Mapping[str, Any]]) -> dict[str, tuple[float | None, fl
     return found
 
 
+def _like(kernel: str, layers: list[Mapping[str, Any]]) -> str:
+    """Set of a kernel: the device's, else its generation's; empty where it was measured on neither."""
+    sets = packaged_entry(FILE, "attention_kernels")[kernel]
+    likes = [layer["attention"]["like"] for layer in layers if "attention" in layer]
+    own = likes[1:] or likes  # the generic set stands for devices that name none
+    return next((like for like in reversed(own) if like in sets), "")
+
+
 def _attention(kernel: str, like: str) -> dict[str, AttentionConstants]:
     sets, factor = packaged_entry(FILE, "attention_kernels")[kernel][like], Fitted.packaged().attention_of(kernel, like)
 
-    def scaled(values: dict[str, float]) -> AttentionConstants:
-        return AttentionConstants(**{k: v * (factor if k.startswith("rate_") else 1) for k, v in values.items()})
+    def scaled(values: dict[str, Any]) -> AttentionConstants:
+        return AttentionConstants(**{k: v * factor if k.startswith("rate_") else v for k, v in values.items()})
 
     return {f"attention_{way}": scaled(sets[way]) for way in ("forward", "backward")}
 
@@ -98,11 +106,11 @@ def attention_constants(device: str, generation: str, kernel: str) -> dict[str, 
     kernels = packaged_entry(FILE, "attention_kernels")
     if kernel not in kernels:
         raise MissingDataError(f"attention kernel {kernel!r}: unknown; {suggest(kernel, kernels)}")
-    choices = [layer["attention"]["like"] for layer in _layers(device, generation) if "attention" in layer]
-    if not choices or choices[-1] not in kernels[kernel]:
+    like = _like(kernel, _layers(device, generation))
+    if not like:
         measured = ", ".join(kernels[kernel])
         raise MissingDataError(f"attention kernel {kernel} on {device}: not measured; measured on {measured}")
-    return _attention(kernel, choices[-1])
+    return _attention(kernel, like)
 
 
 def constants_key(device: str, stand_in: str | None) -> str:

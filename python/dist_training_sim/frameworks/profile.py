@@ -18,7 +18,10 @@ _CHOICES: dict[str, tuple[object, ...]] = {
         *("in_place", "megatron", "megatron_jit", "megatron_jit_ampere", "torch_eager", "torch_compiled", "nanotron"),
     ),
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
-    "attention_kernel": ("", "fa1", "fa2", "fa3", "cudnn", "cudnn_fp8", "triton"),
+    "attention_kernel": (
+        *("", "fa1", "fa2", "fa3", "triton"),
+        *("cudnn", "cudnn_fp8", "cudnn_2026", "cudnn_2026_fp8", "cudnn_2026_mxfp8"),
+    ),
     "workspace": ("", "torch", "transformer_engine"),
     "communication_library": ("nccl", "nccl-2.10", "nccl-2.21", "rccl", "none"),  # catalog/libraries.yaml
     "kv_heads_below_tp": ("refuse", "replicate", "gather"),
@@ -41,8 +44,8 @@ class FrameworkProfile:
     recompute_stops_early
         `recompute="full"` leaves out a block's last matmul and the sums after it, on which no saved tensor depends.
     attention_kernel
-        `"fa1"`, `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"`, `"cudnn_fp8"`: the flash kernel, on devices where it was
-        measured; `""` = the device's best.
+        `"fa1"`, `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"` (to 2025), `"cudnn_fp8"`, `"cudnn_2026"`, `"cudnn_2026_fp8"`,
+        `"cudnn_2026_mxfp8"`: the flash kernel, on devices where it was measured; `""` = the device's best.
     flash_attention, causal_skip, attention_dropout
         Flash or unfused; whether masked blocks are skipped; dropout probability of unfused attention.
     memory_pass_factor
@@ -75,8 +78,9 @@ class FrameworkProfile:
         activations cast before sequence parallelism gathers them; weights cast before ZeRO gathers them.
     moe_dispatcher
         `"alltoall"`, `"allgather"` or `"deepep"`: how tokens reach experts where the strategy does not say.
-    permute_passes
-        Bytes moved to order rows by expert, over those of one pass each way; 0 = inside the exchange.
+    permute_passes, deepep_permute_passes
+        Bytes moved to order rows by expert, over those of one pass each way, under other dispatchers and under
+        `"deepep"`; 0 = inside the exchange.
     fused_experts
         The gate of routed experts and the 8-bit copies around it are made by their matmuls, in no kernel of their own.
     expert_bias_forward_bytes, expert_bias_backward_bytes
@@ -210,6 +214,7 @@ class FrameworkProfile:
     cast_parameters: bool = False
     moe_dispatcher: str = "alltoall"
     permute_passes: float = 1.0
+    deepep_permute_passes: float = 1.0
     fused_experts: bool = False
     expert_bias_forward_bytes: float = 0.0
     expert_bias_backward_bytes: float = 0.0

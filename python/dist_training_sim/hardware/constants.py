@@ -50,6 +50,7 @@ class GemmConstants:
     wave_quantisation: float | None = None
     split_k_floor_s: float | None = None
     l2_factor: float | None = None
+    block_scaled_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class AttentionConstants:
     causal_overhead: float | None = None
     block_q: float | None = None
     floor_s: float | None = None
+    cast_bytes: float | None = None
+    skips_window: bool | None = None
 
 
 @dataclass(frozen=True)

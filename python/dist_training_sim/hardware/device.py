@@ -214,11 +214,12 @@ _CONSTANTS: dict[str, type[Any]] = {
 
 
 def _check_constants(problems: Problems, where: str, constants: Any, kind: type[Any]) -> None:
-    """Numbers only; the core's `check_device` holds the rules of each constant."""
+    """Numbers, and switches where the field is one; the core's `check_device` holds the rules of each constant."""
     if not isinstance(constants, kind):
         problems.add(where, constants, f"a {kind.__name__}")
         return
     for f in fields(constants):
         value = getattr(constants, f.name)
         if value is not None:
-            problems.non_negative(f"{where}.{f.name}", value)
+            check = problems.flag if f.type == "bool | None" else problems.non_negative
+            check(f"{where}.{f.name}", value)

@@ -13,7 +13,7 @@ from .. import _core
 from ..errors import ConfigError, MissingDataError, Problems
 from .corpus import Row
 
-__all__ = ["Kernel", "family_of", "kernel_of"]
+__all__ = ["Kernel", "back_to_back", "family_of", "kernel_of"]
 
 Pass, DType, Clock = _core.GemmPass, _core.DType, _core.Clock
 Price = Callable[[_core.DeviceSpec], float]
@@ -89,7 +89,7 @@ def _dtype(row: Row) -> _core.DType:
     return _DTYPES.get(re.split(r"[ /]", row.text("dtype"))[0], DType.BF16)
 
 
-def _back_to_back(price: Callable[[_core.DeviceSpec, _core.Clock], float]) -> Price:
+def back_to_back(price: Callable[[_core.DeviceSpec, _core.Clock], float]) -> Price:
     """Time in a row of equal calls: short ones end before the power controller lowers the clock."""
 
     def blended(device: _core.DeviceSpec) -> float:
@@ -103,7 +103,7 @@ def _gemm(row: Row, apart: str = "") -> Kernel:
     m, n, k = _sizes(row, "m", "n", "k")
     batch, dtype = _size_or(row, "b", 1.0), _dtype(row)
     shape, out = _core.GemmShape(m, n, k, batch), 4.0 if dtype is DType.FP32 else 2.0
-    price = _back_to_back(lambda d, clock: _core.gemm_time_s(d, dtype, shape, Pass.FORWARD, out, clock))
+    price = back_to_back(lambda d, clock: _core.gemm_time_s(d, dtype, shape, Pass.FORWARD, out, clock))
     apart = SIMT if dtype is DType.FP32 else apart
     return Kernel(2 * batch * m * n * k, price, apart=apart)
 
@@ -168,7 +168,7 @@ def _grouped(row: Row, groups: float, forward: _core.GemmShape, passes: tuple[_c
         )
 
     flops = 2 * groups * forward.m * forward.n * forward.k * len(passes)
-    return Kernel(flops, _back_to_back(price))
+    return Kernel(flops, back_to_back(price))
 
 
 def _attention_shape(row: Row) -> _core.AttentionShape:

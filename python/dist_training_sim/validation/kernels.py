@@ -17,7 +17,7 @@ from .corpus import Row
 from .kernel_prices import Kernel, kernel_of
 from .results import RowResult, skipped
 
-__all__ = ["device_label", "predict_kernel"]
+__all__ = ["device_label", "kernel_device", "predict_kernel"]
 
 _VENDOR = re.compile(r"^(NVIDIA|AMD|Intel|Tesla|GeForce)\s+|\s*\(.*\)$|\s+SXM$")
 # Driver and table names that the catalogue does not list as they stand.
@@ -54,7 +54,7 @@ def predict_kernel(row: Row, labels: Mapping[str, str]) -> RowResult:
     try:
         kernel = kernel_of(row)
         measured = _measured_s(row, kernel)
-        predicted = kernel.price(_device(labels["accelerator"], kernel.attention))
+        predicted = kernel.price(kernel_device(labels["accelerator"], kernel.attention))
     except DtsError as problem:
         return skipped(row.id, "kernels", _stated_s(row), str(problem), labels)
     if not measured:
@@ -80,7 +80,7 @@ def _at_kernel_clock(device: Device) -> Device:
 
 
 @lru_cache(maxsize=64)
-def _device(name: str, attention: str) -> _core.DeviceSpec:
+def kernel_device(name: str, attention: str) -> _core.DeviceSpec:
     device = _at_kernel_clock(Device.from_catalog(name))
     return to_core(device.with_attention_kernel(attention) if attention else device)  # type: ignore[no-any-return]
 

@@ -43,7 +43,7 @@ def profile_of(row: Row) -> FrameworkProfile:
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
     if _fp8_attention(row, features):
-        changes["attention_kernel"] = "cudnn_fp8"
+        changes["attention_kernel"] = "cudnn_2026_mxfp8" if profile.attention_kernel == "cudnn_2026" else "cudnn_fp8"
     if "fp8_param_gather" in features:
         changes["cast_parameters"] = True
     return profile.replace(**changes) if changes else profile
@@ -156,13 +156,15 @@ def _bridge(row: Row) -> str:
     """From 26.06 (v0.5.0) the mxfp8 recipes of NVL72 racks capture the whole iteration, but for that of Kimi K2."""
     captured = row.text("accelerator") in ("GB200", "GB300") and row.text("precision_family") == "mxfp8"
     captured &= release_of(row.text("software")) >= (26, 6) and not row.text("model.name").startswith("Kimi")
-    return "megatron-bridge-26.06" if captured else "megatron-bridge"
+    if captured:
+        return "megatron-bridge-26.06"
+    return "megatron-bridge" if (0, 0) < release_of(row.text("software")) < (26, 2) else "megatron-bridge-26.02"
 
 
 def captures_experts(row: Row) -> bool:
     """Whether a recipe of experts captures the whole iteration: it also hides their exchange."""
     experts = row.text("framework") == "megatron-bridge" and bool(row.count("model.experts"))
-    return experts and _bridge(row) != "megatron-bridge"
+    return experts and _bridge(row) == "megatron-bridge-26.06"
 
 
 def _fp8_attention(row: Row, features: tuple[str, ...]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from ..frameworks import FrameworkDefaults
 from ..parallel import RecomputeModule
 from .corpus import Row
+from .row_framework import release_of
 
 __all__ = ["recompute_fields"]
 
@@ -29,11 +30,20 @@ def recompute_fields(row: Row, defaults: FrameworkDefaults) -> dict[str, Any]:
         return _layers("block", int(layers[1] or layers[2]))
     if every := re.search(r"every (\d+)(nd|rd|th) layer", stated):
         return _layers("every", int(every[1]))
+    if _is_recipe_of_2604(row):
+        return {"recompute": "selective", "recompute_modules": ("mlp",)}
     modules = _IN_WORDS.get(stated) or tuple(word for word in re.findall(r"\w+", stated) if word in _MODULES)
     if modules and modules != ("core_attn",):
         return {"recompute": "selective", "recompute_modules": modules}
     by_rule = stated == "selective" or "core_attn" in stated or "per-op" in stated or "toml default" in stated
     return {"recompute": "selective" if by_rule else "none"}
+
+
+def _is_recipe_of_2604(row: Row) -> bool:
+    """NVIDIA-NeMo/Megatron-Bridge v0.4.0 deepseek_workload_base_configs.py; rows state that of a later release."""
+    deepseek = row.text("framework") == "megatron-bridge" and row.text("model.name").startswith("DeepSeek")
+    gb200 = row.text("accelerator") == "GB200" and row.text("precision_family") != "bf16"
+    return deepseek and gb200 and (26, 4) <= release_of(row.text("software")) < (26, 6)
 
 
 def _layers(method: str, count: int) -> dict[str, Any]:
