@@ -68,7 +68,7 @@ void PassRunner::take_over(const PassOp& op, const Bound& bound, const PassMemo:
   }
   if (record.offloaded_s != PassMemo::kNever) {
     issuer_.parallel().offloaded(op.stage, op.micro_batch) =
-        known_task(from_s + record.offloaded_s, TaskKind::ActivationOffload);
+        run_.known_task(from_s + record.offloaded_s, TaskKind::ActivationOffload);
   }
   if (from_s + record.latest_s > latest_s_) latest_s_ = from_s + record.latest_s, latest_ = record.last;
   r.free_s = from_s + record.computed_s;

@@ -13,14 +13,10 @@ constexpr double kTrial = 200;        // passes issued after which a memo that r
 
 constexpr StreamKind kCollectives[] = {StreamKind::DataParallel, StreamKind::Replica};
 // Whose ends belong to a state, in this order, after the lists of RankTasks; what is held follows.
-constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::FromHost, StreamKind::Replica,
-                                  StreamKind::ToHost};
-constexpr TaskKind kBesideKind[] = {TaskKind::GradReduce, TaskKind::ActivationReload, TaskKind::ReplicaReduce,
-                                    TaskKind::GradOffload};
-
-StreamId stream(int rank, StreamKind kind) {
-  return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
-}
+constexpr StreamKind kStateStreams[] = {StreamKind::DataParallel, StreamKind::FromHost, StreamKind::Replica,
+                                        StreamKind::ToHost};
+constexpr TaskKind kStateTask[] = {TaskKind::GradReduce, TaskKind::ActivationReload, TaskKind::ReplicaReduce,
+                                   TaskKind::GradOffload};
 
 std::uint64_t hash_of(const PassMemo::Key& key) noexcept {
   const std::uint64_t hash =
@@ -31,20 +27,16 @@ std::uint64_t hash_of(const PassMemo::Key& key) noexcept {
 }  // namespace
 
 double PassMemo::computed_s(int rank) const {
-  return run_.path.end_s(run_.path.on_stream(stream(rank, StreamKind::Compute)));
-}
-
-TaskId PassMemo::known_task(double end_s, TaskKind kind) {
-  run_.path.add_known(end_s);
-  run_.kinds.push_back(kind);
-  return static_cast<TaskId>(run_.path.size()) - 1;
+  return run_.path.end_s(run_.path.on_stream(stream_of(rank, StreamKind::Compute)));
 }
 
 // As far as it matters to what comes: a time that cannot decide when something starts counts as the latest such time,
 // so that ranks that will go on alike have the same state.
 PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks, bool fetches) {
   const double base_s = computed_s(rank);
-  const auto ends = [&](std::size_t i) { return from_s(base_s, run_.path.on_stream(stream(rank, kBeside[i]))); };
+  const auto ends = [&](std::size_t i) {
+    return from_s(base_s, run_.path.on_stream(stream_of(rank, kStateStreams[i])));
+  };
   tasks.read(kept_, places_);
   times_.clear();
   for (TaskId task : places_) times_.push_back(from_s(base_s, task));
@@ -64,7 +56,7 @@ PassMemo::State PassMemo::state_of(int rank, const RankTasks& tasks, bool fetche
                  fetches ? 1.0 : 0.0});
   std::size_t held = 0;
   if (run_.path.shares_devices()) {
-    for (const Held& h : run_.path.held_beside(stream(rank, StreamKind::Compute))) {
+    for (const Held& h : run_.path.held_beside(stream_of(rank, StreamKind::Compute))) {
       if (h.end_s <= base_s) continue;
       if (++held > kMostHeld) return kTooLong;
       times_.insert(times_.end(), {std::max(0.0, h.start_s - base_s), h.end_s - base_s, h.share});
@@ -143,27 +135,27 @@ void PassMemo::restore(State state, int rank, double free_s, const std::array<do
   const double* times = times_of(state);
   const std::size_t count = times_in(state);
   const auto task_at = [&](std::size_t i, TaskKind kind) {
-    return times[i] == kNever ? kNoTask : known_task(free_s + times[i], kind);
+    return times[i] == kNever ? kNoTask : run_.known_task(free_s + times[i], kind);
   };
   places_.clear();
   std::size_t at = 0;
   for (; at + 1 < kept_.recent; ++at) places_.push_back(task_at(at, TaskKind::Forward));
-  places_.push_back(known_task(free_s, TaskKind::Forward));
+  places_.push_back(run_.known_task(free_s, TaskKind::Forward));
   for (++at; at < kept_.recent + kept_.reductions; ++at) places_.push_back(task_at(at, TaskKind::GradReduce));
   for (; at < lists(); ++at) places_.push_back(task_at(at, TaskKind::ActivationOffload));
   tasks.write(kept_, places_);
-  run_.path.set_on_stream(stream(rank, StreamKind::Compute), tasks.recent.back());
-  for (std::size_t i = 0; i < std::size(kBeside); ++i, ++at) {
-    const TaskId task = task_at(at, kBesideKind[i]);
-    if (task != kNoTask) run_.path.set_on_stream(stream(rank, kBeside[i]), task);
+  run_.path.set_on_stream(stream_of(rank, StreamKind::Compute), tasks.recent.back());
+  for (std::size_t i = 0; i < std::size(kStateStreams); ++i, ++at) {
+    const TaskId task = task_at(at, kStateTask[i]);
+    if (task != kNoTask) run_.path.set_on_stream(stream_of(rank, kStateStreams[i]), task);
   }
   constexpr TaskKind kLeaving[] = {TaskKind::GradReduce, TaskKind::ReplicaReduce, TaskKind::GradOffload};
   for (std::size_t i = 0; i < leaving_s.size(); ++i) {
-    if (leaving_s[i] != kNever) tasks.leaving[i] = known_task(leaving_s[i], kLeaving[i]);
+    if (leaving_s[i] != kNever) tasks.leaving[i] = run_.known_task(leaving_s[i], kLeaving[i]);
   }
   ++at;  // what it fetches
   if (!run_.path.shares_devices()) return;
-  HeldList& held = run_.path.held_on(stream(rank, StreamKind::Compute));
+  HeldList& held = run_.path.held_on(stream_of(rank, StreamKind::Compute));
   held.clear();
   for (; at < count; at += 3) held.add({free_s + times[at], free_s + times[at + 1], times[at + 2], kNoTask});
 }

@@ -33,6 +33,12 @@ class PassMemo {
     std::vector<TaskKind>& kinds;  // per task
     BreakdownRecorder& breakdown;
     ExposureRecorder& exposure;
+
+    TaskId known_task(double end_s, TaskKind kind) const {  // one that stands for what was not issued
+      path.add_known(end_s);
+      kinds.push_back(kind);
+      return static_cast<TaskId>(path.size()) - 1;
+    }
   };
   PassMemo(const Run& run, const KeptTasks& kept, std::size_t ranks) : run_(run), kept_(kept), ranks_(ranks) {}
 
@@ -89,7 +95,6 @@ class PassMemo {
   std::size_t lists() const noexcept { return kept_.recent + kept_.reductions + kept_.offloads; }
   double from_s(double base_s, TaskId task) const { return task == kNoTask ? kNever : run_.path.end_s(task) - base_s; }
   double computed_s(int rank) const;
-  TaskId known_task(double end_s, TaskKind kind);
   State state_of_times();
   double still_after() const;
   void note_collectives();

@@ -16,8 +16,8 @@ std::size_t power_of_two(std::size_t at_least) {
   return power;
 }
 
-constexpr StreamKind kBeside[] = {StreamKind::DataParallel, StreamKind::Replica, StreamKind::ToHost,
-                                  StreamKind::FromHost, StreamKind::Storage};
+constexpr StreamKind kBesideCompute[] = {StreamKind::DataParallel, StreamKind::Replica, StreamKind::ToHost,
+                                         StreamKind::FromHost, StreamKind::Storage};
 
 }  // namespace
 
@@ -33,8 +33,7 @@ PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& list
   const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
   forward_in_.resize(slots), backward_in_.resize(slots);
   waits_beside_ = plan.interference || plan.reductions_in_flight > 0 || (!plan.overlap_grad_reduce && plan.zero >= 2);
-  if (remembers && plan.ranks_meet && !plan.reads_storage)
-    memo_.emplace(PassMemo::Run{path_, kinds_, breakdown_, exposure_}, kept, ranks_.size());
+  if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(run_, kept, ranks_.size());
 }
 
 // --- tasks
@@ -56,12 +55,6 @@ TaskId PassRunner::add(const IssuedTask& task) {
   return id;
 }
 
-TaskId PassRunner::known_task(double end_s, TaskKind kind) {
-  path_.add_known(end_s);
-  kinds_.push_back(kind);
-  return static_cast<TaskId>(path_.size()) - 1;
-}
-
 // Tells the tasks of a rank what passes came before that were not issued.
 void PassRunner::sync(std::size_t rank) {
   RankTimes& r = ranks_[rank];
@@ -76,9 +69,9 @@ void PassRunner::sync(std::size_t rank) {
   Tasks& recent = tasks.recent;
   const std::uint32_t fresh = std::min(r.passes - restored, static_cast<std::uint32_t>(recent_));
   for (std::uint32_t i = r.passes - fresh; i < r.passes; ++i) {
-    recent.push_back(known_task(ends_s_[rank * recent_ + (i & (recent_ - 1))], TaskKind::Forward));
+    recent.push_back(run_.known_task(ends_s_[rank * recent_ + (i & (recent_ - 1))], TaskKind::Forward));
   }
-  path_.set_on_stream(stream(rank, StreamKind::Compute), recent.back());
+  path_.set_on_stream(stream_of(static_cast<int>(rank), StreamKind::Compute), recent.back());
 }
 
 // --- operations
@@ -191,14 +184,14 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
   const auto rank = static_cast<std::size_t>(op.rank);
   sync(rank);
   FewTasks inputs;
-  if (input_s > 0) inputs.add(known_task(input_s, TaskKind::PipelineSend));
+  if (input_s > 0) inputs.add(run_.known_task(input_s, TaskKind::PipelineSend));
   const Pass& pass = plan_.order[rank][static_cast<std::size_t>(op.index)];
   const TaskId done = issuer_.issue(issuer_.parallel().look(pass, op.rank, op.stage, bound.pair), inputs);
   RankTimes& r = ranks_[rank];
   r.free_s = path_.end_s(done);
   r.synced = ++r.passes;
-  for (StreamKind kind : kBeside) {
-    const TaskId task = path_.on_stream(stream(rank, kind));
+  for (StreamKind kind : kBesideCompute) {
+    const TaskId task = path_.on_stream(stream_of(static_cast<int>(rank), kind));
     if (task != kNoTask) r.busy_s = std::max(r.busy_s, path_.end_s(task));
   }
 }
@@ -208,7 +201,7 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
 void PassRunner::tail() {
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) sync(rank);
   if (latest_s_ > path_.makespan_s()) {
-    known_task(latest_s_, latest_.kind);
+    run_.known_task(latest_s_, latest_.kind);
     path_.see_end(latest_s_), last_ = latest_;
   }
   issuer_.tail();

@@ -92,12 +92,8 @@ class PassRunner final : private TaskSink {
   using Intervals = std::vector<ExposureRecorder::Interval>;
   void send(const PassOp& op, double seconds, Intervals& arrivals, std::size_t later);
   void meet(const PassOp& op, const Bound& bound, std::size_t later);
-  TaskId known_task(double end_s, TaskKind kind);
   void sync(std::size_t rank);
   void repeat_compute(const Repetition& what, const std::vector<std::size_t>& starts, std::size_t rank, double shift_s);
-  StreamId stream(std::size_t rank, StreamKind kind) const {
-    return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
-  }
 
   const StepPlan& plan_;
   StagePlacement placement_;
@@ -110,6 +106,7 @@ class PassRunner final : private TaskSink {
   PassCounts counts_;
   LongestPath path_;
   std::vector<TaskKind> kinds_;  // per task
+  PassMemo::Run run_{path_, kinds_, breakdown_, exposure_};
   TaskInfo last_;
   StepIssuer issuer_;
   BoundOps bound_;

@@ -28,7 +28,7 @@ TaskId StepTasks::add(const TaskInfo& info, double seconds, const int* ranks, st
                       const TaskId* deps, std::size_t dep_count, double own_s, double held) {
   streams_.clear();
   for (std::size_t i = 0; i < rank_count; ++i) {
-    streams_.push_back(static_cast<StreamId>(ranks[i]) * kStreamsPerRank + static_cast<StreamId>(info.stream));
+    streams_.push_back(stream_of(ranks[i], info.stream));
   }
   return add(info, seconds, own_s, held, streams_.data(), streams_.size(), deps, dep_count);
 }

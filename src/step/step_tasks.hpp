@@ -67,7 +67,7 @@ class StepTasks {
              std::size_t dep_count, double own_s = 0, double held = 0);
   template <class Deps>
   TaskId add(const TaskInfo& info, double seconds, int rank, const Deps& deps, double own_s = 0, double held = 0) {
-    const StreamId stream = static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(info.stream);
+    const StreamId stream = stream_of(rank, info.stream);
     return add(info, seconds, own_s, held, &stream, 1, deps.data(), deps.size());
   }
   template <class Deps>

@@ -41,6 +41,9 @@ enum class StreamKind : std::uint8_t {
   Storage
 };
 inline constexpr std::uint32_t kStreamsPerRank = 8;
+inline StreamId stream_of(int rank, StreamKind kind) noexcept {
+  return static_cast<StreamId>(rank) * kStreamsPerRank + static_cast<StreamId>(kind);
+}
 
 struct TaskInfo {
   TaskKind kind = TaskKind::Forward;
