@@ -304,6 +304,9 @@ TEST(GroupPricer, TheSlowestGroupOfAnAxisDecides) {
   EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::DP, 1e8}),
             network->cost(CollectiveKind::AllReduce, 1e8, network->group({0, 2, 4, 6})).time_s);
   EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::TP, 0}), 0);
+  EXPECT_EQ(groups.among_s(CollectiveKind::AllReduce, 1e8, {0, 1}), inside);
+  EXPECT_EQ(groups.among_s(CollectiveKind::AllReduce, 1e8, {0}), 0);
+  EXPECT_EQ(groups.among_s(CollectiveKind::AllReduce, 0, {0, 1}), 0);
   EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::CP, 1e8}), 0);  // one rank has nobody to talk to
   s.tp = 3, s.dp = 1, s.pp = 2;  // {0, 1, 2} inside node 0, {3, 4, 5} across; on nodes of three both inside
   cluster.node.devices = 3;

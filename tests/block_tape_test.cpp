@@ -95,6 +95,35 @@ TEST(BlockTape, KeepsTheSavedTensorsBetweenThePasses) {
 
 // What is kept follows kept_outputs whichever norms a block has, and an output is kept or made again, never both at
 // once.
+// Sequence parallelism gathers a column matmul's input anew for the weight gradient, where neither a buffer nor forward
+// keeps it and there is a weight to train.
+TEST(BlockTape, InputsAreGatheredAnewForTheWeightGradient) {
+  const auto gathered = [](const std::vector<Op>& ops, const SavedContext& context, const TapeRules& rules) {
+    int passes = 0;
+    const BlockTape tape = block_tape(ops, context, rules);
+    for (const auto* pass : {&tape.backward, &tape.input_grad}) {
+      passes = 10 * passes + static_cast<int>(std::count_if(pass->begin(), pass->end(), [&](const TapeEvent& e) {
+                 return !e.frees && tape.tensors[static_cast<std::size_t>(e.tensor)].what == "gathered input";
+               }));
+    }
+    return passes;
+  };
+  std::vector<Op> ops = gpt_layer(256, 8);
+  SavedContext split;
+  split.seq_len = kTokens, split.tp = 2, split.sequence_parallel = true;
+  TapeRules rules;
+  rules.tokens = kTokens;
+  EXPECT_EQ(gathered(ops, split, rules), 20);  // qkv and up, not where the input gradient runs alone
+  rules.gather_buffers = true;
+  EXPECT_EQ(gathered(ops, split, rules), 0);
+  rules.gather_buffers = false;
+  split.keep_gathered_input = true;
+  EXPECT_EQ(gathered(ops, split, rules), 0);
+  split.keep_gathered_input = false;
+  for (Op& op : ops) op.trainable = false;
+  EXPECT_EQ(gathered(ops, split, rules), 0);
+}
+
 TEST(BlockTape, KeptOutputsStandOnce) {
   SavedContext eager;
   eager.seq_len = kTokens, eager.eager_norm = eager.eager_gate = true;

@@ -219,6 +219,22 @@ TEST(Schedules, RingIsFoldedAndBandwidthOptimal) {
   for (double got : received_bytes(ring, 1024)) EXPECT_NEAR(got, 2 * 1023.0 / 1024 * kSize, 1);
 }
 
+TEST(Schedules, BoundOfStoredSendsByAlgorithm) {
+  const auto bound = [](CollectiveKind kind, Algorithm algorithm) {
+    return dts::classic_send_count(kind, algorithm, 8);
+  };
+  EXPECT_EQ(bound(CollectiveKind::AllToAll, Algorithm::Direct), 8 * 7);
+  EXPECT_EQ(bound(CollectiveKind::AllToAll, Algorithm::Pairwise), 8 * 7);
+  EXPECT_EQ(bound(CollectiveKind::AllReduce, Algorithm::Ring), 4 * 8);
+  EXPECT_EQ(bound(CollectiveKind::AllReduce, Algorithm::BidirectionalRing), 4 * 8);
+  EXPECT_EQ(bound(CollectiveKind::Broadcast, Algorithm::Chain), 4 * 8);
+  EXPECT_EQ(bound(CollectiveKind::AllReduce, Algorithm::DoubleBinaryTree), 4 * 8 * (1 + 3));
+  for (CollectiveKind rooted : {CollectiveKind::Broadcast, CollectiveKind::Reduce, CollectiveKind::Gather,
+                                CollectiveKind::Scatter, CollectiveKind::SendRecv}) {
+    EXPECT_EQ(bound(rooted, Algorithm::Direct), 4 * 8 * (1 + 3));
+  }
+}
+
 TEST(Schedules, StoredSendsStayWithinTheStatedBound) {
   for (CollectiveKind kind : {CollectiveKind::AllReduce, CollectiveKind::AllToAll, CollectiveKind::Broadcast,
                               CollectiveKind::Gather, CollectiveKind::AllGather, CollectiveKind::ReduceScatter}) {
