@@ -141,7 +141,7 @@ def _values(text: str) -> tuple[str, ...]:
 
 def _translated(key: str, values: tuple[object, ...], where: str) -> Iterable[Option]:
     """One override under Megatron-LM's name; some turn into another switch."""
-    section, _, _ = key.partition(".")
+    section, dot, _ = key.partition(".")
     name = key.replace("_", "-")
     on = str(values[0]).lower() in ("true", "1") if values else True
     if name == "model.share-embeddings-and-output-weights":
@@ -154,7 +154,7 @@ def _translated(key: str, values: tuple[object, ...], where: str) -> Iterable[Op
         return [Option("accumulate-allreduce-grads-in-fp32" if on else "grad-reduce-in-bf16", ("true",), where)]
     if name in _RENAMED:
         return [Option(_RENAMED[name], values, where)]
-    if section in _SECTIONS:
+    if dot and section in _SECTIONS:
         return [Option(name.split(".", 1)[1] if name not in _LEFT_OUT else name.replace(".", "-"), values, where)]
     return [Option(name.replace(".", "-"), values, where)]
 
