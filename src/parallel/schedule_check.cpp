@@ -7,6 +7,25 @@
 
 namespace dts {
 
+bool cuts_backward(PipelineSchedule schedule) {
+  switch (schedule) {
+    case PipelineSchedule::OneFOneB:
+    case PipelineSchedule::GPipe:
+    case PipelineSchedule::LoopedBfs:
+    case PipelineSchedule::Hanayo: return false;
+    case PipelineSchedule::ZbH1:
+    case PipelineSchedule::ZbH2:
+    case PipelineSchedule::Zb1p:
+    case PipelineSchedule::Zb2p:
+    case PipelineSchedule::ZbV:
+    case PipelineSchedule::VHalf:
+    case PipelineSchedule::VMin:
+    case PipelineSchedule::DualPipe:
+    case PipelineSchedule::DualPipeV: return true;
+  }
+  return true;
+}
+
 namespace {
 
 const char* name_of(PipelineSchedule schedule) {
@@ -45,9 +64,8 @@ class ScheduleChecker {
                          "one per pipeline rank, pp = " + std::to_string(s_.pp), ""};
       });
     }
-    const bool whole = s_.schedule == PipelineSchedule::OneFOneB || s_.schedule == PipelineSchedule::GPipe ||
-                       s_.schedule == PipelineSchedule::LoopedBfs || s_.schedule == PipelineSchedule::Hanayo;
-    check_.require(!s_.delay_weight_grad || (whole && s_.custom_order.empty()), [&] {
+    const bool whole = s_.custom_order.empty() && !cuts_backward(s_.schedule);
+    check_.require(!s_.delay_weight_grad || whole, [&] {
       return Violation{"strategy.delay_weight_grad", "true",
                        "false with " + std::string(s_.custom_order.empty() ? name_ : "custom_order") +
                            ", which places weight gradients itself",

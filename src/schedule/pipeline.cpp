@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "parallel/schedule_check.hpp"
 #include "schedule/custom_order.hpp"
 
 namespace dts {
@@ -11,14 +12,7 @@ bool needs_pass_times(PipelineSchedule schedule) {
 }
 
 bool splits_backward(const Strategy& s) {
-  if (!s.custom_order.empty() || s.delay_weight_grad) return true;
-  switch (s.schedule) {
-    case PipelineSchedule::OneFOneB:
-    case PipelineSchedule::GPipe:
-    case PipelineSchedule::LoopedBfs:
-    case PipelineSchedule::Hanayo: return false;
-    default: return true;
-  }
+  return !s.custom_order.empty() || s.delay_weight_grad || cuts_backward(s.schedule);
 }
 
 PipelineOrder delay_weight_gradients(PipelineOrder order) {
