@@ -2,8 +2,8 @@
 
 #include "error.hpp"
 #include "memory/plan.hpp"
+#include "memory/plan_variants.hpp"
 #include "memory/saved_bytes.hpp"
-#include "memory/strategy_table.hpp"
 #include "memory/transformer_layer.hpp"
 #include "memory_blocks.hpp"
 

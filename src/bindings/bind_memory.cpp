@@ -7,8 +7,8 @@
 
 #include "bindings/long_call.hpp"
 #include "bindings/pickle.hpp"
+#include "memory/plan_variants.hpp"
 #include "memory/saved_bytes.hpp"
-#include "memory/strategy_table.hpp"
 #include "memory/transformer_layer.hpp"
 #include "memory_model.hpp"
 #include "workload/model.hpp"

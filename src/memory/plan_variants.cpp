@@ -1,4 +1,4 @@
-#include "memory/strategy_table.hpp"
+#include "memory/plan_variants.hpp"
 
 #include <algorithm>
 #include <utility>
