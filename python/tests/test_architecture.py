@@ -83,6 +83,12 @@ def test_headers_do_not_include_each_other_in_a_circle() -> None:
         visit(header, ())
 
 
+def test_comments_of_the_core_name_files_that_exist() -> None:
+    named = re.compile(rf"(?<![\w/])(?:{'|'.join(CORE_ROOMS)})/\w+\.[ch]pp\b")
+    found = {(name_of(path), file) for path in CPP for file in named.findall(path.read_text(encoding="utf-8"))}
+    assert sorted((path, file) for path, file in found if not (SRC / file).is_file()) == []
+
+
 @pytest.mark.parametrize("path", CORE, ids=name_of)
 def test_core_is_pure(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

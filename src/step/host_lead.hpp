@@ -2,9 +2,8 @@
 // returns to the allocator (PyTorch's record_stream).
 //   one stage      nothing makes the host wait within a step: it fills the device's launch queue
 //   several        it waits for each tensor it receives and so for all that the device had to do. The first stage
-//   receives
-//                  nothing before its first backward; what it issues behind its second send, which the next stage takes
-//                  only when it is done with its first forward, waits in the queue.
+//                  receives nothing before its first backward; what it issues behind its second send, which the next
+//                  stage takes only when it is done with its first forward, waits in the queue.
 #pragma once
 
 #include <vector>

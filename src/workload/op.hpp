@@ -1,6 +1,6 @@
 // The op vocabulary. An op states its dimensions, its sharding over tensor/expert parallel ranks and what it keeps
-// for backward; FLOPs, bytes, weights and the collectives between ops follow from these (workload/work.hpp,
-// parallel/lowering.hpp). Dimensions are those of the unsharded op.
+// for backward; FLOPs, bytes, weights and the collectives between ops follow from these (workload/flops.hpp,
+// parallel/local_op.hpp). Dimensions are those of the unsharded op.
 #pragma once
 
 #include <string>
