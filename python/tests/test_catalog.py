@@ -216,6 +216,11 @@ def test_misspelt_names_get_a_suggestion(call: Any, wrong: str, near: str) -> No
         call(wrong)
 
 
+def test_a_device_named_as_a_node_gets_the_nodes_that_hold_it() -> None:
+    with pytest.raises(ConfigError, match=r"it is a device, of nodes .*\bdgx-h100\b"):
+        Cluster.from_catalog("2xh100")
+
+
 def test_tables_are_plain_and_whole() -> None:
     rows = {row.name: row for row in hardware.device_table()}
     assert tuple(rows) == hardware.device_names()

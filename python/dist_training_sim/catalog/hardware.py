@@ -56,8 +56,16 @@ def _find(what: str, name: object, files: Iterable[str]) -> tuple[str, str]:
     text = str(name).strip().lower()[:200]
     known = {alias: (file, entry) for file in reversed(tuple(files)) for alias, entry in _aliases(file).items()}
     if text not in known:
-        raise ConfigError(f"{what}: got {shown(text)}, expected a name of the catalogue; {suggest(text, known)}")
+        near = (_nodes_of(text) if what == "node" else "") or suggest(text, known)
+        raise ConfigError(f"{what}: got {shown(text)}, expected a name of the catalogue; {near}")
     return known[text]
+
+
+def _nodes_of(text: str) -> str:
+    """Where a node is expected and a device named: the nodes that hold it; empty for any other name."""
+    device = _aliases(_DEVICES).get(text)
+    nodes = [name for name in packaged_names(_NODES) if packaged_entry(_NODES, name)["device"] == device]
+    return f"it is a device, of nodes {', '.join(nodes[:12])}" if device and nodes else ""
 
 
 def _citations(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -131,7 +139,7 @@ def _profile(section: str, name: str) -> dict[str, Any]:
     if name not in profiles:
         raise MissingDataError(f"{section}: no profile {name!r}; {suggest(name, profiles)}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in profiles[name]["values"].items()}
-    return {**values, "sources": tuple(_fabric_citation(item) for item in profiles[name]["sources"])}
+    return {**values, "sources": tuple(_fabric_citation(item) for item in profiles[name].get("sources", ()))}
 
 
 def _fabric_citation(item: Mapping[str, Any]) -> str:
