@@ -41,6 +41,14 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    roots = [ROOT, ROOT / "src", ROOT / "python" / "dist_training_sim", ROOT / "python" / "tests"]
+    named = re.findall(r"`(?:python )?([\w./]+(?:/|\.(?:md|py|pyi|cpp|hpp|yaml|json|txt)))(?=[` ])", text)
+    missing = {name for name in named if not any((root / name).exists() for root in roots)}
+    assert missing == {"config.json"}  # a user's
+
+
 def cpp_reference() -> ModuleType:
     spec = importlib.util.spec_from_file_location("build_cpp_api", ROOT / "docs" / "build_cpp_api.py")
     assert spec is not None
