@@ -121,7 +121,9 @@ StepResult result_of(const Job& job, const PlannedStep& step, const RankGrid& gr
 }
 
 // Sharded gradients and parameters, and activations on the host, cut nearly every pass of a step into many tasks.
-bool cuts_most_passes(const StepPlan& plan) { return plan.has_units() && (plan.zero >= 2 || plan.offloads_activations); }
+bool cuts_most_passes(const StepPlan& plan) {
+  return plan.has_units() && (plan.zero >= 2 || plan.offloads_activations);
+}
 
 // One rank per pipeline stage, nothing kept but the result.
 StepResult simulate_alike(const Job& job, PriceBook& book) {
