@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dist_training_sim as dts
+import matplotlib
 import numpy as np
 from dist_training_sim.verbs.memory_timeline import CATEGORIES, HeldTensor, StageMemory
 from dist_training_sim.visualization import Visualizer
 
 GIB = 2.0**30
+GOLDEN = Path(__file__).parent / "golden"
+# Releases of Matplotlib place and smooth lines differently: figures are compared under the one that drew them.
+DRAWN_WITH = (GOLDEN / "matplotlib.txt").read_text(encoding="utf-8").strip()
+DRAWS_ALIKE = matplotlib.__version__.split(".")[:2] == DRAWN_WITH.split(".")
 
 
 def passes(devices: int = 8, chunks: int = 2, micro_batches: int = 4) -> list[dict[str, Any]]:

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from dist_training_sim.visualization import Visualizer
-from figure_gallery import figures
+from figure_gallery import DRAWN_WITH, DRAWS_ALIKE, GOLDEN, figures
 from PIL import Image
 
-GOLDEN = Path(__file__).parent / "golden"
 DPI, BLOCK = 50, 10  # pixels per inch, and of the blocks whose mean colours are compared
 THEMES = ("light", "dark")
 NAMES = sorted(figures(Visualizer()))
@@ -37,6 +37,7 @@ def blocks(image: Image.Image) -> np.ndarray[Any, Any]:
     return means
 
 
+@pytest.mark.skipif(not DRAWS_ALIKE, reason=f"the golden images were drawn with Matplotlib {DRAWN_WITH}")
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", NAMES)
 def test_figure_looks_as_it_did(name: str, theme: str) -> None:
@@ -62,6 +63,8 @@ def test_a_wrong_colour_or_a_missing_bar_is_seen() -> None:
 def main() -> None:
     """Draw all golden images."""
     GOLDEN.mkdir(exist_ok=True)
+    release = ".".join(matplotlib.__version__.split(".")[:2])
+    (GOLDEN / "matplotlib.txt").write_text(f"{release}\n", encoding="utf-8")
     for theme in THEMES:
         for name in NAMES:
             image = drawn(name, theme).quantize(64)  # a palette keeps the files small

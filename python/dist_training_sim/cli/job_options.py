@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from typer.models import ArgumentInfo
@@ -52,7 +52,7 @@ _GIVEN = "given"  # parameter of a verb that asks which options the command line
 def with_job_file(verb: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     """The verb with a job file as its first argument; options on the command line win over the file's values."""
     VERBS[verb.__name__] = verb
-    hints = get_type_hints(verb, include_extras=True)
+    hints = inspect.get_annotations(verb, eval_str=True)
     own = [
         p.replace(annotation=hints.get(name, p.annotation))
         for name, p in inspect.signature(verb).parameters.items()
@@ -173,7 +173,7 @@ def values_of(value: object) -> list[Any]:
 
 def option_names(verb: Callable[..., ExitCode]) -> Mapping[str, Any]:
     """Annotations of a verb's own parameters, by the name that a job file uses."""
-    hints = get_type_hints(verb, include_extras=True)
+    hints = inspect.get_annotations(verb, eval_str=True)
     options = {
         _NAMES.get(name, name): hints.get(name, p.annotation)
         for name, p in inspect.signature(verb).parameters.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def network(**options: Any) -> ExitCode:
 
 def _options() -> dict[str, tuple[Any, Any]]:
     """The fabric options of `dts simulate`, and the verb's own."""
-    hints = get_type_hints(_simulate.simulate, include_extras=True)
+    hints = inspect.get_annotations(_simulate.simulate, eval_str=True)
     parameters = inspect.signature(_simulate.simulate).parameters
     shared = {name: (hints[name], p.default) for name, p in parameters.items() if name in FABRIC | {"slow_links"}}
     return shared | _EXTRA

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 from typer.models import OptionInfo
 
@@ -44,7 +44,7 @@ def _line(line: str, options: Mapping[str, str]) -> str:
 
 def _options(verb: Callable[..., Any]) -> dict[str, str]:
     """Options of a verb by the name of their parameter."""
-    hints = get_type_hints(verb, include_extras=True)
+    hints = inspect.get_annotations(verb, eval_str=True)  # typing.get_type_hints of 3.10 hides options behind Optional
     found: dict[str, str] = {}
     for name in inspect.signature(verb).parameters:
         infos = [part for part in getattr(hints.get(name), "__metadata__", ()) if isinstance(part, OptionInfo)]

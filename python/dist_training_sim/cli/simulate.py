@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -197,7 +197,7 @@ _JOB = frozenset({"model", "cluster", "seq_len", "framework", "as_json", "out"})
 
 def give_layout_options(verb: Callable[..., ExitCode], extra: Mapping[str, tuple[Any, Any]]) -> None:
     """Give a verb of `**options` the job and layout options of `simulate`, and its own as (annotation, default)."""
-    hints = get_type_hints(simulate, include_extras=True)
+    hints = inspect.get_annotations(simulate, eval_str=True)
     listed = [
         p.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
         for name, p in inspect.signature(simulate).parameters.items()
