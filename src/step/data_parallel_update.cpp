@@ -43,7 +43,8 @@ void DataParallelTasks::staged_update(int rank, const FewTasks& after) {
   for (std::size_t i = 0; i < units.size(); ++i) {
     const auto& [of_rank, stage, index] = units[i];
     const StageComm::Unit& u = unit(stage, index);
-    const auto task = [&, s = stage, x = index](TaskKind kind, StreamKind stream, double seconds, FewTasks waits) {
+    const auto task = [&, s = stage, x = index](TaskKind kind, StreamKind stream, double seconds,
+                                                const FewTasks& waits) {
       return add({kind, stream, rank, s, plan_.micro_batches - 1, x}, seconds, waits);
     };
     FewTasks waits = after;

@@ -108,6 +108,7 @@ SpreadEnd run_step(const std::vector<StepProgram>& variants, StagePlacement plac
     return {t.makespan_s, t.last};
   }
   std::vector<Space> spaces;
+  spaces.reserve(step.tasks.size());
   for (const TaskInfo& info : step.tasks) spaces.push_back(space_of(info.kind));
   return execute(step.program, spaces, classes.spread, Pricer(variants, placement, prices, classes), visit);
 }

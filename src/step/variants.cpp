@@ -129,12 +129,14 @@ class VariantPlanner {
 
 std::vector<const StepPlan*> Variants::plans() const {
   std::vector<const StepPlan*> all;
+  all.reserve(planned.size());
   for (const PlannedStep& step : planned) all.push_back(&step.plan);
   return all;
 }
 
 std::vector<const std::vector<TaskInfo>*> Variants::pass_classes() const {
   std::vector<const std::vector<TaskInfo>*> all;
+  all.reserve(steps.size());
   for (const StepProgram& step : steps) all.push_back(&step.pass_classes);
   return all;
 }
