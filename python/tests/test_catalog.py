@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dist_training_sim.catalog import _yaml, constants, hardware
+from dist_training_sim.catalog import _yaml, constants, fabrics, hardware
 from dist_training_sim.catalog.fitted import Fitted
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
 from dist_training_sim.hardware import Cluster, Device, DeviceKind, Link, Node, ScaleUpKind, schema
@@ -307,11 +307,12 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         tables: Mapping[str, Any] = {"compute_constants.yaml": TABLES, "fabrics.yaml": FABRICS}
         return tables[file].get(name) if file in tables else real(file, name)
 
-    caches = (hardware.device, hardware.node, hardware.scale_up, hardware.scale_out)
+    caches = (hardware.device, hardware.node, fabrics.scale_up, fabrics.scale_out)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setattr(constants, "packaged_entry", entry)
-    monkeypatch.setattr(hardware, "packaged_entry", entry)
+    for module in (hardware, fabrics):
+        monkeypatch.setattr(module, "packaged_entry", entry)
     yield
     for cached in caches:
         cached.cache_clear()

@@ -15,6 +15,7 @@ from typing import Any
 
 import dist_training_sim as dts
 import pytest
+from dist_training_sim.catalog import hardware as hardware_catalog
 from dist_training_sim.catalog import models as model_catalog
 from dist_training_sim.cli import (
     check,
@@ -170,7 +171,10 @@ def test_doubtful_constants_are_a_warning_on_stderr(dts_cli: Run) -> None:
     code, out, err = dts_cli("simulate --model gpt2 --cluster 1xmi300x-8x --seq-len 1024 --json")
     assert code == 0
     assert json.loads(out)["cluster"] == "1xmi300x-8x"
-    assert err == "warning: no kernels were measured on mi300x: constants of its generation, so errors are larger\n"
+    because = "generic constants of all GPUs, as none of cdna3 are known, so errors are larger"
+    assert err == f"warning: no kernels were measured on mi300x: {because}\n"
+    _, _, err = dts_cli("simulate --model gpt2 --cluster 1xdgx-a100-40gb --seq-len 1024 --json")
+    assert err.endswith("a100-sxm4-40gb: constants of its generation, ampere, so errors are larger\n")
 
 
 # --- exit codes and errors -------------------------------------------------------------------------------------------
@@ -387,7 +391,26 @@ def test_hardware_tables_and_json(dts_cli: Run) -> None:
     assert "aws-p5" in out
     assert " nodes" not in out
     found = json.loads(dts_cli("hardware --kind devices --json")[1])
-    assert (len(found["devices"]), found["nodes"], found["instances"]) == (60, [], [])
+    assert (len(found["devices"]), found["nodes"], found["instances"], found["fabrics"]) == (60, [], [], [])
+    kernels = {d["name"]: (d["measured_kernels"], d["kernels_of"]) for d in found["devices"]}
+    assert kernels["h100-sxm5-80gb"] == (True, "h100-sxm5-80gb")
+    assert kernels["h100-pcie-80gb"] == (False, "hopper")
+    assert kernels["rubin-sxm"] == kernels["gaudi2"] == (False, "generic")
+
+
+def test_fabrics_as_a_list_and_one_by_one(dts_cli: Run) -> None:
+    """By the file: nvlink2 has 18 assumed values of its 24; infiniband-sharp takes `infiniband`'s, all measured."""
+    _, out, _ = dts_cli("hardware --kind fabrics")
+    assert re.search(r"nvlink2 +inside a domain +150 .* 18 of 24", out)
+    assert re.search(r"infiniband-sharp +between nodes +- +5\.7 .* 1 of 15", out)
+    names = {f["name"] for f in json.loads(dts_cli("hardware --kind fabrics --json")[1])["fabrics"]}
+    used = {hardware_catalog.node(name).scale_up.name for name in hardware_catalog.node_names()}
+    assert used <= names
+    _, out, _ = dts_cli("hardware nvlink4")
+    assert re.search(r"device_Bps +450 GB/s", out)
+    assert re.search(r"hop_s +0\.836 us", out)
+    assert "Sources: " in out
+    assert json.loads(dts_cli("hardware infiniband --json")[1])["hop_s"] == 5.7e-6
 
 
 def test_one_device_and_one_node(dts_cli: Run) -> None:

@@ -86,6 +86,24 @@ void bind_op(py::module_& m) {
       .def_readwrite("gathers_output", &Op::gathers_output);
 }
 
+// An op's weights from the fields that they follow from: to convert a whole op takes fifty times as long.
+double op_parameter_count(OpKind kind, double in_features, double out_features, bool bias, double experts,
+                          double norm_groups, bool norm_has_bias, double kernel_area, double groups,
+                          double extra_parameters) {
+  Op op;
+  op.kind = kind;
+  op.in_features = in_features;
+  op.out_features = out_features;
+  op.bias = bias;
+  op.experts = experts;
+  op.norm_groups = norm_groups;
+  op.norm_has_bias = norm_has_bias;
+  op.kernel_area = kernel_area;
+  op.groups = groups;
+  op.extra_parameters = extra_parameters;
+  return parameter_count(op);
+}
+
 }  // namespace
 
 void bind_workload(py::module_& m) {
@@ -111,6 +129,8 @@ void bind_workload(py::module_& m) {
       .def_readwrite("tokens_per_sample", &ModelSpec::tokens_per_sample)
       .def_readwrite("tied_embeddings", &ModelSpec::tied_embeddings);
   py::class_<Flops>(m, "Flops").def_readonly("causal", &Flops::causal).def_readonly("full", &Flops::full);
+  m.def("op_parameter_count", &op_parameter_count, "kind"_a, "in_features"_a, "out_features"_a, "bias"_a, "experts"_a,
+        "norm_groups"_a, "norm_has_bias"_a, "kernel_area"_a, "groups"_a, "extra_parameters"_a);
   m.def("check_model", &check_model, "model"_a, Release());
   m.def("parameter_count", py::overload_cast<const ModelSpec&>(&parameter_count), "model"_a, Release());
   m.def("active_parameter_count", &active_parameter_count, "model"_a, Release());

@@ -18,6 +18,7 @@ from ..hardware.fabric import ScaleOut, ScaleUp
 from ..hardware.node import Node
 from ..hardware.rates import Rates
 from ..hardware.schema import ClusterFile, DeviceEntry, NodeEntry, record
+from . import fabrics
 from . import hardware as catalog
 from ._yaml import read_user_yaml
 from .constants import device_constants
@@ -130,23 +131,23 @@ def _node(name: str, entry: NodeEntry, devices: Mapping[str, Device]) -> Node:
     given = entry.model_dump(exclude_none=True)
     device = devices.get(entry.device) or catalog.device(entry.device)
     sources = tuple(entry.sources)
-    return build_node(name, given, device, catalog.link, catalog.scale_up, _fabric, sources)
+    return build_node(name, given, device, catalog.link, fabrics.scale_up, _fabric, sources)
 
 
 def _fabric(choice: str | Mapping[str, Any]) -> ScaleOut:
     """A profile by name, or with some of its constants changed."""
     if isinstance(choice, str):
-        return catalog.scale_out(choice)
+        return fabrics.scale_out(choice)
     changes = _changes("scale_out", choice, ScaleOut)
-    return catalog.scale_out(str(choice["profile"])).replace(**changes)
+    return fabrics.scale_out(str(choice["profile"])).replace(**changes)
 
 
 def _domain(choice: str | Mapping[str, Any], node: Node) -> ScaleUp:
     """The same for the fabric inside a domain; rate and size of the domain stay those of the node unless given."""
     of_node = {"device_Bps": node.scale_up.device_Bps, "domain_devices": node.scale_up.domain_devices}
     if isinstance(choice, str):
-        return catalog.scale_up(choice).replace(**of_node)
-    return catalog.scale_up(str(choice.get("profile"))).replace(**of_node | _changes("scale_up", choice, ScaleUp))
+        return fabrics.scale_up(choice).replace(**of_node)
+    return fabrics.scale_up(str(choice.get("profile"))).replace(**of_node | _changes("scale_up", choice, ScaleUp))
 
 
 def _changes(where: str, choice: Mapping[str, Any], kind: type[ScaleOut | ScaleUp]) -> dict[str, Any]:

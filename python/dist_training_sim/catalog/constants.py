@@ -53,12 +53,22 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
     given = [layer["systolic"] for layer in layers if "systolic" in layer]
     values.update({"systolic": given[-1]} if given else {})
     values["measured_kernels"] = bool(layers[-1].get("measured", False))
+    values["kernels_of"] = _matmuls_of(device, generation)
     factor = Fitted.packaged().sustained_of(device, bool(values.get("systolic", False)))
     values["shares"] = {t: (burst, min(1.0, clock * factor)) for t, (burst, clock) in _shares(layers).items()}
     kernel = next((layer["attention"]["kernel"] for layer in reversed(layers) if "attention" in layer), "")
     if kernel:
         values |= _attention(kernel, _like(kernel, layers))
     return values
+
+
+def _matmuls_of(device: str, generation: str) -> str:
+    """The device or generation on which matmuls were measured, or `generic`: whose constants they take."""
+    own = packaged_entry(FILE, "devices").get(device, {})
+    if own.get("measured"):
+        return device
+    name = str(own.get("generation", generation))
+    return name if "gemm" in packaged_entry(FILE, "generations").get(name, {}) else "generic"
 
 
 _OWN_UNIT = ("fp64", "fp32")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..errors import ConfigError, MissingDataError, shown, suggest
+from ..errors import ConfigError, shown, suggest
 from ..hardware.build import build_device, build_link, build_node
 from ..hardware.device import Device
-from ..hardware.fabric import ScaleOut, ScaleUp
 from ..hardware.link import Link
 from ..hardware.node import Node
 from ._yaml import packaged_entry, packaged_names, packaged_text
 from .constants import constants_key, constants_source, device_constants
+from .fabrics import scale_out, scale_up
 
 __all__ = [
     "DeviceRow",
@@ -30,12 +30,10 @@ __all__ = [
     "node",
     "node_names",
     "node_table",
-    "scale_out",
-    "scale_up",
 ]
 
 _DEVICES, _NODES, _INSTANCES, _LINKS = "devices.yaml", "nodes.yaml", "instances.yaml", "links.yaml"
-_SOURCES, _FABRICS = "sources.yaml", "fabrics.yaml"
+_SOURCES = "sources.yaml"
 _SHAPE = ("device", "devices", "link", "link_Bps", "domain_devices", "host_link", "host_Bps", "topology")
 _ALIASES = re.compile(r"^  aliases: \[(.*)\]", re.MULTILINE)
 
@@ -122,32 +120,6 @@ def _instance_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: base[key] for key in _SHAPE if key in base}, **entry}
 
 
-@cache
-def scale_up(profile: str) -> ScaleUp:
-    """Scale-up profile of fabrics.yaml; `MissingDataError` if there is none of that name."""
-    return ScaleUp(profile, **_profile("scale_up", profile))
-
-
-@cache
-def scale_out(profile: str) -> ScaleOut:
-    """Scale-out profile of fabrics.yaml; `MissingDataError` if there is none of that name."""
-    return ScaleOut(profile, **_profile("scale_out", profile))
-
-
-def _profile(section: str, name: str) -> dict[str, Any]:
-    profiles = packaged_entry(_FABRICS, section)
-    if name not in profiles:
-        raise MissingDataError(f"{section}: no profile {name!r}; {suggest(name, profiles)}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in profiles[name]["values"].items()}
-    return {**values, "sources": tuple(_fabric_citation(item) for item in profiles[name].get("sources", ()))}
-
-
-def _fabric_citation(item: Mapping[str, Any]) -> str:
-    """Source of some fields of a profile; a value that nobody measured says so."""
-    assumed = f" (assumed: {item['reason']})" if item.get("assumed") else ""
-    return f"{', '.join(item['fields'])}: {item['source']}{assumed}"
-
-
 def device_names() -> tuple[str, ...]:
     """Names of all devices, in catalogue order."""
     return packaged_names(_DEVICES)
@@ -189,6 +161,7 @@ class DeviceRow:
     power_w: float | None
     link: str | None
     measured_kernels: bool
+    kernels_of: str
     announced: bool
 
 
@@ -227,6 +200,7 @@ def _device_row(d: Device) -> DeviceRow:
         power_w=d.power_w,
         link=d.link,
         measured_kernels=d.measured_kernels,
+        kernels_of=d.kernels_of,
         announced=d.announced,
     )
 

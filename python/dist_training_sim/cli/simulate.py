@@ -42,6 +42,7 @@ from ..verbs import StageMemory, gather, memory_timeline
 from .asked_job import read_job
 from .deliver import Json, Out, deliver
 from .fabric import FABRIC, read_fabric
+from .hardware_sheets import kernels_used
 from .outcome import ExitCode, complain, warn
 from .progress import busy
 from .step import memory_of_limit, step_tables, tier_of_limit
@@ -232,7 +233,7 @@ def _warn_about(cluster: Cluster) -> None:
         if device.announced:
             warn(f"{device.name} is announced, not sold: its figures are the announced ones")
         if not device.measured_kernels:
-            warn(f"no kernels were measured on {device.name}: constants of its generation, so errors are larger")
+            warn(f"no kernels were measured on {device.name}: {kernels_used(device)}, so errors are larger")
 
 
 def _memory(

@@ -63,6 +63,8 @@ class Device:
         Whether the matrix unit pads to 128 and has no waves (TPU, Trainium, Gaudi).
     measured_kernels
         Whether the constants were fitted on this device; otherwise they are a stand-in and errors are larger.
+    kernels_of
+        Whose matmul constants these are: a device, a generation, or `"generic"`, those of all GPUs together.
     vendor, generation, label, clock_hz, announced, link, link_Bps, host_link, sources, notes
         Facts the core does not read: the clock of the peaks, whether the part is only announced, the scale-up profile
         and datasheet rate of a node built from this device, its link to host memory, where the values were read.
@@ -82,7 +84,7 @@ class Device:
         "DeviceSpec",
         python_only=frozenset(
             {"vendor", "generation", "label", "clock_hz", "announced", "link", "link_Bps", "host_link", "sources"}
-            | {"notes", "l2_bytes", "power_w"}
+            | {"notes", "l2_bytes", "power_w", "kernels_of"}
         ),
     )
 
@@ -105,6 +107,7 @@ class Device:
     quantise_fp4_block: QuantiseConstants = QuantiseConstants()
     systolic: bool = False
     measured_kernels: bool = False
+    kernels_of: str = "generic"
     vendor: str = ""
     generation: str = "generic"
     label: str = ""

@@ -111,9 +111,9 @@ class ScaleUp:
     @classmethod
     def from_catalog(cls, profile: str) -> ScaleUp:
         """Profile of catalog/fabrics.yaml (`"nvlink4"`, `"pcie5"`, `"xgmi"`) with the rate of its generation."""
-        from ..catalog import hardware
+        from ..catalog import fabrics
 
-        return hardware.scale_up(profile)
+        return fabrics.scale_up(profile)
 
     @classmethod
     def from_link(cls, link: Link, profile: str, domain_devices: int = 0) -> ScaleUp:
@@ -169,9 +169,9 @@ class ScaleOut:
     @classmethod
     def from_catalog(cls, profile: str) -> ScaleOut:
         """Profile of catalog/fabrics.yaml (`"infiniband"`, `"roce"`, `"efa"`)."""
-        from ..catalog import hardware
+        from ..catalog import fabrics
 
-        return hardware.scale_out(profile)
+        return fabrics.scale_out(profile)
 
     def replace(self, **changes: Any) -> ScaleOut:
         """Copy with some fields changed, such as `hop_s="2 us"`."""

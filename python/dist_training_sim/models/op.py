@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from .. import _core
 from .._convert import CoreSpec
 from .._display import ShortRepr
 from ..errors import Problems
@@ -167,7 +167,13 @@ class Op(ShortRepr):
     @property
     def parameters(self) -> int:
         """Weights of the whole, unsharded op, all experts counted."""
-        return 0 if self.shared else round(_WEIGHTS.get(self.kind, _none)(self) + self.extra_parameters)
+        if self.shared:
+            return 0
+        count = _core.op_parameter_count(
+            *(_CORE_KINDS[self.kind], self.in_features, self.out_features, self.bias, self.experts, self.norm_groups),
+            *(self.norm_has_bias, self.kernel_area, self.groups, self.extra_parameters),
+        )
+        return round(count)
 
     @property
     def active_parameters(self) -> int:
@@ -215,39 +221,4 @@ def _divides(part: float, whole: float) -> bool:
     return math.fmod(whole, part) == 0
 
 
-def _none(op: Op) -> float:
-    return 0
-
-
-def _matmul_weights(op: Op) -> float:
-    return op.in_features * op.out_features + (op.out_features if op.bias else 0)
-
-
-def _grouped_weights(op: Op) -> float:
-    return op.experts * _matmul_weights(op)
-
-
-def _norm_weights(op: Op) -> float:
-    return op.in_features / op.norm_groups * (2 if op.norm_has_bias else 1)
-
-
-def _embedding_weights(op: Op) -> float:
-    return op.in_features * op.out_features
-
-
-def _router_weights(op: Op) -> float:
-    return (op.in_features + (1 if op.bias else 0)) * op.experts
-
-
-def _conv_weights(op: Op) -> float:
-    return op.in_features * op.out_features * op.kernel_area / op.groups + (op.out_features if op.bias else 0)
-
-
-_WEIGHTS: dict[OpKind, Callable[[Op], float]] = {
-    OpKind.MATMUL: _matmul_weights,
-    OpKind.GROUPED_MATMUL: _grouped_weights,
-    OpKind.NORM: _norm_weights,
-    OpKind.EMBEDDING: _embedding_weights,
-    OpKind.ROUTER: _router_weights,
-    OpKind.CONV2D: _conv_weights,
-}
+_CORE_KINDS = {kind: getattr(_core.OpKind, kind.name) for kind in OpKind}
