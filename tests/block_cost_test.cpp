@@ -276,6 +276,40 @@ TEST(BlockCost, GatheredUnitsAreCopied) {
   EXPECT_NEAR(price(kColumn, g).backward.total_s - none.backward.total_s, 6 * weights / rate_Bps, 1e-12);
 }
 
+TEST(BlockCost, NothingToCopyLaunchesNoKernel) {
+  DeviceSpec device = kDevice;
+  device.memory.kernel_floor_s = 1e-6;
+  Setting whole, split, gathers_only;
+  split.unit_copies = gathers_only.unit_copies = UnitCopies::BothWays;
+  split.profile.fsdp_gather_copy_bytes = gathers_only.profile.fsdp_gather_copy_bytes = 4;
+  split.profile.fsdp_reduce_copy_bytes = 6;
+  const Block weightless{"weightless", {make_op(OpKind::Activation, "act", 4096, 4096, Sharding::Sequence)}};
+  EXPECT_EQ(price(weightless, split, BlockRole::Layer, device).forward.total_s,
+            price(weightless, whole, BlockRole::Layer, device).forward.total_s);
+  // A profile whose gradients are reduced where they lie copies what it gathers, twice.
+  const double copy_s = 4 * 4096.0 * 8192 / 1e12 + 1e-6;
+  EXPECT_NEAR(price(kColumn, gathers_only, BlockRole::Layer, device).backward.total_s -
+                  price(kColumn, whole, BlockRole::Layer, device).backward.total_s,
+              copy_s, 1e-12);
+}
+
+TEST(BlockCost, BiasesOfExpertsArePassesOverTheirResults) {
+  // Forward 18 bytes, backward 10 of each of 64 x 2 routed rows x (1024 + 256) results, at 1 TB/s.
+  std::vector<Op> ops = test::moe_feed_forward(256, 512, 8, 2);
+  const Block plain{"moe", ops};
+  for (Op& op : ops) op.bias = op.kind == OpKind::GroupedMatmul;
+  const Block biased{"moe", ops};
+  Setting g;
+  g.profile.expert_bias_forward_bytes = 18, g.profile.expert_bias_backward_bytes = 10;
+  const double results = 64 * 2 * (1024 + 256);
+  EXPECT_NEAR(price(biased, g).forward.total_s - price(plain, g).forward.total_s, 18 * results / 1e12, 1e-15);
+  EXPECT_NEAR(price(biased, g).backward.total_s - price(plain, g).backward.total_s, 10 * results / 1e12, 1e-15);
+  // The bias of an ordinary product is added inside it.
+  Block column = kColumn;
+  column.ops[0].bias = true;
+  EXPECT_EQ(price(column, g).forward.total_s, price(kColumn, g).forward.total_s);
+}
+
 TEST(BlockCost, ExpertsShareTheRoutedRows) {
   // 8 experts over ep 4: two local experts, top-2 of 64 tokens each way: 128 rows, 64 per expert.
   const Block moe{"moe", test::moe_feed_forward(256, 512, 8, 2)};

@@ -107,6 +107,17 @@ TEST(Fabric, AcrossNodesByHand) {
   EXPECT_NEAR(price(slow, CollectiveKind::AllGather, 16e8, 16), hops_s + 1.6, 1e-9);  // 15 shards, and one copied
 }
 
+TEST(Fabric, FourMultiprocessorsFeedARanksShareOfTheNics) {
+  auto c = plain(4);
+  c.node.scale_up.ring_sms = 24;
+  const auto sms = [&](int size, int stride) {
+    return dts::fabric_collective(c, CollectiveKind::AllGather, 32e8, span_of(c, size, stride)).sms;
+  };
+  EXPECT_EQ(sms(4, 8), 4);    // one rank of each node
+  EXPECT_EQ(sms(16, 2), 16);  // four of each
+  EXPECT_EQ(sms(32, 1), 24);  // eight of each: no more than the ring's channels
+}
+
 TEST(Fabric, TwoNodesExchangeTheBufferOnce) {
   auto c = plain(2);
   c.node.scale_up.nvls_min_ranks = 5;
@@ -181,6 +192,12 @@ TEST(Fabric, TorusUsesTheAxesAGroupSpans) {
   EXPECT_NEAR(price(c, CollectiveKind::AllGather, 64e9, 64), 16e-6 + 63e9 / 100e9, 1e-9);
   EXPECT_NEAR(price(c, CollectiveKind::AllReduce, 64e9, 64), 22e-6 + 126e9 / 100e9, 1e-9);
   EXPECT_NEAR(price(c, CollectiveKind::AllToAll, 4e9, 4), 12e-6 + 4e9 / axis_Bps, 1e-9);  // a quarter of 4 x the buffer
+  // Each rank sends all but its own shard, twice in an all-reduce.
+  const auto sent = [&](CollectiveKind kind) {
+    return dts::fabric_collective(c, kind, 64e9, span_of(c, 64)).sent_bytes_per_rank;
+  };
+  EXPECT_NEAR(sent(CollectiveKind::AllGather), 63e9, 1);
+  EXPECT_NEAR(sent(CollectiveKind::AllReduce), 126e9, 1);
   // Half the rate of messages for all-to-all, of rings for gathers.
   auto half = c;
   half.node.scale_up.p2p_efficiency = 0.5;

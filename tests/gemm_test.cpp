@@ -106,6 +106,13 @@ TEST(Gemm, SplitKFillsAnEmptyDevice) {
   EXPECT_NEAR(whole, 2.0 * 64 * 64 * 16384 / 1e12 + (2 * 2 * 64 * 16384 + 2 * 64 * 64) / 1e12, 1e-12);
 }
 
+TEST(Gemm, EveryProductOfABatchHasPartialSums) {
+  const dts::DeviceSpec d = dts_test::round_device();
+  // Two products in 16 slices each, on 32 multiprocessors.
+  EXPECT_NEAR(time_s(d, {64, 64, 16384, 2}),
+              2.0 * 64 * 64 * 1024 / 1e12 + 2 * (2 * 2 * 64 * 16384 + 2 * 64 * 64 + 8 * 16 * 64 * 64) / 1e12, 1e-12);
+}
+
 TEST(Gemm, SystolicPadsAndHasNoWaves) {
   dts::DeviceSpec d = dts_test::round_device();
   d.systolic = true;

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "error.hpp"
+#include "memory/activation_layout.hpp"
 #include "memory/recompute_bytes.hpp"
 #include "memory/saved_bytes.hpp"
 #include "memory_blocks.hpp"
@@ -40,6 +41,19 @@ TEST(SavedBytes, GptLayerIsThe34PlusScoresOfThePaper) {
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(layer, unfused(8, false)),
                    (10 + 24.0 / 8) * kHidden + scores / 8 + kStatistics);
   EXPECT_DOUBLE_EQ(saved_bytes_per_token(layer, unfused(8, true)), (34 * kHidden + scores + kStatistics) / 8);
+}
+
+TEST(SavedBytes, WidthsOfWhatOpsHandOn) {
+  // Per token: scores of 8 experts, one head of 16, 100 logits; a loss is one number for the whole micro-batch.
+  Op attention = make_op(OpKind::Attention, "attention", 48, 16, Sharding::Heads);
+  attention.heads = attention.kv_heads = 1, attention.qk_head_dim = attention.v_head_dim = 16;
+  Op router = make_op(OpKind::Router, "router", 16, 0, Sharding::Sequence);
+  router.experts = 8;
+  const std::vector<Op> ops{attention, router, make_op(OpKind::Matmul, "logits", 16, 100, Sharding::Column),
+                            make_op(OpKind::CrossEntropy, "loss", 100, 0, Sharding::Vocab)};
+  const std::vector<OpLayout> layouts = layouts_of(ops, unfused(1, false));
+  const double widths[] = {16, 8, 100, 0};
+  for (std::size_t i = 0; i < ops.size(); ++i) EXPECT_EQ(layouts[i].output_elements, widths[i]) << ops[i].name;
 }
 
 TEST(SavedBytes, GptLayerTensorByTensor) {

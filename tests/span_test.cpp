@@ -60,6 +60,8 @@ TEST(Span, StrideIsZeroForIrregularMembers) {
   EXPECT_EQ(span_of(c, {6, 0, 4, 2}).stride, 2);
   EXPECT_EQ(span_of(c, {0, 1, 3}).stride, 0);
   EXPECT_EQ(span_of(c, {0, 8}).stride, 1);
+  EXPECT_EQ(span_of(c, {0, 2, 8, 10}).stride, 2);  // gaps inside each node, not from one to the next
+  EXPECT_EQ(span_of(c, {0, 3, 8, 10}).stride, 0);
 }
 
 TEST(Span, StridedFormAgreesWithCounting) {

@@ -64,6 +64,21 @@ TEST(TokenExchange, SlowerLinkDecides) {
   EXPECT_EQ(dts::exchange_bytes(bytes, copies, dts::span_of(two, 2, 8)).scale_up, 0);
 }
 
+TEST(TokenExchange, FixedTimesOfPeersAndNodes) {
+  // Three nodes: launch, seven peers inside, one hop, and the second of two remote nodes; NICs at 0.8 of 10 GB/s.
+  ClusterSpec c = plain(3);
+  c.node.scale_up.p2p_peer_s = 1e-6;
+  c.scale_out.hop_s = 5e-6, c.scale_out.p2p_peer_s = 3e-6;
+  c.scale_out.ring_efficiency = 0.8;
+  const TokenCopies copies{8, 240, 0};
+  const double rows = 1e9;
+  const auto cost = dts::token_exchange(c, 8 * rows, copies, dts::span_of(c, 24));
+  const double nic_s = rows * distinct(3, 240, 8) * 2 / 3 / 8e9;
+  EXPECT_NEAR(cost.transfer_s, nic_s, 1e-12);
+  EXPECT_NEAR(cost.time_s, 10e-6 + 7e-6 + 5e-6 + 3e-6 + nic_s, 1e-12);
+  EXPECT_EQ(cost.algorithm, "hierarchical");
+}
+
 TEST(TokenExchange, PublishedDeepEpBandwidths) {
   // DeepEP README (deepseek-ai/DeepEP), bytes of one copy per rank (one node) or per node, over time: v1 on H800 with
   // 400 Gb/s NICs, v2 on SM90. H800: half of H100's NVLink.

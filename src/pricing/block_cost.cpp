@@ -162,9 +162,7 @@ class BlockPricer {
   // the compute stream. What pipeline stages keep gathered is copied once a step: left out.
   void copy_units() {
     if (c_.unit_copies == UnitCopies::None) return;
-    const auto copy_s = [&](double parameters, double bytes) {
-      return parameters > 0 && bytes > 0 ? stream_time_s(c_.device, bytes * parameters) : 0;
-    };
+    const auto copy_s = [&](double parameters, double bytes) { return stream_time_s(c_.device, bytes * parameters); };
     const FrameworkProfile& p = c_.profile;
     const double gathered_s = copy_s(cost_.dense_parameters + cost_.expert_parameters, p.fsdp_gather_copy_bytes);
     const double reduced_s = copy_s(cost_.dense_trainable + cost_.expert_trainable, p.fsdp_reduce_copy_bytes);

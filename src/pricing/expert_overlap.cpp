@@ -94,7 +94,7 @@ void overlap_exchange(BlockCost& cost, const std::vector<LocalOp>& ops, const Bl
   const Routing& routing = context.sizes.routing;
   if (context.sizes.ep == 1) return;
   for (const auto* calls : {&cost.forward_calls, &cost.backward_calls}) {
-    const double share = exchange_of(*calls, context.groups).sms / std::max(context.device.sm_count, 1);
+    const double share = exchange_of(*calls, context.groups).sms / context.device.sm_count;
     cost.exchange_sm_share = std::max(cost.exchange_sm_share, share);
   }
   if (routing.overlap_shared_experts) SharedExperts(cost, ops, context).run(dispatch_again);
