@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -164,6 +165,27 @@ def test_sweep_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         dts.sweep(AXES, tmp_path / "none" / "sweep.sqlite")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+def test_a_new_sweep_without_room_leaves_no_file(tmp_path: Path) -> None:
+    """A process that may write no byte to a file meets what a full disk does."""
+    import resource
+
+    def no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    job = ["--model", "gpt2", "--cluster", "1xdgx-h100", "--global-batch", "64", "--seq-len", "1024"]
+    command = [sys.executable, "-B", "-m", "dist_training_sim", "sweep", "sweep.sqlite", *job]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=no_room, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: file: got 'sweep.sqlite', expected a file that can be written \(.*\)\n", done.stderr)
+    assert not list(tmp_path.iterdir())
+
+    (tmp_path / "sweep.sqlite").touch()  # the user's own, though empty
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=no_room, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.sqlite"]
+
+
 def test_a_truncated_sweep_is_named(tmp_path: Path) -> None:
     file = tmp_path / "sweep.sqlite"
     dts.sweep(AXES, file)
@@ -204,6 +226,8 @@ OPTIONS = {
     "--file": ["export", "--to", "megatron-lm", "--zero", "3"],
     "--launch": ["plan"],
     "--out": ["simulate", "--zero", "3"],
+    "--trace": ["simulate", "--zero", "3"],
+    "--timeline": ["simulate", "--zero", "3"],
 }
 
 
@@ -213,5 +237,6 @@ def test_a_file_that_cannot_be_written_is_named_by_its_option(
 ) -> None:
     (tmp_path / "file").touch()
     job = ["--model", "llama-3.1-8b", "--cluster", "1xdgx-h100", "--global-batch", "64", "--seq-len", "8192"]
-    assert main([*OPTIONS[option], *job, option, str(tmp_path / "file" / "page.md")]) == 2
+    name = "step.svg" if option == "--timeline" else "page.md"
+    assert main([*OPTIONS[option], *job, option, str(tmp_path / "file" / name)]) == 2
     assert f"error: {option}: got" in capsys.readouterr().err

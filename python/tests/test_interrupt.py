@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,10 @@ except KeyboardInterrupt:
 def listen_to_ctrl_c() -> None:
     """A shell's background jobs ignore it, and their children after them."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def ignore_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def stop(process: subprocess.Popen[str], after_s: float) -> tuple[str, str]:
@@ -135,3 +140,43 @@ def test_ctrl_c_before_the_end_of_a_verb_is_code_130(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(verb, "deliver", stopped)
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+SEND = "os.kill(os.getpid(), signal.SIGINT)"
+AT_IMPORT = """
+import os, signal, sys
+from dist_training_sim.cli import main
+
+class AtImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            {what}
+
+sys.meta_path.insert(0, AtImport())
+code = main(["models", "gpt2"])
+print("code", code)
+"""
+
+
+def run_with(what: str, module: str, before: Callable[[], None] = listen_to_ctrl_c) -> tuple[int, str, str]:
+    program = AT_IMPORT.format(module=module, what=what)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=before, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_ctrl_c_while_the_command_line_loads_is_one_line() -> None:
+    assert run_with(SEND, "dist_training_sim.cli.app") == (130, "", "stopped\n")
+
+
+def test_ctrl_c_that_a_module_turns_into_another_error_is_one_line() -> None:
+    """Before 3.12 an interrupt while a class is made arrives as a RuntimeError."""
+    turned = "raise RuntimeError('error calling __set_name__') from KeyboardInterrupt()"
+    assert run_with(turned, "yaml") == (0, "code 130\n", "stopped\n")
+
+
+def test_an_ignored_ctrl_c_stays_ignored() -> None:
+    """As it is for what a shell runs in the background."""
+    for module in ("dist_training_sim.cli.app", "yaml"):
+        code, out, err = run_with(SEND, module, ignore_ctrl_c)
+        assert (code, out.splitlines()[-1], err) == (0, "code 0", "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+
+from .interrupts import ends_at_once
 
 __all__ = ["main"]
 
@@ -23,12 +24,10 @@ def main(args: Sequence[str] | None = None) -> int:
         or file is missing; 130 stopped by Ctrl-C.
     """
     try:
-        from .app import app
+        with ends_at_once():
+            from .app import app
 
-        app(args=args, prog_name="dts")
-    except KeyboardInterrupt:  # before a verb has begun
-        sys.stderr.write("stopped\n")
-        return 130
+            app(args=args, prog_name="dts")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from typer.models import OptionInfo
@@ -12,6 +13,7 @@ from typer.models import OptionInfo
 __all__ = ["in_option_words"]
 
 _PLACE = re.compile(r"^(?:strategy\.)?(\w+)(?=: )")
+_FILE = re.compile(r"^path(?=: got '([^']*)')", re.MULTILINE)
 _VALUE = re.compile(r"""\b(\w+)=("[^"]*"|'[^']*'|\w+(?:\.\d+)?)""")
 _NAME = re.compile(r"\b(?:(?<=use )(\w+)(?= in \{| \d)|(?<=leave )(\w+)(?= out\b))")
 
@@ -19,11 +21,14 @@ _NAME = re.compile(r"\b(?:(?<=use )(\w+)(?= in \{| \d)|(?<=leave )(\w+)(?= out\b
 def in_option_words(problems: str, verb: Callable[..., Any], values: Mapping[str, Any]) -> str:
     """The lines of an error; where a value is wrong, and what would mend it, as options of the verb.
 
-    A job from a file has its own names for what its options do not give: then the lines stay as they are.
+    A job from a file has its own names for what its options do not give: then only files to write are named by theirs.
     """
+    options = _options(verb)
+    written = {name: value for name, value in values.items() if isinstance(value, Path) and name in options}
+    files = {text: options[name] for name, value in written.items() for text in (str(value), value.name)}
+    problems = _FILE.sub(lambda match: files.get(match[1], "path"), problems)
     if values.get("job") is not None:
         return problems
-    options = _options(verb)
     return "\n".join(_line(line, options) for line in problems.splitlines())
 
 

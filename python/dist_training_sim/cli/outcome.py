@@ -15,6 +15,7 @@ import typer
 
 from .._files import write_whole
 from ..errors import DtsError, InfeasibleError, MissingDataError
+from .interrupts import CODE, raises_interrupt, was_interrupted
 from .option_words import in_option_words
 
 __all__ = ["ExitCode", "complain", "guarded", "warn", "write_file"]
@@ -31,7 +32,7 @@ class ExitCode(IntEnum):
     """Legal, but does not fit; the result is printed all the same."""
     MISSING = 4
     """A needed constant or file is missing."""
-    INTERRUPTED = 130
+    INTERRUPTED = CODE
     """Stopped by Ctrl-C; what was being written is whole or not there."""
     PIPE_CLOSED = 141
     """The reader of the output has gone, as a shell reports SIGPIPE."""
@@ -50,8 +51,9 @@ def guarded(verb: Callable[..., ExitCode]) -> Callable[..., None]:
 
 def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     try:
-        code = verb(*args, **kwargs)
-        sys.stdout.flush()
+        with raises_interrupt():
+            code = verb(*args, **kwargs)
+            sys.stdout.flush()
         return code
     except DtsError as error:
         complain(in_option_words(str(error), verb, kwargs))
@@ -66,6 +68,8 @@ def _run(verb: Callable[..., ExitCode], args: tuple[Any, ...], kwargs: dict[str,
         close_pipe()
         return ExitCode.USAGE
     except Exception as error:
+        if was_interrupted(error):
+            return stopped()
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
         complain(f"internal: {type(error).__name__} in {where}: {error}; please report it with the command line")

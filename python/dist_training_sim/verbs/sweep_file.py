@@ -56,14 +56,26 @@ def open_file(path: Path, space: SweepSpace) -> sqlite3.Connection:
     FormatError
         If it is no file of a sweep.
     """
+    made_here = _made(path)
     with _readable_errors(path):
         connection = sqlite3.connect(path, timeout=60)
     try:
         _begin(connection, path, space)
     except BaseException:
         connection.close()
+        if made_here and not path.stat().st_size:
+            path.unlink()
         raise
     return connection
+
+
+def _made(path: Path) -> bool:
+    """Whether the file was not there, and now is, empty. What forbids that, SQLite says better."""
+    try:
+        path.touch(exist_ok=False)
+    except OSError:
+        return False
+    return True
 
 
 def _begin(connection: sqlite3.Connection, path: Path, space: SweepSpace) -> None:
