@@ -222,7 +222,7 @@ MemoryDetails memory_details(const Job& asked, const CachingAllocator::Options& 
   const RankPrices prices = ready.slowed({});
   ready.run(prices, ready.classes(prices),
             [&](TaskId task, const Instances& instances) { spans.visit(task, instances); });
-  const StepTapes tapes = tapes_of_step(job, ready.variants.planned.front(), ready.grid);
+  const StepTapes tapes = replayed_tapes(job, ready.variants.planned.front(), ready.grid);
   MemoryDetails details;
   details.timelines = memory_timelines(spans, tapes);
   for (const RankTape& tape : tapes.ranks) details.replays.push_back(replay(tape, allocator));
@@ -235,7 +235,7 @@ std::vector<AllocatorReplay> allocator_replays(const Job& asked, const CachingAl
   book.check(run.job);
   check_step_size(step_size(run.job, false, false));
   const PreparedStep ready(run.job, false, book);
-  const StepTapes tapes = tapes_of_step(run.job, ready.variants.planned.front(), ready.grid);
+  const StepTapes tapes = replayed_tapes(run.job, ready.variants.planned.front(), ready.grid);
   std::vector<AllocatorReplay> replays;
   replays.reserve(tapes.ranks.size());
   for (const RankTape& tape : tapes.ranks) replays.push_back(replay(tape, allocator));

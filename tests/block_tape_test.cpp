@@ -328,12 +328,14 @@ TEST(RankTape, ChunksAccumulateGradientsFromTheirFirstBackwardToTheirLast) {
   RankTape rank;
   rank.chunks = {{&tape}, {&tape}};
   const auto pass = [](PassKind kind, int chunk, int micro_batch) { return Pass{kind, chunk, micro_batch}; };
+  std::vector<Pass> passes;
   for (PassKind kind : {PassKind::Forward, PassKind::Backward}) {
     for (int c : {0, 1}) {
       const int chunk = kind == PassKind::Forward ? c : 1 - c;
-      for (int m : {0, 1}) rank.passes.push_back(pass(kind, chunk, m));
+      for (int m : {0, 1}) passes.push_back(pass(kind, chunk, m));
     }
   }
+  rank.passes = std::move(passes);
   rank.accumulated = {{"chunk 0", "gradients", 200, MemoryCategory::Gradients},
                       {"chunk 1", "gradients", 100, MemoryCategory::Gradients}};
   EXPECT_EQ(peak_of(rank).total(), 4100);  // when the first backward begins

@@ -65,6 +65,13 @@ TEST(CountedWork, StaysUnderItsBudget) {
   EXPECT_LE(tasks_of(1, 4, 2, 512), 500);   // 485
 }
 
+// In lockstep three groups of micro-batches are enough: 24 of them, a forward and a backward of two chunks on eight
+// ranks each, and about as many transfers.
+TEST(CountedWork, AnInterleavedOrderIsShort) {
+  EXPECT_LE(tasks_of(1, 8, 2, 512), 2.2 * 24 * 2 * 2 * 8);
+  EXPECT_EQ(tasks_of(1, 8, 2, 512), tasks_of(1, 8, 2, 256));
+}
+
 Strategy sharded(int zero, int micro_batches) {
   Strategy s;
   s.dp = 4, s.pp = 4, s.zero = zero, s.global_batch = 4 * micro_batches;

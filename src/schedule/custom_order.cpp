@@ -11,8 +11,9 @@ namespace dts {
 
 namespace {
 
-std::optional<int> number(const std::string& text) {  // at most 8 digits
-  if (text.empty() || text.size() > 8 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+std::optional<int> number(const std::string& text, std::size_t most_digits) {
+  if (text.empty() || text.size() > most_digits || text.find_first_not_of("0123456789") != std::string::npos)
+    return std::nullopt;
   return std::stoi(text);
 }
 
@@ -20,8 +21,8 @@ std::optional<Pass> parse_pass(const std::string& word) {
   const std::size_t kind = word.empty() ? std::string::npos : std::string("FBW").find(word[0]);
   if (kind == std::string::npos) return std::nullopt;
   const std::size_t dot = word.find('.');
-  const std::optional<int> micro_batch = number(word.substr(1, dot == std::string::npos ? dot : dot - 1));
-  const std::optional<int> chunk = dot == std::string::npos ? std::optional<int>(0) : number(word.substr(dot + 1));
+  const std::optional<int> micro_batch = number(word.substr(1, dot == std::string::npos ? dot : dot - 1), 8);
+  const std::optional<int> chunk = dot == std::string::npos ? std::optional<int>(0) : number(word.substr(dot + 1), 4);
   if (!micro_batch || !chunk) return std::nullopt;
   static constexpr PassKind kKinds[] = {PassKind::Forward, PassKind::Backward, PassKind::BackwardWeight};
   return Pass{kKinds[kind], *chunk, *micro_batch};

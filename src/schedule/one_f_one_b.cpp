@@ -26,6 +26,10 @@ PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pa
     const int chunk = inside / members;
     return Pass{kind, kind == PassKind::Forward ? chunk : vpp - 1 - chunk, first + inside % members};
   };
+  std::vector<Pass> forwards, backwards;  // the same on every rank, but for where they mix
+  for (int k = 0; k < slots; ++k) {
+    forwards.push_back(pass(PassKind::Forward, k)), backwards.push_back(pass(PassKind::Backward, k));
+  }
   PipelineOrder order(static_cast<std::size_t>(pp));
   for (int rank = 0; rank < pp; ++rank) {
     const int warm_up = (vpp == 1 ? pp - 1 - rank : 2 * (pp - 1 - rank) + (vpp - 1) * width) + (pairs ? 1 : 0);
@@ -33,13 +37,13 @@ PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pa
     poll_interrupt(std::int64_t{2} * slots);
     auto& passes = order[static_cast<std::size_t>(rank)];
     passes.reserve(static_cast<std::size_t>(2 * slots));
-    for (int k = 0; k < first; ++k) passes.push_back(pass(PassKind::Forward, k));
+    passes.assign(forwards.begin(), forwards.begin() + first);
     for (int k = first; k < slots; ++k) {
-      passes.push_back(pass(PassKind::Forward, k));
+      passes.push_back(forwards[static_cast<std::size_t>(k)]);
       passes.back().with_next = pairs;
-      passes.push_back(pass(PassKind::Backward, k - first));
+      passes.push_back(backwards[static_cast<std::size_t>(k - first)]);
     }
-    for (int k = slots - first; k < slots; ++k) passes.push_back(pass(PassKind::Backward, k));
+    passes.insert(passes.end(), backwards.end() - first, backwards.end());
   }
   return order;
 }

@@ -11,13 +11,17 @@ namespace dts {
 // Backward is the input gradient and the weight gradient in one pass; BackwardInput and BackwardWeight are its halves.
 enum class PassKind : std::uint8_t { Forward, Backward, BackwardInput, BackwardWeight };
 
-struct Pass {
-  PassKind kind;
-  int chunk;  // 0 .. chunks-1 of this rank
-  int micro_batch;
+struct Pass {  // eight bytes: an order may hold millions
+  constexpr Pass() = default;
+  constexpr Pass(PassKind of, int of_chunk, int of_micro_batch, bool paired = false)
+      : kind(of), with_next(paired), chunk(static_cast<std::int16_t>(of_chunk)), micro_batch(of_micro_batch) {}
+
+  PassKind kind = PassKind::Forward;
   // This forward and the next pass, a backward of another micro-batch, run as one: each hides its expert exchanges
   // behind the other's kernels, and the outputs of both leave when both are done (DualPipe).
   bool with_next = false;
+  std::int16_t chunk = 0;  // 0 .. chunks-1 of this rank
+  std::int32_t micro_batch = 0;
 };
 
 inline bool gives_input_gradient(PassKind kind) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "memory/block_tape.hpp"
-#include "schedule/pass.hpp"
+#include "schedule/shared_order.hpp"
 
 namespace dts {
 
@@ -27,7 +27,7 @@ struct RankTape {
   // Per chunk, or empty: gradients that stand from the first backward of the chunk until its last, which reduces them.
   std::vector<TapeTensor> accumulated;
   std::vector<std::vector<const BlockTape*>> chunks;  // blocks of each chunk, forward order
-  std::vector<Pass> passes;
+  SharedPasses passes;
   std::vector<HostLead> lead;  // of each pass; empty: the device keeps up with the host
 };
 

@@ -1,9 +1,11 @@
-// An order of passes that several steps run: copies share one list, and a change makes a list of one's own.
+// An order of passes that several steps run: copies share one list, and a change makes a list of one's own. One rank's
+// passes may be shared alone.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "schedule/pass.hpp"
 
@@ -18,6 +20,7 @@ class SharedOrder {
   operator const PipelineOrder&() const noexcept { return *order_; }
   const std::vector<Pass>& operator[](std::size_t rank) const { return (*order_)[rank]; }
   std::size_t size() const noexcept { return order_->size(); }
+  std::shared_ptr<const std::vector<Pass>> passes(std::size_t rank) const { return {order_, &(*order_)[rank]}; }
 
   template <class Change>
   void change(Change change) {
@@ -28,6 +31,22 @@ class SharedOrder {
 
  private:
   std::shared_ptr<const PipelineOrder> order_;
+};
+
+class SharedPasses {
+ public:
+  SharedPasses() : SharedPasses(std::vector<Pass>()) {}
+  SharedPasses(std::vector<Pass> passes) : passes_(std::make_shared<const std::vector<Pass>>(std::move(passes))) {}
+  SharedPasses(std::shared_ptr<const std::vector<Pass>> passes) : passes_(std::move(passes)) {}
+
+  operator const std::vector<Pass>&() const noexcept { return *passes_; }
+  const Pass& operator[](std::size_t i) const { return (*passes_)[i]; }
+  std::size_t size() const noexcept { return passes_->size(); }
+  auto begin() const noexcept { return passes_->begin(); }
+  auto end() const noexcept { return passes_->end(); }
+
+ private:
+  std::shared_ptr<const std::vector<Pass>> passes_;
 };
 
 }  // namespace dts

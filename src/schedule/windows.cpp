@@ -57,6 +57,16 @@ int shortest_order(const Strategy& s, int windows) {
   return (s.schedule == PipelineSchedule::ZbH1 ? 1 : 3) * s.pp + (windows + 2) * period;
 }
 
+bool runs_in_lockstep(const Strategy& s) {
+  if (!s.custom_order.empty() || s.overlap_moe_1f1b || (s.pp == 1 && s.vpp > 1)) return false;
+  return s.schedule == PipelineSchedule::OneFOneB || s.schedule == PipelineSchedule::GPipe ||
+         s.schedule == PipelineSchedule::LoopedBfs;
+}
+
+int shortest_lockstep(const Strategy& s) {
+  return shortest_order(s, s.vpp > 1 || s.micro_batch_group > 0 ? 2 : kept_windows(s) + 1);
+}
+
 namespace {
 
 // Of several: the one chunk of plain 1F1B's last rank begins where its windows do.

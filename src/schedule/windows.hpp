@@ -26,6 +26,13 @@ int kept_windows(const Strategy& strategy);
 // Fewest micro-batches for which that holds and `windows` windows are alike.
 int shortest_order(const Strategy& strategy, int windows);
 
+// Whether the ranks of an order without blocking transfers can run in lockstep (step/lockstep_run.hpp): stages go round
+// the ranks, passes run one by one, and a steady state is one forward, one backward.
+bool runs_in_lockstep(const Strategy& strategy);
+// Fewest micro-batches for which such an order has a window that stands for others, from where every rank has run a
+// backward.
+int shortest_lockstep(const Strategy& strategy);
+
 // `period`: in micro-batches that one stage sees, half of them where the model has two copies.
 OrderWindows windows_of(const PipelineOrder& order, int period);
 

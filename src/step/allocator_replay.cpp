@@ -12,12 +12,14 @@ namespace {
 
 RankTape with_micro_batches(const RankTape& tape, int count) {
   RankTape shorter = tape;
-  shorter.passes.clear(), shorter.lead.clear();
+  shorter.lead.clear();
+  std::vector<Pass> passes;
   for (std::size_t p = 0; p < tape.passes.size(); ++p) {
     if (tape.passes[p].micro_batch >= count) continue;
-    shorter.passes.push_back(tape.passes[p]);
+    passes.push_back(tape.passes[p]);
     if (!tape.lead.empty()) shorter.lead.push_back(tape.lead[p]);
   }
+  shorter.passes = std::move(passes);
   return shorter;
 }
 

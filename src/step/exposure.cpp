@@ -109,13 +109,28 @@ void ExposureRecorder::add_blocking_transfers() {
   }
 }
 
+void ExposureRecorder::settle() {
+  for (std::size_t rank = 0; rank < stages_.size(); ++rank) {
+    const BusyTime& busy = lists_.busy[rank];
+    if (busy.stretches().empty()) continue;
+    const double until_s = busy.stretches().back().end_s;
+    AxisTime& time = dts::at(stages_[rank], CommAxis::PP);
+    for (StreamKind stream : {StreamKind::SendForward, StreamKind::SendBackward}) {
+      for (bool mirrored : {false, true}) {
+        std::vector<Interval>& list = arriving(rank, stream, mirrored);
+        BusyTime::Place place{busy.stretches().size()};
+        auto at = list.begin();
+        for (; at != list.end() && at->end_s <= until_s; ++at) add_interval(busy, *at, place, time);
+        list.erase(list.begin(), at);
+      }
+    }
+  }
+}
+
 void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const {
   const BusyTime& busy = lists_.busy[rank];
   BusyTime::Place place;
-  for (const Interval& i : lists_.intervals[list]) {
-    time.total_s += i.end_s - i.start_s;
-    time.exposed_s += busy.idle_s(i.start_s, i.end_s, place);
-  }
+  for (const Interval& i : lists_.intervals[list]) add_interval(busy, i, place, time);
   for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) {
     const Interval& first = repeat.first;
     time.total_s += repeat.times * (first.end_s - first.start_s);

@@ -50,6 +50,10 @@ class ExposureRecorder {
   void add_blocking_transfers();
   std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
 
+  // Adds up the transfers that arrived while their rank computed on since, and forgets them. Not within windows that
+  // are to be repeated.
+  void settle();
+
   BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }
   const std::vector<BusyTime::Stretch>& stretches(std::size_t rank) const { return lists_.busy[rank].stretches(); }
   void lengths(std::vector<std::size_t>& found) const;  // of all lists of intervals
@@ -77,6 +81,10 @@ class ExposureRecorder {
   void add_blocking(int to, double seconds);
   void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
   void add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const;
+  static void add_interval(const BusyTime& busy, const Interval& interval, BusyTime::Place& place, AxisTime& time) {
+    time.total_s += interval.end_s - interval.start_s;
+    time.exposed_s += busy.idle_s(interval.start_s, interval.end_s, place);
+  }
 
   const std::vector<const StepPlan*>& plans_;
   const RankPrices& prices_;

@@ -15,6 +15,12 @@ class PassCounts {
     if (at >= counts_.size()) counts_.resize(at + 1, 0);
     counts_[at] += times;
   }
+  // What was counted since then, so many times again.
+  void repeat_since(const PassCounts& then, double times) {
+    for (std::size_t c = 0; c < counts_.size(); ++c) {
+      counts_[c] += times * (counts_[c] - (c < then.counts_.size() ? then.counts_[c] : 0));
+    }
+  }
   std::size_t classes() const noexcept { return counts_.size(); }
   double of(std::size_t pass_class) const { return counts_[pass_class]; }
 

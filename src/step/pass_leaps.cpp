@@ -31,6 +31,7 @@ void PassRunner::sums(RunMoment& moment) const {
     moment.collectives.push_back(exposure_.collectives(rank));
   }
   exposure_.lengths(moment.lengths);
+  moment.counts = counts_;
 }
 
 void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size_t later) {
@@ -57,6 +58,7 @@ void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size
   }
   for (const RepeatedOps::Arrival& a : pending) move(arrival(a.forward, a.stage, a.micro_batch, later));
   exposure_.repeat(then.lengths, times, what.of ? 0 : shift_s(0));
+  counts_.repeat_since(then.counts, times);
 }
 
 // Where its passes wait alike they come again as one pattern, else one by one.

@@ -5,6 +5,7 @@
 
 #include "engine/time_grid.hpp"
 #include "interrupt.hpp"
+#include "step/run_pass.hpp"
 
 namespace dts {
 
@@ -22,16 +23,16 @@ constexpr StreamKind kBesideCompute[] = {StreamKind::DataParallel, StreamKind::R
 }  // namespace
 
 PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists)
-    : plan_(plan), placement_(plan.placement()), plans_{&plan}, prices_(plan.order.size()),
-      classes_(RankClasses::one()), breakdown_(plans_, prices_, classes_), exposure_(plans_, prices_, lists),
-      period_(plan),
+    : plan_(plan), micro_batches_(static_cast<std::size_t>(plan.micro_batches)), placement_(plan.placement()),
+      plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()), breakdown_(plans_, prices_, classes_),
+      exposure_(plans_, prices_, lists), period_(plan),
       path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0),
       issuer_(plan, *this), bound_(plan, issuer_.parallel(), exposure_), ranks_(plan.order.size()) {
   const KeptTasks kept = issuer_.parallel().kept();
   recent_ = power_of_two(kept.recent);
   ends_s_.resize(recent_ * ranks_.size());
-  const auto slots = plan.stages.size() * static_cast<std::size_t>(plan.micro_batches);
-  forward_in_.resize(slots), backward_in_.resize(slots);
+  const auto slots = plan.stages.size() * micro_batches_;
+  forward_in_.resize(slots, kNotThere_s), backward_in_.resize(slots, kNotThere_s);
   waits_beside_ = plan.interference || plan.reductions_in_flight > 0 || (!plan.overlap_grad_reduce && plan.zero >= 2);
   if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(run_, kept, ranks_.size());
 }
@@ -76,21 +77,6 @@ void PassRunner::sync(std::size_t rank) {
 
 // --- operations
 
-double& PassRunner::arrival(bool forward, int stage, int micro_batch, std::size_t later) {
-  std::vector<double>& in = forward ? forward_in_ : backward_in_;
-  const std::size_t at =
-      (static_cast<std::size_t>(micro_batch) + later) * plan_.stages.size() + static_cast<std::size_t>(stage);
-  return in[at < in.size() ? at : at - in.size()];  // micro-batches that are long done make room
-}
-
-double PassRunner::arrival(bool forward, int stage, int micro_batch, std::size_t later) const {
-  return const_cast<PassRunner*>(this)->arrival(forward, stage, micro_batch, later);
-}
-
-double PassRunner::input_s(PassKind kind, int stage, int micro_batch, std::size_t later) const {
-  return kind == PassKind::BackwardWeight ? 0 : arrival(kind == PassKind::Forward, stage, micro_batch, later);
-}
-
 void PassRunner::run(const RepeatedOps::Ops& ops, std::size_t later) {
   poll_interrupt(static_cast<std::int64_t>(ops.size()));
   for (const PassOp& op : ops) run_op(op, bound_.of(op), later);
@@ -101,24 +87,6 @@ void PassRunner::run(const RepeatedOps::Ops& ops, const std::vector<const Bound*
   for (std::size_t i = 0; i < ops.size(); ++i) run_op(ops[i], *bound[i], later);
 }
 
-void PassRunner::run(const PassOp& op, const Bound& bound) { run_op(op, bound, 0); }
-
-inline void PassRunner::run_op(const PassOp& op, const Bound& bound, std::size_t later) {
-  RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
-  switch (op.op) {
-    case PassOpKind::Pass: return pass(op, bound, later);
-    case PassOpKind::Turn:
-      if (!plan_.blocking_p2p) arrival(op.forward, op.to, op.micro_batch, later) = r.free_s;
-      return;
-    case PassOpKind::Send: return send(op, bound.seconds, *bound.arrivals, later);
-    case PassOpKind::Meet: return meet(op, bound, later);
-    case PassOpKind::Received: {
-      const double done_s = arrival(op.forward, op.to, op.micro_batch, later);
-      r.exchanged_s = op.first ? done_s : later_of(r.exchanged_s, done_s);
-    }
-  }
-}
-
 // Of a blocking transfer its ranks wait for both ends: it follows all that they sent before.
 void PassRunner::meet(const PassOp& op, const Bound& bound, std::size_t later) {
   RankTimes &from = ranks_[static_cast<std::size_t>(op.rank)], &to = ranks_[static_cast<std::size_t>(bound.receiver)];
@@ -127,57 +95,6 @@ void PassRunner::meet(const PassOp& op, const Bound& bound, std::size_t later) {
   if (op.released.receiver) to.exchanged_s = done_s;
   if (!op.released.sender || !op.released.receiver) arrival(op.forward, op.to, op.micro_batch, later) = done_s;
   ++executed_;
-}
-
-void PassRunner::send(const PassOp& op, double seconds, Intervals& arrivals, std::size_t later) {
-  RankTimes& r = ranks_[static_cast<std::size_t>(op.rank)];
-  double& sent_s = r.sent_s[op.forward ? 0 : 1];
-  const double start_s = later_of(sent_s, r.free_s);
-  sent_s = start_s + seconds;
-  arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
-  ExposureRecorder::Interval& carried = arrivals.emplace_back();  // in place: this is the innermost loop
-  carried.start_s = start_s, carried.end_s = sent_s;
-  ++executed_;
-}
-
-void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
-  const auto rank = static_cast<std::size_t>(op.rank);
-  RankTimes& r = ranks_[rank];
-  double in_s = r.exchanged_s;  // a rank that waits for its transfers has its inputs by then
-  if (!plan_.blocking_p2p) {
-    in_s = input_s(op.kind, op.stage, op.micro_batch, later);
-    if (op.first) {  // both passes of a pair start when the inputs of both are there
-      const Pass& partner = plan_.order[rank][static_cast<std::size_t>(op.index) + 1];
-      const int stage = placement_.stage_of(op.rank, partner.chunk);
-      in_s = later_of(in_s, input_s(partner.kind, stage, partner.micro_batch, later));
-    }
-  }
-  if (choices_) choices_->start(r.free_s - in_s, bound.seconds, op.rank);
-  const double start_s = std::max(r.free_s, in_s);
-  if (memo_) {
-    known_pass(op, bound, in_s);
-  } else if (bound.plain && (!waits_beside_ || r.busy_s <= r.free_s || in_s > r.busy_s)) {
-    plain_pass(rank, bound, start_s);
-  } else {
-    issue(op, bound, in_s);
-    ++unknown_passes_;
-  }
-  r.exchanged_s = r.free_s;
-  if (op.to >= 0) send(op, bound.send_s, *bound.arrivals, later);
-}
-
-void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s) {
-  RankTimes& r = ranks_[rank];
-  if (r.passes == 0 && !plan_.ranks_meet) {  // till then it was still in the step before
-    breakdown_.of_rank(rank).began_s = r.free_s = start_s;
-    period_.begin(rank, start_s);
-  }
-  r.waited_s += start_s - r.free_s;
-  r.free_s = start_s + bound.seconds;
-  ends_s_[rank * recent_ + (r.passes & (recent_ - 1))] = r.free_s;
-  ++r.passes, ++executed_;
-  counts_.add(bound.pass_class);
-  exposure_.computes(rank).add(start_s, r.free_s);
 }
 
 void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {

@@ -29,10 +29,18 @@ class PassRunner final : private TaskSink {
   PassRunner& operator=(const PassRunner&) = delete;
 
   const Bound& bind(const PassOp& op) { return bound_.of(op); }
-  void run(const PassOp& op, const Bound& bound);
   // `later`: micro-batches that the operations are run later than written.
+  void run_op(const PassOp& op, const Bound& bound, std::size_t later);
   void run(const RepeatedOps::Ops& ops, std::size_t later);
   void run(const RepeatedOps::Ops& ops, const std::vector<const Bound*>& bound, std::size_t later);
+  // What feeds a pass, until it is forgotten.
+  bool has_arrived(bool forward, int stage, int micro_batch, std::size_t later) const {
+    return arrival(forward, stage, micro_batch, later) >= 0;
+  }
+  void forget_arrival(bool forward, int stage, int micro_batch, std::size_t later) {
+    arrival(forward, stage, micro_batch, later) = kNotThere_s;
+  }
+  void settle() { exposure_.settle(); }
   void tail();
   StepRun finish(double fixed_s);
 
@@ -41,12 +49,8 @@ class PassRunner final : private TaskSink {
   using Arrivals = std::vector<RepeatedOps::Arrival>;
   void read(const Arrivals& pending, std::size_t later, RunMoment& moment) const;  // all but the sums
   void sums(RunMoment& moment) const;
-  // Goes over so many windows, or periods of windows, that repeat what ran since a moment, the number of passes aside
-  // (`count`).
+  // Goes over so many windows, or periods of windows, that repeat what ran since a moment.
   void leap(const Repetition& what, const Arrivals& pending, std::size_t later);
-  void count(const PassOp& op, const Bound& bound, double times) {
-    if (op.op == PassOpKind::Pass) counts_.add(bound.pass_class, times);
-  }
   // Notes choices there from now on; null: no longer.
   void watch(Choices* choices) noexcept { choices_ = choices; }
   // No collective or copy reaches beyond a rank's compute.
@@ -72,15 +76,21 @@ class PassRunner final : private TaskSink {
     visit(r.free_s), visit(r.sent_s[0]), visit(r.sent_s[1]), visit(r.exchanged_s);
     for (auto& leaving_s : r.leaving_s) visit(leaving_s);
   }
+  static constexpr double kNotThere_s = -1;
   TaskId add(const IssuedTask& task) override;
-  double& arrival(bool forward, int stage, int micro_batch, std::size_t later);
-  double arrival(bool forward, int stage, int micro_batch, std::size_t later) const;
+  double& arrival(bool forward, int stage, int micro_batch, std::size_t later) {
+    std::vector<double>& in = forward ? forward_in_ : backward_in_;
+    const std::size_t at = static_cast<std::size_t>(micro_batch) + later;  // those that are long done make room
+    return in[static_cast<std::size_t>(stage) * micro_batches_ + (at < micro_batches_ ? at : at - micro_batches_)];
+  }
+  double arrival(bool forward, int stage, int micro_batch, std::size_t later) const {
+    return const_cast<PassRunner*>(this)->arrival(forward, stage, micro_batch, later);
+  }
   double input_s(PassKind kind, int stage, int micro_batch, std::size_t later) const;
   double later_of(double a_s, double b_s) const {
     if (choices_) choices_->later_of(a_s, b_s);
     return std::max(a_s, b_s);
   }
-  void run_op(const PassOp& op, const Bound& bound, std::size_t later);
   void pass(const PassOp& op, const Bound& bound, std::size_t later);
   void plain_pass(std::size_t rank, const Bound& bound, double start_s);
   void issue(const PassOp& op, const Bound& bound, double input_s);
@@ -96,6 +106,7 @@ class PassRunner final : private TaskSink {
   void repeat_compute(const Repetition& what, const std::vector<std::size_t>& starts, std::size_t rank, double shift_s);
 
   const StepPlan& plan_;
+  std::size_t micro_batches_;
   StagePlacement placement_;
   std::vector<const StepPlan*> plans_;
   RankPrices prices_;
@@ -114,7 +125,7 @@ class PassRunner final : private TaskSink {
   std::vector<RankTimes> ranks_;
   std::size_t recent_;                            // ends of passes kept per rank, a power of two
   std::vector<double> ends_s_;                    // [rank][pass % recent_]
-  std::vector<double> forward_in_, backward_in_;  // [micro-batch][stage]
+  std::vector<double> forward_in_, backward_in_;  // [stage][micro-batch]
   bool waits_beside_ = false;                     // collectives beside a pass may slow it, or it waits for them
   Choices* choices_ = nullptr;
   double executed_ = 0;

@@ -7,6 +7,7 @@
 #include "step/breakdown.hpp"
 #include "step/choices.hpp"
 #include "step/exposure.hpp"
+#include "step/pass_counts.hpp"
 #include "step/pass_memo.hpp"
 
 namespace dts {
@@ -21,6 +22,7 @@ struct RunMoment {
   std::vector<BreakdownRecorder::Waits> waits;  // per rank
   std::vector<AxisTime> collectives;            // per rank
   std::vector<std::size_t> lengths;             // of the lists of intervals
+  PassCounts counts;
 
   // A stream whose time has passed and stays so decides nothing; of what is to arrive none is so.
   double latest_idle_s(std::size_t i) const {

@@ -17,13 +17,13 @@ std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
     const std::size_t period = seen_ - kept_at_;
     done_ = true;
     runner_.watch(nullptr);
-    leap({kept_, left / period, nullptr, nullptr}, period, later);
+    if (left >= period) runner_.leap({kept_, left / period, nullptr, nullptr}, pending_, later);
     return left / period * period;
   }
   const Choices &latest = choices_[(watched_ + 1) % 2], &before = choices_[watched_ % 2];
   const std::size_t windows = moves_on() && watched_ >= 2 ? latest.windows_alike(before, left) : 0;
   if (windows > 0) {
-    leap({last_, windows, &latest, &before}, 1, later);
+    runner_.leap({last_, windows, &latest, &before}, pending_, later);
     look(later);
     kept_.times_s.clear();
     watched_ = 0;
@@ -36,18 +36,17 @@ std::size_t SteadyState::leap(std::size_t left, std::size_t later) {
 
 // What arrives for the window before is there as well, where there is one.
 void SteadyState::begin() {
-  const auto earlier = static_cast<std::size_t>(ops_.later);
-  const bool follows = std::all_of(ops_.pending.begin(), ops_.pending.end(),
-                                   [&](const RepeatedOps::Arrival& a) { return a.micro_batch >= ops_.later; });
+  const auto earlier = static_cast<std::size_t>(later_);
+  const bool follows = std::all_of(pending_.begin(), pending_.end(),
+                                   [&](const RepeatedOps::Arrival& a) { return a.micro_batch >= later_; });
   if (follows && runner_.settled()) {
     look(0 - earlier);
     keep();
   }
-  watch();
 }
 
 void SteadyState::look(std::size_t later) {
-  runner_.read(ops_.pending, later, now_);
+  runner_.read(pending_, later, now_);
   runner_.sums(now_);
 }
 
@@ -82,14 +81,6 @@ bool SteadyState::moves_on() {
     shifts_s_[i] = shift_s;
   }
   return same;
-}
-
-void SteadyState::leap(const Repetition& what, std::size_t period, std::size_t later) {
-  if (what.times == 0) return;
-  runner_.leap(what, ops_.pending, later);
-  for (std::size_t i = 0; i < bound_.size(); ++i) {
-    runner_.count(ops_.window[i], *bound_[i], static_cast<double>(what.times * period));
-  }
 }
 
 void SteadyState::keep() {

@@ -17,8 +17,13 @@ namespace dts {
 
 class SteadyState {
  public:
-  SteadyState(const RepeatedOps& ops, const std::vector<const Bound*>& bound, PassRunner& runner)
-      : ops_(ops), bound_(bound), runner_(runner) {}
+  // `pending`: what is on its way at the end of the window that stands for others; `later`: micro-batches between two
+  // windows.
+  SteadyState(const PassRunner::Arrivals& pending, int later, PassRunner& runner)
+      : pending_(pending), later_(later), runner_(runner) {}
+  ~SteadyState() { runner_.watch(nullptr); }
+  SteadyState(const SteadyState&) = delete;
+  SteadyState& operator=(const SteadyState&) = delete;
 
   // Before the window that stands for others.
   void begin();
@@ -31,12 +36,11 @@ class SteadyState {
   bool moves_on();
   void look(std::size_t later);
   void watch();
-  void leap(const Repetition& what, std::size_t period, std::size_t later);
   void keep();
   void forget();
 
-  const RepeatedOps& ops_;
-  const std::vector<const Bound*>& bound_;
+  const PassRunner::Arrivals& pending_;
+  int later_;
   PassRunner& runner_;
   RunMoment now_, last_, kept_;
   std::vector<double> shifts_s_;                        // from the window before the last to the last

@@ -55,8 +55,7 @@ class StepMemory {
       RankTape tape;
       TierBytes tiers = residents.hold(rank, tape);
       for (int c = 0; c < placement_.chunks; ++c) tape.chunks.push_back(blocks_of(placement_.stage_of(rank, c)));
-      tape.passes = step_.plan.order[static_cast<std::size_t>(rank)];
-      tape.lead = host_lead(job_.profile, tape.passes, rank, s_.pp);
+      tape.passes = step_.plan.order.passes(static_cast<std::size_t>(rank));
       if (s_.offload_activations > 0) offload_activations(rank, tape, tiers);
       made.ranks.push_back(std::move(tape));
       made.tiers.push_back(tiers);
@@ -165,6 +164,16 @@ void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& 
 
 StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid) {
   return StepMemory(job, step, grid).tapes();
+}
+
+StepTapes replayed_tapes(const Job& job, const PlannedStep& step, const RankGrid& grid) {
+  StepTapes tapes = tapes_of_step(job, step, grid);
+  const auto ranks = static_cast<int>(tapes.ranks.size());
+  for (int rank = 0; rank < ranks; ++rank) {
+    RankTape& tape = tapes.ranks[static_cast<std::size_t>(rank)];
+    tape.lead = host_lead(job.profile, tape.passes, rank, ranks);
+  }
+  return tapes;
 }
 
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const StepTapes& tapes) {

@@ -26,6 +26,8 @@ struct StepTapes {
   std::vector<TierBytes> tiers;  // per rank: what lies elsewhere
 };
 StepTapes tapes_of_step(const Job& job, const PlannedStep& step, const RankGrid& grid);
+// With what a replay asks for besides: how far the host is ahead (step/host_lead.hpp).
+StepTapes replayed_tapes(const Job& job, const PlannedStep& step, const RankGrid& grid);
 
 // The peaks of the tapes, and what lies outside the allocator.
 std::vector<MemoryReport> memory_of_step(const Job& job, const PlannedStep& step, const StepTapes& tapes);

@@ -185,9 +185,15 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, Price
   plan.stage_map = placement(s).map;
   plan.micro_batches = job.micro_batches(), plan.skipped_micro_batches = 0;
   step.ops = nullptr;
-  const int period = order_period(s), shortest = shortest_order(s, kept_windows(s) + 1);
-  if (ops == WantedOps::Repeated && period > 0 && plan.micro_batches >= shortest + period) {
-    const int skipped = (plan.micro_batches - shortest) / period * period;
+  plan.period = order_period(s);
+  plan.lockstep = !plan.blocking_p2p && runs_in_lockstep(s);
+  const int period = plan.period;
+  const int shortest = plan.lockstep ? shortest_lockstep(s) : shortest_order(s, kept_windows(s) + 1);
+  const bool repeats = ops == WantedOps::Repeated && period > 0 && plan.micro_batches >= shortest + period;
+  const int skipped = repeats ? (plan.micro_batches - shortest) / period * period : 0;
+  if (plan.lockstep) {
+    plan.skipped_micro_batches = skipped, plan.micro_batches -= skipped;
+  } else if (repeats) {
     step.ops = book.ops(s, plan.micro_batches - skipped, plan.blocking_p2p);
     if (step.ops && !step.ops->repeats()) step.ops = nullptr;
     if (step.ops) plan.skipped_micro_batches = skipped, plan.micro_batches -= skipped;
@@ -196,7 +202,7 @@ void order_passes(const Job& job, PlannedStep& step, const RankGrid& grid, Price
     plan.order = pipeline_order(s, plan.micro_batches, pass_times(job, step, grid));
   } else {
     plan.order = book.order(s, plan.micro_batches);
-    if (!step.ops && ops != WantedOps::None && s.custom_order.empty())
+    if (!step.ops && !plan.lockstep && ops != WantedOps::None && s.custom_order.empty())
       step.ops = book.ops(s, plan.micro_batches, plan.blocking_p2p);
   }
   if (!s.custom_order.empty()) check_order(plan.order, placement(s), plan.micro_batches);

@@ -45,6 +45,8 @@ struct StageComm {
 struct StepPlan {
   int micro_batches = 1;          // in the order
   int skipped_micro_batches = 0;  // further ones that repeat what the order has (schedule/repeated_ops.hpp)
+  int period = 0;                 // of the order, in micro-batches; 0: it has none (schedule/windows.hpp)
+  bool lockstep = false;          // its ranks can run in lockstep (step/lockstep_run.hpp)
   SharedOrder order;
   StageMap stage_map = StageMap::Loop;
   std::vector<StageCost> stages;  // per virtual stage

@@ -1,7 +1,10 @@
 #include "step/step_run.hpp"
 
+#include <utility>
+
 #include "engine/time_grid.hpp"
-#include "step/pass_runner.hpp"
+#include "step/lockstep_run.hpp"
+#include "step/run_pass.hpp"
 #include "step/steady_state.hpp"
 
 namespace dts {
@@ -15,22 +18,23 @@ class WindowedRun {
         left_(plan.skipped_micro_batches > 0
                   ? static_cast<std::size_t>(plan.skipped_micro_batches / plan.placement().copies() / ops.later)
                   : 0),
-        steady_(ops, bound_, runner) {}
+        steady_(std::in_place, ops.pending, ops.later, runner) {}
 
   // Whether the window repeats; else nothing is of use.
   bool run() {
     for (const RepeatedOps::Ops& ops : ops_.before) runner_.run(ops, later());
-    if (left_ > 0) steady_.begin();
+    if (left_ > 0) steady_->begin();
     for (const PassOp& op : ops_.window) {
       const Bound& bound = runner_.bind(op);
       if (left_ > 0 && op.op == PassOpKind::Pass && !runner_.may_repeat(bound)) return false;
       bound_.push_back(&bound);
-      runner_.run(op, bound);
+      runner_.run_op(op, bound, 0);
     }
-    while (left_ > 0 && (left_ -= steady_.leap(left_, later())) > 0) {
+    while (left_ > 0 && (left_ -= steady_->leap(left_, later())) > 0) {
       ++done_, --left_;
       runner_.run(ops_.window, bound_, later());
     }
+    steady_.reset();
     for (const RepeatedOps::Ops& ops : ops_.after) runner_.run(ops, later());
     return true;
   }
@@ -41,9 +45,9 @@ class WindowedRun {
   const RepeatedOps& ops_;
   PassRunner& runner_;
   std::size_t micro_batches_;
-  std::size_t left_, done_ = 0;      // windows beyond those of the order; those run again
-  std::vector<const Bound*> bound_;  // per operation of the window that repeats
-  SteadyState steady_;
+  std::size_t left_, done_ = 0;        // windows beyond those of the order; those run again
+  std::vector<const Bound*> bound_;    // per operation of the window that repeats
+  std::optional<SteadyState> steady_;  // until the last window
 };
 
 }  // namespace
@@ -53,11 +57,13 @@ std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, d
   PassRunner runner(plan, remembers, lists);
   bool repeats = true;
   const bool leaps = plan.skipped_micro_batches > 0;
-  if (ops) {
+  if (plan.lockstep) {
+    repeats = LockstepRun(plan, runner).run();
+  } else if (ops) {
     repeats = WindowedRun(plan, *ops, runner).run();
   } else {
     walk_ops(plan.order, plan.placement(), plan.micro_batches, plan.blocking_p2p,
-             [&](const PassOp& op) { runner.run(op, runner.bind(op)); });
+             [&](const PassOp& op) { runner.run_op(op, runner.bind(op), 0); });
   }
   if (repeats) runner.tail();
   tasks += runner.tasks();
