@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dist_training_sim as dts
 import pytest
+from dist_training_sim.cli import main
 from dist_training_sim.errors import ConfigError
 from dist_training_sim.reporting import Report
 from dist_training_sim.reporting.sections import sections, summary
@@ -187,6 +188,36 @@ def test_command_refuses_other_suffixes_and_prints_json(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     data = json.loads(run(*JOB, "--json", folder=tmp_path).stdout)
     assert set(data) == {"result", "explanation", "verdict", "oom_probability", "remedies", "sources"}
+
+
+def test_command_says_so_when_the_job_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page is written all the same; code 3, and the chance on stderr is the page's."""
+    page, out = tmp_path / "page.md", tmp_path / "page.json"
+    job = ["--model", "llama-3.1-70b", "--cluster", "1xdgx-h100", "--tp", "8", "--global-batch", "8"]
+    job += ["--seq-len", "4096"]
+    assert main(["report", *job, "--page", str(page), "--out", str(out)]) == 3
+    shown, complaint = capsys.readouterr()
+    data = json.loads(out.read_text(encoding="utf-8"))
+    assert complaint == f"error: does not fit: {data['oom_probability']:.0%} chance of running out of memory\n"
+    assert data["result"]["fits"] is False
+    assert page.read_text(encoding="utf-8").startswith("# llama-3.1-70b on 1xdgx-h100")
+    assert " ".join(shown.split()) in " ".join(page.read_text(encoding="utf-8").replace("**", "").split())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_command_draws_in_the_theme(theme: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["report", *JOB, "--page", str(page), "--theme", theme]) == 0
+    capsys.readouterr()
+    strategy = dts.Strategy(zero=3, global_batch=16)
+    expected = dts.report("llama-3.1-8b", "1xdgx-h100", strategy, seq_len=4096).to_html(theme=theme)
+    assert page.read_text(encoding="utf-8") == expected
+
+
+def test_command_names_an_unknown_theme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", *JOB, "--page", str(tmp_path / "page.html"), "--theme", "sepia"]) == 2
+    assert re.fullmatch(r"error: (--)?theme: got 'sepia', expected .*light.*dark.*\n", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------

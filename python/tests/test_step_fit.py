@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,25 @@ def test_the_command_prints_constants_rows_and_unseen_errors(
     assert yaml.safe_load(told["yaml"])["sustained"] == told["sustained"]
     assert {line["source"] for line in told["errors"]} == {"all", "ours", "theirs"}
     assert all(line["left_out_median"] >= 0 for line in told["errors"])
+
+
+def test_tables_show_constants_beside_the_packaged_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The A100's factor is fitted to 12 rows; its present one, of the package, stands beside it; FILE has the same fit."""
+    corpus, file = made_up(tmp_path, 0.9), tmp_path / "fit.json"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["validate", "--refit", "--corpus", str(corpus), "--out", str(file)]) == 0
+    out, err = capsys.readouterr()
+    told, present = json.loads(file.read_text(encoding="utf-8")), Fitted.packaged()
+    now, before = told["sustained"]["a100-sxm4-80gb"]["factor"], present.sustained["a100-sxm4-80gb"][0]
+    assert re.search(rf"sustained +a100-sxm4-80gb +{now:.3f} +{before:.3f} +12\b", out)
+    every = told["every_device"]["factor"]
+    assert re.search(rf"sustained +every device +{every:.3f} +{present.every_device[0]:.3f} +12\b", out)
+    for line in told["errors"]:
+        shown = [f"{line[name]:.1%}" for name in ("median", "p90")] + [f"{line['bias']:+.1%}"]
+        assert re.search(rf"{line['source']} +{line['rows']} +{re.escape('~'.join(shown)).replace('~', ' +')}", out)
+    assert "without ours" in err
 
 
 def test_a_check_leaves_out_around_the_packaged_constants(tmp_path: Path) -> None:
