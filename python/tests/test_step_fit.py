@@ -156,7 +156,7 @@ def test_the_command_prints_constants_rows_and_unseen_errors(
 def test_tables_show_constants_beside_the_packaged_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The A100's factor is fitted to 12 rows; its present one, of the package, stands beside it; FILE has the same fit."""
+    """The A100 has a factor fitted to 12 rows; the packaged one stands beside it; FILE has the same fit."""
     corpus, file = made_up(tmp_path, 0.9), tmp_path / "fit.json"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(["validate", "--refit", "--corpus", str(corpus), "--out", str(file)]) == 0
