@@ -351,6 +351,28 @@ TEST(BlockCost, ExpertsShareTheRoutedRows) {
   EXPECT_DOUBLE_EQ(at(cost.forward.exposed_s, Axis::EP), 2 * 128 * 256 * 2 / 1e9);
 }
 
+TEST(BlockCost, FusedExpertsMakeTheirGate) {
+  Setting apart, fused;
+  fused.profile.fused_experts = true;
+  const auto gates_s = [](const Block& block, const Setting& g) {
+    const BlockCost cost = price(block, g);
+    double sum = 0;
+    for (std::size_t i = 0; i < block.ops.size(); ++i) {
+      if (block.ops[i].kind == OpKind::Activation) sum += cost.ops[i].forward_s;
+    }
+    return sum;
+  };
+  Block moe{"moe", test::moe_feed_forward(256, 512, 8, 2)}, dense = kLlama;
+  for (Block* block : {&moe, &dense}) {
+    for (Op& op : block->ops) op.forward_bytes_per_element = op.kind == OpKind::Activation ? 3 : 0;
+  }
+  EXPECT_NEAR(gates_s(moe, apart), 3 * 2 * 64.0 * 1024 / 1e12, 1e-15);  // 64 tokens, each to two experts
+  EXPECT_EQ(gates_s(moe, fused), 0);                                    // inside the experts' kernel
+  EXPECT_EQ(gates_s(dense, fused), gates_s(dense, apart));
+  // Nothing else of the block changes in 16 bits.
+  EXPECT_NEAR(price(moe, apart).forward.total_s - price(moe, fused).forward.total_s, gates_s(moe, apart), 1e-15);
+}
+
 TEST(GroupPricer, TheSlowestGroupOfAnAxisDecides) {
   // Two nodes of four: tensor pairs lie inside a node, data-parallel groups {0, 2, 4, 6} and {1, 3, 5, 7} across both.
   ClusterSpec cluster;

@@ -49,6 +49,16 @@ TEST(Quantise, OnePassPerRecipe) {
   EXPECT_DOUBLE_EQ(dts::quantise_time_s(d, QuantiseRecipe::Fp4Block, 1e8), 4e-6 + 0.5e-3);
 }
 
+TEST(Quantise, TheSecondDirectionIsWrittenToo) {
+  // A block recipe reads 2 bytes of an element and writes what is left, for both directions of the tensor; each of
+  // three tensors is a kernel of its own. A scale for the whole tensor serves both directions.
+  dts::DeviceSpec d = dts_test::round_device();
+  d.quantise_fp8_tensor = {5, 0.5, 10e-6};
+  d.quantise_fp4_block = {2.5, 0.5, 4e-6};
+  EXPECT_DOUBLE_EQ(dts::quantise_time_s(d, QuantiseRecipe::Fp4Block, 1e8, 2, 3), 12e-6 + 0.6e-3);
+  EXPECT_DOUBLE_EQ(dts::quantise_time_s(d, QuantiseRecipe::Fp8Tensor, 1e8, 2), 10e-6 + 1e-3);
+}
+
 TEST(Optimizer, BytesPerParameter) {
   EXPECT_EQ(dts::fused_update_bytes(2), 28);           // Adam: w, m, v both ways, g read
   EXPECT_EQ(dts::fused_update_bytes(2, 4, 4, 2), 30);  // and a bf16 copy
