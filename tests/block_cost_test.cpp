@@ -351,6 +351,30 @@ TEST(BlockCost, ExpertsShareTheRoutedRows) {
   EXPECT_DOUBLE_EQ(at(cost.forward.exposed_s, Axis::EP), 2 * 128 * 256 * 2 / 1e9);
 }
 
+TEST(BlockCost, TheHostWaitsForTheRowsOfExperts) {
+  // Long products first: the host is far ahead, but cannot launch the experts before it knows how many rows they have.
+  std::vector<Op> before{make_op(OpKind::Matmul, "up", 256, 65536, Sharding::Column),
+                         make_op(OpKind::Matmul, "down", 65536, 256, Sharding::Row)};
+  const std::vector<Op> experts = test::moe_feed_forward(256, 512, 8, 2);
+  before.insert(before.end(), experts.begin(), experts.begin() + 2);  // norm and router
+  std::vector<Op> whole = before;
+  whole.insert(whole.end(), experts.begin() + 2, experts.end());
+  Setting g;
+  g.seq_len = 1024;
+  const auto forward_s = [&](const std::vector<Op>& ops, double launch_s) {
+    g.profile.host_forward_s_per_op = launch_s;
+    return price({"b", ops}, g).forward.total_s;
+  };
+  const double kernels_after = forward_s(whole, 1) - forward_s(before, 1);  // at a second each they are all that counts
+  const double before_s = forward_s(before, 0), after_s = forward_s(whole, 0) - before_s;
+  const double launch_s = 2 * after_s / kernels_after;
+  EXPECT_NEAR(forward_s(whole, launch_s), before_s + kernels_after * launch_s, 1e-12);
+  EXPECT_NEAR(forward_s(whole, launch_s / 4), before_s + after_s, 1e-12);
+  g.strategy.capacity_factor = 1, g.strategy.pad_to_capacity = true;  // known beforehand: the host stays ahead
+  const double padded_s = forward_s(whole, 0);
+  EXPECT_NEAR(forward_s(whole, launch_s), padded_s, 1e-12);
+}
+
 TEST(BlockCost, FusedExpertsMakeTheirGate) {
   Setting apart, fused;
   fused.profile.fused_experts = true;
