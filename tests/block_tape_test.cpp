@@ -93,6 +93,23 @@ TEST(BlockTape, KeepsTheSavedTensorsBetweenThePasses) {
   }
 }
 
+// Delayed weight gradients of two products that read one tensor: it waits once, beside the gradients of both outputs.
+TEST(BlockTape, AnInputOfTwoProductsWaitsOnce) {
+  Op second = make_op(OpKind::Matmul, "b", 64, 16, Sharding::Column);
+  second.input = "norm";
+  const std::vector<Op> ops{make_norm("norm", 64, false), make_op(OpKind::Matmul, "a", 64, 32, Sharding::Column),
+                            second};
+  TapeRules rules;
+  rules.tokens = kTokens;
+  const BlockTape tape = block_tape(ops, {}, rules);
+  std::map<int, int> live;
+  run(tape.forward, live);
+  run(tape.input_grad, live);
+  EXPECT_EQ(bytes_of(tape, live), 2 * kTokens * (64 + 32 + 16));
+  run(tape.weight_grad, live);
+  EXPECT_EQ(bytes_of(tape, live), 0);
+}
+
 // What is kept follows kept_outputs whichever norms a block has, and an output is kept or made again, never both at
 // once.
 // Sequence parallelism gathers a column matmul's input anew for the weight gradient, where neither a buffer nor forward
