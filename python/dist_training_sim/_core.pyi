@@ -611,6 +611,7 @@ class FrameworkProfile(metaclass=_CoreType):
     moe_dispatcher: Dispatcher
     permute_passes: float
     deepep_permute_passes: float
+    exchange_sms: float
     fused_experts: bool
     expert_bias_forward_bytes: float
     expert_bias_backward_bytes: float

@@ -9,8 +9,6 @@
 namespace dts {
 namespace {
 
-constexpr double kExchangeSms = 20;  // DeepEP's default in Megatron-LM (fused_a2a.py); HybridEP takes 4 to 16
-
 // Probability that none of `chosen` of `experts` falls on `own` of them.
 double missed(double experts, double own, double chosen) noexcept {
   double share = 1;
@@ -59,7 +57,7 @@ CollectiveCost token_exchange(const ClusterSpec& cluster, double bytes, const To
   cost.algorithm = remote > 0 ? "hierarchical" : "deduplicated";
   cost.bound = bulk_s < cost.time_s / 2 ? "latency" : nic_s >= inside_s ? "nic" : "scale-up";
   cost.sent_bytes_per_rank = moved.nic + moved.scale_up;
-  cost.sms = kExchangeSms;
+  cost.sms = copies.sms;
   return cost;
 }
 

@@ -20,6 +20,7 @@ namespace dts {
 struct TokenCopies {
   double top_k = 0, experts = 0;
   int max_domains = 0;  // node-limited routing: a token's experts lie in at most so many domains; 0 = no limit
+  double sms = 0;       // multiprocessors that its kernels hold
 
   bool deduplicated() const noexcept { return top_k > 0; }
 };

@@ -46,6 +46,7 @@ struct Routing {
   bool pad_to_capacity = false;
   int max_nodes = 0;                    // nodes (scale-up domains) that a token's experts may lie on; 0 = any
   bool overlap_shared_experts = false;  // they hide the exchange: pricing/expert_overlap.hpp
+  double exchange_sms = 0;              // multiprocessors that a deduplicating exchange holds
 };
 
 struct RoutedLoad {

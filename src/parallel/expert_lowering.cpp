@@ -17,7 +17,7 @@ Transfers routed(const LocalSizes& s, const Op& op, const LocalOp& local, bool d
   const double rows = local.rows / s.gathered_by_experts();
   const double sent = rows * op.in_features * s.activation_bytes;
   CollectiveCall exchange{Kind::AllToAll, Axis::EP, sent, local.load, {}};
-  if (deduplicated) exchange.copies = {op.top_k, op.experts, s.routing.max_nodes};
+  if (deduplicated) exchange.copies = {op.top_k, op.experts, s.routing.max_nodes, s.routing.exchange_sms};
   const double gathered = sent * s.gathered_by_experts();
   const CollectiveCall gather{Kind::AllGather, Axis::ETP, gathered, local.load, {}};
   const CollectiveCall reduce{reduction(s), Axis::ETP, gathered, local.load, {}};

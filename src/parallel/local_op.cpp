@@ -209,7 +209,8 @@ class BlockLowering {
 
 bool operator<(const CollectiveCall& a, const CollectiveCall& b) noexcept {
   const auto key = [](const CollectiveCall& c) {
-    return std::make_tuple(c.kind, c.axis, c.bytes, c.load, c.copies.top_k, c.copies.experts, c.copies.max_domains);
+    return std::make_tuple(c.kind, c.axis, c.bytes, c.load, c.copies.top_k, c.copies.experts, c.copies.max_domains,
+                           c.copies.sms);
   };
   return key(a) < key(b);
 }
@@ -226,7 +227,7 @@ LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, const Framewor
   sizes.sequence_parallel = s.sequence_parallel && s.tp > 1;
   const Dispatcher dispatcher = s.moe_dispatcher == Dispatcher::Framework ? profile.moe_dispatcher : s.moe_dispatcher;
   sizes.routing = {dispatcher,        s.expert_load,   s.capacity_factor,
-                   s.pad_to_capacity, s.moe_max_nodes, s.overlap_shared_experts};
+                   s.pad_to_capacity, s.moe_max_nodes, s.overlap_shared_experts, profile.exchange_sms};
   return sizes;
 }
 

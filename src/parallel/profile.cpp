@@ -17,6 +17,7 @@ void check_profile(const FrameworkProfile& p) {
   check.require(p.loss_chunks >= 1, "framework " + p.name + ".loss_chunks", number_text(p.loss_chunks), "at least 1");
   field("permute_passes", p.permute_passes);
   field("deepep_permute_passes", p.deepep_permute_passes);
+  field("exchange_sms", p.exchange_sms);
   field("expert_bias_forward_bytes", p.expert_bias_forward_bytes);
   field("expert_bias_backward_bytes", p.expert_bias_backward_bytes);
   field("grad_reduce_bytes", p.grad_reduce_bytes);

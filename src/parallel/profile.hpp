@@ -68,6 +68,7 @@ struct FrameworkProfile {
 
   Dispatcher moe_dispatcher = Dispatcher::AllToAll;      // where the strategy names none
   double permute_passes = 1, deepep_permute_passes = 1;  // bytes moved to order rows over those of one pass each way
+  double exchange_sms = 20;  // multiprocessors of DeepEP or HybridEP kernels
   // Bytes per output element of an expert matmul with a bias, moved by what then runs apart: the sum, the gate,
   // probabilities.
   double expert_bias_forward_bytes = 0, expert_bias_backward_bytes = 0;

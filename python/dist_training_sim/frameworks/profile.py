@@ -81,6 +81,8 @@ class FrameworkProfile:
     permute_passes, deepep_permute_passes
         Bytes moved to order rows by expert, over those of one pass each way, under other dispatchers and under
         `"deepep"`; 0 = inside the exchange.
+    exchange_sms
+        Multiprocessors that the kernels of a `"deepep"` exchange hold: 20 by default in Megatron-LM for DeepEP.
     fused_experts
         The gate of routed experts and the 8-bit copies around it are made by their matmuls, in no kernel of their own.
     expert_bias_forward_bytes, expert_bias_backward_bytes
@@ -215,6 +217,7 @@ class FrameworkProfile:
     moe_dispatcher: str = "alltoall"
     permute_passes: float = 1.0
     deepep_permute_passes: float = 1.0
+    exchange_sms: float = 20.0
     fused_experts: bool = False
     expert_bias_forward_bytes: float = 0.0
     expert_bias_backward_bytes: float = 0.0

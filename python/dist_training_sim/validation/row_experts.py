@@ -13,7 +13,9 @@ __all__ = ["expert_options"]
 # Performance recipes of NVIDIA-NeMo/Megatron-Bridge at v0.2.0 (25.11), v0.3.0 (26.02) and v0.4.0 (26.04): the releases
 # from which moe_flex_dispatcher_backend is hybridep; dropless all-to-all before, and on others.
 _HYBRID_EP = {"GB200": (25, 11), "GB300": (25, 11), "B200-SXM": (26, 2), "B300-SXM": (26, 2)}
-_HYBRID_EP_GPT_OSS = (26, 4)
+# Of GPT-OSS both that and the overlap come with v0.4.0; v0.4.2 (container 26.04.01) goes back to all-to-all.
+_RECIPE_OF_GPT_OSS = (26, 4)
+_ALL_TO_ALL_OF_GPT_OSS = "26.04.01"
 _OVERLAP = ("overlap_moe_expert_parallel_comm", "moe_a2a_overlap")
 # Its DEEPSEEK_V3_H100_BASE_CONFIG (2025): moe_flex_dispatcher_backend="deepep", moe_a2a_overlap=True.
 _DEEPEP_OVERLAPPED = ("deepseek-v3", "H100-SXM-80GB")
@@ -25,13 +27,22 @@ def expert_options(row: Row, ep: int, pp: int, vpp: int, recompute: str) -> dict
     if ep <= 1:
         return _padded(words) if row.count("model.experts") else {}
     options: dict[str, Any] = {"moe_dispatcher": _dispatcher(row, words)}
-    overlaps = any(word.split("=")[0] in _OVERLAP and not word.endswith("=false") for word in words)
-    overlaps |= _is_deepseek_recipe(row) or captures_experts(row)  # v0.5.0 moe_a2a_overlap=True
-    if overlaps and recompute != "full" and (pp == 1 or vpp > 1):  # pairs passes of neighbouring micro-batches
+    if _overlaps(row, words) and recompute != "full" and (pp == 1 or vpp > 1):  # pairs passes of neighbouring micro-batches
         options["overlap_moe_1f1b"] = True
     if "moe_capacity_factor_1_padded" in words:
         options |= {"capacity_factor": 1.0, "pad_to_capacity": True}
     return options
+
+
+def _overlaps(row: Row, words: tuple[str, ...]) -> bool:
+    if _is_gpt_oss(row) and (0, 0) < release_of(row.text("software")) < _RECIPE_OF_GPT_OSS:
+        return False  # what the row states is the recipe of a later release
+    stated = any(word.split("=")[0] in _OVERLAP and not word.endswith("=false") for word in words)
+    return stated or _is_deepseek_recipe(row) or captures_experts(row)  # v0.5.0 moe_a2a_overlap=True
+
+
+def _is_gpt_oss(row: Row) -> bool:
+    return row.text("model.name").lower().startswith("gpt-oss")
 
 
 def _padded(words: tuple[str, ...]) -> dict[str, Any]:
@@ -63,7 +74,10 @@ def _has_hybrid_ep(row: Row) -> bool:
     since = _HYBRID_EP.get(row.text("accelerator"))
     if row.text("framework") != "megatron-bridge" or since is None:
         return False
-    if row.text("model.name").lower().startswith("gpt-oss"):
-        since = _HYBRID_EP_GPT_OSS
-    release = release_of(row.text("software"))
+    software = row.text("software")
+    if _is_gpt_oss(row):
+        since = _RECIPE_OF_GPT_OSS
+        if _ALL_TO_ALL_OF_GPT_OSS in software:
+            return False
+    release = release_of(software)
     return release == (0, 0) or release >= since
