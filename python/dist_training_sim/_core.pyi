@@ -73,6 +73,7 @@ class AttentionConstants(metaclass=_CoreType):
     floor_s: float
     cast_bytes: float
     skips_window: bool
+    sustained_share: float
     def __init__(self) -> None: ...
 
 class MemoryConstants(metaclass=_CoreType):
@@ -612,6 +613,7 @@ class FrameworkProfile(metaclass=_CoreType):
     permute_passes: float
     deepep_permute_passes: float
     exchange_sms: float
+    head_exchange_bytes: float
     fused_experts: bool
     expert_bias_forward_bytes: float
     expert_bias_backward_bytes: float

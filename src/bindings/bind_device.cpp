@@ -75,10 +75,12 @@ void bind_constants(py::module_& m) {
       .def_readwrite("floor_s", &AttentionConstants::floor_s)
       .def_readwrite("cast_bytes", &AttentionConstants::cast_bytes)
       .def_readwrite("skips_window", &AttentionConstants::skips_window)
+      .def_readwrite("sustained_share", &AttentionConstants::sustained_share)
       .def(pickled(&AttentionConstants::rate_d64, &AttentionConstants::rate_d128, &AttentionConstants::rate_d256,
                    &AttentionConstants::rate_mla, &AttentionConstants::block_overhead,
                    &AttentionConstants::causal_overhead, &AttentionConstants::block_q, &AttentionConstants::floor_s,
-                   &AttentionConstants::cast_bytes, &AttentionConstants::skips_window));
+                   &AttentionConstants::cast_bytes, &AttentionConstants::skips_window,
+                   &AttentionConstants::sustained_share));
   py::class_<MemoryConstants>(m, "MemoryConstants")
       .def(py::init<>())
       .def_readwrite("stream_efficiency", &MemoryConstants::stream_efficiency)

@@ -70,6 +70,7 @@ void bind_profile(py::module_& m) {
       .def_readwrite("moe_dispatcher", &FrameworkProfile::moe_dispatcher)
       .def_readwrite("permute_passes", &FrameworkProfile::permute_passes)
       .def_readwrite("deepep_permute_passes", &FrameworkProfile::deepep_permute_passes)
+      .def_readwrite("head_exchange_bytes", &FrameworkProfile::head_exchange_bytes)
       .def_readwrite("exchange_sms", &FrameworkProfile::exchange_sms)
       .def_readwrite("fused_experts", &FrameworkProfile::fused_experts)
       .def_readwrite("expert_bias_forward_bytes", &FrameworkProfile::expert_bias_forward_bytes)

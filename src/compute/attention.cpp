@@ -26,6 +26,11 @@ DType attention_dtype(const DeviceSpec& device, DType t) noexcept {
   return device.rate(DType::BF16).peak_flops > 0 ? DType::BF16 : compute_dtype(device, DType::FP16);
 }
 
+double clock_share(const AttentionConstants& c, const DTypeRate& rate, Clock clock) noexcept {
+  if (clock == Clock::Burst) return 1;
+  return c.sustained_share > 0 ? c.sustained_share : rate.sustained_share;
+}
+
 // Linear between the fitted head dimensions; below 64 a block takes as long as at 64.
 double rate_share(const AttentionConstants& c, double qk_dim, double v_dim) noexcept {
   if (qk_dim > v_dim && c.rate_mla > 0) return c.rate_mla;
@@ -66,8 +71,7 @@ double flash_attention_time_s(const DeviceSpec& device, DType dtype, const Atten
   const AttentionConstants& c = backward ? device.attention_backward : device.attention_forward;
   const DType t = attention_dtype(device, dtype);
   const DTypeRate& rate = device.rate(t);
-  const double flops =
-      rate_share(c, s.qk_dim, s.v_dim) * rate.peak_flops * (clock == Clock::Sustained ? rate.sustained_share : 1);
+  const double flops = rate_share(c, s.qk_dim, s.v_dim) * rate.peak_flops * clock_share(c, rate, clock);
   // One row block against one key on one multiprocessor.
   const double sms = device.sm_count;
   const double key_s = 2 * c.block_q * (s.qk_dim + s.v_dim) * (backward ? kBackwardFlops : 1) / (flops / sms);
@@ -92,7 +96,8 @@ double scan_time_s(const DeviceSpec& device, DType dtype, double head_dim, doubl
   const AttentionConstants& c = backward ? device.attention_backward : device.attention_forward;
   const double again = backward ? kScanBackward : 1;
   const double compute_s =
-      again * forward_flops / (rate_share(c, head_dim, head_dim) * rate.peak_flops * rate.sustained_share);
+      again * forward_flops /
+      (rate_share(c, head_dim, head_dim) * rate.peak_flops * clock_share(c, rate, Clock::Sustained));
   const double memory_s = again * forward_bytes / (device.memory.stream_efficiency * device.hbm_Bps);
   return saturate(kScanKernels * again * device.memory.kernel_floor_s + std::max(compute_s, memory_s));
 }

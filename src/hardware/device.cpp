@@ -73,6 +73,8 @@ void check_attention(Checker& check, const std::string& where, const AttentionCo
                 "rates that at most double with head_dim", "a larger head cannot be cheaper");
   check.require(a.rate_mla >= 0 && a.rate_mla <= kMostAttention, where + "rate_mla", number_text(a.rate_mla),
                 "0 or a share up to 2");
+  check.require(a.sustained_share >= 0 && a.sustained_share <= 1, where + "sustained_share",
+                number_text(a.sustained_share), "0 (that of matmuls) or a share up to 1");
   check_positive(check, where, {{"block_q", a.block_q}});
   check_non_negative(check, where,
                      {{"block_overhead", a.block_overhead},

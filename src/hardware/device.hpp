@@ -46,6 +46,7 @@ struct AttentionConstants {
   double floor_s = 4e-6;
   double cast_bytes = 0;     // moved to make 8-bit copies of what the kernel reads, per element
   bool skips_window = true;  // leaves out the blocks before a sliding window
+  double sustained_share = 0;  // training-step clock / burst clock; 0 = that of matmuls, which draw more power
 };
 
 struct MemoryConstants {

@@ -160,12 +160,13 @@ class BlockLowering {
     const double queries = s_.tokens * local.heads * op.qk_head_dim * s_.activation_bytes;
     const double output = s_.tokens * local.heads * op.v_head_dim * s_.activation_bytes;
     if (split > 1) {
+      const double narrowed = s_.exchange_bytes / s_.activation_bytes;
       for (double bytes : {queries, keys, values}) {
-        local.forward_before.push_back({Kind::AllToAll, Axis::CP_HEADS, bytes});
-        local.backward_after.push_back({Kind::AllToAll, Axis::CP_HEADS, bytes});
+        local.forward_before.push_back({Kind::AllToAll, Axis::CP_HEADS, bytes * narrowed});
+        local.backward_after.push_back({Kind::AllToAll, Axis::CP_HEADS, bytes * narrowed});
       }
-      local.forward_after.push_back({Kind::AllToAll, Axis::CP_HEADS, output});
-      local.backward_before.push_back({Kind::AllToAll, Axis::CP_HEADS, output});
+      local.forward_after.push_back({Kind::AllToAll, Axis::CP_HEADS, output * narrowed});
+      local.backward_before.push_back({Kind::AllToAll, Axis::CP_HEADS, output * narrowed});
       local.heads /= split, local.kv_heads = kv_heads / split;
     }
     local.sequence_split = across;
@@ -221,6 +222,7 @@ LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, const Framewor
   sizes.samples = s.micro_batch;
   sizes.tokens = s.micro_batch * sizes.seq_len / s.cp;
   sizes.activation_bytes = s.precision == DType::FP32 || s.precision == DType::TF32 ? 4 : 2;
+  sizes.exchange_bytes = profile.head_exchange_bytes > 0 ? profile.head_exchange_bytes : sizes.activation_bytes;
   sizes.head_split = head_split(s);
   sizes.gather_keys = s.cp_comm == ContextComm::AllGather;
   sizes.tp = s.tp, sizes.cp = s.cp, sizes.ep = s.ep, sizes.etp = s.etp;

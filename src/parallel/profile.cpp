@@ -12,6 +12,7 @@ void check_profile(const FrameworkProfile& p) {
     check.non_negative("framework " + p.name + "." + name, value);
   };
   field("attention_dropout", p.attention_dropout);
+  field("head_exchange_bytes", p.head_exchange_bytes);
   field("memory_pass_factor", p.memory_pass_factor);
   field("cross_entropy_bytes", p.cross_entropy_bytes);
   check.require(p.loss_chunks >= 1, "framework " + p.name + ".loss_chunks", number_text(p.loss_chunks), "at least 1");

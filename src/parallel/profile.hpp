@@ -46,6 +46,7 @@ struct FrameworkProfile {
   // Kernels
   bool flash_attention = true;      // false: unfused batched matmuls and softmax
   bool causal_skip = true;          // flash kernel skips fully masked blocks
+  double head_exchange_bytes = 0;   // per element that context-parallel ranks exchange by heads; 0 = of activations
   double attention_dropout = 0;     // > 0 keeps masks and adds passes when unfused
   double memory_pass_factor = 1;    // bytes of norms, activations and residuals over those of fused kernels
   double cross_entropy_bytes = 20;  // forward + backward bytes moved per logit

@@ -54,11 +54,11 @@ def device_constants(device: str, generation: str) -> dict[str, Any]:
     values.update({"systolic": given[-1]} if given else {})
     values["measured_kernels"] = bool(layers[-1].get("measured", False))
     values["kernels_of"] = _matmuls_of(device, generation)
-    factor = Fitted.packaged().sustained_of(device, bool(values.get("systolic", False)))
+    factor = _clock_factor(device, layers)
     values["shares"] = {t: (burst, min(1.0, clock * factor)) for t, (burst, clock) in _shares(layers).items()}
     kernel = next((layer["attention"]["kernel"] for layer in reversed(layers) if "attention" in layer), "")
     if kernel:
-        values |= _attention(kernel, _like(kernel, layers))
+        values |= _attention(kernel, _like(kernel, layers), factor)
     return values
 
 
@@ -69,6 +69,11 @@ def _matmuls_of(device: str, generation: str) -> str:
         return device
     name = str(own.get("generation", generation))
     return name if "gemm" in packaged_entry(FILE, "generations").get(name, {}) else "generic"
+
+
+def _clock_factor(device: str, layers: list[Mapping[str, Any]]) -> float:
+    systolic = next((layer["systolic"] for layer in reversed(layers) if "systolic" in layer), False)
+    return Fitted.packaged().sustained_of(device, bool(systolic))
 
 
 _OWN_UNIT = ("fp64", "fp32")
@@ -96,11 +101,12 @@ def _like(kernel: str, layers: list[Mapping[str, Any]]) -> str:
     return next((like for like in reversed(own) if like in sets), "")
 
 
-def _attention(kernel: str, like: str) -> dict[str, AttentionConstants]:
+def _attention(kernel: str, like: str, clock: float) -> dict[str, AttentionConstants]:
     sets, factor = packaged_entry(FILE, "attention_kernels")[kernel][like], Fitted.packaged().attention_of(kernel, like)
 
     def scaled(values: dict[str, Any]) -> AttentionConstants:
-        return AttentionConstants(**{k: v * factor if k.startswith("rate_") else v for k, v in values.items()})
+        rates = {k: v * factor if k.startswith("rate_") else v for k, v in values.items()}
+        return AttentionConstants(**rates).at_clock(clock)
 
     return {f"attention_{way}": scaled(sets[way]) for way in ("forward", "backward")}
 
@@ -116,11 +122,12 @@ def attention_constants(device: str, generation: str, kernel: str) -> dict[str, 
     kernels = packaged_entry(FILE, "attention_kernels")
     if kernel not in kernels:
         raise MissingDataError(f"attention kernel {kernel!r}: unknown; {suggest(kernel, kernels)}")
-    like = _like(kernel, _layers(device, generation))
+    layers = _layers(device, generation)
+    like = _like(kernel, layers)
     if not like:
         measured = ", ".join(kernels[kernel])
         raise MissingDataError(f"attention kernel {kernel} on {device}: not measured; measured on {measured}")
-    return _attention(kernel, like)
+    return _attention(kernel, like, _clock_factor(device, layers))
 
 
 def constants_key(device: str, stand_in: str | None) -> str:

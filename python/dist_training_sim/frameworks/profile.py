@@ -20,7 +20,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "main_grad_bytes": (2, 4),  # 16-bit or fp32
     "attention_kernel": (
         *("", "fa1", "fa2", "fa3", "triton"),
-        *("cudnn", "cudnn_fp8", "cudnn_2026", "cudnn_2026_fp8", "cudnn_2026_mxfp8"),
+        *("cudnn", "cudnn_fp8", "cudnn_2025", "cudnn_2025_fp8", "cudnn_2026", "cudnn_2026_fp8", "cudnn_2026_mxfp8"),
     ),
     "workspace": ("", "torch", "transformer_engine"),
     "communication_library": ("nccl", "nccl-2.10", "nccl-2.21", "rccl", "none"),  # catalog/libraries.yaml
@@ -44,10 +44,14 @@ class FrameworkProfile:
     recompute_stops_early
         `recompute="full"` leaves out a block's last matmul and the sums after it, on which no saved tensor depends.
     attention_kernel
-        `"fa1"`, `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"` (to 2025), `"cudnn_fp8"`, `"cudnn_2026"`, `"cudnn_2026_fp8"`,
-        `"cudnn_2026_mxfp8"`: the flash kernel, on devices where it was measured; `""` = the device's best.
+        `"fa1"`, `"fa2"`, `"fa3"`, `"triton"`, `"cudnn"` (to early 2025), `"cudnn_fp8"`, `"cudnn_2025"`,
+        `"cudnn_2025_fp8"`, `"cudnn_2026"`, `"cudnn_2026_fp8"`, `"cudnn_2026_mxfp8"`: the flash kernel, on devices where
+        it was measured; `""` = the device's own.
     flash_attention, causal_skip, attention_dropout
         Flash or unfused; whether masked blocks are skipped; dropout probability of unfused attention.
+    head_exchange_bytes
+        Per element of q, k, v and the output that `cp_comm="a2a"` exchanges; 0 = of activations, 1 under 8-bit attention
+        with one scale per tensor (Transformer Engine, context_parallel.py).
     memory_pass_factor
         Bytes of norms, activations and residuals over those of fused kernels.
     cross_entropy_bytes
@@ -202,6 +206,7 @@ class FrameworkProfile:
     flash_attention: bool = True
     causal_skip: bool = True
     attention_dropout: float = 0.0
+    head_exchange_bytes: float = 0.0
     memory_pass_factor: float = 1.0
     cross_entropy_bytes: float = 20.0
     loss_kernel: str = "megatron"

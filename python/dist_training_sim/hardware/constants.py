@@ -6,7 +6,7 @@ in one place: the core, or `catalog/compute_constants.yaml`. What they mean: doc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .._convert import CoreSpec
@@ -69,6 +69,13 @@ class AttentionConstants:
     floor_s: float | None = None
     cast_bytes: float | None = None
     skips_window: bool | None = None
+    sustained_share: float | None = None
+
+
+    def at_clock(self, factor: float) -> AttentionConstants:
+        """With `factor` on the clock of long steps, where it is the kernel's own."""
+        own = self.sustained_share
+        return replace(self, sustained_share=min(1.0, own * factor)) if own else self
 
 
 @dataclass(frozen=True)

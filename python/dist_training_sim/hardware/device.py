@@ -12,7 +12,7 @@ from ..named_enum import NamedEnum
 from ..units import format_bytes
 from ._fields import Converted, MaybeQuantity, Named, check_member, check_quantities, place
 from .constants import AttentionConstants, DTypeRate, GemmConstants, MemoryConstants, QuantiseConstants
-from .rates import Rates, at_power, read_rates
+from .rates import Rates, at_power, clock_at, read_rates
 
 __all__ = ["Device", "DeviceKind"]
 
@@ -194,7 +194,9 @@ class Device:
         """
         power_w = changes.get("power_w")
         if power_w and self.power_w and power_w > 0 and "rates" not in changes:
-            changes["rates"] = at_power(self.rates, power_w / self.power_w)
+            ratio = power_w / self.power_w
+            changes["rates"] = at_power(self.rates, ratio)
+            changes = {way: getattr(self, way).at_clock(clock_at(ratio)) for way in _ATTENTION} | changes
         return replace(self, **changes)
 
     def __repr__(self) -> str:
@@ -206,11 +208,12 @@ class Device:
         return f"Device({self.name}: {self.kind.value}, {peak}, {memory}{bandwidth}{cores}{power})"
 
 
+_ATTENTION = ("attention_forward", "attention_backward")
 _POSITIVE = ("hbm_bytes", "hbm_Bps", "link_Bps", "power_w", "clock_hz")
 _SHOWN = ("bf16", "fp16", "fp32", "fp8", "fp64")
 _CONSTANTS: dict[str, type[Any]] = {
     **dict.fromkeys(("gemm", "gemm_fp8", "gemm_fp4"), GemmConstants),
-    **dict.fromkeys(("attention_forward", "attention_backward"), AttentionConstants),
+    **dict.fromkeys(_ATTENTION, AttentionConstants),
     "memory": MemoryConstants,
     **dict.fromkeys(("quantise_fp8_tensor", "quantise_fp8_block", "quantise_fp4_block"), QuantiseConstants),
 }

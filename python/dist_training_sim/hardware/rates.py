@@ -12,7 +12,7 @@ from ..units import parse_flops
 from ._fields import MAX_QUANTITY
 from .constants import DTypeRate
 
-__all__ = ["Rates", "at_power", "read_rates"]
+__all__ = ["Rates", "at_power", "clock_at", "read_rates"]
 
 # log(0.69 / 0.845) / log(500 / 700): sustained shares of H100 steps under two caps (catalog/compute_constants.yaml).
 _POWER_EXPONENT = 0.6
@@ -90,11 +90,16 @@ def _as_rate(problems: Problems, where: str, value: Any) -> DTypeRate | None:
     return value if len(problems) == before else None
 
 
+def clock_at(ratio: float) -> float:
+    """Factor on the clock of long steps under a power cap of `ratio` times the present one."""
+    return float(ratio**_POWER_EXPONENT)
+
+
 def at_power(rates: Rates, ratio: float) -> Rates:
     """Rates under a power cap of `ratio` times the present one: the clock of long steps follows, up to the burst's."""
 
     def capped(rate: DTypeRate) -> DTypeRate:
         share = _GENERIC_SHARE if rate.sustained_share is None else rate.sustained_share
-        return replace(rate, sustained_share=min(1.0, share * ratio**_POWER_EXPONENT))
+        return replace(rate, sustained_share=min(1.0, share * clock_at(ratio)))
 
     return Rates({dtype: capped(rate) for dtype, rate in rates.items()})

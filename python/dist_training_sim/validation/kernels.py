@@ -76,13 +76,15 @@ def _at_kernel_clock(device: Device) -> Device:
     """As kernels showed it: without the factor on the clock that was fitted to whole steps."""
     factor = Fitted.packaged().sustained_of(device.name, device.systolic)
     shares = {t: min(1.0, (rate.sustained_share or 1.0) / factor) for t, rate in device.rates.items()}
-    return device.replace(rates={t: replace(r, sustained_share=shares[t]) for t, r in device.rates.items()})
+    rates = {t: replace(r, sustained_share=shares[t]) for t, r in device.rates.items()}
+    ways = {way: getattr(device, way) for way in ("attention_forward", "attention_backward")}
+    return device.replace(rates=rates, **{way: c.at_clock(1 / factor) for way, c in ways.items()})
 
 
 @lru_cache(maxsize=64)
 def kernel_device(name: str, attention: str) -> _core.DeviceSpec:
-    device = _at_kernel_clock(Device.from_catalog(name))
-    return to_core(device.with_attention_kernel(attention) if attention else device)  # type: ignore[no-any-return]
+    device = Device.from_catalog(name)
+    return to_core(_at_kernel_clock(device.with_attention_kernel(attention) if attention else device))  # type: ignore[no-any-return]
 
 
 def _stated_s(row: Row) -> float | None:

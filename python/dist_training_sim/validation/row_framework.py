@@ -7,7 +7,7 @@ import re
 from ..frameworks import FrameworkProfile
 from .corpus import Row
 
-__all__ = ["captures_experts", "framework_of", "profile_of", "release_of"]
+__all__ = ["captures_experts", "framework_of", "mlperf_round", "profile_of", "release_of"]
 
 _BY_NAME = {
     "llm-foundry": "llm-foundry",
@@ -25,6 +25,7 @@ _UNFUSED = ("attention_backend=unfused", "attention_backend=local", "transformer
 _DAY = re.compile(r"\b20(2[0-9])-(0[1-9]|1[0-2])\b")
 # The versions that pytorch/ao docs/source/workflows/training.md names under its tables, as year.month of torchtitan.
 _VERSIONS_OF_TORCHAO = {"NVIDIA H100": "25.03", "AMD MI300X": "25.08", "NVIDIA B200": "25.08"}
+_FP8_ATTENTION = {"cudnn_2025": "cudnn_2025_fp8", "cudnn_2026": "cudnn_2026_mxfp8"}
 _YEAR = re.compile(r"\b(20[12][0-9])\b")
 
 
@@ -43,7 +44,8 @@ def profile_of(row: Row) -> FrameworkProfile:
     if "bf16_grad_sync" in features:
         changes["grad_reduce_bytes"] = 2.0
     if _fp8_attention(row, features):
-        changes["attention_kernel"] = "cudnn_2026_mxfp8" if profile.attention_kernel == "cudnn_2026" else "cudnn_fp8"
+        changes["attention_kernel"] = _FP8_ATTENTION.get(profile.attention_kernel, "cudnn_fp8")
+        changes["head_exchange_bytes"] = 2.0 if "mxfp8" in row.text("precision") else 1.0
     if "fp8_param_gather" in features:
         changes["cast_parameters"] = True
     return profile.replace(**changes) if changes else profile
@@ -133,8 +135,10 @@ def _torchtitan(row: Row, features: tuple[str, ...]) -> str:
 
 
 def _nemo(row: Row, software: str) -> str:
-    if _mlperf_round(software) >= 5 or release_of(software) >= (25, 1):
-        return "nemo-25-fused" if _fused_loss(row) else "nemo-25"
+    if mlperf_round(software) >= 5 or release_of(software) >= (25, 1):
+        if _fused_loss(row):
+            return "nemo-25-fused"
+        return "nemo-25.09" if mlperf_round(software) >= 5.1 or release_of(software) >= (25, 6) else "nemo-25"
     early = "MLPerf Training v3.0" in software or (0, 0) < release_of(software) < (23, 7)
     return "nemo-23" if early else "nemo-24"
 
@@ -190,6 +194,7 @@ def release_of(software: str) -> tuple[int, int]:
     return max(found, default=(0, 0))
 
 
-def _mlperf_round(software: str) -> int:
-    match = re.search(r"MLPerf Training v(\d+)", software)
-    return int(match.group(1)) if match else 0
+def mlperf_round(software: str) -> float:
+    """Round of MLPerf Training that the text names; 0 = none."""
+    match = re.search(r"MLPerf Training v(\d{1,2}(?:[.]\d)?)", software)
+    return float(match.group(1)) if match else 0.0

@@ -13,7 +13,7 @@ from ..parallel import Schedule, Strategy
 from .corpus import Row
 from .row_cluster import cluster_of
 from .row_experts import expert_options
-from .row_framework import profile_of
+from .row_framework import mlperf_round, profile_of
 from .row_model import model_of
 from .row_recompute import recompute_fields
 from .row_stages import layers_before_prediction, layers_by_cost, stages_of
@@ -94,7 +94,7 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, Any], def
         micro_batch=_micro_batch(row, batch, dp, pp, defaults),
         global_batch=batch,
         schedule=_schedule(row),
-        cp_comm="a2a" if degrees["cp"] > 1 and "cp_a2a" in row.words("features") else "p2p",
+        cp_comm="a2a" if degrees["cp"] > 1 and _exchanges_heads(row) else "p2p",
         precision=_precision(row, defaults),
         fp8_recipe=_fp8_recipe(row, defaults),
         overlap_grad_reduce=reduce,
@@ -105,6 +105,12 @@ def _strategy(row: Row, model: Model, devices: int, degrees: dict[str, Any], def
         loss_as_layer=ends,
         layers_per_stage=_layers(row, model, pp, vpp, defaults),
     )
+
+
+def _exchanges_heads(row: Row) -> bool:
+    """Stated, or the default of NVIDIA's LoRA in MLPerf 5.1 (conf/megatron_gpt_peft_tuning_config.yaml: a2a)."""
+    tuned = row.text("framework") == "nemo" and " lora " in row.text("model.name").lower() + " "
+    return "cp_a2a" in row.words("features") or (tuned and mlperf_round(row.text("software")) >= 5.1)
 
 
 def _layers(row: Row, model: Model, pp: int, vpp: int, defaults: FrameworkDefaults) -> tuple[int, ...]:
