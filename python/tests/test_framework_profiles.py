@@ -62,6 +62,11 @@ JOBS: tuple[tuple[Any, str, dts.Strategy], ...] = (
     ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(zero=2, global_batch=16, offload_optimizer=True)),
     ("gpt-oss-20b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, global_batch=16)),
     ("qwen3-30b-a3b", "1xdgx-h100", dts.Strategy(ep=8, zero=1, global_batch=16, moe_dispatcher="deepep")),
+    (
+        *("qwen3-30b-a3b", "1xdgx-h100"),
+        dts.Strategy(ep=8, zero=1, global_batch=16, moe_dispatcher="deepep", overlap_moe_1f1b=True),
+    ),
+    ("llama-3.2-1b", "1xdgx-h100", dts.Strategy(cp=2, cp_comm="a2a", global_batch=16)),
 )
 
 

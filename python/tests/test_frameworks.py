@@ -46,6 +46,8 @@ JOBS: list[tuple[Model, Strategy]] = [
     (_llama(vocabulary=2**18), Strategy(zero=3, global_batch=16, reshard_after_forward=False)),
     (_llama(), Strategy(zero=1, global_batch=16, offload_optimizer=True)),
     (_llama(), Strategy(zero=1, micro_batch=2, global_batch=16)),
+    (_routed(), Strategy(ep=2, global_batch=8, moe_dispatcher="deepep", overlap_moe_1f1b=True)),
+    (_llama(), Strategy(cp=2, cp_comm="a2a", global_batch=8)),
 ]
 BASES = [
     FrameworkProfile(bucket_parameters=1e5),

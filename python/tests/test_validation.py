@@ -16,7 +16,7 @@ import pytest
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
 from dist_training_sim.frameworks import FrameworkDefaults
 from dist_training_sim.models import Model
-from dist_training_sim.parallel import Dispatcher, Fp8Recipe, Recompute, RecomputeModule
+from dist_training_sim.parallel import ContextComm, Dispatcher, Fp8Recipe, Recompute, RecomputeModule
 from dist_training_sim.validation import Row, corpus, job_of, pool, read_rows, validate
 from dist_training_sim.validation.adapters import low_rank
 from dist_training_sim.validation.row_cluster import Network, cluster_of, network_of
@@ -179,7 +179,7 @@ TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions a
         ("nemo", "NeMo 24.07 container (2024-08-14)", {}, "nemo-24"),
         ("nemo", "MLPerf Training v5.0; PyTorch NVIDIA Release 23.09", {}, "nemo-25"),
         ("nemo", "MLPerf Training v5.1", {"model": {"name": "Llama-3.1-8B (MLPerf)"}}, "nemo-25-fused"),
-        ("nemo", "MLPerf Training v5.1", {"model": {"name": "Llama-3.1-8B (MLPerf)"}} | DEFERRED, "nemo-25"),
+        ("nemo", "MLPerf Training v5.1", {"model": {"name": "Llama-3.1-8B (MLPerf)"}} | DEFERRED, "nemo-25.09"),
         (None, "MLPerf Training v5.0; LLMBoost 1.1.0; rocm=6.4.0", {}, "nemo-25"),
         (None, "MLPerf Training v3.0; synapseAI", {"features": ["deepspeed_pipeline"]}, "megatron-core"),
         ("torchtitan", "torchtitan 9dec370, torchao eab345c", {}, "torchtitan-eager"),
@@ -207,7 +207,7 @@ TORCHAO_MI300X = {"source": {"where": "AMD MI300X"}}  # a table whose versions a
         ("megatron-bridge", "NeMo container 25.11", {"precision_family": "fp8"}, "megatron-bridge"),
         ("megatron-bridge", "Megatron-Bridge", {}, "megatron-bridge-26.02"),
         ("gpt-neox", "", {}, "gpt-neox"),
-        ("megatron-lm", "MLPerf Training v5.1; NeMo 2.1.0, Megatron-LM", {}, "nemo-25"),
+        ("megatron-lm", "MLPerf Training v5.1; NeMo 2.1.0, Megatron-LM", {}, "nemo-25.09"),
         ("something new", "", {}, "megatron-core"),
     ],
 )
@@ -751,7 +751,10 @@ def test_eras_of_nemo() -> None:
     assert era("NVIDIA NeMo Megatron Release 23.04") == "nemo-23"
     assert era("MLPerf Training v3.1; PyTorch NVIDIA Release 23.09") == "nemo-24"
     assert era("NeMo 24.07 container (2024-09-09)") == "nemo-24"
-    assert era("MLPerf Training v5.1") == "nemo-25"
+    assert era("MLPerf Training v5.0; NVIDIA NeMo Framework Release 25.04") == "nemo-25"
+    assert era("NeMo 25.04.rc2") == "nemo-25"
+    assert era("MLPerf Training v5.1") == "nemo-25.09"
+    assert era("NeMo 25.09 container") == "nemo-25.09"
 
 
 def test_custom_policies_of_maxtext_keep_attention_where_they_say_so() -> None:
@@ -792,8 +795,8 @@ def test_what_deepseek_recomputes_by_release(software: str, accelerator: str, mo
 @pytest.mark.parametrize(
     ("name", "accelerator", "software", "expected"),
     [
-        ("DeepSeek-V3 671B", "GB300", "NeMo container 25.09", ("framework", False, "cudnn", "megatron-bridge")),
-        ("DeepSeek-V3 671B", "GB300", "NeMo container 25.11", ("deepep", False, "cudnn", "megatron-bridge")),
+        ("DeepSeek-V3 671B", "GB300", "NeMo container 25.09", ("framework", False, "cudnn_2025", "megatron-bridge")),
+        ("DeepSeek-V3 671B", "GB300", "NeMo container 25.11", ("deepep", False, "cudnn_2025", "megatron-bridge")),
         (
             *("DeepSeek-V3 671B", "GB300", "NeMo container 26.06"),
             ("deepep", True, "cudnn_2026_mxfp8", "megatron-bridge-26.06"),
@@ -803,7 +806,7 @@ def test_what_deepseek_recomputes_by_release(software: str, accelerator: str, mo
             ("deepep", True, "cudnn_2026", "megatron-bridge-26.06"),
         ),
         ("Kimi K2 1T", "GB300", "NeMo container 26.06", ("deepep", False, "cudnn_2026", "megatron-bridge-26.02")),
-        ("Qwen3-30B-A3B", "B200-SXM", "NeMo container 25.11", ("framework", False, "cudnn", "megatron-bridge")),
+        ("Qwen3-30B-A3B", "B200-SXM", "NeMo container 25.11", ("framework", False, "cudnn_2025", "megatron-bridge")),
         (
             *("Qwen3-30B-A3B", "B200-SXM", "NeMo container 26.02"),
             ("deepep", False, "cudnn_2026", "megatron-bridge-26.02"),
@@ -813,6 +816,10 @@ def test_what_deepseek_recomputes_by_release(software: str, accelerator: str, mo
             ("framework", False, "cudnn_2026", "megatron-bridge-26.02"),
         ),
         ("gpt-oss-120b", "GB200", "NeMo container 26.04", ("deepep", False, "cudnn_2026", "megatron-bridge-26.02")),
+        (
+            *("gpt-oss-120b", "GB200", "NeMo container 26.04.01"),
+            ("framework", False, "cudnn_2026", "megatron-bridge-26.02"),
+        ),
         ("gpt-oss-120b", "GB200", "Megatron-Bridge", ("deepep", False, "cudnn_2026", "megatron-bridge-26.02")),
     ],
 )
@@ -847,3 +854,21 @@ def test_dense_experts_of_maxtext_are_padded() -> None:
     assert (padded.capacity_factor, padded.pad_to_capacity) == (1.25, True)
     sparse = job_of(Row("r", {**run, "features": ["sparse_matmul=True", "capacity_factor=-1"]})).strategy
     assert sparse.capacity_factor == 0
+
+
+@pytest.mark.parametrize(("release", "overlaps"), [("26.02", False), ("26.02.01", False), ("26.04", True)])
+def test_gpt_oss_overlaps_from_the_release_whose_recipe_does(release: str, overlaps: bool) -> None:
+    """Rows carry the features of a later recipe: v0.3.0 has neither `moe_a2a_overlap` nor HybridEP for GPT-OSS."""
+    model = {**LLAMA_8B, **EXPERTS, "name": "gpt-oss-120b"}
+    run = {"framework": "megatron-bridge", "accelerator": "GB200", "software": f"NeMo container {release}"}
+    job = job_of(row(model=model, **run, parallel={"tp": 1, "pp": 1, "ep": 2}, features=["moe_a2a_overlap=True"]))
+    assert job.strategy.overlap_moe_1f1b is overlaps
+
+
+@pytest.mark.parametrize(("software", "way"), [("MLPerf Training v5.0", "p2p"), ("MLPerf Training v5.1", "a2a")])
+def test_lora_of_mlperf_exchanges_heads_since_5_1(software: str, way: str) -> None:
+    model = {**LLAMA_8B, "name": "Llama-2-70B LoRA r16 (MLPerf fine-tune)"}
+    run = {"framework": "nemo", "software": f"{software}; NVIDIA NeMo Framework", "features": ["fp8_attention"]}
+    job = job_of(row(model=model, **run, parallel={"tp": 1, "pp": 1, "cp": 2}))
+    assert ContextComm(job.strategy.cp_comm).value == way
+    assert job.profile.head_exchange_bytes == 1

@@ -44,8 +44,8 @@ struct AttentionConstants {
   double causal_overhead = 64;  // cd, keys per row block of the masked triangle
   double block_q = 128;         // rows per block
   double floor_s = 4e-6;
-  double cast_bytes = 0;     // moved to make 8-bit copies of what the kernel reads, per element
-  bool skips_window = true;  // leaves out the blocks before a sliding window
+  double cast_bytes = 0;       // moved to make 8-bit copies of what the kernel reads, per element
+  bool skips_window = true;    // leaves out the blocks before a sliding window
   double sustained_share = 0;  // training-step clock / burst clock; 0 = that of matmuls, which draw more power
 };
 

@@ -228,8 +228,9 @@ LocalSizes local_sizes(const ModelSpec& model, const Strategy& s, const Framewor
   sizes.tp = s.tp, sizes.cp = s.cp, sizes.ep = s.ep, sizes.etp = s.etp;
   sizes.sequence_parallel = s.sequence_parallel && s.tp > 1;
   const Dispatcher dispatcher = s.moe_dispatcher == Dispatcher::Framework ? profile.moe_dispatcher : s.moe_dispatcher;
-  sizes.routing = {dispatcher,        s.expert_load,   s.capacity_factor,
-                   s.pad_to_capacity, s.moe_max_nodes, s.overlap_shared_experts, profile.exchange_sms};
+  sizes.routing = {dispatcher,          s.expert_load,   s.capacity_factor,
+                   s.pad_to_capacity,   s.moe_max_nodes, s.overlap_shared_experts,
+                   profile.exchange_sms};
   return sizes;
 }
 

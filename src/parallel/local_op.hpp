@@ -73,7 +73,7 @@ struct LocalSizes {
   double seq_len = 0;  // whole sequence, tokens
   double activation_bytes = 2;
   double exchange_bytes = 2;  // per element of attention that is exchanged by heads
-  double cast_bytes = 0;  // per element of what is cast before it is gathered for a matmul; 0 = gathered as it is
+  double cast_bytes = 0;      // per element of what is cast before it is gathered for a matmul; 0 = gathered as it is
   int tp = 1, cp = 1, ep = 1, etp = 1;
   int head_split = 1;  // of the cp ranks
   bool gather_keys = false;

@@ -69,7 +69,7 @@ struct FrameworkProfile {
 
   Dispatcher moe_dispatcher = Dispatcher::AllToAll;      // where the strategy names none
   double permute_passes = 1, deepep_permute_passes = 1;  // bytes moved to order rows over those of one pass each way
-  double exchange_sms = 20;  // multiprocessors of DeepEP or HybridEP kernels
+  double exchange_sms = 20;                              // multiprocessors of DeepEP or HybridEP kernels
   // Bytes per output element of an expert matmul with a bias, moved by what then runs apart: the sum, the gate,
   // probabilities.
   double expert_bias_forward_bytes = 0, expert_bias_backward_bytes = 0;
@@ -121,12 +121,11 @@ struct FrameworkProfile {
   int gather_buffers = 1;               // persistent all-gather buffers of sequence parallelism
   bool layers_gather_anew = true;       // layers do not use those buffers, the LM head alone does
   bool gradient_buckets = false;        // working-type gradients stay in buckets beside the accumulated ones, dp > 1
-  bool accumulates_after_backward =
-      false;                          // working-type gradients are added to the main ones when all blocks are done
-  bool keeps_gradients = false;       // working-type gradients stay until the next backward, each is cast to fp32
-  bool flat_reduce_bucket = false;    // a bucket is flattened into a copy to be reduced, after the last backward
-  bool casts_gradient_slice = false;  // ZeRO's update flattens its slice of the gradients and casts it to fp32
-  bool flat_weight_gather = false;    // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
+  bool accumulates_after_backward = false;  // ... are added to the main ones when all blocks are done
+  bool keeps_gradients = false;             // working-type gradients stay until the next backward, each is cast to fp32
+  bool flat_reduce_bucket = false;          // a bucket is flattened into a copy to be reduced, after the last backward
+  bool casts_gradient_slice = false;        // ZeRO's update flattens its slice of the gradients and casts it to fp32
+  bool flat_weight_gather = false;  // ZeRO's update gathers flattened weights: a copy of all, one of the own slice
   // Entries of the device's launch queue (kernels and events) that the host issues per op, where tensors handed to
   // communication streams return to the allocator only once the device has come so far; 0: they return at once.
   double queue_forward_per_op = 0, queue_backward_per_op = 0;
