@@ -50,8 +50,8 @@ class FrameworkProfile:
     flash_attention, causal_skip, attention_dropout
         Flash or unfused; whether masked blocks are skipped; dropout probability of unfused attention.
     head_exchange_bytes
-        Per element of q, k, v and the output that `cp_comm="a2a"` exchanges; 0 = of activations, 1 under 8-bit attention
-        with one scale per tensor (Transformer Engine, context_parallel.py).
+        Per element of q, k, v and the output that `cp_comm="a2a"` exchanges; 0 = of activations, 1 under 8-bit
+        attention with one scale per tensor (Transformer Engine, context_parallel.py).
     memory_pass_factor
         Bytes of norms, activations and residuals over those of fused kernels.
     cross_entropy_bytes

@@ -27,7 +27,8 @@ def expert_options(row: Row, ep: int, pp: int, vpp: int, recompute: str) -> dict
     if ep <= 1:
         return _padded(words) if row.count("model.experts") else {}
     options: dict[str, Any] = {"moe_dispatcher": _dispatcher(row, words)}
-    if _overlaps(row, words) and recompute != "full" and (pp == 1 or vpp > 1):  # pairs passes of neighbouring micro-batches
+    pairs = recompute != "full" and (pp == 1 or vpp > 1)  # passes of neighbouring micro-batches
+    if pairs and _overlaps(row, words):
         options["overlap_moe_1f1b"] = True
     if "moe_capacity_factor_1_padded" in words:
         options |= {"capacity_factor": 1.0, "pad_to_capacity": True}
