@@ -141,8 +141,9 @@ def fitted(device: str, kernel: str, backward: bool) -> AttentionConstants:
 
     def at(x: Array, floor_s: float) -> AttentionConstants:
         rates = dict.fromkeys(RATES.values(), 0.5) | dict(zip(names, np.exp(x[:-2]).tolist(), strict=True))
-        own: dict[str, Any] = {"block_overhead": float(np.exp(x[-2])), "floor_s": floor_s, "cast_bytes": 0.0, "skips_window": skips}
-        return replace(start, **rates, **own)
+        overhead = float(np.exp(x[-2]))
+        own: dict[str, Any] = {"floor_s": floor_s, "cast_bytes": 0.0, "skips_window": skips}
+        return replace(start, **rates, block_overhead=overhead, **own)
 
     def residuals(x: Array, at_rows: Rows) -> Array:
         made = _with(device, at(x, float(np.exp(x[-1]))), backward)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 # (median, p90) of |error| in 16 and 8 bits. Of short sequences the host's part of a call is left out of the constants;
-# cuDNN's 8-bit backward on H200 slows down with the sequence where a causal mask is set; its MXFP8 forward on GB300 takes
-# longer for heads of 64 than of 128, which the model does not allow.
+# cuDNN's 8-bit backward on H200 slows down with the sequence where a causal mask is set; its MXFP8 forward on GB300
+# takes longer for heads of 64 than of 128, which the model does not allow.
 MOST, MOST_8_BIT = (0.06, 0.14), (0.07, 0.20)
 MOST_OF = {
-    ("h200-sxm-141gb", "cudnn_2026_fp8", True): (0.09, 0.36),
+    ("h200-sxm-141gb", "cudnn_2026_fp8", True): (0.09, 0.39),
     ("gb300-288gb", "cudnn_2026_mxfp8", False): (0.07, 0.29),
 }
 
