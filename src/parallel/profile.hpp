@@ -136,9 +136,8 @@ struct FrameworkProfile {
   bool score_buffer = false;            // unfused attention keeps a persistent buffer of the scores' size
   bool eager_norm = false, eager_gate = false;  // unfused norms and gates keep more
   bool head_keeps_gathered_input = false;       // under sequence parallelism, until its backward
-  bool keeps_stage_outputs =
-      false;                     // the last pipeline stage keeps the logits of every micro-batch until the step ends
-  bool compiled_blocks = false;  // the partitioner drops outputs that no backward needs (the block's own)
+  bool keeps_stage_outputs = false;  // the last stage keeps the logits of every micro-batch until the step ends
+  bool compiled_blocks = false;      // the partitioner drops outputs that no backward needs (the block's own)
   // Inside the allocator: cuBLAS workspaces, each of Transformer Engine's. Outside: CUDA context, communicators.
   double workspace_bytes = 67108864, engine_workspace_bytes = 33554432, context_bytes = 446693376;
   CommunicationLibrary communication;
