@@ -53,8 +53,9 @@ void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size
     repeat_compute(what, changing[rank], rank, shift_s(at));
     for_times(ranks_[rank], move);
     breakdown_.of_rank(rank).add(now.waits[rank].since(then.waits[rank]), times);
-    exposure_.collectives(rank).add(now.collectives[rank], times);
-    exposure_.collectives(rank).add(then.collectives[rank], -times);
+    AxisTime since = now.collectives[rank];  // first, so that all sums stay where they are exact
+    since.add(then.collectives[rank], -1);
+    exposure_.collectives(rank).add(since, times);
   }
   for (const RepeatedOps::Arrival& a : pending) move(arrival(a.forward, a.stage, a.micro_batch, later));
   exposure_.repeat(then.lengths, times, what.of ? 0 : shift_s(0));
