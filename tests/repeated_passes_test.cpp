@@ -98,6 +98,40 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
   EXPECT_LT(skipped, 0.6 * all);
 }
 
+// Pipelines whose ranks run in lockstep (step/lockstep_run.hpp), deep ones, groups of any width, slow and fast wires.
+TEST(RepeatedPasses, LockstepChangesNoBit) {
+  const DeviceSpec device = paper_device();
+  std::mt19937 random(23);
+  double skipped = 0, all = 0;
+  int legal = 0;
+  for (int trial = 0; trial < 600; ++trial) {
+    const ModelSpec model = small_llama(any(random, {16, 24, 32, 48}), 16384);
+    Strategy s;
+    s.pp = any(random, {2, 4, 6, 8, 16}), s.vpp = any(random, {1, 2, 3, 4}), s.dp = any(random, {1, 2});
+    s.micro_batch_group = s.vpp > 1 ? any(random, {0, 0, s.pp, s.pp + 1, 2 * s.pp}) : 0;
+    s.zero = any(random, {0, 1, 1, 3}), s.delay_weight_grad = random() % 5 == 0;
+    s.global_batch = s.dp * (s.pp * any(random, {3, 4, 7, 20}) + any(random, {0, 0, 1, 3}));
+    const WireNetwork network(s.dp * s.pp, 1e-6, any(random, {1e7, 1e8, 1e10}), trial % 5 == 0 ? 16 : 0);
+    FrameworkProfile profile;
+    profile.interference = trial % 2 == 0, profile.bucket_parameters = any(random, {0.0, 1e6});
+    const Job job{model, device, network, s, profile, 128};
+    if (!is_legal(job)) continue;
+    SimulateOptions options;
+    options.keep_events = false;
+    const StepResult shorter = simulate(job, options);
+    options.skip_repeats = false;
+    const StepResult whole = simulate(job, options);
+    if (whole.step_time_s > 4096) continue;  // times are not exact
+    ++legal;
+    SCOPED_TRACE("trial " + std::to_string(trial) + ", pp " + std::to_string(s.pp) + ", vpp " + std::to_string(s.vpp) +
+                 ", group " + std::to_string(s.micro_batch_group) + ", batch " + std::to_string(s.global_batch));
+    expect_same(shorter, whole);
+    skipped += shorter.tasks, all += whole.tasks;
+  }
+  EXPECT_GT(legal, 200);
+  EXPECT_LT(skipped, 0.5 * all);
+}
+
 // Beyond 2^12 s times leave the grid on which shifts are exact: nothing is taken over, whatever the stage of sharding.
 TEST(RepeatedPasses, StepsTooLongForExactTimesRunWhole) {
   const DeviceSpec device = paper_device();

@@ -22,8 +22,8 @@ const TapeSum& sum_of(const BlockTape& tape, PassKind kind) {
   }
 }
 
-void add(CategoryBytes& sum, const CategoryBytes& more) {
-  for (std::size_t c = 0; c < kMemoryCategories; ++c) sum[c] += more[c];
+void add(CategoryBytes& sum, const CategoryBytes& more, double times = 1) {
+  for (std::size_t c = 0; c < kMemoryCategories; ++c) sum[c] += times * more[c];
 }
 
 CategoryBytes sum_of(const std::vector<TapeTensor>& tensors) {
@@ -52,20 +52,17 @@ CategoryBytes left(const Walker& walker, const Place& place) {
 
 double& at(CategoryBytes& bytes, const TapeTensor& t) { return bytes[static_cast<std::size_t>(t.category)]; }
 
-bool runs_paired(const RankTape& tape, std::size_t p) { return tape.passes[p].with_next && p + 1 < tape.passes.size(); }
-
 // One pass, or a pair, over what is held before it.
 struct Stretch {
   CategoryBytes peak{}, after{};
   double highest = 0, left = 0;  // in all; the second: after it
   TapeMoment moment;             // of the fullest, its pass counted from the first
-  std::size_t passes = 1;
 };
 
 Stretch stretch_at(const RankTape& tape, std::size_t p) {
   Stretch s;
   const Walker walker(tape);
-  s.passes = for_places(tape, p, [&](const Place& place) {
+  for_places(tape, p, [&](const Place& place) {
     const TapeSum& block = sum_of(walker.block_at(place), walker.kind_at(place));
     const double now = total(s.after) + block.highest;
     if (now > s.highest) {
@@ -82,19 +79,22 @@ Stretch stretch_at(const RankTape& tape, std::size_t p) {
 // The stretches of a tape: passes of one chunk and kind are alike, and so are pairs of them.
 class Stretches {
  public:
-  explicit Stretches(const RankTape& tape) : tape_(tape), known_(tape.chunks.size() * kKinds, kNew) {}
+  explicit Stretches(const RankTape& tape)
+      : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kKinds, kNew) {}
 
-  const Stretch& at(std::size_t p) {
-    const Pass& pass = tape_.passes[p];
-    std::uint32_t& place = runs_paired(tape_, p)
-                               ? pairs_.try_emplace({class_of(pass), class_of(tape_.passes[p + 1])}, kNew).first->second
+  std::uint32_t at(std::size_t p) {  // number of the stretch there
+    const Pass& pass = passes_[p];
+    std::uint32_t& place = pass.with_next && p + 1 < passes_.size()
+                               ? pairs_.try_emplace({class_of(pass), class_of(passes_[p + 1])}, kNew).first->second
                                : known_[class_of(pass)];
     if (place == kNew) {
       place = static_cast<std::uint32_t>(list_.size());
       list_.push_back(stretch_at(tape_, p));
     }
-    return list_[place];
+    return place;
   }
+  const Stretch& operator[](std::uint32_t stretch) const { return list_[stretch]; }
+  std::size_t size() const noexcept { return list_.size(); }
 
  private:
   static constexpr std::size_t kKinds = 4;
@@ -104,30 +104,40 @@ class Stretches {
   }
 
   const RankTape& tape_;
+  const std::vector<Pass>& passes_;
   std::vector<std::uint32_t> known_;  // places in list_, by class
   std::map<std::pair<std::size_t, std::size_t>, std::uint32_t> pairs_;
   std::vector<Stretch> list_;
 };
 
-// visit(pass, stretch, made, gone) until it says false; made and gone hand out the gradients that come before and go
-// after.
+// visit(pass, number of its stretch, made, gone) until it says false; made and gone hand out the gradients that come
+// before and go after.
 template <class Visit>
 void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulation& gradients, Visit visit) {
-  poll_interrupt(static_cast<std::int64_t>(tape.passes.size()));
-  for (std::size_t p = 0; p < tape.passes.size();) {
-    const Stretch& s = stretches.at(p);
+  const std::vector<Pass>& passes = tape.passes;
+  poll_interrupt(static_cast<std::int64_t>(passes.size()));
+  const auto nothing = [](auto) {};
+  for (std::size_t p = 0; p < passes.size();) {
+    const std::uint32_t stretch = stretches.at(p);
+    const bool paired = passes[p].with_next && p + 1 < passes.size();
+    const std::size_t end = p + (paired ? 2 : 1);  // not the stretch's: the next step would wait for this one's look-up
+    if (gradients.none()) {
+      if (!visit(p, stretch, nothing, nothing)) return;
+      p = end;
+      continue;
+    }
     const auto made = [&](auto change) {
-      for (std::size_t k = p; k < p + s.passes; ++k) {
+      for (std::size_t k = p; k < end; ++k) {
         if (const TapeTensor* t = gradients.made_before(k)) change(*t);
       }
     };
     const auto gone = [&](auto change) {
-      for (std::size_t k = p; k < p + s.passes; ++k) {
+      for (std::size_t k = p; k < end; ++k) {
         if (const TapeTensor* t = gradients.gone_after(k)) change(*t);
       }
     };
-    if (!visit(p, s, made, gone)) return;
-    p += runs_paired(tape, p) ? 2 : 1;  // not s.passes: the next step would wait for this one's look-up
+    if (!visit(p, stretch, made, gone)) return;
+    p = end;
   }
 }
 
@@ -158,7 +168,8 @@ TapePeak peak_of(const RankTape& tape) {
   const Accumulation gradients(tape);
   double most = peak.total(), now = total(held);  // whole bytes: exact, category by category or in one
   std::size_t fullest = tape.passes.size();
-  for_stretches(tape, stretches, gradients, [&](std::size_t p, const Stretch& s, const auto& made, const auto& gone) {
+  for_stretches(tape, stretches, gradients, [&](std::size_t p, std::uint32_t at, const auto& made, const auto& gone) {
+    const Stretch& s = stretches[at];
     made([&](const TapeTensor& t) { now += t.bytes; });
     if (now + s.highest > most) most = now + s.highest, fullest = p;
     now += s.left;
@@ -168,18 +179,21 @@ TapePeak peak_of(const RankTape& tape) {
   const CategoryBytes update = update_bytes(tape);
   if (total(update) > most) return {{tape.passes.size(), 0, 0}, update};
   if (fullest == tape.passes.size()) return peak;
-  for_stretches(tape, stretches, gradients, [&](std::size_t p, const Stretch& s, const auto& made, const auto& gone) {
-    made([&](const TapeTensor& t) { at(held, t) += t.bytes; });
+  std::vector<double> times(stretches.size(), 0);  // that each stretch ran before the fullest moment
+  for_stretches(tape, stretches, gradients, [&](std::size_t p, std::uint32_t at, const auto& made, const auto& gone) {
+    made([&](const TapeTensor& t) { dts::at(held, t) += t.bytes; });
     if (p == fullest) {
+      const Stretch& s = stretches[at];
       peak.moment = {p + s.moment.pass, s.moment.block, s.moment.event};
-      peak.bytes = held;
-      add(peak.bytes, s.peak);
+      add(held, s.peak);
       return false;
     }
-    add(held, s.after);
-    gone([&](const TapeTensor& t) { at(held, t) -= t.bytes; });
+    ++times[at];
+    gone([&](const TapeTensor& t) { dts::at(held, t) -= t.bytes; });
     return true;
   });
+  for (std::size_t i = 0; i < times.size(); ++i) add(held, stretches[static_cast<std::uint32_t>(i)].after, times[i]);
+  peak.bytes = held;
   return peak;
 }
 

@@ -39,6 +39,7 @@ std::size_t for_places(const RankTape& tape, std::size_t p, Visit visit) {
 class Accumulation {
  public:
   explicit Accumulation(const RankTape& tape);
+  bool none() const noexcept { return first_.empty(); }
   // The tensor that appears before pass p, or is gone after it; null where there is none.
   const TapeTensor* made_before(std::size_t p) const { return at(first_, p); }
   const TapeTensor* gone_after(std::size_t p) const { return at(last_, p); }

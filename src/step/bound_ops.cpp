@@ -5,31 +5,19 @@
 
 namespace dts {
 
-namespace {
-
-constexpr std::size_t kPlaces = 16;  // four kinds, each with or without gathers and reductions
-
-}  // namespace
-
 BoundOps::BoundOps(const StepPlan& plan, DataParallelTasks& parallel, ExposureRecorder& exposure)
     : plan_(plan), placement_(plan.placement()), parallel_(parallel), exposure_(exposure), pair_(plan.order.size()),
       passes_(kPlaces * plan.stages.size()), transfers_(2 * plan.stages.size()) {}
 
-const Bound& BoundOps::pass(const PassOp& op) {
+// The pairing of a pass, that it begins or that it is the second of.
+Pairing BoundOps::pairing_of(const PassOp& op) {
   const auto rank = static_cast<std::size_t>(op.rank);
   Pairing pair = std::exchange(pair_[rank], {});
   if (op.first) {
     const Pass& pass = pass_of(op);
     pair = pair_[rank] = pairing(plan_, placement_, op.rank, pass, *(&pass + 1));
   }
-  const DataParallelTasks::Place place =
-      parallel_.place(op.kind, op.rank, static_cast<std::size_t>(op.index), op.stage, op.micro_batch);
-  if (!place.alone) return latest_ = made(op, pair);
-  const std::size_t at = static_cast<std::size_t>(op.stage) * kPlaces + static_cast<std::size_t>(op.kind) * 4 +
-                         (place.own ? 2 : 0) + (place.reduces ? 1 : 0);
-  Bound& known = pair.stages < 0 ? passes_[at] : pairs_[{2 * at + (op.first ? 1 : 0), pair.stages}];
-  if (!known.cut) known = made(op, pair);
-  return known;
+  return pair;
 }
 
 Bound BoundOps::made(const PassOp& op, const Pairing& pair) {

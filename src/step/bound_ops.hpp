@@ -35,7 +35,10 @@ class BoundOps {
   }
 
  private:
+  static constexpr std::size_t kPlaces = 16;  // four kinds, each with or without gathers and reductions
+
   const Bound& pass(const PassOp& op);
+  Pairing pairing_of(const PassOp& op);
   Bound made(const PassOp& op, const Pairing& pair);
   const Pass& pass_of(const PassOp& op) const {
     return plan_.order[static_cast<std::size_t>(op.rank)][static_cast<std::size_t>(op.index)];
@@ -51,11 +54,25 @@ class BoundOps {
   StagePlacement placement_;
   DataParallelTasks& parallel_;
   ExposureRecorder& exposure_;
+  bool pairs_up_ = false;         // the order has pairs
   std::vector<Pairing> pair_;     // per rank: of the pass that follows
   std::vector<Bound> passes_;     // per stage and pass, by kind, and whether it gathers and reduces
   std::vector<Bound> transfers_;  // per stage and direction
   std::map<std::pair<std::size_t, int>, Bound> pairs_;  // by that and the pair
   Bound latest_, nothing_;
 };
+
+inline const Bound& BoundOps::pass(const PassOp& op) {
+  const Pairing pair = pairs_up_ || op.first ? pairing_of(op) : Pairing{};
+  pairs_up_ = pairs_up_ || op.first;
+  const DataParallelTasks::Place place =
+      parallel_.place(op.kind, op.rank, static_cast<std::size_t>(op.index), op.stage, op.micro_batch);
+  if (!place.alone) return latest_ = made(op, pair);
+  const std::size_t at = static_cast<std::size_t>(op.stage) * kPlaces + static_cast<std::size_t>(op.kind) * 4 +
+                         (place.own ? 2 : 0) + (place.reduces ? 1 : 0);
+  Bound& known = pair.stages < 0 ? passes_[at] : pairs_[{2 * at + (op.first ? 1 : 0), pair.stages}];
+  if (!known.cut) known = made(op, pair);
+  return known;
+}
 
 }  // namespace dts

@@ -18,15 +18,6 @@ void BusyTime::repeat(double period_s, double times) {
   }
 }
 
-std::size_t BusyTime::begun(double time_s, Place& place) const {
-  const Stretch* all = stretches_.data();
-  const std::size_t size = stretches_.size();
-  std::size_t begun = std::min(place.begun, size);
-  while (begun > 0 && all[begun - 1].start_s > time_s) --begun;
-  while (begun < size && all[begun].start_s <= time_s) ++begun;
-  return place.begun = begun;
-}
-
 double BusyTime::computed_until_s(double time_s, Place& place) const {
   const std::size_t count = begun(time_s, place);
   if (count == 0) return 0;
@@ -43,9 +34,9 @@ double BusyTime::computed_until_s(double time_s, Place& place) const {
 }
 
 // Stretch by stretch, since an interval meets few; where one of them stands for many, by what was computed until then.
-double BusyTime::idle_s(double start_s, double end_s, Place& place) const {
+double BusyTime::idle_after_s(std::size_t next, double start_s, double end_s, Place& place) const {
   const Stretch* all = stretches_.data();
-  const std::size_t size = stretches_.size(), next = begun(start_s, place);
+  const std::size_t size = stretches_.size();
   const std::size_t first = next > 0 ? next - 1 : 0, repeated = next_pattern(first);
   double idle_s = 0, from_s = next > 0 ? std::max(start_s, all[first].end_s) : start_s;
   std::size_t at = next;
@@ -58,12 +49,6 @@ double BusyTime::idle_s(double start_s, double end_s, Place& place) const {
   const double before_s = computed_until_s(start_s, place);
   Place ended = place;
   return std::max(end_s - start_s - (computed_until_s(end_s, ended) - before_s), 0.0);
-}
-
-std::size_t BusyTime::next_pattern(std::size_t stretch) const {
-  const auto found = std::lower_bound(patterns_.begin(), patterns_.end(), stretch,
-                                      [](const Pattern& p, std::size_t from) { return p.stretch < from; });
-  return found == patterns_.end() ? stretches_.size() : found->stretch;
 }
 
 double BusyTime::again(double start_s, double end_s, double step_s) const {

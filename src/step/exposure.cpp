@@ -1,6 +1,7 @@
 #include "step/exposure.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "engine/time_grid.hpp"
@@ -23,6 +24,22 @@ void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double s
   }
 }
 
+using Interval = ExposureLists::Interval;
+
+// Adds up those that end by then, and gives the first that does not. Beside the last stretch of compute nothing is
+// exposed.
+const Interval* add_while(const BusyTime& busy, const Interval* at, const Interval* end, double until_s,
+                          BusyTime::Place& place, AxisTime& time) {
+  BusyTime::Stretch last{until_s, until_s, 0};
+  if (!busy.stretches().empty() && !busy.ends_in_pattern()) last = busy.stretches().back();
+  for (; at != end && at->end_s <= until_s; ++at) {
+    time.total_s += at->end_s - at->start_s;
+    if (at->start_s < last.start_s || at->end_s > last.end_s)
+      time.exposed_s += busy.idle_s(at->start_s, at->end_s, place);
+  }
+  return at;
+}
+
 }  // namespace
 
 ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices,
@@ -37,6 +54,7 @@ void ExposureLists::clear(std::size_t ranks) {
   for (std::vector<Interval>& list : intervals) list.clear(), kept += list.capacity();
   for (std::vector<Repeat>& list : repeats) list.clear(), kept += list.capacity();
   if (kept > kMostKept) busy.clear(), intervals.clear(), repeats.clear();
+  used.clear(), is_used.assign(2 * std::max(ranks, busy.size()) * kStreamsPerRank, 0);
   if (busy.size() >= ranks) return;
   busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank), repeats.resize(intervals.size());
 }
@@ -48,15 +66,16 @@ void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
 }
 
 void ExposureRecorder::lengths(std::vector<std::size_t>& found) const {
-  found.resize(2 * stages_.size() * kStreamsPerRank);
-  for (std::size_t i = 0; i < found.size(); ++i) found[i] = lists_.intervals[i].size();
+  found.resize(lists_.used.size());
+  for (std::size_t i = 0; i < found.size(); ++i) found[i] = lists_.intervals[lists_.used[i]].size();
 }
 
 void ExposureRecorder::repeat(const std::vector<std::size_t>& lengths, double times, double step_s) {
-  for (std::size_t l = 0; l < lengths.size(); ++l) {
+  for (std::size_t u = 0; u < lists_.used.size(); ++u) {
+    const std::size_t l = lists_.used[u], before = u < lengths.size() ? lengths[u] : 0;
     const std::vector<Interval>& list = lists_.intervals[l];
-    const std::size_t fresh = list.size() - lengths[l];
-    for (std::size_t i = lengths[l]; i < list.size(); ++i) {
+    const std::size_t fresh = list.size() - before;
+    for (std::size_t i = before; i < list.size(); ++i) {
       const double step = step_s > 0 ? step_s : list[i].start_s - list[i - fresh].start_s;
       lists_.repeats[l].push_back({{list[i].start_s + step, list[i].end_s + step}, step, times});
     }
@@ -119,9 +138,8 @@ void ExposureRecorder::settle() {
       for (bool mirrored : {false, true}) {
         std::vector<Interval>& list = arriving(rank, stream, mirrored);
         BusyTime::Place place{busy.stretches().size()};
-        auto at = list.begin();
-        for (; at != list.end() && at->end_s <= until_s; ++at) add_interval(busy, *at, place, time);
-        list.erase(list.begin(), at);
+        const Interval* left = add_while(busy, list.data(), list.data() + list.size(), until_s, place, time);
+        list.erase(list.begin(), list.begin() + (left - list.data()));
       }
     }
   }
@@ -130,7 +148,8 @@ void ExposureRecorder::settle() {
 void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const {
   const BusyTime& busy = lists_.busy[rank];
   BusyTime::Place place;
-  for (const Interval& i : lists_.intervals[list]) add_interval(busy, i, place, time);
+  const std::vector<Interval>& all = lists_.intervals[list];
+  add_while(busy, all.data(), all.data() + all.size(), std::numeric_limits<double>::infinity(), place, time);
   for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) {
     const Interval& first = repeat.first;
     time.total_s += repeat.times * (first.end_s - first.start_s);

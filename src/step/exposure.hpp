@@ -34,6 +34,8 @@ struct ExposureLists {
   std::vector<BusyTime> busy;                    // per pipeline rank
   std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction; in order
   std::vector<std::vector<Repeat>> repeats;      // of the same
+  std::vector<std::size_t> used;                 // of these lists: those that a step has asked for
+  std::vector<char> is_used;
 
   void clear(std::size_t ranks);
 };
@@ -56,13 +58,15 @@ class ExposureRecorder {
 
   BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }
   const std::vector<BusyTime::Stretch>& stretches(std::size_t rank) const { return lists_.busy[rank].stretches(); }
-  void lengths(std::vector<std::size_t>& found) const;  // of all lists of intervals
+  void lengths(std::vector<std::size_t>& found) const;  // of the lists of intervals that are used
   // What came to the lists since they had those lengths comes so many times again, each time so much later; 0: as much
   // as it is later than the one before, of as many that came just before.
   void repeat(const std::vector<std::size_t>& lengths, double times, double step_s);
   // Of what one stream sends to a rank.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
-    return lists_.intervals[list_of(rank, stream, mirrored)];
+    const std::size_t list = list_of(rank, stream, mirrored);
+    if (!lists_.is_used[list]) lists_.is_used[list] = 1, lists_.used.push_back(list);
+    return lists_.intervals[list];
   }
   // Of what a pipeline rank sends to another. A wave turns the direction of a chunk, so one stream may send to both
   // neighbours.
@@ -81,10 +85,6 @@ class ExposureRecorder {
   void add_blocking(int to, double seconds);
   void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
   void add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const;
-  static void add_interval(const BusyTime& busy, const Interval& interval, BusyTime::Place& place, AxisTime& time) {
-    time.total_s += interval.end_s - interval.start_s;
-    time.exposed_s += busy.idle_s(interval.start_s, interval.end_s, place);
-  }
 
   const std::vector<const StepPlan*>& plans_;
   const RankPrices& prices_;

@@ -10,6 +10,7 @@ namespace dts {
 namespace {
 
 constexpr std::size_t kSettled = 64;  // sweeps
+constexpr std::size_t kKinds = 4;     // of passes
 
 // The passes of many ranks are read in turn, which hides from the processor what comes next.
 void read_ahead([[maybe_unused]] const Pass* pass) {
@@ -25,12 +26,20 @@ LockstepRun::LockstepRun(const StepPlan& plan, PassRunner& runner)
       period_(plan.skipped_micro_batches > 0 ? plan.period : plan.micro_batches),
       left_(static_cast<std::size_t>(plan.skipped_micro_batches / period_)),
       length_(plan.order[0].size() * static_cast<std::size_t>(period_) / micro_batches_) {
-  for (std::size_t rank = 0; rank < plan.order.size(); ++rank) lanes_.push_back({0, plan.order[rank].size()});
+  for (std::size_t rank = 0; rank < plan.order.size(); ++rank) {
+    lanes_.push_back({plan.order[rank].data(), 0, plan.order[rank].size()});
+  }
   const StagePlacement placement = plan.placement();
   for (int stage = 0; stage < placement.stages(); ++stage) {
-    const int next = placement.next(stage), previous = placement.previous(stage);
-    ports_.push_back({stage, next, previous, previous >= 0, next >= 0});
+    for (PassKind kind : {PassKind::Forward, PassKind::Backward, PassKind::BackwardInput, PassKind::BackwardWeight}) {
+      PassOp op;
+      op.forward = kind == PassKind::Forward, op.kind = kind, op.rank = placement.rank_of(stage), op.stage = stage;
+      op.to = op.forward ? placement.next(stage) : gives_input_gradient(kind) ? placement.previous(stage) : -1;
+      ops_.push_back(op), ports_.push_back(runner.port(op));
+    }
   }
+  const bool alike = runner.alike_inside();
+  first_alike_ = alike ? 1 : plan.micro_batches, last_alike_ = alike ? plan.micro_batches - 2 : -1;
 }
 
 bool LockstepRun::run() {
@@ -39,37 +48,49 @@ bool LockstepRun::run() {
   return run_to_ends();
 }
 
-bool LockstepRun::sweep() {
-  bool ran = false;
+void LockstepRun::sweep() {
   const std::size_t later = this->later(), ranks = lanes_.size();
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     Lane& lane = lanes_[rank];
     if (lane.next == lane.end) continue;
-    const Pass& pass = plan_.order[rank][lane.next];
+    const Pass& pass = lane.passes[lane.next];
     read_ahead(&pass + 16);
-    const Ports& ports = ports_[static_cast<std::size_t>(pass.chunk) * ranks + rank];
-    const bool forward = pass.kind == PassKind::Forward;
-    const bool fed = forward ? ports.forward_fed : ports.backward_fed && pass.kind != PassKind::BackwardWeight;
-    if (fed && !runner_.has_arrived(forward, ports.stage, pass.micro_batch, later)) continue;
-    PassOp op;
-    op.forward = forward, op.kind = pass.kind, op.rank = static_cast<std::int32_t>(rank), op.stage = ports.stage;
-    op.to = forward ? ports.forward_to : gives_input_gradient(pass.kind) ? ports.backward_to : -1;
-    op.micro_batch = pass.micro_batch, op.index = static_cast<std::int32_t>(lane.next);
-    const Bound& bound = runner_.bind(op);
-    if (in_window_) repeats_ = repeats_ && runner_.may_repeat(bound);
-    runner_.run_op(op, bound, later);
-    if (fed) runner_.forget_arrival(forward, ports.stage, pass.micro_batch, later);
-    ++lane.next;
-    ran = true;
+    const std::size_t place =
+        (static_cast<std::size_t>(pass.chunk) * ranks + rank) * kKinds + static_cast<std::size_t>(pass.kind);
+    PlainPort& port = ports_[place];
+    std::size_t at = static_cast<std::size_t>(pass.micro_batch) + later;
+    if (at >= micro_batches_) at -= micro_batches_;
+    const double in_s = port.in ? port.in[at] : 0;
+    if (in_s < 0) continue;
+    const bool alike = pass.micro_batch >= first_alike_ && pass.micro_batch <= last_alike_;
+    if (!alike || !port.bound || !runner_.run_plain(port, at, in_s)) run_next(rank, place, alike);
+    if (port.in) port.in[at] = PassRunner::kNotThere_s;
+    ++lane.next, ++ran_;
   }
   poll_interrupt(static_cast<std::int64_t>(ranks));
-  return ran;
+}
+
+void LockstepRun::run_next(std::size_t rank, std::size_t place, bool alike) {
+  const Pass& pass = lanes_[rank].passes[lanes_[rank].next];
+  PassOp op = ops_[place];
+  op.micro_batch = pass.micro_batch, op.index = static_cast<std::int32_t>(lanes_[rank].next);
+  const Bound& bound = runner_.bind(op);
+  if (alike && bound.plain) ports_[place].bound = &bound;
+  if (in_window_) repeats_ = repeats_ && runner_.may_repeat(bound);
+  runner_.run_op(op, bound, later());
+}
+
+void LockstepRun::count_plain() {
+  for (PlainPort& port : ports_) runner_.count(port);
 }
 
 bool LockstepRun::run_to_ends() {
-  while (sweep()) {
+  do {
+    ran_ = 0;
+    sweep();
     if (++sweeps_ % kSettled == 0 && plan_.skipped_micro_batches > 0 && !in_window_) runner_.settle();
-  }
+  } while (ran_ > 0);
+  count_plain();
   return std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.next == lane.end; });
 }
 
@@ -90,8 +111,11 @@ bool LockstepRun::reach_window() {
     return false;
   };
   while (before_turn()) {
-    if (!sweep()) return false;
+    ran_ = 0;
+    sweep();
+    if (ran_ == 0) return false;
   }
+  count_plain();
   runner_.settle();
   return is_window();
 }
@@ -116,12 +140,10 @@ bool LockstepRun::is_window() const {
 
 // As they stand one window later.
 void LockstepRun::note_pending() {
-  for (const Ports& ports : ports_) {
-    for (int micro_batch = 0; micro_batch < plan_.micro_batches; ++micro_batch) {
-      for (bool forward : {true, false}) {
-        if (runner_.has_arrived(forward, ports.stage, micro_batch, 0))
-          pending_.push_back({forward, ports.stage, micro_batch + period_});
-      }
+  for (std::size_t place = 0; place < ports_.size(); ++place) {
+    const bool split = ops_[place].kind == PassKind::BackwardInput;  // reads what a whole backward would
+    for (int m = 0; ports_[place].in && !split && m < plan_.micro_batches; ++m) {
+      if (ports_[place].in[m] >= 0) pending_.push_back({ops_[place].forward, ops_[place].stage, m + period_});
     }
   }
 }

@@ -19,14 +19,13 @@ class LockstepRun {
 
  private:
   struct Lane {  // of a rank: what it has yet to run, up to where it has to wait for the others
-    std::size_t next = 0, end = 0;
-  };
-  struct Ports {  // of a stage: whether anything feeds its passes, and where their outputs go (-1: nowhere)
-    int stage = 0, forward_to = -1, backward_to = -1;
-    bool forward_fed = false, backward_fed = false;
+    const Pass* passes;
+    std::size_t next, end;
   };
 
-  bool sweep();         // whether any rank ran
+  void sweep();
+  void run_next(std::size_t rank, std::size_t place, bool alike);  // the rank's next pass, with all that goes with it
+  void count_plain();
   bool run_to_ends();   // false: they wait for each other
   bool reach_window();  // steady state, in which each rank runs forwards and backwards in turn
   bool run_windows();
@@ -40,10 +39,13 @@ class LockstepRun {
   int period_;        // micro-batches of a window
   std::size_t left_;  // windows beyond those of the order
   std::size_t sweeps_ = 0;
-  std::size_t done_ = 0;      // windows that were run again
-  std::size_t length_;        // passes of a rank in a window
-  std::vector<Lane> lanes_;   // per rank
-  std::vector<Ports> ports_;  // per stage
+  std::size_t done_ = 0;          // windows that were run again
+  std::size_t length_;            // passes of a rank in a window
+  std::vector<Lane> lanes_;       // per rank
+  std::vector<PassOp> ops_;       // per stage and kind of pass, but for the micro-batch
+  std::vector<PlainPort> ports_;  // of the same
+  int first_alike_, last_alike_;  // micro-batches whose passes are alike
+  std::size_t ran_ = 0;           // passes of this sweep
   PassRunner::Arrivals pending_;
   bool in_window_ = false, repeats_ = true;
 };

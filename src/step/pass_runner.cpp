@@ -113,6 +113,36 @@ void PassRunner::issue(const PassOp& op, const Bound& bound, double input_s) {
   }
 }
 
+// --- plain passes
+
+// Parameters are gathered for the first, gradients reduced after the last.
+bool PassRunner::alike_inside() const {
+  return !memo_ && !plan_.blocking_p2p && (plan_.zero < 2 || !plan_.has_units()) && !plan_.offloads_activations &&
+         issuer_.parallel().reduces_last();
+}
+
+PlainPort PassRunner::port(const PassOp& op) {
+  PlainPort port;
+  const auto stage = static_cast<std::size_t>(op.stage);
+  const auto row = [&](bool forward, std::size_t of) {
+    return (forward ? forward_in_ : backward_in_).data() + of * micro_batches_;
+  };
+  const bool fed = (op.forward ? placement_.previous(op.stage) : placement_.next(op.stage)) >= 0;
+  if (fed && op.kind != PassKind::BackwardWeight) port.in = row(op.forward, stage);
+  if (op.to >= 0) port.out = row(op.forward, static_cast<std::size_t>(op.to));
+  port.rank = static_cast<std::size_t>(op.rank), port.direction = op.forward ? 0 : 1;
+  port.computes = &exposure_.computes(port.rank);
+  return port;
+}
+
+void PassRunner::count(PlainPort& port) {
+  if (port.runs == 0) return;
+  counts_.add(port.bound->pass_class, port.runs);
+  executed_ += (port.out ? 2 : 1) * port.runs;
+  ranks_[port.rank].exchanged_s = ranks_[port.rank].free_s;
+  port.runs = 0;
+}
+
 // --- the whole
 
 void PassRunner::tail() {

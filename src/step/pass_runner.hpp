@@ -16,6 +16,7 @@
 #include "step/exposure.hpp"
 #include "step/pass_memo.hpp"
 #include "step/period.hpp"
+#include "step/plain_port.hpp"
 #include "step/run_moment.hpp"
 #include "step/step_issuer.hpp"
 #include "step/step_run.hpp"
@@ -24,6 +25,8 @@ namespace dts {
 
 class PassRunner final : private TaskSink {
  public:
+  static constexpr double kNotThere_s = -1;  // of what has not arrived
+
   PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists);
   PassRunner(const PassRunner&) = delete;
   PassRunner& operator=(const PassRunner&) = delete;
@@ -33,14 +36,16 @@ class PassRunner final : private TaskSink {
   void run_op(const PassOp& op, const Bound& bound, std::size_t later);
   void run(const RepeatedOps::Ops& ops, std::size_t later);
   void run(const RepeatedOps::Ops& ops, const std::vector<const Bound*>& bound, std::size_t later);
-  // What feeds a pass, until it is forgotten.
-  bool has_arrived(bool forward, int stage, int micro_batch, std::size_t later) const {
-    return arrival(forward, stage, micro_batch, later) >= 0;
-  }
-  void forget_arrival(bool forward, int stage, int micro_batch, std::size_t later) {
-    arrival(forward, stage, micro_batch, later) = kNotThere_s;
-  }
   void settle() { exposure_.settle(); }
+
+  // --- plain passes without a look at each (step/lockstep_run.hpp)
+
+  // Whether all passes of a stage but those of the first and the last micro-batch are the same.
+  bool alike_inside() const;
+  PlainPort port(const PassOp& op);  // `micro_batch` is of no account
+  // `at`: place of the micro-batch among the port's; runs nothing where something reaches beyond compute.
+  bool run_plain(PlainPort& port, std::size_t at, double in_s);
+  void count(PlainPort& port);  // before anything else asks for what ran
   void tail();
   StepRun finish(double fixed_s);
 
@@ -76,7 +81,6 @@ class PassRunner final : private TaskSink {
     visit(r.free_s), visit(r.sent_s[0]), visit(r.sent_s[1]), visit(r.exchanged_s);
     for (auto& leaving_s : r.leaving_s) visit(leaving_s);
   }
-  static constexpr double kNotThere_s = -1;
   TaskId add(const IssuedTask& task) override;
   double& arrival(bool forward, int stage, int micro_batch, std::size_t later) {
     std::vector<double>& in = forward ? forward_in_ : backward_in_;

@@ -64,6 +64,26 @@ inline void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t l
   if (op.to >= 0) send(op, bound.send_s, *bound.arrivals, later);
 }
 
+inline bool PassRunner::run_plain(PlainPort& port, std::size_t at, double in_s) {
+  RankTimes& r = ranks_[port.rank];
+  if (waits_beside_ && r.busy_s > r.free_s && in_s <= r.busy_s) return false;
+  const Bound& bound = *port.bound;
+  if (choices_) choices_->start(r.free_s - in_s, bound.seconds, static_cast<std::int32_t>(port.rank));
+  const double start_s = std::max(r.free_s, in_s);
+  r.waited_s += start_s - r.free_s;
+  const double end_s = r.free_s = start_s + bound.seconds;
+  ends_s_[port.rank * recent_ + (r.passes & (recent_ - 1))] = end_s;
+  ++r.passes, ++port.runs;
+  port.computes->add(start_s, end_s);
+  if (!port.out) return true;
+  double& sent_s = r.sent_s[port.direction];
+  const double sends_s = later_of(sent_s, end_s);
+  port.out[at] = sent_s = sends_s + bound.send_s;
+  ExposureRecorder::Interval& carried = bound.arrivals->emplace_back();
+  carried.start_s = sends_s, carried.end_s = sent_s;
+  return true;
+}
+
 inline void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s) {
   RankTimes& r = ranks_[rank];
   if (r.passes == 0 && !plan_.ranks_meet) {  // till then it was still in the step before

@@ -19,6 +19,7 @@ class StepIssuer {
 
   StepTasks& tasks() noexcept { return tasks_; }
   DataParallelTasks& parallel() noexcept { return parallel_; }
+  const DataParallelTasks& parallel() const noexcept { return parallel_; }
   std::vector<TaskInfo> finish() && { return std::move(parallel_).finish(); }  // one task of each pass class
 
  private:
