@@ -142,24 +142,29 @@ TEST(BlockCost, KernelsOfContextRanksByHand) {
   Setting g;
   g.seq_len = 4096;
   g.strategy.cp = 4;
-  const auto kernel_s = [](double queries, double keys, bool causal) {
-    return flash_attention_time_s(kDevice, DType::BF16, {1, 8, 4, queries, keys, 64, 64, causal, 0}, false, true);
+  DeviceSpec device = kDevice;
+  const auto kernel_s = [&](double queries, double keys, bool causal) {
+    return flash_attention_time_s(device, DType::BF16, {1, 8, 4, queries, keys, 64, 64, causal, 0}, false, true);
   };
-  const double copies_s = 2 * 2.0 * 4096 * 4 * (64 + 64) / 1e12, corrected_s = 3 * 2.0 * 1024 * 8 * 64 / 1e12;
   const auto forward_s = [&](ContextComm comm, bool causal) {
     Op attention = test::make_attention(8, 4, 64);
     attention.causal = causal;
     g.strategy.cp_comm = comm;
-    return price({"b", {attention}}, g).ops[0].forward_s;
+    return price({"b", {attention}}, g, BlockRole::Layer, device).ops[0].forward_s;
   };
-  EXPECT_NEAR(forward_s(ContextComm::AllGather, false), copies_s + kernel_s(1024, 4096, false), 1e-12);
-  EXPECT_NEAR(forward_s(ContextComm::P2P, false), 4 * kernel_s(1024, 1024, false) + 3 * corrected_s, 1e-12);
-  // Causal: rank 0 has the first and the last of eight chunks, rank 3 the two in the middle.
-  const double outer_s = kernel_s(512, 512, true) + kernel_s(512, 4096, true);
-  const double inner_s = kernel_s(512, 2048, true) + kernel_s(512, 2560, true);
-  EXPECT_NEAR(forward_s(ContextComm::AllGather, true), copies_s + std::max(outer_s, inner_s), 1e-12);
-  const double later_s = std::max(kernel_s(1024, 512, false), kernel_s(512, 1024, false));
-  EXPECT_NEAR(forward_s(ContextComm::P2P, true), kernel_s(1024, 1024, true) + 3 * (later_s + corrected_s), 1e-12);
+  for (double bandwidth_Bps : {1e12, 1e10}) {  // kernels bound by their products, and by their tensors
+    device.hbm_Bps = bandwidth_Bps;
+    const double copies_s = 2 * 2.0 * 4096 * 4 * (64 + 64) / bandwidth_Bps;
+    const double corrected_s = 3 * 2.0 * 1024 * 8 * 64 / bandwidth_Bps;
+    EXPECT_NEAR(forward_s(ContextComm::AllGather, false), copies_s + kernel_s(1024, 4096, false), 1e-12);
+    EXPECT_NEAR(forward_s(ContextComm::P2P, false), 4 * kernel_s(1024, 1024, false) + 3 * corrected_s, 1e-12);
+    // Causal: rank 0 has the first and the last of eight chunks, rank 3 the two in the middle.
+    const double outer_s = kernel_s(512, 512, true) + kernel_s(512, 4096, true);
+    const double inner_s = kernel_s(512, 2048, true) + kernel_s(512, 2560, true);
+    EXPECT_NEAR(forward_s(ContextComm::AllGather, true), copies_s + std::max(outer_s, inner_s), 1e-12);
+    const double later_s = std::max(kernel_s(1024, 512, false), kernel_s(512, 1024, false));
+    EXPECT_NEAR(forward_s(ContextComm::P2P, true), kernel_s(1024, 1024, true) + 3 * (later_s + corrected_s), 1e-12);
+  }
 }
 
 TEST(BlockCost, HeadsAreExchangedInFourPasses) {
