@@ -43,6 +43,11 @@ KeptTasks DataParallelTasks::kept() const {
           plan_.offloads_activations || plan_.upload_before_gather};
 }
 
+bool DataParallelTasks::reduces_last() const {
+  return std::all_of(last_gradient_.begin(), last_gradient_.end(),
+                     [&](int micro_batch) { return micro_batch + 1 == plan_.micro_batches; });
+}
+
 DataParallelTasks::Opening DataParallelTasks::look(const Pass& pass, int rank, int stage, const Pairing& pair) {
   const auto index = static_cast<std::size_t>(&pass - plan_.order[static_cast<std::size_t>(rank)].data());
   const Place at = place(pass.kind, rank, index, stage, pass.micro_batch);

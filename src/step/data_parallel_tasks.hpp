@@ -3,7 +3,6 @@
 // its stream, its place in the order of issue, and what it waits for.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <utility>
@@ -55,10 +54,7 @@ class DataParallelTasks {
   TaskId last(int rank) const { return at(rank).recent.back(); }  // compute
   RankTasks& tasks(int rank) { return at(rank); }
   KeptTasks kept() const;
-  bool reduces_last() const {  // every stage's gradients are complete with the last micro-batch
-    return std::all_of(last_gradient_.begin(), last_gradient_.end(),
-                       [&](int micro_batch) { return micro_batch + 1 == plan_.micro_batches; });
-  }
+  bool reduces_last() const;  // every stage's gradients are complete with the last micro-batch
   // Whether gathers or reloads are issued ahead of a pass that comes after so many of a rank.
   bool fetches(int rank, std::size_t passes) const {
     return plan_.zero == 3 || plan_.offloads_activations || passes < order_.last(rank);
@@ -87,7 +83,6 @@ class DataParallelTasks {
   }
 
   TaskId& offloaded(const Flow& flow) { return offloaded(flow.stage, flow.pass.micro_batch); }
-
   GatherOrder::Stages gathered_before(int rank, std::size_t pass) const {
     return has_units_ ? order_.before(rank, pass) : GatherOrder::Stages{nullptr, nullptr};
   }
