@@ -91,7 +91,7 @@ def profile(work: str, core: Path, rooms: Mapping[str, str]) -> Counter[str]:
         for part in (ROOT / "python" / "dist_training_sim").iterdir():
             if not part.name.startswith("_core."):
                 (package / part.name).symlink_to(part)
-        (package / core.name).symlink_to(core)
+        (package / core.name).symlink_to(core.resolve())
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
                    f"--toggle-collect={function}", sys.executable, "-c", code]  # fmt: skip
         path = os.pathsep.join([folder, str(HERE), str(ROOT / "python" / "tests")])
@@ -108,7 +108,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "profile", help="folder of the build")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench" / "where.json")
     options = parser.parse_args()
-    core = next(options.build.rglob("_core.*"), None)
+    core = next((path for path in options.build.rglob("_core.*") if path.suffix in (".so", ".pyd")), None)
     if core is None:
         sys.exit(f"no compiled module below {options.build}: see the head of this file")
     found, rooms = {}, rooms_of_functions(options.build)
