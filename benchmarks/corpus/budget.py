@@ -12,6 +12,7 @@ from typing import Any
 from dist_training_sim.intervals.errors import Table
 from dist_training_sim.validation import RowResult, packaged_corpus, read_rows, validate
 from dist_training_sim.validation.coverage import coverage_of, line_of
+from dist_training_sim.validation.goals import GoalCheck, check_goals
 from dist_training_sim.validation.interval_errors import measured_errors
 from dist_training_sim.validation.interval_table import table_of
 from dist_training_sim.validation.ranking import rankings
@@ -28,11 +29,19 @@ def budget_of(rows: Sequence[RowResult], steps: StepFit) -> tuple[dict[str, Any]
     coverage = [line for one in measured.values() for line in coverage_of(one)]
     budget = {
         "groups": groups_of(rows, steps),
+        "goals": [goal_line(check) for check in check_goals(rows)],
         "coverage": [vars(line) for line in coverage],
         "rankings": [vars(line) for line in rankings(rows, steps, measured["comparison"])],
         "anchors": anchors(),
     }
     return rounded(budget), [table_of(one) for one in measured.values()]
+
+
+def goal_line(check: GoalCheck) -> dict[str, Any]:
+    """A goal and what was found, as plain data."""
+    found = {name: getattr(check, name) for name in ("n", "median_error", "p90_error", "bias", "met")}
+    goal = check.goal
+    return {"goal": goal.name, **found, "median_goal": goal.median_error, "p90_goal": goal.p90_error}
 
 
 def groups_of(rows: Sequence[RowResult], steps: StepFit) -> list[dict[str, Any]]:

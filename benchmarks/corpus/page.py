@@ -57,6 +57,7 @@ def tables_of(budget: dict[str, Any]) -> str:
     """All tables as Markdown."""
     groups = budget["groups"]
     parts = [f"### All uses\n\n{_totals(groups)}"]
+    parts.append(f"### Goals\n\n{_goals(budget['goals'])}")
     parts += [f"### Step time by {by}\n\n{_groups(groups, 'step_time', by)}" for by in ("kind", "scale", "source")]
     parts.append(f"### Step time by accelerator\n\n{_groups(groups, 'step_time', 'accelerator')}")
     parts.append(f"### Beside other tools\n\n{_rivals(budget['anchors'], groups)}")
@@ -90,6 +91,18 @@ def _totals(groups: list[dict[str, Any]]) -> str:
     totals = [g for g in groups if not FIELDS & set(g)]
     rows = [[TITLES[g["use"]], *(_errors(g) if g["use"] != "fit" else _wrong(g)), *_left_out(g)] for g in totals]
     return _table(("", *_ERRORS, *_LEFT_OUT), rows)
+
+
+def _goals(lines: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            *(line["goal"], str(line["n"]), _percent(line["median_error"]), f"{line['median_goal']:.0%}"),
+            *(_percent(line["p90_error"]), f"{line['p90_goal']:.0%}", _percent(line["bias"], "+")),
+            "yes" if line["met"] else "no",
+        )
+        for line in lines
+    ]
+    return _table(("", "rows", "median %", "goal", "p90 %", "goal", "bias %", "met"), rows)
 
 
 def _wrong(group: dict[str, Any]) -> list[str]:

@@ -53,6 +53,16 @@ def test_contract_of_the_json(dts_cli: Run, tmp_path: Path) -> None:
             assert row["reason"]
 
 
+def test_goals_end_the_report_on_the_packaged_measurements(dts_cli: Run) -> None:
+    code, out, _ = dts_cli("validate --use kernels --workers 1")
+    assert code == 0
+    table = out[out.index("Goals:") :]
+    assert "of 3 met" in table
+    assert "attention, data-centre GPUs" in table
+    assert "Goals:" not in dts_cli("validate --use kernels --where kind=attention --workers 1")[1]
+    assert "Goals:" not in dts_cli(RUNS)[1]
+
+
 def test_tables_for_people(dts_cli: Run) -> None:
     code, out, err = dts_cli(f"{RUNS} --by source")
     assert (code, err) == (0, "")

@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..units import format_bytes, format_seconds
 from ..validation import FIELDS, USES, Group, RowResult, ValidationReport
 from ..validation import validate as run
+from ..validation.goals import GoalCheck, check_goals
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode
 from .progress import progress_bar
@@ -78,7 +79,8 @@ def validate(
     uses: Any = "all" if use == "all" else _listed(use)
     with progress_bar("rows") as progress:
         report = run(corpus, use=uses, where=_chosen(where or []), by=_listed(by), workers=workers, progress=progress)
-    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    goals = [] if corpus or where else check_goals(report.rows)
+    deliver(report.to_dict(), _tables(report, goals), as_json=as_json, out=out)
     return ExitCode.OK
 
 
@@ -104,7 +106,7 @@ def _chosen(pairs: list[str]) -> dict[str, str]:
     return chosen
 
 
-def _tables(report: ValidationReport) -> Iterator[RenderableType]:
+def _tables(report: ValidationReport, goals: list[GoalCheck]) -> Iterator[RenderableType]:
     rows = {(row.use, row.id): row for row in report.rows}
     if not report.rows:
         yield sentence("no rows")
@@ -117,6 +119,17 @@ def _tables(report: ValidationReport) -> Iterator[RenderableType]:
             note = f"{more}, without compared rows or small: --json lists them" if rest else ""
             yield headed(_title(groups[0]), _group_table(shown, use), note)
             yield from _notes(groups[0], rows, use)
+    if goals:
+        yield headed(f"Goals: {sum(check.met for check in goals)} of {len(goals)} met", _goal_table(goals), "")
+
+
+def _goal_table(goals: list[GoalCheck]) -> Any:
+    table = new_table(("set", "rows", "median", "goal", "p90", "goal", "bias", "met"), left=("set",))
+    for check in goals:
+        median, p90 = (f"{share:.0%}" for share in (check.goal.median_error, check.goal.p90_error))
+        figures = (_percent(check.median_error), median, _percent(check.p90_error), p90, _signed(check.bias))
+        table.add_row(check.goal.name, str(check.n), *figures, "yes" if check.met else "no")
+    return table
 
 
 def _title(total: Group) -> str:
