@@ -136,6 +136,6 @@ def test_the_command() -> None:
     assert json.loads(invoke("--tp", "4", "--zero", "1", "--json").stdout)["resources"]
     full = invoke()
     assert full.exit_code == 3
-    assert "does not fit" in full.stderr
+    assert "does not fit" in full.output
     assert "Critical path" in full.output
     assert invoke("--tp", "3").exit_code == 2

@@ -8,6 +8,7 @@ from typing import Any
 import dist_training_sim as dts
 import numpy as np
 import pytest
+from dist_training_sim.cli import main
 from dist_training_sim.cli.app import app
 from dist_training_sim.io.jobs import write_job
 from dist_training_sim.parallel import Recompute
@@ -222,19 +223,19 @@ def test_the_command_prints_within_100_columns() -> None:
     assert "pretrain_gpt.py" in done.output
 
 
-def test_the_command_prints_json_alone(tmp_path: Any) -> None:
+def test_the_command_prints_json_alone(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     file, launch = tmp_path / "plan.json", tmp_path / "train.sh"
-    done = CliRunner().invoke(app, [*ARGUMENTS, "--json", "--out", str(file), "--launch", str(launch)])
-    assert json.loads(done.stdout) == json.loads(file.read_text(encoding="utf-8"))
+    assert main([*ARGUMENTS, "--json", "--out", str(file), "--launch", str(launch)]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(file.read_text(encoding="utf-8"))
     assert dts.read_job(launch).strategy.global_batch == 32
 
 
-def test_exit_code_3_with_the_result() -> None:
-    done = CliRunner().invoke(app, [*ARGUMENTS, "--max-step-time", "1ms", "--json"])
-    assert done.exit_code == 3
-    assert json.loads(done.stdout)["feasible"] is False
-    assert "error: No layout" in done.stderr
-    assert CliRunner().invoke(app, [*ARGUMENTS, "--tp", "two"]).exit_code == 2
+def test_exit_code_3_with_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARGUMENTS, "--max-step-time", "1ms", "--json"]) == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out)["feasible"] is False
+    assert "error: No layout" in err
+    assert main([*ARGUMENTS, "--tp", "two"]) == 2
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
