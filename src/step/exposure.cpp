@@ -14,6 +14,10 @@ constexpr std::size_t kMostKept = 4'000'000;  // entries, 100 MB
 
 AxisTime& at(StageTraffic& stage, CommAxis axis) { return stage[static_cast<std::size_t>(axis)]; }
 
+CommAxis axis_of(StreamKind stream) {
+  return stream == StreamKind::SendForward || stream == StreamKind::SendBackward ? CommAxis::PP : CommAxis::DP;
+}
+
 void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double share) {
   const std::pair<Axis, CommAxis> axes[] = {
       {Axis::TP, CommAxis::TP}, {Axis::CP, CommAxis::CP}, {Axis::EP, CommAxis::EP}, {Axis::ETP, CommAxis::EP}};
@@ -38,6 +42,20 @@ const Interval* add_while(const BusyTime& busy, const Interval* at, const Interv
       time.exposed_s += busy.idle_s(at->start_s, at->end_s, place);
   }
   return at;
+}
+
+void add_repeat(const BusyTime& busy, const ExposureLists::Repeat& repeat, BusyTime::Place& place, AxisTime& time) {
+  const Interval& first = repeat.first;
+  time.total_s += repeat.times * (first.end_s - first.start_s);
+  const double before_s = first.start_s - repeat.step_s, ended_s = first.end_s - repeat.step_s;
+  double n = std::min(repeat.times, busy.again(before_s, ended_s, repeat.step_s));
+  if (n > 0) time.exposed_s += n * busy.idle_s(before_s, ended_s, place);
+  for (double alike = 1; n < repeat.times; n += alike) {
+    const double start_s = first.start_s + n * repeat.step_s, end_s = first.end_s + n * repeat.step_s;
+    const double once_s = busy.idle_s(start_s, end_s, place);
+    alike = std::min(busy.alike(start_s, end_s, repeat.step_s, place), repeat.times - n);
+    time.exposed_s += alike * once_s;
+  }
 }
 
 }  // namespace
@@ -74,10 +92,19 @@ void ExposureRecorder::repeat(const std::vector<std::size_t>& lengths, double ti
   for (std::size_t u = 0; u < lists_.used.size(); ++u) {
     const std::size_t l = lists_.used[u], before = u < lengths.size() ? lengths[u] : 0;
     const std::vector<Interval>& list = lists_.intervals[l];
-    const std::size_t fresh = list.size() - before;
+    const std::size_t fresh = list.size() - before, rank = l / (2 * kStreamsPerRank);
+    const BusyTime& busy = lists_.busy[rank];
+    const double until_s = busy.stretches().empty() ? 0 : busy.stretches().back().end_s;
+    AxisTime& time = at(stages_[rank], axis_of(static_cast<StreamKind>(l / 2 % kStreamsPerRank)));
+    BusyTime::Place place{busy.stretches().size()};
     for (std::size_t i = before; i < list.size(); ++i) {
       const double step = step_s > 0 ? step_s : list[i].start_s - list[i - fresh].start_s;
-      lists_.repeats[l].push_back({{list[i].start_s + step, list[i].end_s + step}, step, times});
+      const ExposureLists::Repeat repeat{{list[i].start_s + step, list[i].end_s + step}, step, times};
+      if (list[i].end_s + times * step <= until_s) {  // all that it meets is known
+        add_repeat(busy, repeat, place, time);
+      } else {
+        lists_.repeats[l].push_back(repeat);
+      }
     }
   }
 }
@@ -150,19 +177,7 @@ void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTim
   BusyTime::Place place;
   const std::vector<Interval>& all = lists_.intervals[list];
   add_while(busy, all.data(), all.data() + all.size(), std::numeric_limits<double>::infinity(), place, time);
-  for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) {
-    const Interval& first = repeat.first;
-    time.total_s += repeat.times * (first.end_s - first.start_s);
-    const double before_s = first.start_s - repeat.step_s, ended_s = first.end_s - repeat.step_s;
-    double n = std::min(repeat.times, busy.again(before_s, ended_s, repeat.step_s));
-    if (n > 0) time.exposed_s += n * busy.idle_s(before_s, ended_s, place);
-    for (double alike = 1; n < repeat.times; n += alike) {
-      const double start_s = first.start_s + n * repeat.step_s, end_s = first.end_s + n * repeat.step_s;
-      const double once_s = busy.idle_s(start_s, end_s, place);
-      alike = std::min(busy.alike(start_s, end_s, repeat.step_s, place), repeat.times - n);
-      time.exposed_s += alike * once_s;
-    }
-  }
+  for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) add_repeat(busy, repeat, place, time);
 }
 
 std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts,
@@ -171,10 +186,8 @@ std::vector<StageTraffic> ExposureRecorder::finish(const PassCounts& counts,
   for (std::size_t rank = 0; rank < stages_.size(); ++rank) {
     for (std::size_t stream = 0; stream < kStreamsPerRank; ++stream) {
       const auto kind = static_cast<StreamKind>(stream);
-      const bool pipeline = kind == StreamKind::SendForward || kind == StreamKind::SendBackward;
-      for (bool mirrored : {false, true}) {
-        add_intervals(rank, list_of(rank, kind, mirrored), at(stages_[rank], pipeline ? CommAxis::PP : CommAxis::DP));
-      }
+      for (bool mirrored : {false, true})
+        add_intervals(rank, list_of(rank, kind, mirrored), at(stages_[rank], axis_of(kind)));
     }
   }
   return std::move(stages_);
