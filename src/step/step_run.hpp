@@ -1,9 +1,9 @@
 // Runs a step whose ranks are alike: every operation is executed as it comes and recorded at once, no program is kept.
 //
 // Long schedules repeat. The order then holds fewer micro-batches than the step, and one window of it is run again for
-// those that were left out (schedule/repeated_ops.hpp), or leapt over where its times follow from those before
-// (step/steady_state.hpp). Times lie on a grid (engine/time_grid.hpp), where that is exact: the result has the same
-// bits as the whole step's.
+// those that were left out (schedule/repeated_ops.hpp, step/lockstep_run.hpp), or leapt over where its times follow
+// from those before (step/steady_state.hpp). Times lie on a grid (engine/time_grid.hpp), where that is exact: the
+// result has the same bits as the whole step's.
 #pragma once
 
 #include <optional>
