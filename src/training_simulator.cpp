@@ -6,12 +6,12 @@
 #include <string>
 
 #include "error.hpp"
-#include "step/prepared_step.hpp"
-#include "step/step_run.hpp"
-#include "step/step_size.hpp"
-#include "step/step_totals.hpp"
-#include "step/step_traffic.hpp"
-#include "step/variants.hpp"
+#include "step/account/step_totals.hpp"
+#include "step/links/step_traffic.hpp"
+#include "step/plan/prepared_step.hpp"
+#include "step/plan/step_size.hpp"
+#include "step/plan/variants.hpp"
+#include "step/run/step_run.hpp"
 #include "workload/flops.hpp"
 
 namespace dts {

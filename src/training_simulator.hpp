@@ -6,16 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "step/allocator_replay.hpp"
-#include "step/breakdown.hpp"
-#include "step/exposure.hpp"
-#include "step/flow_step.hpp"
-#include "step/job.hpp"
-#include "step/memory_timeline.hpp"
-#include "step/price_book.hpp"
-#include "step/step_events.hpp"
-#include "step/step_memory.hpp"
-#include "step/stragglers.hpp"
+#include "step/account/breakdown.hpp"
+#include "step/account/exposure.hpp"
+#include "step/account/step_events.hpp"
+#include "step/links/flow_step.hpp"
+#include "step/memory/allocator_replay.hpp"
+#include "step/memory/memory_timeline.hpp"
+#include "step/memory/step_memory.hpp"
+#include "step/plan/job.hpp"
+#include "step/plan/price_book.hpp"
+#include "step/plan/stragglers.hpp"
 
 namespace dts {
 

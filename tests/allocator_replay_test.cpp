@@ -1,11 +1,11 @@
 // A replay of the first micro-batches reserves what all of them do.
-#include "step/allocator_replay.hpp"
+#include "step/memory/allocator_replay.hpp"
 
 #include <gtest/gtest.h>
 
 #include "memory_blocks.hpp"
 #include "schedule/pipeline.hpp"
-#include "step/host_lead.hpp"
+#include "step/memory/host_lead.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "step/breakdown.hpp"
+#include "step/account/breakdown.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "step/busy_time.hpp"
+#include "step/account/busy_time.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "step/choices.hpp"
+#include "step/run/choices.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Data parallelism as tasks: timelines worked out by hand, and what no overlap may break.
-#include "step/data_parallel.hpp"
+#include "step/plan/data_parallel.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,8 +12,8 @@
 #include "error.hpp"
 #include "expanded.hpp"
 #include "small_jobs.hpp"
-#include "step/breakdown.hpp"
-#include "step/gather_order.hpp"
+#include "step/account/breakdown.hpp"
+#include "step/tasks/gather_order.hpp"
 #include "step_plans.hpp"
 
 namespace {

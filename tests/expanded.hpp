@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "step/rank_view.hpp"
-#include "step/step_program.hpp"
+#include "step/plan/rank_view.hpp"
+#include "step/tasks/step_program.hpp"
 
 namespace dts::test {
 

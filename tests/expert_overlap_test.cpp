@@ -5,7 +5,7 @@
 #include "comm/interconnect.hpp"
 #include "memory_blocks.hpp"
 #include "pricing/group_pricer.hpp"
-#include "step/stage_cost.hpp"
+#include "step/plan/stage_cost.hpp"
 #include "test_device.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "step/exposure.hpp"
+#include "step/account/exposure.hpp"
 
 #include <gtest/gtest.h>
 

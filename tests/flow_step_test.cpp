@@ -1,6 +1,6 @@
 // A step whose collectives share links: alone they take their prices, together longer, and bytes are those of the
 // groups.
-#include "step/flow_step.hpp"
+#include "step/links/flow_step.hpp"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 
 #include "search/parallel_for.hpp"
 #include "small_jobs.hpp"
-#include "step/step_size.hpp"
+#include "step/plan/step_size.hpp"
 #include "training_simulator.hpp"
 
 namespace dts {

@@ -2,7 +2,7 @@
 
 #include "error.hpp"
 #include "small_jobs.hpp"
-#include "step/variants.hpp"
+#include "step/plan/variants.hpp"
 
 namespace {
 

@@ -1,11 +1,11 @@
-#include "step/rank_classes.hpp"
+#include "step/plan/rank_classes.hpp"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "expanded.hpp"
-#include "step/rank_prices.hpp"
+#include "step/plan/rank_prices.hpp"
 #include "step_plans.hpp"
 
 namespace {

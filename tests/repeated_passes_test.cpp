@@ -98,7 +98,8 @@ TEST(RepeatedPasses, ShortcutsChangeNoBit) {
   EXPECT_LT(skipped, 0.6 * all);
 }
 
-// Pipelines whose ranks run in lockstep (step/lockstep_run.hpp), deep ones, groups of any width, slow and fast wires.
+// Pipelines whose ranks run in lockstep (step/run/lockstep_run.hpp), deep ones, groups of any width, slow and fast
+// wires.
 TEST(RepeatedPasses, LockstepChangesNoBit) {
   const DeviceSpec device = paper_device();
   std::mt19937 random(23);

@@ -6,7 +6,7 @@
 
 #include "engine/timeline.hpp"
 #include "error.hpp"
-#include "step/breakdown.hpp"
+#include "step/account/breakdown.hpp"
 #include "step_plans.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "step/step_ops.hpp"
+#include "step/account/step_ops.hpp"
 
 #include <gtest/gtest.h>
 

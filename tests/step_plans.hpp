@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "step/breakdown.hpp"
-#include "step/period.hpp"
+#include "step/account/breakdown.hpp"
+#include "step/run/period.hpp"
 
 namespace dts::test {
 

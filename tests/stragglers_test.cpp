@@ -1,4 +1,4 @@
-#include "step/stragglers.hpp"
+#include "step/plan/stragglers.hpp"
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "bindings/pickle.hpp"
-#include "step/flow_step.hpp"
+#include "step/links/flow_step.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;

@@ -4,7 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/long_call.hpp"
-#include "step/step_ops.hpp"
+#include "step/account/step_ops.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;

@@ -5,7 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "step/step_events.hpp"
+#include "step/account/step_events.hpp"
 
 namespace dts {
 

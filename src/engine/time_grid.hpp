@@ -1,6 +1,7 @@
 // Times of a timeline are multiples of 2^-40 s, 0.9 ps. Sums and differences of such numbers are exact in a double up
 // to 2^12 s, so they depend on no order: a step may be summed class by class instead of task by task, and a schedule
-// that repeats may be skipped through (step/step_run.hpp), with the same bits. Beyond 2^12 s they are rounded as usual.
+// that repeats may be skipped through (step/run/step_run.hpp), with the same bits. Beyond 2^12 s they are rounded as
+// usual.
 #pragma once
 
 namespace dts {

@@ -34,7 +34,7 @@ class LongestPath {
   const HeldList& held_beside(StreamId stream) const { return held_[stream / device_streams_]; }
   void reserve(std::size_t tasks) { end_s_.reserve(tasks); }
 
-  // For tasks whose times are known (step/pass_memo.hpp): their end, their place on a stream, and whether they end
+  // For tasks whose times are known (step/run/pass_memo.hpp): their end, their place on a stream, and whether they end
   // last.
   void add_known(double end_s) { end_s_.push_back(end_s); }
   void set_on_stream(StreamId stream, TaskId task) noexcept { on_stream_[stream] = task; }

@@ -5,7 +5,7 @@
 //   shared experts    all but their last product beside dispatch, that product beside combine; the same backward
 //                     (Megatron-Core shared_experts.py, moe_shared_expert_overlap)
 //   pairs of passes   the exchanges of a forward beside the backward it is paired with and the other way round: the
-//                     order pairs them (schedule/pass.hpp), the timeline hides them (step/stage_cost.hpp)
+//                     order pairs them (schedule/pass.hpp), the timeline hides them (step/plan/stage_cost.hpp)
 //
 // Left out: memory bandwidth taken by the exchange.
 #pragma once

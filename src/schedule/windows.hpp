@@ -26,8 +26,8 @@ int kept_windows(const Strategy& strategy);
 // Fewest micro-batches for which that holds and `windows` windows are alike.
 int shortest_order(const Strategy& strategy, int windows);
 
-// Whether the ranks of an order without blocking transfers can run in lockstep (step/lockstep_run.hpp): stages go round
-// the ranks, passes run one by one, and a steady state is one forward, one backward.
+// Whether the ranks of an order without blocking transfers can run in lockstep (step/run/lockstep_run.hpp): stages go
+// round the ranks, passes run one by one, and a steady state is one forward, one backward.
 bool runs_in_lockstep(const Strategy& strategy);
 // Fewest micro-batches for which such an order has a window that stands for others, from where every rank has run a
 // backward.

@@ -1,5 +1,5 @@
 // Books of prices of one job, one per thread at a time, kept from call to call: what one call of a search priced, the
-// next finds there. Which thread takes which book changes no result (step/price_book.hpp).
+// next finds there. Which thread takes which book changes no result (step/plan/price_book.hpp).
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "step/price_book.hpp"
+#include "step/plan/price_book.hpp"
 
 namespace dts {
 

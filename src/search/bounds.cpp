@@ -11,8 +11,8 @@
 #include "search/parallel_for.hpp"
 #include "search/placed_jobs.hpp"
 #include "search/stream_bound.hpp"
-#include "step/rank_states.hpp"
-#include "step/stage_cost.hpp"
+#include "step/memory/rank_states.hpp"
+#include "step/plan/stage_cost.hpp"
 
 namespace dts {
 

@@ -1,5 +1,5 @@
 // Time and memory of many strategies of one job. Each row is what `simulate` says of that strategy, bit for bit: it is
-// the same engine, with a book of prices that rows share (step/price_book.hpp). What cannot run is data with its
+// the same engine, with a book of prices that rows share (step/plan/price_book.hpp). What cannot run is data with its
 // reason.
 #pragma once
 

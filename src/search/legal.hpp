@@ -6,7 +6,7 @@
 
 #include "search/book_shelf.hpp"
 #include "search/strategy_table.hpp"
-#include "step/job.hpp"
+#include "step/plan/job.hpp"
 
 namespace dts {
 

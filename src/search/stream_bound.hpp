@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "parallel/stages.hpp"
-#include "step/data_parallel.hpp"
-#include "step/priced_model.hpp"
+#include "step/plan/data_parallel.hpp"
+#include "step/plan/priced_model.hpp"
 
 namespace dts {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "step/step_events.hpp"
+#include "step/account/step_events.hpp"
 
 namespace dts {
 

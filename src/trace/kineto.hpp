@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "step/step_events.hpp"
+#include "step/account/step_events.hpp"
 #include "trace/counters.hpp"
 
 namespace dts {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "step/step_program.hpp"
+#include "step/tasks/step_program.hpp"
 
 namespace dts {
 
