@@ -20,7 +20,7 @@ FOREIGN = WRITE_FORMATS[1:]
 PROFILES = {
     "dts": "megatron-core",
     "megatron-lm": "megatron-core",
-    "megatron-bridge": "megatron-bridge",
+    "megatron-bridge": "megatron-bridge-26.02",
     "torchtitan": "torchtitan-2025",
     "deepspeed": "deepspeed",
     "nanotron": "nanotron",

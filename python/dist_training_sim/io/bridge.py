@@ -64,6 +64,7 @@ _OF_RECIPE_NAME = {
     "_fp8mx": "bf16_with_mxfp8_mixed",
     "_nvfp4": "bf16_with_nvfp4_mixed",
 }
+_PROFILE = "megatron-bridge-26.02"  # scripts do not name their release: its newest profile on any device
 _VANILLA = "vanilla_gpt_pretrain_config"
 # Models of the catalogue and a recipe of each, for architectures that the plain GPT recipe cannot be turned into.
 _RECIPES = {
@@ -100,7 +101,7 @@ def read_bridge(text: str, where: str, variables: Mapping[str, str] | None = Non
         o.reject(precision, f"one of {', '.join(_PRECISIONS)}")
     if model is None and o.lacks("num-layers"):
         o.problems.add(f"{place}: recipe", name, "a recipe of a model of the catalogue, or model.num_layers and others")
-    job = job_of_options(o, launch, "megatron-bridge", "megatron-bridge")
+    job = job_of_options(o, launch, "megatron-bridge", _PROFILE)
     return _named(job, model, place, name)
 
 

@@ -35,7 +35,7 @@ Writer = Callable[[Model, Cluster, Strategy, int, FrameworkProfile], str]
 _WRITERS: Mapping[str, tuple[Writer, str, str]] = {  # writer, file name, profile of the target
     "dts": (write_job_file, "job.yaml", "megatron-core"),
     "megatron-lm": (write_megatron, "train.sh", "megatron-core"),
-    "megatron-bridge": (write_bridge, "train.sh", "megatron-bridge"),
+    "megatron-bridge": (write_bridge, "train.sh", "megatron-bridge-26.02"),
     "torchtitan": (write_torchtitan, "train.sh", "torchtitan-2025"),
     "deepspeed": (write_deepspeed, "ds_config.json", "deepspeed"),
     "nanotron": (write_nanotron, "config.yaml", "nanotron"),
