@@ -402,6 +402,25 @@ TEST(BlockCost, FusedExpertsMakeTheirGate) {
   EXPECT_NEAR(price(moe, apart).forward.total_s - price(moe, fused).forward.total_s, gates_s(moe, apart), 1e-15);
 }
 
+// Muon sums over the side that tensor parallelism splits: columns of the first matrix, rows of the second.
+TEST(BlockCost, MatricesAreSplitAlongTheSideThatRanksShare) {
+  Setting g;
+  g.strategy = layout(2);
+  const Block block{"b",
+                    {make_op(OpKind::Matmul, "up", 256, 1024, Sharding::Column),
+                     make_op(OpKind::Matmul, "down", 1024, 256, Sharding::Row),
+                     make_op(OpKind::Matmul, "gate", 256, 64, Sharding::Sequence)}};
+  const std::vector<WeightMatrix> found = price(block, g).matrices;
+  const std::vector<WeightMatrix> expected = {{256, 512, 2}, {256, 512, 2}, {256, 64, 1}};
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].gram, expected[i].gram) << i;
+    EXPECT_EQ(found[i].summed, expected[i].summed) << i;
+    EXPECT_EQ(found[i].split, expected[i].split) << i;
+    EXPECT_EQ(found[i].count, 1) << i;
+  }
+}
+
 TEST(GroupPricer, TheSlowestGroupOfAnAxisDecides) {
   // Two nodes of four: tensor pairs lie inside a node, data-parallel groups {0, 2, 4, 6} and {1, 3, 5, 7} across both.
   ClusterSpec cluster;

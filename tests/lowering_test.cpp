@@ -6,8 +6,11 @@
 #include <tuple>
 #include <utility>
 
+#include "compute/attention.hpp"
 #include "memory_blocks.hpp"
 #include "parallel/local_op.hpp"
+#include "pricing/op_cost.hpp"
+#include "test_device.hpp"
 
 namespace {
 
@@ -377,6 +380,17 @@ TEST(LocalSizes, FromStrategyAndModel) {
   EXPECT_TRUE(sizes.sequence_parallel);
   s.precision = DType::FP8;
   EXPECT_EQ(local_sizes(m, s, {}, 1).activation_bytes, 2);
+}
+
+TEST(Lowering, EveryStepOfARingReadsItsPartOfTheSequence) {
+  const DeviceSpec device = dts_test::round_device();
+  const FrameworkProfile profile;
+  const LocalSizes s = context_sizes(1, false);
+  const LocalOp op = attention_of(lower_block(kLlama, s));
+  const double part = s.seq_len / 4;
+  const AttentionShape shape{s.samples, op.heads, op.kv_heads, part, part, kHead, kHead, true, 0};
+  const double bytes = flash_attention_bytes(device, DType::BF16, shape, false);
+  EXPECT_DOUBLE_EQ((OpTimer{device, profile, s, DType::BF16}.bytes(op, GemmPass::Forward)), 4 * bytes);
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST(MemoryReport, FitFollowsTheMeasuredShares) {
   EXPECT_EQ(out_of_memory_probability(0, 60), 0);
   EXPECT_EQ(out_of_memory_probability(60, 0), 1);
   EXPECT_EQ(fit_verdict(0.2), FitVerdict::Fits);
-  EXPECT_EQ(fit_verdict(0.5), FitVerdict::AtRisk);
+  for (double chance : {0.26, 0.5, 0.74}) EXPECT_EQ(fit_verdict(chance), FitVerdict::AtRisk);
   EXPECT_EQ(fit_verdict(0.8), FitVerdict::DoesNotFit);
 }
 

@@ -48,6 +48,16 @@ Moved moved(const dts::ClusterSpec& c, CollectiveKind kind, double bytes, const 
   return m;
 }
 
+TEST(PairStreams, ASumInTheSwitchMovesOneBufferAndAShareOfOne) {
+  const dts::ClusterSpec c = cluster(1);
+  const auto network = dts::make_interconnect(c);
+  CollectiveCost cost;
+  cost.algorithm = "nvls";  // each rank sends its buffer once, and the sum of its share
+  for (const PairStream& s :
+       dts::pair_streams(c, {CollectiveKind::AllReduce, 800, {}}, network->group(strided(8, 1)), cost))
+    EXPECT_DOUBLE_EQ(s.bytes, 800 + 100);
+}
+
 TEST(PairStreams, ARingMovesItsBytesOverEveryNic) {
   const double bytes = 1e9, n = 64;
   for (const auto kind : {CollectiveKind::AllGather, CollectiveKind::ReduceScatter}) {
