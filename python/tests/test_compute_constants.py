@@ -15,7 +15,9 @@ from dist_training_sim.catalog.fitted import Fitted
 from dist_training_sim.compute import ComputeModel
 from dist_training_sim.device_types import DeviceType, device_spec, type_of
 from dist_training_sim.errors import MissingDataError
+from dist_training_sim.frameworks import FrameworkProfile
 from dist_training_sim.hardware import Device
+from dist_training_sim.simulator.attention_kernel import device_core
 
 FILE = Path(dist_training_sim.catalog.__file__).with_name("compute_constants.yaml")
 TABLES: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -85,3 +87,21 @@ def test_generic_types_are_catalogue_devices() -> None:
         assert spec.name == Device.from_catalog(name).name
         assert spec.hbm_bytes == Device.from_catalog(name).hbm_bytes
     assert ComputeModel(1, "tpu").device(0).systolic
+
+
+@pytest.mark.parametrize(("power_w", "factor"), [(500.0, 0.5**0.6), (1000.0, 1.0)])
+def test_attention_slows_under_a_power_cap_as_matmuls_do(power_w: float, factor: float) -> None:
+    usual = Device.from_catalog("b200-sxm-180gb").with_attention_kernel("cudnn_2026")
+    share = usual.attention_forward.sustained_share
+    assert share
+    capped = usual.replace(power_w=power_w)
+    assert capped.attention_forward.sustained_share == pytest.approx(share * factor)
+    profile = FrameworkProfile(attention_kernel="cudnn_2026")
+    described = device_core(Device.from_catalog("b200-sxm-180gb").replace(power_w=power_w), profile)
+    assert described.attention_forward.sustained_share == pytest.approx(share * factor)
+
+
+def test_an_unknown_device_keeps_the_kernel_of_its_generation_at_its_clock() -> None:
+    mine = Device.from_catalog("b200-sxm-180gb").replace(name="mine")
+    described = device_core(mine, FrameworkProfile(attention_kernel="cudnn_2026"))
+    assert described.attention_forward.rate_d128 == 0.709

@@ -8,6 +8,7 @@ from ..catalog.constants import attention_constants
 from ..errors import ConfigError, MissingDataError
 from ..frameworks.profile import FrameworkProfile
 from ..hardware.device import Device
+from ..hardware.rates import clock_at
 
 __all__ = ["device_core", "generation_of", "use_attention_kernel"]
 
@@ -26,14 +27,26 @@ def device_core(device: Device, profile: FrameworkProfile) -> _core.DeviceSpec:
         spec: _core.DeviceSpec = core_of(device)
         return spec
     spec = to_core(device)
-    use_attention_kernel(spec, device.generation, profile)
+    use_attention_kernel(spec, device.generation, profile, _clock_under_cap(device))
     return spec
 
 
-def use_attention_kernel(spec: _core.DeviceSpec, generation: str, profile: FrameworkProfile) -> None:
+def _clock_under_cap(device: Device) -> float:
+    """Factor on the clock of long steps under the device's power cap over that of the catalogue's."""
+    try:
+        usual_w = Device.from_catalog(device.name).power_w
+    except (ConfigError, MissingDataError):
+        return 1.0
+    return clock_at(device.power_w / usual_w) if device.power_w and usual_w else 1.0
+
+
+def use_attention_kernel(
+    spec: _core.DeviceSpec, generation: str, profile: FrameworkProfile, clock: float = 1.0
+) -> None:
     """Give a description the constants of the framework's kernel, where one was measured on such a device.
 
-    Elsewhere the device's own default stands: nobody knows that kernel's rate on it.
+    Elsewhere the device's own default stands: nobody knows that kernel's rate on it. `clock` is a factor on the clock
+    that the kernel keeps in long steps.
     """
     if not profile.attention_kernel:
         return
@@ -42,4 +55,4 @@ def use_attention_kernel(spec: _core.DeviceSpec, generation: str, profile: Frame
     except MissingDataError:
         return
     for name, value in constants.items():
-        setattr(spec, name, to_core(value))
+        setattr(spec, name, to_core(value.at_clock(clock)))
