@@ -207,3 +207,10 @@ def test_the_command(tmp_path: Path) -> None:
     again = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert [point["usd_per_device_h"] for point in again["points"]] == [2.0, 3.0]
     assert CliRunner().invoke(app, [*arguments[:-1], "two"]).exit_code == 2
+
+
+def test_a_file_without_tables_is_no_sweep_yet(tmp_path: Path) -> None:
+    file = tmp_path / "begun.sqlite"
+    file.touch()
+    with pytest.raises(dts.FormatError, match="no file of a sweep, or one that has just been begun"):
+        len(dts.SweepResult(file))

@@ -100,6 +100,9 @@ def _readable_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # no folder, no right, no room, or locked
+        if str(error).startswith("no such"):  # table or column
+            what = "is no file of a sweep, or one that has just been begun"
+            raise FormatError(f"file: {path} {what} ({error})") from None
         raise ConfigError(f"file: got {str(path)!r}, expected a file that can be written ({error})") from None
     except sqlite3.DatabaseError as error:
         raise FormatError(f"file: {path} is no file of a sweep ({error})") from None
