@@ -8,16 +8,17 @@ raises `TypeError`, so the two sides cannot drift apart unnoticed.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from . import _core
 from .errors import MissingDataError, Problems
 from .named_enum import member
 
-__all__ = ["DTYPES", "CoreSpec", "core_of", "to_core"]
+__all__ = ["DTYPES", "CoreSpec", "core_of", "once_per_object", "to_core"]
 
 DTYPES = tuple(dtype.name.lower() for dtype in _core.DType)
 """Number formats in the order of the core's `DType`."""
@@ -76,18 +77,39 @@ def to_core(description: Any, struct: type[Any] | None = None) -> Any:
     return target
 
 
-_converted_before: dict[int, tuple[weakref.ref[Any], Any]] = {}
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
+def once_per_object(make: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Keep what a function makes of frozen descriptions (and texts) for as long as these live; none may change it."""
+    known: dict[tuple[object, ...], tuple[list[weakref.ref[Any]], _T]] = {}
+
+    @wraps(make)
+    def kept(*given: _P.args, **named: _P.kwargs) -> _T:
+        key = tuple(item if isinstance(item, str) else id(item) for item in given)
+        objects = [item for item in given if not isinstance(item, str)]
+        before = known.get(key)
+        if before is not None and all(ref() is item for ref, item in zip(before[0], objects, strict=True)):
+            return before[1]
+        made = make(*given, **named)
+        known[key] = ([weakref.ref(item, lambda _: known.pop(key, None)) for item in objects], made)
+        return made
+
+    return kept
+
+
+@once_per_object
 def core_of(description: Any) -> Any:
-    """`to_core(description)`, converted once per object: descriptions are frozen. The struct must not be changed."""
-    key = id(description)
-    known = _converted_before.get(key)
-    if known is not None and known[0]() is description:
-        return known[1]
-    core = to_core(description)
-    _converted_before[key] = (weakref.ref(description, lambda _: _converted_before.pop(key, None)), core)
-    return core
+    """`to_core(description)`, converted once per object."""
+    return to_core(description)
+
+
+@cache
+def _defaults(struct: Callable[[], Any]) -> dict[str, Any]:
+    """Fields of a core struct and the values of a default-constructed one."""
+    made = struct()
+    return {name: getattr(made, name) for name in dir(made) if not name.startswith("_")}
 
 
 _KINDS = {
@@ -101,7 +123,9 @@ _KINDS = {
 
 def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> None:
     """Set one field of the struct, or say why it cannot be set."""
-    if not hasattr(target, name):
+    struct: Callable[[], Any] = type(target)
+    defaults = _defaults(struct)
+    if name not in defaults:
         raise TypeError(f"{spec.struct} has no field {name!r}, but {type(owner).__name__} has")
     if value is None:
         kept = spec.none_keeps_default
@@ -111,7 +135,7 @@ def _assign(target: Any, name: str, value: Any, spec: CoreSpec, owner: Any) -> N
             label = getattr(owner, "name", type(owner).__name__)
             raise MissingDataError(f"{label}.{name}: unknown, no source states it; give it with .replace({name}=...)")
         value = spec.unknown[name]
-    present = getattr(target, name)
+    present = defaults[name]
     converted = _converted(value, present, f"{spec.struct}.{name}")
     try:
         setattr(target, name, converted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from typing import TypeVar
 
 from .errors import Problems, suggest
@@ -26,10 +27,9 @@ def member(kind: type[_E], value: object, where: str) -> _E:
         return value
     text = value.name if isinstance(value, Enum) else value
     if isinstance(text, str):
-        key = _key(text)
-        for item in kind:
-            if key in (_key(item.name), _key(str(item.value))):
-                return item
+        item: _E | None = _by_name(kind).get(_key(text))
+        if item is not None:
+            return item
     names = [_shown(item) for item in kind]
     fix = suggest(text, names) if isinstance(text, str) else f"known: {', '.join(names)}"
     problems = Problems()
@@ -44,6 +44,12 @@ class NamedEnum(Enum):
     @classmethod
     def _missing_(cls, value: object) -> NamedEnum:
         return member(cls, value, cls.__name__)
+
+
+@cache
+def _by_name(kind: type[_E]) -> dict[str, _E]:
+    """Members by what they are called; a name goes before another's value."""
+    return {_key(str(item.value)): item for item in kind} | {_key(item.name): item for item in kind}
 
 
 def _key(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import _core
-from .._convert import core_of, to_core
+from .._convert import once_per_object, to_core
 from ..catalog.constants import attention_constants
 from ..errors import ConfigError, MissingDataError
 from ..frameworks.profile import FrameworkProfile
@@ -21,12 +21,10 @@ def generation_of(device: str) -> str:
         return ""
 
 
+@once_per_object
 def device_core(device: Device, profile: FrameworkProfile) -> _core.DeviceSpec:
     """Core description of a device under a framework's attention kernel."""
-    if not profile.attention_kernel:
-        spec: _core.DeviceSpec = core_of(device)
-        return spec
-    spec = to_core(device)
+    spec: _core.DeviceSpec = to_core(device)
     use_attention_kernel(spec, device.generation, profile, _clock_under_cap(device))
     return spec
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import _core
-from .._convert import to_core
+from .._convert import once_per_object, to_core
 from ..catalog.libraries import communication_library
 from ..frameworks.profile import FrameworkProfile
 
@@ -13,6 +13,7 @@ _BEFORE_HOPPER = ("volta", "turing", "ampere", "ada")
 _OTHER_LIBRARIES = {"cdna": "rccl", "tpu": "none", "trainium": "none", "gaudi": "none", "ascend": "none", "cpu": "none"}
 
 
+@once_per_object
 def profile_core(profile: FrameworkProfile, generation: str) -> _core.FrameworkProfile:
     """Core description of a profile, with what follows from the device's generation filled in.
 
