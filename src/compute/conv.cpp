@@ -5,11 +5,6 @@
 namespace dts {
 namespace {
 
-bool has_work(const ConvShape& s) noexcept {
-  return s.samples > 0 && s.in_channels > 0 && s.out_channels > 0 && s.input_positions > 0 && s.output_positions > 0 &&
-         s.kernel_area > 0 && s.groups > 0;
-}
-
 double tensor_bytes(const ConvShape& s, GemmPass pass, double element_bytes, double output_bytes) noexcept {
   const double input = s.samples * s.input_positions * s.in_channels;
   const double output = s.samples * s.output_positions * s.out_channels;
@@ -22,7 +17,6 @@ double tensor_bytes(const ConvShape& s, GemmPass pass, double element_bytes, dou
 }  // namespace
 
 GemmShape conv_gemm(const ConvShape& s, GemmPass pass) noexcept {
-  if (!has_work(s)) return {};
   const double in = s.in_channels / s.groups, out = s.out_channels / s.groups;
   const double pixels = s.samples * s.output_positions;
   if (pass == GemmPass::Forward) return {pixels, out, in * s.kernel_area, s.groups};
@@ -39,7 +33,6 @@ double conv_bytes(const DeviceSpec& device, DType dtype, const ConvShape& shape,
 
 double conv_time_s(const DeviceSpec& device, DType dtype, const ConvShape& shape, GemmPass pass,
                    double output_bytes_per_element, Clock clock) noexcept {
-  if (!has_work(shape)) return 0;
   const DType t = compute_dtype(device, dtype);
   return tiled_time_s(device, gemm_constants(device, t),
                       {conv_gemm(shape, pass), tensor_bytes(shape, pass, operand_bytes(t), output_bytes_per_element),
