@@ -82,6 +82,13 @@ class Stretches {
   explicit Stretches(const RankTape& tape)
       : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kKinds, kNew) {}
 
+  static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
+
+  // Number of the stretch there, where it is a pass as one before; else kNew.
+  std::uint32_t known(std::size_t p) const {
+    const Pass& pass = passes_[p];
+    return pass.with_next ? kNew : known_[class_of(pass)];
+  }
   std::uint32_t at(std::size_t p) {  // number of the stretch there
     const Pass& pass = passes_[p];
     std::uint32_t& place = pass.with_next && p + 1 < passes_.size()
@@ -98,7 +105,6 @@ class Stretches {
 
  private:
   static constexpr std::size_t kKinds = 4;
-  static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
   static std::size_t class_of(const Pass& pass) {
     return static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind);
   }
@@ -118,7 +124,8 @@ void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulatio
   poll_interrupt(static_cast<std::int64_t>(passes.size()));
   const auto nothing = [](auto) {};
   for (std::size_t p = 0; p < passes.size();) {
-    const std::uint32_t stretch = stretches.at(p);
+    std::uint32_t stretch = stretches.known(p);
+    if (stretch == Stretches::kNew) stretch = stretches.at(p);
     const bool paired = passes[p].with_next && p + 1 < passes.size();
     const std::size_t end = p + (paired ? 2 : 1);  // not the stretch's: the next step would wait for this one's look-up
     if (gradients.none()) {
@@ -171,7 +178,8 @@ TapePeak peak_of(const RankTape& tape) {
   for_stretches(tape, stretches, gradients, [&](std::size_t p, std::uint32_t at, const auto& made, const auto& gone) {
     const Stretch& s = stretches[at];
     made([&](const TapeTensor& t) { now += t.bytes; });
-    if (now + s.highest > most) most = now + s.highest, fullest = p;
+    const double highest = now + s.highest;
+    if (highest > most) most = highest, fullest = p;
     now += s.left;
     gone([&](const TapeTensor& t) { now -= t.bytes; });
     return true;

@@ -8,14 +8,14 @@ namespace dts {
 void BusyTime::repeat(double period_s, double times) {
   const double end_s = stretches_.back().end_s;
   Place place{stretches_.size()};
-  const double in_period_s = computed_s() - computed_until_s(end_s - period_s, place);
+  const double in_period_s = computed_s_ - computed_until_s(end_s - period_s, place);
   if (in_period_s == period_s) {
     stretches_.back().end_s += times * period_s;
   } else {
-    const double before_s = computed_s();
-    stretches_.push_back({end_s, end_s + times * period_s, before_s});
+    stretches_.push_back({end_s, end_s + times * period_s, computed_s_});
     patterns_.push_back({stretches_.size() - 1, period_s, in_period_s, times});
   }
+  computed_s_ += times * in_period_s;
 }
 
 double BusyTime::computed_until_s(double time_s, Place& place) const {

@@ -14,13 +14,14 @@ class BusyTime {
     double before_s;  // compute before it
   };
 
-  void clear() noexcept { stretches_.clear(), patterns_.clear(); }
+  void clear() noexcept { stretches_.clear(), patterns_.clear(), computed_s_ = 0; }
   void add(double start_s, double end_s) {  // not before the end of what is there
+    const double before_s = computed_s_;
+    computed_s_ += end_s - start_s;  // exact (engine/time_grid.hpp)
     if (!stretches_.empty() && stretches_.back().end_s == start_s && !ends_in_pattern()) {
       stretches_.back().end_s = end_s;
       return;
     }
-    const double before_s = computed_s();
     Stretch& made = stretches_.emplace_back();
     made.start_s = start_s, made.end_s = end_s, made.before_s = before_s;
   }
@@ -41,6 +42,13 @@ class BusyTime {
     const bool within = next > 0 && end_s <= stretches_[next - 1].end_s && next_pattern(next - 1) >= next;
     return within ? 0 : idle_after_s(next, start_s, end_s, place);
   }
+  double idle_lately_s(double start_s, double end_s) const {  // the same, of one near the end of the list
+    if (!stretches_.empty() && start_s >= stretches_.back().start_s && end_s <= stretches_.back().end_s &&
+        !ends_in_pattern())
+      return 0;
+    Place place{stretches_.size()};
+    return idle_s(start_s, end_s, place);
+  }
   // How often an interval comes again, so much later each time, within a pattern that repeats what it met.
   double again(double start_s, double end_s, double step_s) const;
   // How often an interval may move on by `step_s`, counting the first, while it overlaps with as much compute.
@@ -54,16 +62,14 @@ class BusyTime {
     std::size_t stretch;  // that stands for so many periods of what was before it
     double period_s, in_period_s, times;
   };
-  const Pattern* pattern(std::size_t stretch) const;    // null: it is compute throughout
-  std::size_t next_pattern(std::size_t stretch) const;  // from there on; else the number of stretches
-  double within_s(std::size_t stretch) const;           // compute
-  double computed_s() const {
-    return stretches_.empty() ? 0 : stretches_.back().before_s + within_s(stretches_.size() - 1);
-  }
+  const Pattern* pattern(std::size_t stretch) const;     // null: it is compute throughout
+  std::size_t next_pattern(std::size_t stretch) const;   // from there on; else the number of stretches
+  double within_s(std::size_t stretch) const;            // compute
   std::size_t begun(double time_s, Place& place) const;  // stretches that began by then
 
   std::vector<Stretch> stretches_;
   std::vector<Pattern> patterns_;  // in order
+  double computed_s_ = 0;
 };
 
 inline std::size_t BusyTime::begun(double time_s, Place& place) const {

@@ -1,7 +1,6 @@
 #include "step/account/exposure.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "engine/time_grid.hpp"
@@ -30,20 +29,6 @@ void add_pass(StageTraffic& stage, const PassCost& cost, double hidden, double s
 
 using Interval = ExposureLists::Interval;
 
-// Adds up those that end by then, and gives the first that does not. Beside the last stretch of compute nothing is
-// exposed.
-const Interval* add_while(const BusyTime& busy, const Interval* at, const Interval* end, double until_s,
-                          BusyTime::Place& place, AxisTime& time) {
-  BusyTime::Stretch last{until_s, until_s, 0};
-  if (!busy.stretches().empty() && !busy.ends_in_pattern()) last = busy.stretches().back();
-  for (; at != end && at->end_s <= until_s; ++at) {
-    time.total_s += at->end_s - at->start_s;
-    if (at->start_s < last.start_s || at->end_s > last.end_s)
-      time.exposed_s += busy.idle_s(at->start_s, at->end_s, place);
-  }
-  return at;
-}
-
 void add_repeat(const BusyTime& busy, const ExposureLists::Repeat& repeat, BusyTime::Place& place, AxisTime& time) {
   const Interval& first = repeat.first;
   time.total_s += repeat.times * (first.end_s - first.start_s);
@@ -71,10 +56,12 @@ void ExposureLists::clear(std::size_t ranks) {
   for (BusyTime& list : busy) kept += list.stretches().capacity(), list.clear();
   for (std::vector<Interval>& list : intervals) list.clear(), kept += list.capacity();
   for (std::vector<Repeat>& list : repeats) list.clear(), kept += list.capacity();
-  if (kept > kMostKept) busy.clear(), intervals.clear(), repeats.clear();
+  for (std::vector<Interval>& list : arrived) list.clear(), kept += list.capacity();
+  if (kept > kMostKept) busy.clear(), intervals.clear(), repeats.clear(), arrived.clear();
   used.clear(), is_used.assign(2 * std::max(ranks, busy.size()) * kStreamsPerRank, 0);
   if (busy.size() >= ranks) return;
-  busy.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank), repeats.resize(intervals.size());
+  busy.resize(ranks), arrived.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank),
+      repeats.resize(intervals.size());
 }
 
 void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
@@ -84,27 +71,38 @@ void ExposureRecorder::visit(const TaskInfo& info, const Instances& instances) {
 }
 
 void ExposureRecorder::lengths(std::vector<std::size_t>& found) const {
-  found.resize(lists_.used.size());
-  for (std::size_t i = 0; i < found.size(); ++i) found[i] = lists_.intervals[lists_.used[i]].size();
+  const std::size_t ranks = stages_.size();
+  found.resize(ranks + lists_.used.size());
+  for (std::size_t rank = 0; rank < ranks; ++rank) found[rank] = lists_.arrived[rank].size();
+  for (std::size_t u = 0; u < lists_.used.size(); ++u) found[ranks + u] = lists_.intervals[lists_.used[u]].size();
 }
 
 void ExposureRecorder::repeat(const std::vector<std::size_t>& lengths, double times, double step_s) {
+  const std::size_t ranks = stages_.size();
+  for (std::size_t rank = 0; step_s == 0 && rank < ranks; ++rank) {
+    repeat(rank, lists_.arrived[rank], lengths[rank], times, step_s, transfers(rank), nullptr);
+  }
   for (std::size_t u = 0; u < lists_.used.size(); ++u) {
-    const std::size_t l = lists_.used[u], before = u < lengths.size() ? lengths[u] : 0;
-    const std::vector<Interval>& list = lists_.intervals[l];
-    const std::size_t fresh = list.size() - before, rank = l / (2 * kStreamsPerRank);
-    const BusyTime& busy = lists_.busy[rank];
-    const double until_s = busy.stretches().empty() ? 0 : busy.stretches().back().end_s;
+    const std::size_t l = lists_.used[u], before = ranks + u < lengths.size() ? lengths[ranks + u] : 0;
+    const std::size_t rank = l / (2 * kStreamsPerRank);
     AxisTime& time = at(stages_[rank], axis_of(static_cast<StreamKind>(l / 2 % kStreamsPerRank)));
-    BusyTime::Place place{busy.stretches().size()};
-    for (std::size_t i = before; i < list.size(); ++i) {
-      const double step = step_s > 0 ? step_s : list[i].start_s - list[i - fresh].start_s;
-      const ExposureLists::Repeat repeat{{list[i].start_s + step, list[i].end_s + step}, step, times};
-      if (list[i].end_s + times * step <= until_s) {  // all that it meets is known
-        add_repeat(busy, repeat, place, time);
-      } else {
-        lists_.repeats[l].push_back(repeat);
-      }
+    repeat(rank, lists_.intervals[l], before, times, step_s, time, &lists_.repeats[l]);
+  }
+}
+
+void ExposureRecorder::repeat(std::size_t rank, const std::vector<Interval>& list, std::size_t before, double times,
+                              double step_s, AxisTime& time, std::vector<ExposureLists::Repeat>* unknown) {
+  const BusyTime& busy = lists_.busy[rank];
+  const double until_s = busy.stretches().empty() ? 0 : busy.stretches().back().end_s;
+  BusyTime::Place place{busy.stretches().size()};
+  const std::size_t fresh = list.size() - before;
+  for (std::size_t i = before; i < list.size(); ++i) {
+    const double step = step_s > 0 ? step_s : list[i].start_s - list[i - fresh].start_s;
+    const ExposureLists::Repeat repeat{{list[i].start_s + step, list[i].end_s + step}, step, times};
+    if (unknown && list[i].end_s + times * step > until_s) {
+      unknown->push_back(repeat);
+    } else {
+      add_repeat(busy, repeat, place, time);
     }
   }
 }
@@ -155,28 +153,13 @@ void ExposureRecorder::add_blocking_transfers() {
   }
 }
 
-void ExposureRecorder::settle() {
-  for (std::size_t rank = 0; rank < stages_.size(); ++rank) {
-    const BusyTime& busy = lists_.busy[rank];
-    if (busy.stretches().empty()) continue;
-    const double until_s = busy.stretches().back().end_s;
-    AxisTime& time = dts::at(stages_[rank], CommAxis::PP);
-    for (StreamKind stream : {StreamKind::SendForward, StreamKind::SendBackward}) {
-      for (bool mirrored : {false, true}) {
-        std::vector<Interval>& list = arriving(rank, stream, mirrored);
-        BusyTime::Place place{busy.stretches().size()};
-        const Interval* left = add_while(busy, list.data(), list.data() + list.size(), until_s, place, time);
-        list.erase(list.begin(), list.begin() + (left - list.data()));
-      }
-    }
-  }
-}
-
 void ExposureRecorder::add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const {
   const BusyTime& busy = lists_.busy[rank];
   BusyTime::Place place;
-  const std::vector<Interval>& all = lists_.intervals[list];
-  add_while(busy, all.data(), all.data() + all.size(), std::numeric_limits<double>::infinity(), place, time);
+  for (const Interval& interval : lists_.intervals[list]) {
+    time.total_s += interval.end_s - interval.start_s;
+    time.exposed_s += busy.idle_s(interval.start_s, interval.end_s, place);
+  }
   for (const ExposureLists::Repeat& repeat : lists_.repeats[list]) add_repeat(busy, repeat, place, time);
 }
 

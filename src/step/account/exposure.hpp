@@ -34,6 +34,7 @@ struct ExposureLists {
   std::vector<BusyTime> busy;                    // per pipeline rank
   std::vector<std::vector<Interval>> intervals;  // per pipeline rank, stream and direction; in order
   std::vector<std::vector<Repeat>> repeats;      // of the same
+  std::vector<std::vector<Interval>> arrived;    // per pipeline rank: transfers that are added up already
   std::vector<std::size_t> used;                 // of these lists: those that a step has asked for
   std::vector<char> is_used;
 
@@ -44,6 +45,9 @@ struct ExposureLists {
 class ExposureRecorder {
  public:
   using Interval = ExposureLists::Interval;
+  struct Added {  // of one rank, those that are no interval
+    AxisTime collectives, transfers;
+  };
 
   ExposureRecorder(const std::vector<const StepPlan*>& plans, const RankPrices& prices, ExposureLists& lists);
 
@@ -52,15 +56,19 @@ class ExposureRecorder {
   void add_blocking_transfers();
   std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
 
-  // Adds up the transfers that arrived while their rank computed on since, and forgets them. Not within windows that
-  // are to be repeated.
-  void settle();
+  // A transfer to a rank that computes nothing more before it is there. `keeps`: `repeat` may ask for it.
+  void arrived(std::size_t rank, const Interval& transfer, bool keeps) {
+    AxisTime& time = transfers(rank);
+    time.total_s += transfer.end_s - transfer.start_s;
+    time.exposed_s += lists_.busy[rank].idle_lately_s(transfer.start_s, transfer.end_s);
+    if (keeps) lists_.arrived[rank].push_back(transfer);
+  }
 
   BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }
   const std::vector<BusyTime::Stretch>& stretches(std::size_t rank) const { return lists_.busy[rank].stretches(); }
   void lengths(std::vector<std::size_t>& found) const;  // of the lists of intervals that are used
   // What came to the lists since they had those lengths comes so many times again, each time so much later; 0: as much
-  // as it is later than the one before, of as many that came just before.
+  // as it is later than the one before, of as many that came just before, which goes for what has arrived too.
   void repeat(const std::vector<std::size_t>& lengths, double times, double step_s);
   // Of what one stream sends to a rank.
   std::vector<Interval>& arriving(std::size_t rank, StreamKind stream, bool mirrored = false) {
@@ -73,6 +81,9 @@ class ExposureRecorder {
   std::vector<Interval>& arriving_by(bool forward, std::size_t from, std::size_t to) {
     return arriving(to, forward ? StreamKind::SendForward : StreamKind::SendBackward, to > from);
   }
+  // Of pipeline parallelism, those that have arrived.
+  AxisTime& transfers(std::size_t rank) { return stages_[rank][static_cast<std::size_t>(CommAxis::PP)]; }
+  const AxisTime& transfers(std::size_t rank) const { return stages_[rank][static_cast<std::size_t>(CommAxis::PP)]; }
   // Of data parallelism, those that are no interval.
   AxisTime& collectives(std::size_t rank) { return stages_[rank][static_cast<std::size_t>(CommAxis::DP)]; }
   const AxisTime& collectives(std::size_t rank) const { return stages_[rank][static_cast<std::size_t>(CommAxis::DP)]; }
@@ -84,6 +95,9 @@ class ExposureRecorder {
   void add_outside(const TaskInfo& info, const Interval& interval);
   void add_blocking(int to, double seconds);
   void add_inside(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
+  // `unknown`: takes those that reach beyond what the rank has computed; null: none does.
+  void repeat(std::size_t rank, const std::vector<Interval>& list, std::size_t before, double times, double step_s,
+              AxisTime& time, std::vector<ExposureLists::Repeat>* unknown);
   void add_intervals(std::size_t rank, std::size_t list, AxisTime& time) const;
 
   const std::vector<const StepPlan*>& plans_;

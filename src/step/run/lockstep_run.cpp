@@ -9,8 +9,7 @@ namespace dts {
 
 namespace {
 
-constexpr std::size_t kSettled = 64;  // sweeps
-constexpr std::size_t kKinds = 4;     // of passes
+constexpr std::size_t kKinds = 4;  // of passes
 
 // The passes of many ranks are read in turn, which hides from the processor what comes next.
 void read_ahead([[maybe_unused]] const Pass* pass) {
@@ -40,6 +39,7 @@ LockstepRun::LockstepRun(const StepPlan& plan, PassRunner& runner)
   }
   const bool alike = runner.alike_inside();
   first_alike_ = alike ? 1 : plan.micro_batches, last_alike_ = alike ? plan.micro_batches - 2 : -1;
+  runner.account_on_arrival();
 }
 
 bool LockstepRun::run() {
@@ -62,6 +62,7 @@ void LockstepRun::sweep() {
     if (at >= micro_batches_) at -= micro_batches_;
     const double in_s = port.in ? port.in[at] : 0;
     if (in_s < 0) continue;
+    if (port.in) runner_.arrived(port, in_s);
     const bool alike = pass.micro_batch >= first_alike_ && pass.micro_batch <= last_alike_;
     if (!alike || !port.bound || !runner_.run_plain(port, at, in_s)) run_next(rank, place, alike);
     if (port.in) port.in[at] = PassRunner::kNotThere_s;
@@ -88,7 +89,6 @@ bool LockstepRun::run_to_ends() {
   do {
     ran_ = 0;
     sweep();
-    if (++sweeps_ % kSettled == 0 && plan_.skipped_micro_batches > 0 && !in_window_) runner_.settle();
   } while (ran_ > 0);
   count_plain();
   return std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.next == lane.end; });
@@ -116,7 +116,6 @@ bool LockstepRun::reach_window() {
     if (ran_ == 0) return false;
   }
   count_plain();
-  runner_.settle();
   return is_window();
 }
 

@@ -36,9 +36,8 @@ class LockstepRun {
   const StepPlan& plan_;
   PassRunner& runner_;
   std::size_t micro_batches_;
-  int period_;        // micro-batches of a window
-  std::size_t left_;  // windows beyond those of the order
-  std::size_t sweeps_ = 0;
+  int period_;                    // micro-batches of a window
+  std::size_t left_;              // windows beyond those of the order
   std::size_t done_ = 0;          // windows that were run again
   std::size_t length_;            // passes of a rank in a window
   std::vector<Lane> lanes_;       // per rank

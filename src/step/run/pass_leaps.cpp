@@ -5,6 +5,15 @@
 
 namespace dts {
 
+namespace {
+
+AxisTime since(AxisTime now, const AxisTime& then) {  // first of all, so that sums stay where they are exact
+  now.add(then, -1);
+  return now;
+}
+
+}  // namespace
+
 bool PassRunner::settled() const {
   return std::all_of(ranks_.begin(), ranks_.end(), [&](const RankTimes& r) {
     return memo_ ? PassMemo::is_known(r.state) : !waits_beside_ || r.busy_s <= r.free_s;
@@ -24,14 +33,31 @@ void PassRunner::read(const Arrivals& pending, std::size_t later, RunMoment& mom
 }
 
 void PassRunner::sums(RunMoment& moment) const {
-  moment.waits.clear(), moment.collectives.clear();
+  moment.waits.clear(), moment.added.clear();
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
     moment.waits.push_back(breakdown_.of_rank(rank));
     moment.waits.back().pipeline_s += ranks_[rank].waited_s;
-    moment.collectives.push_back(exposure_.collectives(rank));
+    moment.added.push_back({exposure_.collectives(rank), exposure_.transfers(rank)});
   }
   exposure_.lengths(moment.lengths);
   moment.counts = counts_;
+}
+
+bool PassRunner::hides_alike(const Arrivals& pending, const RunMoment& then, const RunMoment& now) {
+  for (std::size_t i = 0; on_arrival_ && i < pending.size(); ++i) {
+    const RepeatedOps::Arrival& a = pending[i];
+    PassOp transfer;
+    transfer.op = PassOpKind::Send, transfer.forward = a.forward, transfer.to = a.stage;
+    transfer.stage = a.forward ? placement_.previous(a.stage) : placement_.next(a.stage);
+    const double seconds = bound_.of(transfer).seconds;
+    const auto rank = static_cast<std::size_t>(placement_.rank_of(a.stage));
+    const auto idle_s = [&](const RunMoment& moment) {
+      const double free_s = moment.times_s[rank * kRankTimes], in_s = moment.times_s[ranks_.size() * kRankTimes + i];
+      return exposure_.computes(rank).idle_lately_s(std::min(in_s - seconds, free_s), std::min(in_s, free_s));
+    };
+    if (idle_s(then) != idle_s(now)) return false;
+  }
+  return true;
 }
 
 void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size_t later) {
@@ -53,9 +79,8 @@ void PassRunner::leap(const Repetition& what, const Arrivals& pending, std::size
     repeat_compute(what, changing[rank], rank, shift_s(at));
     for_times(ranks_[rank], move);
     breakdown_.of_rank(rank).add(now.waits[rank].since(then.waits[rank]), times);
-    AxisTime since = now.collectives[rank];  // first, so that all sums stay where they are exact
-    since.add(then.collectives[rank], -1);
-    exposure_.collectives(rank).add(since, times);
+    exposure_.collectives(rank).add(since(now.added[rank].collectives, then.added[rank].collectives), times);
+    if (!what.of) exposure_.transfers(rank).add(since(now.added[rank].transfers, then.added[rank].transfers), times);
   }
   for (const RepeatedOps::Arrival& a : pending) move(arrival(a.forward, a.stage, a.micro_batch, later));
   exposure_.repeat(then.lengths, times, what.of ? 0 : shift_s(0));

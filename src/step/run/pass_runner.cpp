@@ -124,11 +124,16 @@ bool PassRunner::alike_inside() const {
 PlainPort PassRunner::port(const PassOp& op) {
   PlainPort port;
   const auto stage = static_cast<std::size_t>(op.stage);
+  const int feeding = op.forward ? placement_.previous(op.stage) : placement_.next(op.stage);
   const auto row = [&](bool forward, std::size_t of) {
     return (forward ? forward_in_ : backward_in_).data() + of * micro_batches_;
   };
-  const bool fed = (op.forward ? placement_.previous(op.stage) : placement_.next(op.stage)) >= 0;
-  if (fed && op.kind != PassKind::BackwardWeight) port.in = row(op.forward, stage);
+  if (feeding >= 0 && op.kind != PassKind::BackwardWeight) {
+    PassOp transfer;
+    transfer.op = PassOpKind::Send, transfer.forward = op.forward, transfer.stage = feeding, transfer.to = op.stage;
+    transfer.rank = placement_.rank_of(feeding);
+    port.in = row(op.forward, stage), port.fed = &bound_.of(transfer);
+  }
   if (op.to >= 0) port.out = row(op.forward, static_cast<std::size_t>(op.to));
   port.rank = static_cast<std::size_t>(op.rank), port.direction = op.forward ? 0 : 1;
   port.computes = &exposure_.computes(port.rank);

@@ -36,7 +36,6 @@ class PassRunner final : private TaskSink {
   void run_op(const PassOp& op, const Bound& bound, std::size_t later);
   void run(const RepeatedOps::Ops& ops, std::size_t later);
   void run(const RepeatedOps::Ops& ops, const std::vector<const Bound*>& bound, std::size_t later);
-  void settle() { exposure_.settle(); }
 
   // --- plain passes without a look at each (step/run/lockstep_run.hpp)
 
@@ -45,6 +44,11 @@ class PassRunner final : private TaskSink {
   PlainPort port(const PassOp& op);  // `micro_batch` is of no account
   // `at`: place of the micro-batch among the port's; runs nothing where something reaches beyond compute.
   bool run_plain(PlainPort& port, std::size_t at, double in_s);
+  // From now on transfers are told by `arrived`, when their rank goes on with what they brought, not as they are sent.
+  void account_on_arrival() noexcept { on_arrival_ = true; }
+  void arrived(const PlainPort& port, double in_s) {
+    exposure_.arrived(port.rank, {in_s - port.fed->seconds, in_s}, choices_ != nullptr);
+  }
   void count(PlainPort& port);  // before anything else asks for what ran
   void tail();
   StepRun finish(double fixed_s);
@@ -54,6 +58,8 @@ class PassRunner final : private TaskSink {
   using Arrivals = std::vector<RepeatedOps::Arrival>;
   void read(const Arrivals& pending, std::size_t later, RunMoment& moment) const;  // all but the sums
   void sums(RunMoment& moment) const;
+  // Whether what is on its way, so far, hides behind as much as it did then: no time of a moment says that.
+  bool hides_alike(const Arrivals& pending, const RunMoment& then, const RunMoment& now);
   // Goes over so many windows, or periods of windows, that repeat what ran since a moment.
   void leap(const Repetition& what, const Arrivals& pending, std::size_t later);
   // Notes choices there from now on; null: no longer.
@@ -130,7 +136,8 @@ class PassRunner final : private TaskSink {
   std::size_t recent_;                            // ends of passes kept per rank, a power of two
   std::vector<double> ends_s_;                    // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [stage][micro-batch]
-  bool waits_beside_ = false;                     // collectives beside a pass may slow it, or it waits for them
+  bool on_arrival_ = false;
+  bool waits_beside_ = false;  // collectives beside a pass may slow it, or it waits for them
   Choices* choices_ = nullptr;
   double executed_ = 0;
   std::size_t unknown_passes_ = 0;

@@ -20,7 +20,7 @@ struct RunMoment {
   std::vector<PassMemo::State> states;
   std::size_t unknown_passes = 0;  // of which nothing is known that would tell what a repetition of them does
   std::vector<BreakdownRecorder::Waits> waits;  // per rank
-  std::vector<AxisTime> collectives;            // per rank
+  std::vector<ExposureRecorder::Added> added;   // per rank
   std::vector<std::size_t> lengths;             // of the lists of intervals
   PassCounts counts;
 

@@ -33,9 +33,10 @@ inline void PassRunner::send(const PassOp& op, double seconds, Intervals& arriva
   const double start_s = later_of(sent_s, r.free_s);
   sent_s = start_s + seconds;
   arrival(op.forward, op.to, op.micro_batch, later) = sent_s;
+  ++executed_;
+  if (on_arrival_) return;
   ExposureRecorder::Interval& carried = arrivals.emplace_back();  // in place: this is the innermost loop
   carried.start_s = start_s, carried.end_s = sent_s;
-  ++executed_;
 }
 
 inline void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t later) {
@@ -79,6 +80,7 @@ inline bool PassRunner::run_plain(PlainPort& port, std::size_t at, double in_s) 
   double& sent_s = r.sent_s[port.direction];
   const double sends_s = later_of(sent_s, end_s);
   port.out[at] = sent_s = sends_s + bound.send_s;
+  if (on_arrival_) return true;
   ExposureRecorder::Interval& carried = bound.arrivals->emplace_back();
   carried.start_s = sends_s, carried.end_s = sent_s;
   return true;

@@ -66,7 +66,7 @@ bool SteadyState::came_back() const {
     const bool shifted = now_s - then_s == shift || (now_s == then_s && now_s <= kept_.latest_idle_s(i));
     if (!shifted) return false;
   }
-  return true;
+  return runner_.hides_alike(pending_, kept_, now_);
 }
 
 // Whether every time moved as it did in the window before.
