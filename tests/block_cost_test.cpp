@@ -371,6 +371,7 @@ TEST(BlockCost, TheHostWaitsForTheRowsOfExperts) {
     return price({"b", ops}, g).forward.total_s;
   };
   const double kernels_after = forward_s(whole, 1) - forward_s(before, 1);  // at a second each they are all that counts
+  EXPECT_NEAR(kernels_after, 4 + 2 + 1 + 2 + 4, 1e-3);                      // dispatch, experts, gate, experts, combine
   const double before_s = forward_s(before, 0), after_s = forward_s(whole, 0) - before_s;
   const double launch_s = 2 * after_s / kernels_after;
   EXPECT_NEAR(forward_s(whole, launch_s), before_s + kernels_after * launch_s, 1e-12);

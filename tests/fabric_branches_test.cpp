@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/fabric.hpp"
+#include "comm/fabric_rates.hpp"
 
 namespace {
 
@@ -203,6 +205,28 @@ TEST(FabricBranches, SwitchesOfTwoDomains) {
   EXPECT_STREQ((slow.begin() + 2)->limit, kUp);
   EXPECT_NEAR((slow.begin() + 6)->s_per_byte, 1 / 8e9, 1e-17);
   EXPECT_STREQ((slow.begin() + 6)->limit, kUp);
+}
+
+// The fit ends at the 14 steps of an all-reduce on eight; beyond, by the root.
+TEST(FabricBranches, StartOfTheSimpleProtocol) {
+  const dts::ScaleUpSpec s = round_cluster().node.scale_up;
+  for (const auto& [steps, counted] : {std::pair{1.0, 1.0}, {14, 14}, {56, 28}}) {
+    EXPECT_NEAR(dts::simple_start_s(s, steps), (20 + 2 * counted) * 1e-6, 1e-12) << steps;
+  }
+}
+
+// In a mesh of three a pair has half of the links; of a bus that four share, all of it, at most the device's own.
+TEST(FabricBranches, RatesOfPartsOfAMeshAndABus) {
+  ClusterSpec c = round_cluster();
+  c.node.devices = 3, c.node.scale_up.group_exponent = 1;
+  EXPECT_NEAR(dts::rates_of(c, {2, 2, 1, 1}).ring_Bps, 25e9, 1);
+  EXPECT_NEAR(dts::rates_of(c, {2, 2, 1, 1}).p2p_Bps, 40e9, 1);
+  EXPECT_NEAR(dts::rates_of(c, {3, 3, 1, 1}).ring_Bps, 50e9, 1);
+  EXPECT_NEAR(dts::rates_of(c, {3, 3, 1, 1}).pair_Bps, 35e9, 1);
+  c.node.devices = 4, c.node.scale_up.group_exponent = -1;
+  EXPECT_NEAR(dts::rates_of(c, {3, 3, 1, 1}).ring_Bps, 75e9, 1);
+  EXPECT_NEAR(dts::rates_of(c, {2, 2, 1, 1}).ring_Bps, 100e9, 1);
+  EXPECT_EQ(dts::rates_of(c, {4, 1, 4, 1}).ring_Bps, 0);
 }
 
 // What a group owns of its node: the NICs of its ranks, at most as many as the library drives.

@@ -75,6 +75,12 @@ TEST(MemoryPlan, ParameterOffload) {
   MemoryEstimate e = estimate(p, tiers());
   EXPECT_DOUBLE_EQ(e.weights, 0.5e9);
   EXPECT_DOUBLE_EQ(e.gathered_parameters, 0.4e9);  // two of ten blocks
+  EXPECT_DOUBLE_EQ(e.hbm_bytes(), 0.5e9 + 0.5e9 + 3e9 + 8e6 + 0.4e9);
+  p.devices = 2;
+  EXPECT_DOUBLE_EQ(estimate(p, tiers()).gathered_parameters, 0.4e9);
+  p.devices = 1;
+  EXPECT_EQ(estimate(p, tiers()).gathered_parameters, 0);
+  p.devices = 4;
   p.parameter_tier = MemoryTier::CPU;
   e = estimate(p, tiers());
   EXPECT_EQ(e.weights, 0);

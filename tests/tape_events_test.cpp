@@ -224,6 +224,11 @@ TEST(TapeEvents, SumsPassGradientsOn) {
                         " -b/add output:80",
                     a = " +a/weight gradient:32 +a/input gradient:80 -a/weight gradient:32 -a/input gradient:80";
   EXPECT_EQ(text(tape, tape.backward), b + a + " -b/input gradient:80 -a/block input:80 -block/residual gradient:80");
+  std::vector<Op> ends = block(false);
+  ends.pop_back();  // the gradient comes to the last sum with the block's
+  const BlockTape last = block_tape(ends, ranks(1, false), ten_tokens());
+  EXPECT_EQ(text(last, last.backward),
+            " +block/residual gradient:80" + a + " -a/block input:80 -block/residual gradient:80");
   const BlockTape keeps = block_tape(block(true), ranks(1, false), ten_tokens());
   EXPECT_EQ(text(keeps, keeps.backward), b + " +add/input gradient:80 -b/input gradient:80 -add/a output:80" + a +
                                              " -add/input gradient:80 -a/block input:80 -block/residual gradient:80");

@@ -10,7 +10,7 @@ namespace {
 
 // Rate of a device in a group of `members`, at most its datasheet rate.
 double group_Bps(const ScaleUpSpec& s, int domain, int members, double efficiency) noexcept {
-  if (s.group_exponent == 0 || domain <= 2 || members >= domain) return s.device_Bps * efficiency;
+  if (s.group_exponent == 0 || members >= domain) return s.device_Bps * efficiency;
   return s.device_Bps * std::min(1.0, efficiency * std::pow((members - 1.0) / (domain - 1.0), s.group_exponent));
 }
 

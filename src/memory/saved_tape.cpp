@@ -29,7 +29,7 @@ void SavedTape::declare_saved() {
   for (std::size_t k = 0; k < saved_.size(); ++k) {
     const SavedTensor& t = saved_[k];
     const double bytes = t.bytes_per_token * r_.tokens;
-    const bool drops = rebuilds() ? !t.block_input || comes_in(k) : selects() && fates_.tensors[k].region >= 0;
+    const bool drops = rebuilds() && (!t.block_input || comes_in(k));
     const double stays =
         selects() ? fates_.tensors[k].kept * r_.tokens : bytes / (t.block_input && splits_input ? c_.tp : 1);
     const double kept = drops ? 0 : stays;
