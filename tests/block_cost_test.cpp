@@ -35,6 +35,7 @@ struct Setting {
   Recompute recompute = Recompute::None;
   DType precision = DType::BF16;
   UnitCopies unit_copies = UnitCopies::None;
+  bool split_backward = false;
 };
 
 BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole::Layer,
@@ -45,7 +46,7 @@ BlockCost price(const Block& block, const Setting& g, BlockRole role = BlockRole
   Strategy s = g.strategy;
   s.precision = g.precision;
   BlockContext context{device, g.profile, groups, local_sizes({}, s, g.profile, g.seq_len), g.recompute, g.precision};
-  context.unit_copies = g.unit_copies;
+  context.unit_copies = g.unit_copies, context.split_backward = g.split_backward;
   return price_block(block, context, role);
 }
 
@@ -143,12 +144,13 @@ TEST(BlockCost, KernelsOfContextRanksByHand) {
   g.seq_len = 4096;
   g.strategy.cp = 4;
   DeviceSpec device = kDevice;
+  double window = 0;
   const auto kernel_s = [&](double queries, double keys, bool causal) {
-    return flash_attention_time_s(device, DType::BF16, {1, 8, 4, queries, keys, 64, 64, causal, 0}, false, true);
+    return flash_attention_time_s(device, DType::BF16, {1, 8, 4, queries, keys, 64, 64, causal, window}, false, true);
   };
   const auto forward_s = [&](ContextComm comm, bool causal) {
     Op attention = test::make_attention(8, 4, 64);
-    attention.causal = causal;
+    attention.causal = causal, attention.window = window;
     g.strategy.cp_comm = comm;
     return price({"b", {attention}}, g, BlockRole::Layer, device).ops[0].forward_s;
   };
@@ -165,6 +167,11 @@ TEST(BlockCost, KernelsOfContextRanksByHand) {
     const double later_s = std::max(kernel_s(1024, 512, false), kernel_s(512, 1024, false));
     EXPECT_NEAR(forward_s(ContextComm::P2P, true), kernel_s(1024, 1024, true) + 3 * (later_s + corrected_s), 1e-12);
   }
+  // Of a window the first rank sees least: the two chunks in the middle take longest.
+  device.hbm_Bps = 1e12, window = 1024;
+  const double inner_s = kernel_s(512, 2048, true) + kernel_s(512, 2560, true);
+  ASSERT_GT(inner_s, kernel_s(512, 512, true) + kernel_s(512, 4096, true));
+  EXPECT_NEAR(forward_s(ContextComm::AllGather, true), 2 * 2.0 * 4096 * 4 * (64 + 64) / 1e12 + inner_s, 1e-12);
 }
 
 TEST(BlockCost, HeadsAreExchangedInFourPasses) {
@@ -275,6 +282,12 @@ TEST(BlockCost, TheHostIssuesEveryKernel) {
   g.profile.host_forward_s_per_op = 1, g.profile.host_backward_s_per_op = 2;
   EXPECT_DOUBLE_EQ(price(kLlama, g).forward.total_s, 11);
   EXPECT_DOUBLE_EQ(price(kLlama, g).backward.total_s, 22);
+  g.recompute = Recompute::Full, g.split_backward = true;
+  const BlockCost cost = price(kLlama, g);
+  EXPECT_DOUBLE_EQ(cost.recompute.total_s, 11);
+  // Four matmuls and two norms have weight gradients, half of their launches.
+  EXPECT_DOUBLE_EQ(cost.weight_grad.total_s, 3 * 2);
+  EXPECT_DOUBLE_EQ(cost.data_grad.total_s, (11 - 3) * 2);
   g.profile.flash_attention = false;
   EXPECT_DOUBLE_EQ(price(kLlama, g).forward.total_s, 14);
 }
@@ -306,6 +319,11 @@ TEST(BlockCost, GatheredUnitsAreCopied) {
   EXPECT_NEAR(both.backward.compute_s - none.backward.compute_s, (4 + 6) * weights / rate_Bps, 1e-12);
   g.unit_copies = UnitCopies::Forward;
   EXPECT_NEAR(price(kColumn, g).backward.total_s - none.backward.total_s, 6 * weights / rate_Bps, 1e-12);
+  g.split_backward = true, g.unit_copies = UnitCopies::None;
+  const BlockCost apart = price(kColumn, g);
+  g.unit_copies = UnitCopies::BothWays;
+  EXPECT_NEAR(price(kColumn, g).data_grad.total_s - apart.data_grad.total_s, 4 * weights / rate_Bps, 1e-12);
+  EXPECT_NEAR(price(kColumn, g).weight_grad.total_s - apart.weight_grad.total_s, 6 * weights / rate_Bps, 1e-12);
 }
 
 TEST(BlockCost, NothingToCopyLaunchesNoKernel) {
@@ -438,6 +456,10 @@ TEST(GroupPricer, TheSlowestGroupOfAnAxisDecides) {
   EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::TP, 0}), 0);
   EXPECT_EQ(groups.among_s(CollectiveKind::AllReduce, 1e8, {0, 1}), inside);
   EXPECT_EQ(groups.among_s(CollectiveKind::AllReduce, 1e8, {0}), 0);
+  EXPECT_GT(groups.among_s(CollectiveKind::AllReduce, 1, {0, 1}), 0);
+  EXPECT_GT(groups.seconds({CollectiveKind::AllReduce, Axis::TP, 1}), 0);
+  EXPECT_GT(groups.between_stages_s(CollectiveKind::SendRecv, 1, 0, 1), 0);
+  EXPECT_EQ(groups.between_stages_s(CollectiveKind::SendRecv, 0, 0, 1), 0);
   EXPECT_EQ(groups.among_s(CollectiveKind::AllReduce, 0, {0, 1}), 0);
   EXPECT_EQ(groups.seconds({CollectiveKind::AllReduce, Axis::CP, 1e8}), 0);  // one rank has nobody to talk to
   s.tp = 3, s.dp = 1, s.pp = 2;  // {0, 1, 2} inside node 0, {3, 4, 5} across; on nodes of three both inside

@@ -37,7 +37,7 @@ TEST(Conv, GroupsDivideTheWork) {
 TEST(Conv, PointwiseIsAMatmul) {
   const dts::DeviceSpec d = dts_test::round_device();
   const ConvShape s{4, 256, 512, 196, 196, 1, 1};
-  for (GemmPass pass : {GemmPass::Forward, GemmPass::DataGrad})
+  for (GemmPass pass : {GemmPass::Forward, GemmPass::DataGrad, GemmPass::WeightGrad})
     EXPECT_DOUBLE_EQ(dts::conv_time_s(d, dts::DType::BF16, s, pass, 2),
                      dts::gemm_time_s(d, dts::DType::BF16, dts::conv_gemm(s, pass), pass, 2));
 }

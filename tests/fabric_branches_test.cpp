@@ -229,6 +229,36 @@ TEST(FabricBranches, RatesOfPartsOfAMeshAndABus) {
   EXPECT_EQ(dts::rates_of(c, {4, 1, 4, 1}).ring_Bps, 0);
 }
 
+// Parts of a torus: both directions of a closed axis, one of an open one; the bisection of a ring or a line.
+TEST(FabricBranches, PartsOfATorus) {
+  dts::ScaleUpSpec s = round_cluster().node.scale_up;
+  const auto expect_part = [&](int slice, const GroupSpan& span, double axes_Bps, double hops, double seconds) {
+    SCOPED_TRACE(testing::Message() << s.torus_axes << " axes, " << span.ranks << " by " << span.stride);
+    const dts::TorusPart part = torus_part(s, slice, span);
+    EXPECT_NEAR(part.axes_Bps, axes_Bps, 1);
+    EXPECT_EQ(part.hops, hops);
+    EXPECT_NEAR(part.alltoall_s_per_byte, seconds, 1e-18);
+  };
+  s.torus_axes = 1;  // a ring of 16 at 100 GB/s, and part of it
+  expect_part(16, {16, 16, 1, 1}, 100e9, 8, 16 / 400e9);
+  expect_part(16, {4, 4, 1, 1}, 50e9, 3, 4 / 200e9);
+  s.torus_axes = 2;  // 4 x 4 at 50 GB/s an axis
+  expect_part(16, {4, 4, 1, 1}, 50e9, 2, 4 / 200e9);
+  expect_part(16, {8, 8, 1, 1}, 75e9, 2 + 1, 2 / 100e9);
+  expect_part(16, {16, 16, 1, 1}, 100e9, 4, 4 / 200e9);
+  expect_part(16, {4, 4, 1, 4}, 50e9, 2, 4 / 200e9);     // along the second axis
+  expect_part(16, {2, 2, 1, 2}, 25e9, 1, 2 / 100e9);     // every second of the first
+  expect_part(16, {3, 3, 1, 0}, 25e9, 2, 3 / 100e9);     // of no known shape: a line
+  expect_part(8, {8, 8, 1, 1}, 75e9, 2 + 1, 2 / 100e9);  // 4 x 2
+  s.torus_wrap = 2;
+  expect_part(8, {8, 8, 1, 1}, 100e9, 2 + 1, 4 / 200e9);
+  s.torus_shape = {2, 4, 1};  // as it is given
+  expect_part(8, {2, 2, 1, 1}, 50e9, 1, 2 / 200e9);
+  expect_part(8, {4, 4, 1, 2}, 50e9, 2, 4 / 200e9);
+  s.torus_shape = {}, s.torus_axes = 3, s.torus_wrap = 4;  // 3 x 2 x 2
+  expect_part(12, {12, 12, 1, 1}, 50e9, 2 + 1 + 1, 3 / (4 * 50e9 / 3));
+}
+
 // What a group owns of its node: the NICs of its ranks, at most as many as the library drives.
 TEST(FabricBranches, NicsThatRingsDrive) {
   ClusterSpec c = round_cluster();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "compute/attention.hpp"
+#include "compute/gemm.hpp"
 #include "memory_blocks.hpp"
 #include "pricing/block_cost.hpp"
 #include "pricing/group_pricer.hpp"
@@ -88,7 +90,11 @@ TEST(OpPasses, ExposedAndHiddenAreAllCommunication) {
         Case c;
         c.p.tp_overlap = mode;
         c.s.cp = 4, c.s.cp_comm = comm, c.s.cp_a2a = comm == ContextComm::A2AP2P ? 2 : 1, c.s.recompute = recompute;
-        expect_conserved(c.price());
+        const BlockCost cost = c.price();
+        expect_conserved(cost);
+        // Whatever the ranks of a context exchange is of one axis.
+        EXPECT_GT(cost.forward.comm_s[kCp], 0);
+        EXPECT_DOUBLE_EQ(sum(cost.forward.comm_s), cost.forward.comm_s[kTp] + cost.forward.comm_s[kCp]);
       }
     }
   }
@@ -126,6 +132,80 @@ TEST(OpPasses, SplitMatmulsHideForwardToo) {
   EXPECT_GT(u.forward.compute_s, b.forward.compute_s);  // chunks fill the device less well
   // What travels is the same, whatever runs beside it.
   EXPECT_EQ(u.forward_calls.size(), b.forward_calls.size());
+}
+
+// A column and a row product alone, 8192 tokens and four ranks; a collective of all of it, a hop of a quarter.
+constexpr double kCall_s = 1e-6 + 8192 * 4096 * 2 * 1e-12, kHop_s = 1e-6 + 8192 * 1024 * 2 * 1e-12;
+
+double product_s(const GemmShape& shape, GemmPass pass) {
+  return gemm_time_s(dts_test::round_device(), DType::BF16, shape, pass, pass == GemmPass::WeightGrad ? 8 : 2);
+}
+
+TEST(OpPasses, AColumnProductInChunksByHand) {
+  Case c;
+  c.block = {"up", {test::make_op(OpKind::Matmul, "up", 4096, 8192, Sharding::Column)}};
+  const double chunk_s = product_s({2048, 2048, 4096}, GemmPass::Forward);
+  const double back_s = product_s({2048, 4096, 2048}, GemmPass::DataGrad);
+  const double weight_s = product_s({4096, 2048, 8192}, GemmPass::WeightGrad);
+  ASSERT_GT(chunk_s, kHop_s);
+  c.p.tp_overlap = TpOverlap::AsyncTp;
+  const BlockCost async = c.price();
+  EXPECT_NEAR(async.forward.total_s, 4 * chunk_s, 1e-12);
+  EXPECT_NEAR(async.forward.comm_s[kTp], 3 * kHop_s, 1e-12);
+  EXPECT_EQ(async.forward.exposed_s[kTp], 0);
+  EXPECT_NEAR(async.forward.slack_s[kTp], 4 * chunk_s - 3 * kHop_s, 1e-12);
+  EXPECT_NEAR(async.backward.total_s, kCall_s + 4 * back_s + weight_s, 1e-12);
+  EXPECT_NEAR(async.backward.comm_s[kTp], kCall_s + 3 * kHop_s, 1e-12);
+  c.p.tp_overlap = TpOverlap::Userbuffers;  // a hop takes one of 100 multiprocessors
+  EXPECT_NEAR(c.price().forward.total_s, 4 * chunk_s + 3 * 0.01 * kHop_s, 1e-12);
+  EXPECT_NEAR(c.price().forward.exposed_s[kTp], 3 * 0.01 * kHop_s, 1e-12);
+}
+
+TEST(OpPasses, ARowProductInPiecesByHand) {
+  Case c;
+  c.block = {"both",
+             {test::make_op(OpKind::Matmul, "up", 4096, 8192, Sharding::Column),
+              test::make_op(OpKind::Matmul, "down", 8192, 4096, Sharding::Row)}};
+  const double up_s = product_s({2048, 2048, 4096}, GemmPass::Forward);
+  const double down_s = product_s({2048, 4096, 2048}, GemmPass::Forward);
+  const double down_back_s = product_s({2048, 2048, 4096}, GemmPass::DataGrad);
+  const double up_back_s = product_s({8192, 4096, 2048}, GemmPass::DataGrad);
+  const double weights_s =
+      product_s({4096, 2048, 8192}, GemmPass::WeightGrad) + product_s({2048, 4096, 8192}, GemmPass::WeightGrad);
+  c.p.tp_overlap = TpOverlap::Userbuffers;
+  // Forward: four chunks of the column product; four pieces of the row product, of which the last scatter has nothing
+  // beside it. Backward: chunks of the row product; the column product's transfers run beside whole matmuls.
+  const BlockCost cost = c.price();
+  EXPECT_NEAR(cost.forward.total_s, 4 * (up_s + down_s) + 3 * (0.01 + 0.16) * kHop_s + kHop_s, 1e-12);
+  EXPECT_NEAR(cost.forward.comm_s[kTp], 3 * kHop_s + 4 * kHop_s, 1e-12);
+  EXPECT_NEAR(cost.backward.total_s, 4 * down_back_s + 3 * 0.01 * kHop_s + weights_s + up_back_s + 2 * 0.16 * kCall_s,
+              1e-12);
+  EXPECT_NEAR(cost.backward.comm_s[kTp], 3 * kHop_s + 2 * kCall_s, 1e-12);
+  c.p.tp_overlap = TpOverlap::AsyncTp;  // copy engines
+  EXPECT_NEAR(c.price().forward.total_s, 4 * (up_s + down_s), 1e-12);
+}
+
+// Keys and values of 2048 tokens and four heads go around: three times forward; backward also their gradients.
+TEST(OpPasses, ARingOfFourByHand) {
+  Case c;
+  c.s.tp = 1, c.s.sequence_parallel = false, c.s.cp = 4;
+  c.block = {"attention", {test::make_attention(8, 4, 64)}};
+  c.block.ops[0].causal = false;
+  const auto kernel_s = [](bool backward) {
+    return flash_attention_time_s(dts_test::round_device(), DType::BF16, {1, 8, 4, 2048, 2048, 64, 64, false, 0},
+                                  backward, true);
+  };
+  const double bytes = 2048.0 * 4 * (64 + 64) * 2;
+  const double corrected_s = 1e-6 + 3 * 2.0 * 2048 * 8 * 64 / 1e12;
+  const auto send_s = [&](double times) { return 1e-6 + times * bytes * 1e-12; };
+  const double own_s = kernel_s(false), later_s = own_s + corrected_s;
+  const BlockCost cost = c.price();
+  EXPECT_NEAR(cost.forward.compute_s, own_s + 3 * later_s, 1e-12);
+  EXPECT_NEAR(cost.forward.comm_s[kCp], 3 * send_s(1), 1e-12);
+  EXPECT_NEAR(cost.forward.total_s, own_s + 3 * later_s + 3 * 0.13 * send_s(1), 1e-12);  // 13 multiprocessors of 100
+  const double back_s = kernel_s(true) + corrected_s;
+  EXPECT_NEAR(cost.backward.comm_s[kCp], 2 * send_s(1) + 2 * send_s(2), 1e-12);
+  EXPECT_NEAR(cost.backward.total_s, kernel_s(true) + 3 * back_s + 0.13 * (2 * send_s(1) + 2 * send_s(2)), 1e-12);
 }
 
 TEST(OpPasses, NothingIsSplitAcrossDomainsOrWithoutSequenceParallelism) {

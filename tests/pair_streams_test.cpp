@@ -173,6 +173,24 @@ TEST(PairStreams, TheMatrixSendsToTheNextMember) {
   }
 }
 
+TEST(PairStreams, TheMatrixOfMessagesAndExchanges) {
+  const auto network = dts::make_interconnect(cluster(1));
+  const dts::RankGroup group = network->group({1, 3, 4});
+  std::vector<double> sent(64, 0), exchanged(64, 0);
+  network->add_traffic(CollectiveKind::SendRecv, 6e6, 2, group, sent);
+  network->add_traffic(CollectiveKind::AllToAll, 6e6, 2, group, exchanged);
+  for (int from = 0; from < 8; ++from) {
+    for (int to = 0; to < 8; ++to) {
+      const auto members = [](int rank) { return rank == 1 || rank == 3 || rank == 4; };
+      const auto at = static_cast<std::size_t>(from * 8 + to);
+      EXPECT_EQ(sent[at], from == 1 && to == 3 ? 12e6 : 0) << from << to;
+      EXPECT_EQ(exchanged[at], members(from) && members(to) && from != to ? 4e6 : 0) << from << to;
+    }
+  }
+  network->add_traffic(CollectiveKind::AllGather, 1e9, 1, network->group({5}), sent);  // nobody to send to
+  EXPECT_EQ(sent[5 * 8 + 5], 0);
+}
+
 TEST(PairStreams, NobodySendsWithoutPartnersOrBytes) {
   EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 1e9, {3}).near.empty());
   EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 0, {3, 4}).near.empty());

@@ -84,6 +84,25 @@ TEST(Span, StridedFormAgreesWithCounting) {
   }
 }
 
+// Four NICs for eight devices: neighbours share one, which a rank has for itself where its neighbour is of no group.
+TEST(Span, NicsOfAGroupWithoutSiblings) {
+  auto c = cluster(8, 3);
+  c.node.nics = 4;
+  const auto alone = [&](const std::vector<int>& ranks) { return nics_alone(c, ranks, span_of(c, ranks)); };
+  EXPECT_EQ(alone({0, 1, 8, 9}), 1);
+  EXPECT_EQ(alone({0, 2, 8, 10}), 2);
+  EXPECT_EQ(alone({10, 0, 8, 2}), 2);
+  EXPECT_EQ(alone({0, 8}), 2);
+  EXPECT_EQ(alone({0, 2, 8, 9}), 1);                  // the second node's share one
+  EXPECT_EQ(alone({0, 1, 8, 10}), 1);                 // so do the first's
+  EXPECT_EQ(alone({0, 1, 2, 3, 8, 10, 12, 14}), 1);   // two NICs of four ranks
+  EXPECT_EQ(alone({0, 1, 2, 4, 8, 9, 10, 12}), 1.5);  // three
+  EXPECT_EQ(alone({0, 1, 2, 4, 8, 16, 17, 20}), 2);   // of one rank, one
+  EXPECT_EQ(alone({1, 2, 9, 10}), 2);                 // neighbours that share none
+  c.node.nics = 8;
+  EXPECT_EQ(alone({0, 2, 8, 10}), 1);
+}
+
 TEST(Span, NamesEveryProblemOfAGroup) {
   const auto c = cluster(8, 2);
   EXPECT_THROW(span_of(c, 0), dts::ConfigError);

@@ -66,10 +66,7 @@ class Sizes {
     const double rings = std::floor(kLinkShare * up_.device_Bps / kRing_Bps);
     return std::min(up_.ring_sms, rings >= 1 ? 4 * rings : 2);
   }
-  double whole(double bytes) const {
-    const double step = lib_.granularity_bytes;
-    return step > 0 ? std::ceil(bytes / step) * step : bytes;
-  }
+  double whole(double bytes) const { return std::ceil(bytes / lib_.granularity_bytes) * lib_.granularity_bytes; }
   bool switched() const { return up_.kind == ScaleUpKind::Flat && up_.group_exponent == 0 && domain_ > 1; }
 
   const CommunicationLibrary& lib_;
