@@ -13,7 +13,7 @@ CommunicationLibrary nccl(bool on_use) {
   CommunicationLibrary l;
   l.simple_bytes = 4 * kMiB, l.ll_bytes = 0.5 * kMiB, l.ll128_bytes = 4915200, l.granularity_bytes = 2 * kMiB;
   l.shared_steps = 16, l.network_chunk_bytes = l.local_chunk_bytes = 128 * kKiB, l.switch_chunk_bytes = 512 * kKiB;
-  l.switch_buffer_bytes = kMiB, l.point_to_point_Bps = 14e9;
+  l.switch_buffer_bytes = kMiB, l.point_to_point_Bps = 14e9, l.ring_Bps = 40e9, l.link_share = 0.8;
   l.connects_on_use = on_use, l.pool_of_sends = !on_use;
   return l;
 }

@@ -587,6 +587,8 @@ class CommunicationLibrary(metaclass=_CoreType):
     local_chunk_bytes: float
     switch_buffer_bytes: float
     point_to_point_Bps: float
+    ring_Bps: float
+    link_share: float
     pool_of_sends: bool
     connects_on_use: bool
     def __init__(self) -> None: ...

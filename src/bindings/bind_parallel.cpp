@@ -149,6 +149,8 @@ void bind_communication_library(py::module_& m) {
       .def_readwrite("local_chunk_bytes", &CommunicationLibrary::local_chunk_bytes)
       .def_readwrite("switch_buffer_bytes", &CommunicationLibrary::switch_buffer_bytes)
       .def_readwrite("point_to_point_Bps", &CommunicationLibrary::point_to_point_Bps)
+      .def_readwrite("ring_Bps", &CommunicationLibrary::ring_Bps)
+      .def_readwrite("link_share", &CommunicationLibrary::link_share)
       .def_readwrite("pool_of_sends", &CommunicationLibrary::pool_of_sends)
       .def_readwrite("connects_on_use", &CommunicationLibrary::connects_on_use);
 }

@@ -14,6 +14,8 @@ struct CommunicationLibrary {
   // Reduction in the switch: reserved for each of its channels and each rank of the domain, both directions.
   double switch_buffer_bytes = 0;
   double point_to_point_Bps = 0;  // of the network, that one channel of a peer is to carry
+  double ring_Bps = 0;            // of a ring within a domain
+  double link_share = 0;          // of a link's datasheet rate that such rings may fill
   bool pool_of_sends = false;     // the pool of sends stands with the communicator; false: where a peer is elsewhere
   bool connects_on_use = true;    // an algorithm's buffers appear when it first runs; false: all with the communicator
 };

@@ -8,9 +8,6 @@ namespace dts {
 
 namespace {
 
-constexpr double kRing_Bps = 40e9;  // fastest ring that is searched for before Hopper (graph/search.cc)
-constexpr double kLinkShare = 0.8;  // of a link's datasheet rate (graph/topo.h: 20 of 25 GB/s)
-
 double power_of_two_from(double count) { return std::exp2(std::ceil(std::log2(std::max(count, 1.0)))); }
 
 class Sizes {
@@ -60,10 +57,10 @@ class Sizes {
   }
 
  private:
-  // Rings of kRing_Bps that the links hold, each doubled twice (graph/search.cc, connect.cc); those of faster
-  // generations are counted in the fabric's constants. Links too slow for one (PCIe): a ring, doubled.
+  // The rings that the links hold, each doubled twice (graph/search.cc, connect.cc); those of faster generations than
+  // Ampere are counted in the fabric's constants. Links too slow for one (PCIe): a ring, doubled.
   double domain_channels() const {
-    const double rings = std::floor(kLinkShare * up_.device_Bps / kRing_Bps);
+    const double rings = std::floor(lib_.link_share * up_.device_Bps / std::max(lib_.ring_Bps, 1.0));
     return std::min(up_.ring_sms, rings >= 1 ? 4 * rings : 2);
   }
   double whole(double bytes) const { return std::ceil(bytes / lib_.granularity_bytes) * lib_.granularity_bytes; }

@@ -43,7 +43,9 @@ void check_profile(const FrameworkProfile& p) {
                                     {"switch_chunk_bytes", library.switch_chunk_bytes},
                                     {"local_chunk_bytes", library.local_chunk_bytes},
                                     {"switch_buffer_bytes", library.switch_buffer_bytes},
-                                    {"point_to_point_Bps", library.point_to_point_Bps}})
+                                    {"point_to_point_Bps", library.point_to_point_Bps},
+                                    {"ring_Bps", library.ring_Bps},
+                                    {"link_share", library.link_share}})
     check.non_negative("framework " + p.name + ".communication." + name, value);
   field("bucket_parameters_per_rank", p.bucket_parameters_per_rank);
   check.require(p.vocabulary_multiple >= 1, "framework " + p.name + ".vocabulary_multiple",

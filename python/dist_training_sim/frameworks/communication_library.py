@@ -26,6 +26,10 @@ class CommunicationLibrary:
         Of a reduction in the switch, for each of its channels, rank of the domain and direction.
     point_to_point_Bps
         What one channel to a peer is to carry of the network, bytes/s.
+    ring_Bps
+        Rate of one ring within a domain, bytes/s: the links hold as many as fill `link_share` of their rate.
+    link_share
+        Share of a link's datasheet rate that rings may fill.
     pool_of_sends
         The pool of sends stands with every communicator; otherwise with those that have peers in other domains.
     connects_on_use
@@ -44,5 +48,7 @@ class CommunicationLibrary:
     local_chunk_bytes: float = 0.0
     switch_buffer_bytes: float = 0.0
     point_to_point_Bps: float = 0.0
+    ring_Bps: float = 0.0
+    link_share: float = 0.0
     pool_of_sends: bool = False
     connects_on_use: bool = True
