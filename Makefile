@@ -79,6 +79,7 @@ mutation: $(TESTABLE)
 
 lint: $(LINTABLE)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $$(find src tests benchmarks -name '*.[ch]pp')
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dist_training_sim._core --allowlist python/tests/stubtest_allowlist.txt

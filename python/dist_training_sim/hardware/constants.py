@@ -71,7 +71,6 @@ class AttentionConstants:
     skips_window: bool | None = None
     sustained_share: float | None = None
 
-
     def at_clock(self, factor: float) -> AttentionConstants:
         """With `factor` on the clock of long steps, where it is the kernel's own."""
         own = self.sustained_share

@@ -73,9 +73,7 @@ def read_job_file(text: str, where: str, *, run: str | None = None, folder: Path
     settings = {name: section for name, section in content.items() if name not in JOB_KEYS}
     note = f"{where}: got version {version} of job files, read as version {JOB_VERSION}: newer keys are unknown"
     notes = (note,) if newer else ()
-    return TrainingJob(
-        format="dts", settings=settings, runs=tuple(runs), unknown=tuple(unknown), notes=notes, **built
-    )
+    return TrainingJob(format="dts", settings=settings, runs=tuple(runs), unknown=tuple(unknown), notes=notes, **built)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

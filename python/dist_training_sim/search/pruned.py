@@ -186,9 +186,7 @@ class _Search:
     def _objective_bound(self, step_s: Values, allocated: Values) -> Values:
         return self.objective.bound(step_s, allocated * self.job.profile.reserved_factor)
 
-    def _bounds(
-        self, columns: Columns, *, memory: bool = True, room_bytes: float = np.inf
-    ) -> tuple[Values, Values]:
+    def _bounds(self, columns: Columns, *, memory: bool = True, room_bytes: float = np.inf) -> tuple[Values, Values]:
         rows = StrategyTable(self.complete(columns), self.base).core_arguments(self.job.cluster.device_count)
         step_s, allocated = self.core.bounds(**rows, memory=memory, room_bytes=room_bytes, threads=self.threads)
         return step_s, allocated
