@@ -54,7 +54,7 @@ void LockstepRun::sweep() {
     Lane& lane = lanes_[rank];
     if (lane.next == lane.end) continue;
     const Pass& pass = lane.passes[lane.next];
-    read_ahead(&pass + 16);
+    read_ahead(lane.passes + std::min(lane.next + 16, lane.end - 1));
     const std::size_t place =
         (static_cast<std::size_t>(pass.chunk) * ranks + rank) * kKinds + static_cast<std::size_t>(pass.kind);
     PlainPort& port = ports_[place];
