@@ -67,6 +67,84 @@ TEST(CommunicatorBytes, AcrossNodesByHand) {
   EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), h100(), ring({32, 8, 4, 1})), 16 * (12 * 7 + 20) / 8.0 * kMiB);
 }
 
+// A tree's neighbours: half of them elsewhere twice over, 10 MiB each way and direction, shared by a domain's members;
+// 12 MiB inside where there are more than two.
+TEST(CommunicatorBytes, TreesAcrossNodesByHand) {
+  Communicator tree;
+  tree.tree = true;
+  tree.span = {32, 8, 4, 1};
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), h100(), tree), 16 * (12 + 1.5 * 20 / 8) * kMiB);
+  tree.span = {8, 2, 4, 1};  // two NICs, doubled, and again with Hopper's switches
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), h100(), tree), 8 * (1.5 * 20 / 2) * kMiB);
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), a100(), tree), 4 * (1.5 * 20 / 2) * kMiB);
+  tree.span = {6, 3, 2, 1};
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), a100(), tree), 6 * (12 + 1.0 * 20 / 3) * kMiB);
+  ClusterSpec few = a100();
+  few.node.nics = 2;  // none of a member's own: a channel, doubled
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), few, tree), 2 * (12 + 1.0 * 20 / 3) * kMiB);
+}
+
+// Channels of one peer: as many of 14 GB/s as fill a NIC, a power of two, at least two; all behind a switch.
+TEST(CommunicatorBytes, ChannelsOfAPeer) {
+  const auto channels = [](const ClusterSpec& c, const GroupSpan& span) {
+    Communicator one;
+    one.span = span, one.near_peers = 1;
+    return communicator_bytes(nccl(true), c, one) / (12 * kMiB);
+  };
+  ClusterSpec c = h100();  // 50 GB/s
+  EXPECT_DOUBLE_EQ(channels(c, {16, 8, 2, 1}), 4);
+  c.node.nic_Bps = 57e9;
+  EXPECT_DOUBLE_EQ(channels(c, {16, 8, 2, 1}), 8);
+  c.node.nics = 16, c.node.nic_Bps = 28e9;
+  EXPECT_DOUBLE_EQ(channels(c, {16, 8, 2, 1}), 4);
+  c.node.nics = 8, c.node.nic_Bps = 1e9;
+  EXPECT_DOUBLE_EQ(channels(c, {16, 8, 2, 1}), 2);
+  EXPECT_DOUBLE_EQ(channels(c, {8, 8, 1, 1}), 32);  // 24 channels, rounded up
+  c.node.scale_up.p2p_channels = 16;
+  EXPECT_DOUBLE_EQ(channels(c, {8, 8, 1, 1}), 16);
+  c.node.scale_up.group_exponent = 1;  // a mesh: a pair
+  EXPECT_DOUBLE_EQ(channels(c, {8, 8, 1, 1}), 2);
+  c.node.scale_up.p2p_channels = 1;
+  EXPECT_DOUBLE_EQ(channels(c, {8, 8, 1, 1}), 1);
+}
+
+TEST(CommunicatorBytes, ChannelsAndPoolsOfSlowLinks) {
+  const GroupSpan pair{2, 2, 1, 1};
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), dgx(25e9, 0), ring(pair)), 2 * 12 * kMiB);  // PCIe: one, doubled
+  EXPECT_DOUBLE_EQ(communicator_bytes(nccl(true), dgx(50e9, 0), ring(pair)), 4 * 12 * kMiB);  // a ring of 40 GB/s
+  CommunicationLibrary l = nccl(true);
+  l.pool_of_sends = true, l.local_chunk_bytes = 256 * kKiB;
+  Communicator idle;
+  idle.span = pair;
+  ClusterSpec c = dgx(25e9, 0);  // two channels, 16 steps of a chunk
+  EXPECT_DOUBLE_EQ(communicator_bytes(l, c, idle), 2 * 16 * 512 * kKiB);
+  c.node.scale_up.group_exponent = 1;
+  EXPECT_DOUBLE_EQ(communicator_bytes(l, c, idle), 2 * 16 * 256 * kKiB);
+  idle.span = {2, 1, 2, 1};
+  EXPECT_DOUBLE_EQ(communicator_bytes(l, c, idle), 2 * 16 * 128 * kKiB);
+}
+
+TEST(CommunicatorBytes, AlgorithmsAndWhatTheyConnect) {
+  struct Case {
+    const char* algorithm;
+    bool ring, tree, in_switch;
+  };
+  for (const Case& c : {Case{"ring", true, false, false},
+                        {"chain", true, false, false},
+                        {"pat", true, false, false},
+                        {"sharp", true, false, false},
+                        {"tree", false, true, false},
+                        {"nvls-tree", false, true, true},
+                        {"nvls", false, false, true},
+                        {"direct", false, false, false}}) {
+    Communicator found;
+    add_algorithm(found, c.algorithm);
+    EXPECT_EQ(found.ring, c.ring) << c.algorithm;
+    EXPECT_EQ(found.tree, c.tree) << c.algorithm;
+    EXPECT_EQ(found.in_switch, c.in_switch) << c.algorithm;
+  }
+}
+
 TEST(CommunicatorBytes, SendsElsewhereShareTwoPoolsWhateverTheirNumber) {
   Communicator far;
   far.span = {4, 1, 4, 1};

@@ -69,6 +69,25 @@ TEST(ExpertOverlap, ExposesWhatExceedsTheCompute) {
   EXPECT_LT(shared.backward.exposed_s[kEp], plain.backward.exposed_s[kEp]);
 }
 
+// Beside the way to the experts runs the shared expert's first product, beside the way back its second; backward the
+// second first. Eight all-to-alls hold 24 of 100 multiprocessors.
+TEST(ExpertOverlap, HidesWhatRunsBesideEachExchange) {
+  const BlockCost plain = price(block_with_shared_expert(), false), shared = price(block_with_shared_expert(), true);
+  const OpCost &up = plain.ops[7], &down = plain.ops[8];
+  ASSERT_EQ(up.name + down.name, "shared_upshared_down");
+  const double one_s = plain.forward.exposed_s[kEp] / 2;  // to the experts, or back
+  const auto hidden = [&](double beside_up_s, double beside_down_s) {
+    return hidden_s(one_s, beside_up_s, 0.24) + hidden_s(one_s, beside_down_s, 0.24);
+  };
+  const auto hides = [&](const PassCost& all, const PassCost& less, double seconds) {
+    EXPECT_NEAR(all.total_s - less.total_s, seconds, 1e-12);
+  };
+  hides(plain.forward, shared.forward, hidden(up.forward_s, down.forward_s));
+  hides(plain.backward, shared.backward,
+        hidden(up.data_grad_s + up.weight_grad_s, down.data_grad_s + down.weight_grad_s));
+  hides(plain.data_grad, shared.data_grad, 0);  // no schedule takes them apart
+}
+
 TEST(ExpertOverlap, PairedPassesHideExchanges) {
   const BlockCost plain = price(block_with_shared_expert(), false);
   EXPECT_NEAR(plain.exchange_sm_share, 0.24, 1e-12);  // 24 of 100 multiprocessors

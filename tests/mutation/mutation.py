@@ -54,7 +54,7 @@ CORE_TESTS = (  # of the package, of what the core's cost models say
     *("test_nanotron_memory.py", "test_tiers.py", "test_published_runs.py"),
 )
 # Of one run of the tests, several times what they take: wall time depends on what else runs.
-MOST_CPU_SECONDS, MOST_CPP_SECONDS = 240, 40
+MOST_CPU_SECONDS, MOST_CPP_SECONDS = 240, 20
 
 
 class Cpp:
