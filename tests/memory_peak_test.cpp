@@ -75,6 +75,9 @@ TEST(MemoryReport, TotalsAndReserve) {
     EXPECT_LT(f.low, f.central);
     EXPECT_LT(f.central, f.high);
   }
+  EXPECT_EQ(measured_reserved_factor(2).central, 1.14);
+  EXPECT_EQ(measured_reserved_factor(7).central, 1.14);
+  EXPECT_EQ(measured_reserved_factor(8).central, 1.15);
 }
 
 TEST(MemoryReport, FitFollowsTheMeasuredShares) {

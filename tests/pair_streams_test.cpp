@@ -194,6 +194,7 @@ TEST(PairStreams, TheMatrixOfMessagesAndExchanges) {
 TEST(PairStreams, NobodySendsWithoutPartnersOrBytes) {
   EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 1e9, {3}).near.empty());
   EXPECT_TRUE(moved(cluster(1), CollectiveKind::AllReduce, 0, {3, 4}).near.empty());
+  EXPECT_TRUE(moved(cluster(1), CollectiveKind::Barrier, 1e9, {3, 4}).near.empty());
 }
 
 }  // namespace

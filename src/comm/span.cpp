@@ -48,7 +48,7 @@ GroupSpan span_of(const ClusterSpec& cluster, int size, int stride, int first) {
   const long long at_start = members_below(first, stride, (first_domain + 1) * domain);
   const long long at_end = size - members_below(first, stride, last_domain * domain);
   long long fewest = std::min(at_start, at_end);
-  if (domains > 2 && domain % stride == 0) fewest = std::min<long long>(fewest, domain / stride);
+  // Where strides fit, those between are full.
   for (long long d = first_domain + 1; d < last_domain && domain % stride != 0; ++d) {
     fewest =
         std::min(fewest, members_below(first, stride, (d + 1) * domain) - members_below(first, stride, d * domain));
