@@ -57,7 +57,8 @@ PipelineOrder scheduled(const Strategy& s, int micro_batches, const PassTimes& t
 PipelineOrder pipeline_order(const Strategy& s, int micro_batches, const PassTimes& times) {
   if (!s.custom_order.empty()) return parse_order(s.custom_order);
   PipelineOrder order = scheduled(s, micro_batches, times);
-  return s.delay_weight_grad ? delay_weight_gradients(std::move(order)) : order;
+  if (s.delay_weight_grad) order = delay_weight_gradients(std::move(order));
+  return order;
 }
 
 }  // namespace dts

@@ -80,15 +80,16 @@ Stretch stretch_at(const RankTape& tape, std::size_t p) {
 class Stretches {
  public:
   explicit Stretches(const RankTape& tape)
-      : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kKinds, kNew) {}
-
-  static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
-
-  // Number of the stretch there, where it is a pass as one before; else kNew.
-  std::uint32_t known(std::size_t p) const {
-    const Pass& pass = passes_[p];
-    return pass.with_next ? kNew : known_[class_of(pass)];
+      : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kKinds, kNew) {
+    single_ = std::none_of(passes_.begin(), passes_.end(), [](const Pass& pass) { return pass.with_next; });
+    const std::size_t count = single_ ? passes_.size() : 0;
+    for (std::size_t p = 0; p < count; ++p) {
+      if (of_single(p) == kNew) at(p);
+    }
   }
+
+  bool single() const noexcept { return single_; }  // no pass is one of a pair
+  std::uint32_t of_single(std::size_t p) const { return known_[class_of(passes_[p])]; }
   std::uint32_t at(std::size_t p) {  // number of the stretch there
     const Pass& pass = passes_[p];
     std::uint32_t& place = pass.with_next && p + 1 < passes_.size()
@@ -105,6 +106,7 @@ class Stretches {
 
  private:
   static constexpr std::size_t kKinds = 4;
+  static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
   static std::size_t class_of(const Pass& pass) {
     return static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind);
   }
@@ -113,6 +115,7 @@ class Stretches {
   const std::vector<Pass>& passes_;
   std::vector<std::uint32_t> known_;  // places in list_, by class
   std::map<std::pair<std::size_t, std::size_t>, std::uint32_t> pairs_;
+  bool single_ = true;
   std::vector<Stretch> list_;
 };
 
@@ -123,9 +126,14 @@ void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulatio
   const std::vector<Pass>& passes = tape.passes;
   poll_interrupt(static_cast<std::int64_t>(passes.size()));
   const auto nothing = [](auto) {};
+  if (gradients.none() && stretches.single()) {  // nothing is called: sums stay in registers
+    for (std::size_t p = 0; p < passes.size(); ++p) {
+      if (!visit(p, stretches.of_single(p), nothing, nothing)) return;
+    }
+    return;
+  }
   for (std::size_t p = 0; p < passes.size();) {
-    std::uint32_t stretch = stretches.known(p);
-    if (stretch == Stretches::kNew) stretch = stretches.at(p);
+    const std::uint32_t stretch = stretches.at(p);
     const bool paired = passes[p].with_next && p + 1 < passes.size();
     const std::size_t end = p + (paired ? 2 : 1);  // not the stretch's: the next step would wait for this one's look-up
     if (gradients.none()) {

@@ -14,6 +14,7 @@ void BusyTime::repeat(double period_s, double times) {
   } else {
     stretches_.push_back({end_s, end_s + times * period_s, computed_s_});
     patterns_.push_back({stretches_.size() - 1, period_s, in_period_s, times});
+    ends_in_pattern_ = true;
   }
   computed_s_ += times * in_period_s;
 }

@@ -14,7 +14,7 @@ class BusyTime {
     double before_s;  // compute before it
   };
 
-  void clear() noexcept { stretches_.clear(), patterns_.clear(), computed_s_ = 0; }
+  void clear() noexcept { stretches_.clear(), patterns_.clear(), computed_s_ = 0, ends_in_pattern_ = false; }
   void add(double start_s, double end_s) {  // not before the end of what is there
     const double before_s = computed_s_;
     computed_s_ += end_s - start_s;  // exact (engine/time_grid.hpp)
@@ -22,15 +22,14 @@ class BusyTime {
       stretches_.back().end_s = end_s;
       return;
     }
+    ends_in_pattern_ = false;
     Stretch& made = stretches_.emplace_back();
     made.start_s = start_s, made.end_s = end_s, made.before_s = before_s;
   }
   // The last `period_s` seconds, up to the end of the last stretch, come so many times again.
   void repeat(double period_s, double times);
   const std::vector<Stretch>& stretches() const noexcept { return stretches_; }
-  bool ends_in_pattern() const noexcept {
-    return !patterns_.empty() && patterns_.back().stretch + 1 == stretches_.size();
-  }
+  bool ends_in_pattern() const noexcept { return ends_in_pattern_; }
 
   // A place in the list, near which the next question is likely to be: it speeds up answers and changes none.
   struct Place {
@@ -70,6 +69,7 @@ class BusyTime {
   std::vector<Stretch> stretches_;
   std::vector<Pattern> patterns_;  // in order
   double computed_s_ = 0;
+  bool ends_in_pattern_ = false;
 };
 
 inline std::size_t BusyTime::begun(double time_s, Place& place) const {

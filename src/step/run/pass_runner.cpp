@@ -136,7 +136,7 @@ PlainPort PassRunner::port(const PassOp& op) {
   }
   if (op.to >= 0) port.out = row(op.forward, static_cast<std::size_t>(op.to));
   port.rank = static_cast<std::size_t>(op.rank), port.direction = op.forward ? 0 : 1;
-  port.computes = &exposure_.computes(port.rank);
+  port.computes = &exposure_.computes(port.rank), port.transfers = &exposure_.transfers(port.rank);
   return port;
 }
 

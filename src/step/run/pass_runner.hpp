@@ -44,10 +44,11 @@ class PassRunner final : private TaskSink {
   PlainPort port(const PassOp& op);  // `micro_batch` is of no account
   // `at`: place of the micro-batch among the port's; runs nothing where something reaches beyond compute.
   bool run_plain(PlainPort& port, std::size_t at, double in_s);
-  // From now on transfers are told by `arrived`, when their rank goes on with what they brought, not as they are sent.
-  void account_on_arrival() noexcept { on_arrival_ = true; }
+  void account_on_arrival() noexcept { on_arrival_ = true; }  // from now on `arrived` tells of transfers, not who sends
   void arrived(const PlainPort& port, double in_s) {
-    exposure_.arrived(port.rank, {in_s - port.fed->seconds, in_s}, choices_ != nullptr);
+    const ExposureRecorder::Interval transfer{in_s - port.fed->seconds, in_s};
+    ExposureRecorder::add_arrived(transfer, *port.computes, *port.transfers);
+    if (choices_) exposure_.keep_arrived(port.rank, transfer);  // windows may come again
   }
   void count(PlainPort& port);  // before anything else asks for what ran
   void tail();

@@ -47,15 +47,17 @@ void GatherOrder::every_pass(std::size_t rank) {
 // starts, each further one when the chunk before it starts (Megatron-Core schedules.py, param_sync_func).
 void GatherOrder::first_forwards(std::size_t rank) {
   const std::vector<Pass>& passes = plan_.order[rank];
-  std::vector<int> seen;
+  std::vector<char> seen(static_cast<std::size_t>(plan_.placement().chunks), 0);
   std::vector<std::size_t> firsts;
-  const auto chunks = static_cast<std::size_t>(plan_.placement().chunks);
-  for (std::size_t k = 0; k < passes.size() && seen.size() < chunks; ++k) {
-    const int stage = stage_of(rank, passes[k]);
-    if (passes[k].kind != PassKind::Forward || contains(seen, stage)) continue;
-    seen.push_back(stage), firsts.push_back(k);
+  for (std::size_t k = 0; k < passes.size() && firsts.size() < seen.size(); ++k) {
+    const auto chunk = static_cast<std::size_t>(passes[k].chunk);
+    if (passes[k].kind != PassKind::Forward || seen[chunk]) continue;
+    seen[chunk] = 1, firsts.push_back(k);
   }
-  for (std::size_t i = 0; i < seen.size(); ++i) set(rank, firsts[i < 2 ? 0 : i - 1], &seen[i], 1);
+  for (std::size_t i = 0; i < firsts.size(); ++i) {
+    const int stage = stage_of(rank, passes[firsts[i]]);
+    set(rank, firsts[i < 2 ? 0 : i - 1], &stage, 1);
+  }
 }
 
 void GatherOrder::window(std::size_t rank) {
