@@ -33,6 +33,38 @@ TEST(OrderByHand, ZeroBubbleV) {
             "F0.0 F0.1 F1.0 F1.1 B0.1 W0.1 F2.0 B0.0 W0.0 F2.1 B1.1 W1.1 B1.0 B2.1 B2.0 W1.0 W2.1 W2.0");
 }
 
+TEST(ScheduleOrder, ForwardsAheadAreThoseBeforeTheFirstBackward) {
+  EXPECT_EQ(forwards_ahead(0, 4), 3);
+  EXPECT_EQ(forwards_ahead(3, 4), 0);
+  EXPECT_EQ(forwards_ahead(1, 4, 3), 2 * 2 + 2 * 4);
+  EXPECT_EQ(forwards_ahead(3, 4, 2, 6), 6);
+  for (int group : {0, 6}) {
+    const PipelineOrder order = interleaved(4, 2, 24, group);
+    for (int rank = 0; rank < 4; ++rank) {
+      const std::vector<Pass>& passes = order[static_cast<std::size_t>(rank)];
+      const auto back =
+          std::find_if(passes.begin(), passes.end(), [](const Pass& p) { return p.kind != PassKind::Forward; });
+      EXPECT_EQ(back - passes.begin(), forwards_ahead(rank, 4, 2, group) + 1);  // and the one that it follows
+    }
+  }
+}
+
+TEST(ScheduleOrder, PairsOnlyWherePassesRunAsOne) {
+  for (PipelineSchedule schedule : {PipelineSchedule::OneFOneB, PipelineSchedule::ZbV, PipelineSchedule::DualPipe,
+                                    PipelineSchedule::DualPipeV, PipelineSchedule::Hanayo}) {
+    for (bool overlap : {false, true}) {
+      Strategy s;
+      s.pp = 2, s.vpp = schedule == PipelineSchedule::OneFOneB || schedule == PipelineSchedule::DualPipe ? 1 : 2;
+      s.schedule = schedule, s.overlap_moe_1f1b = overlap && schedule == PipelineSchedule::OneFOneB;
+      bool paired = false;
+      for (const std::vector<Pass>& passes : pipeline_order(s, 8)) {
+        for (const Pass& pass : passes) paired = paired || pass.with_next;
+      }
+      EXPECT_EQ(pairs_passes(s), paired) << static_cast<int>(schedule) << overlap;
+    }
+  }
+}
+
 TEST(OrderByHand, DualPipe) {
   const PipelineOrder order = dual_pipe(2, 4);  // micro-batches 0, 1 enter at rank 0, and 2, 3 at rank 1
   EXPECT_EQ(text_of(order[0], true), "F0.0 F2.1 F1.0 B2.1 F3.1+B0.0 B3.1 B1.0 W1.0");

@@ -15,6 +15,11 @@ PipelineOrder gpipe(int pp, int micro_batches) {
   return PipelineOrder(static_cast<std::size_t>(pp), order);
 }
 
+int forwards_ahead(int rank, int pp, int vpp, int group) {
+  const int behind = pp - 1 - rank;
+  return vpp == 1 ? behind : 2 * behind + (vpp - 1) * (group == 0 ? pp : group);
+}
+
 PipelineOrder one_f_one_b(int pp, int micro_batches) { return interleaved(pp, 1, micro_batches); }
 
 PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pairs) {
@@ -32,8 +37,7 @@ PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group, bool pa
   }
   PipelineOrder order(static_cast<std::size_t>(pp));
   for (int rank = 0; rank < pp; ++rank) {
-    const int warm_up = (vpp == 1 ? pp - 1 - rank : 2 * (pp - 1 - rank) + (vpp - 1) * width) + (pairs ? 1 : 0);
-    const int first = std::min(warm_up, slots);
+    const int first = std::min(forwards_ahead(rank, pp, vpp, group) + (pairs ? 1 : 0), slots);
     poll_interrupt(std::int64_t{2} * slots);
     auto& passes = order[static_cast<std::size_t>(rank)];
     passes.reserve(static_cast<std::size_t>(2 * slots));

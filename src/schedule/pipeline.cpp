@@ -15,6 +15,10 @@ bool splits_backward(const Strategy& s) {
   return !s.custom_order.empty() || s.delay_weight_grad || cuts_backward(s.schedule);
 }
 
+bool pairs_passes(const Strategy& s) {
+  return s.overlap_moe_1f1b || s.schedule == PipelineSchedule::DualPipe || s.schedule == PipelineSchedule::DualPipeV;
+}
+
 PipelineOrder delay_weight_gradients(PipelineOrder order) {
   for (std::vector<Pass>& passes : order) {
     std::vector<Pass> split;

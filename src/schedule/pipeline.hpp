@@ -17,6 +17,8 @@ PipelineOrder one_f_one_b(int pp, int micro_batches);
 // `pairs`: one forward more before the first backward, then each forward and the backward after it run as one
 // (Megatron-Core combined_1f1b.py).
 PipelineOrder interleaved(int pp, int vpp, int micro_batches, int group = 0, bool pairs = false);
+// Forwards of a rank before its first backward in these, `pairs` aside.
+int forwards_ahead(int rank, int pp, int vpp = 1, int group = 0);
 // Breadth first (Lamy-Poirier arXiv:2211.05953): all micro-batches of a chunk before the next chunk.
 PipelineOrder looped_bfs(int pp, int vpp, int micro_batches);
 // ZB-H1 (depth 1, memory of 1F1B) and ZB-H2 (depth 2, twice that): Qi et al. arXiv:2401.10241.
@@ -42,6 +44,9 @@ bool needs_pass_times(PipelineSchedule schedule);
 
 // Whether weight gradients run apart from input gradients in it.
 bool splits_backward(const Strategy& strategy);
+
+// Whether some of its passes run as one with the next (Pass::with_next).
+bool pairs_passes(const Strategy& strategy);
 
 // The order of a strategy: `custom_order` if given, else the schedule's.
 PipelineOrder pipeline_order(const Strategy& strategy, int micro_batches, const PassTimes& times = {});

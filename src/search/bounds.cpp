@@ -88,7 +88,7 @@ class Bounder {
  private:
   void lay_out() {
     const bool split = splits_backward(s_);
-    const bool paired = s_.overlap_moe_1f1b || place_.copies() == 2 || s_.schedule == PipelineSchedule::DualPipeV;
+    const bool paired = pairs_passes(s_);
     const auto of_layer = [&](std::size_t layer) {
       LeastCost cost = least_cost(*priced_->layers[layer], split, paired);
       if (tapes_ && s_.offload_activations == 0) cost.saved_bytes = total(tapes_->layers[layer]->forward_sum.after);
@@ -118,11 +118,7 @@ class Bounder {
     }
   }
 
-  // Forwards that a rank runs before its first backward, in 1F1B.
-  int warm_up(int rank) const {
-    const int behind = s_.pp - 1 - rank, width = s_.micro_batch_group == 0 ? s_.pp : s_.micro_batch_group;
-    return s_.vpp == 1 ? behind : 2 * behind + (s_.vpp - 1) * width;
-  }
+  int warm_up(int rank) const { return forwards_ahead(rank, s_.pp, s_.vpp, s_.micro_batch_group); }  // in 1F1B
 
   // Forwards that come right after a backward.
   double turns(int rank) const {
