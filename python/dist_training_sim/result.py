@@ -132,7 +132,7 @@ class MemoryUse:
 
     @property
     def verdict(self) -> str:
-        """`fits`, `at risk` or `does not fit`: less than 1 job in 4 fails, more than 3 in 4 do, or between."""
+        """`fits`, `at risk` or `does not fit`: less than 1 job in 4 fails, half and more do, or between."""
         return _core.fit_verdict(self.oom_probability)
 
     @property

@@ -154,6 +154,18 @@ def test_a_read_job_simulates_as_the_written_one(format: str) -> None:
     assert after.peak_memory == before.peak_memory
 
 
+@pytest.mark.parametrize("zero", [1, 2, 3])
+def test_a_megatron_script_meets_the_assertions_of_its_arguments(zero: int) -> None:
+    """megatron/training/arguments.py: one queue of kernels with tensor parallelism, but never with Megatron-FSDP."""
+    strategy = dts.Strategy(tp=2, zero=zero, global_batch=128)
+    text = dts.write_job("megatron-lm", DENSE, CLUSTER, strategy, seq_len=8192).text
+    sharded = zero > 1
+    assert ("--use-megatron-fsdp" in text, "--ckpt-format fsdp_dtensor" in text) == (sharded, sharded)
+    assert ("export CUDA_DEVICE_MAX_CONNECTIONS=1" in text) != sharded
+    bridge = dts.write_job("megatron-bridge", DENSE, CLUSTER, strategy, seq_len=8192).text
+    assert ("checkpoint.ckpt_format=fsdp_dtensor" in bridge) == sharded
+
+
 def names_written(format: str, text: str) -> set[str]:
     """Names of all options in a written text."""
     if format == "deepspeed":

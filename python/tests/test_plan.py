@@ -56,7 +56,7 @@ def test_no_layout_of_the_front_beats_another(report: dts.PlanReport) -> None:
     for one in front:
         for other in front:
             if one is not other:
-                worse = one.step_time_s > other.step_time_s or one.reserved_bytes > other.reserved_bytes
+                worse = one.step_time_s > other.step_time_s or one.used_bytes > other.used_bytes
                 assert worse or one.devices > other.devices
     assert front_of(front) == list(front)
 
@@ -104,7 +104,7 @@ def test_the_sentence_and_plain_data(report: dts.PlanReport) -> None:
 @pytest.mark.parametrize("objective", ["memory", "energy", "cost"])
 def test_other_objectives_win_by_their_own_measure(objective: str, report: dts.PlanReport) -> None:
     other = dts.plan(MODEL, NODE, **JOB, **FEW, objective=objective, top=1).best
-    measures = {"memory": "reserved_bytes", "energy": "joules_per_step", "cost": "usd_per_step"}
+    measures = {"memory": "used_bytes", "energy": "joules_per_step", "cost": "usd_per_step"}
     assert getattr(other, measures[objective]) <= getattr(report.best, measures[objective])
     assert other.value == pytest.approx(getattr(other, measures[objective]))
 
@@ -124,7 +124,7 @@ def test_constraints_are_kept(report: dts.PlanReport) -> None:
         assert layout.strategy.tp == 2
         assert layout.strategy.recompute is Recompute.FULL
         assert layout.strategy.zero in (1, 3)
-        assert layout.reserved_bytes <= 40 * 2**30
+        assert layout.used_bytes <= 40 * 2**30
     assert fixed.best.step_time_s >= report.best.step_time_s
 
 
@@ -221,6 +221,13 @@ def test_the_command_prints_within_100_columns() -> None:
     assert max(map(len, table.splitlines())) <= 100
     assert "\x1b" not in done.output
     assert "pretrain_gpt.py" in done.output
+
+
+def test_the_printed_script_is_the_launch_file(tmp_path: Any) -> None:
+    launch = tmp_path / "train.sh"
+    assert CliRunner().invoke(app, [*ARGUMENTS, "--launch", str(launch)]).exit_code == 0
+    printed = CliRunner().invoke(app, ARGUMENTS).output
+    assert launch.read_text(encoding="utf-8").strip() in "\n".join(line.rstrip() for line in printed.splitlines())
 
 
 def test_the_command_prints_json_alone(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,9 +36,9 @@ double out_of_memory_probability(double needed_bytes, double room_bytes) {
 }
 
 FitVerdict fit_verdict(double out_of_memory_probability) {
-  return out_of_memory_probability < 0.25   ? FitVerdict::Fits
-         : out_of_memory_probability > 0.75 ? FitVerdict::DoesNotFit
-                                            : FitVerdict::AtRisk;
+  return out_of_memory_probability < 0.25  ? FitVerdict::Fits
+         : out_of_memory_probability < 0.5 ? FitVerdict::AtRisk
+                                           : FitVerdict::DoesNotFit;
 }
 
 }  // namespace dts

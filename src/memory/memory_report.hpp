@@ -82,7 +82,7 @@ enum class FitVerdict { Fits, AtRisk, DoesNotFit };
 // of `room` on the device: half where they are equal. logistic(ln(needed / room) / 0.086), the width read off 2,262
 // nanotron jobs on 80 GB devices. 0 for a job that needs nothing, 1 where there is no room.
 double out_of_memory_probability(double needed_bytes, double room_bytes);
-// Fits: fewer than one such job in four failed; does not: more than three in four did.
+// Fits: fewer than one such job in four failed; does not: half and more did.
 FitVerdict fit_verdict(double out_of_memory_probability);
 
 }  // namespace dts

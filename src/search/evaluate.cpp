@@ -23,6 +23,7 @@ constexpr const char* kNames[kEvaluationColumns] = {"step_time_s",
                                                     "tasks",
                                                     "allocated_bytes",
                                                     "reserved_bytes",
+                                                    "used_bytes",
                                                     "oom_probability",
                                                     "host_bytes",
                                                     "nvme_bytes",
@@ -56,7 +57,7 @@ constexpr const char* kNames[kEvaluationColumns] = {"step_time_s",
 using Row = std::array<double, kEvaluationColumns>;
 
 struct Memory {
-  double allocated = 0, fill = -1, oom = 0;  // of the stage that fills its devices most; the others: worst
+  double allocated = 0, outside = 0, fill = -1, oom = 0;  // of the stage that fills its devices most; oom: the worst
   TierBytes tiers{};
   bool fits = true;
 };
@@ -68,7 +69,7 @@ Memory worst_memory(const StepResult& r, const FrameworkProfile& profile, const 
     const double allocated = report.allocated(), capacity = r.capacity_bytes[stage];
     const double fill = allocated * profile.reserved_factor / capacity;
     const double oom = out_of_memory_probability(allocated * options.failure_factor, capacity - report.outside());
-    if (fill > worst.fill) worst.fill = fill, worst.allocated = allocated;
+    if (fill > worst.fill) worst.fill = fill, worst.allocated = allocated, worst.outside = report.outside();
     worst.oom = std::max(worst.oom, oom);
     worst.fits = worst.fits && oom < 0.5;
     for (std::size_t tier = 0; tier < report.tiers.size(); ++tier) {
@@ -91,6 +92,7 @@ Row row_of(const StepResult& r, const Memory& memory, double reserved_factor) {
              r.tasks,
              memory.allocated,
              memory.allocated * reserved_factor,
+             memory.allocated * reserved_factor + memory.outside,
              memory.oom,
              memory.tiers[1],
              memory.tiers[2],

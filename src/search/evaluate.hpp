@@ -28,7 +28,7 @@ enum class RowStatus : std::uint8_t {
   Illegal,     // refused, with the reason
 };
 
-inline constexpr std::size_t kEvaluationColumns = 38;
+inline constexpr std::size_t kEvaluationColumns = 39;
 const char* const* evaluation_columns() noexcept;  // names, units in them
 
 struct Evaluations {

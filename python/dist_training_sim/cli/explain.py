@@ -152,6 +152,6 @@ def _knobs(why: Explanation) -> Any:
     table = new_table(("knob", "step", "GB", "because"), left=("because",))
     legal = [knob for knob in why.knobs if knob.step_time_change is not None]
     for knob in legal[:_SHOWN_KNOBS]:
-        more = (knob.reserved_change_bytes or 0.0) / 1e9
+        more = (knob.used_change_bytes or 0.0) / 1e9
         table.add_row(knob.words, f"{knob.step_time_change:+.1%}", f"{more:+.1f}", knob.reason)
     return table

@@ -137,7 +137,10 @@ def _stages(stages: Sequence[StageFit]) -> RenderableType:
         style = {"fits": "", "at risk": "yellow"}.get(s.verdict, "red")
         table.add_row(str(s.stage), *map(gib, sizes), _percent(s.oom_probability), s.verdict, style=style)
     fullest = max(stages, key=lambda s: s.used_bytes)
-    note = f"used = reserved ({fullest.reserved_by}) + outside; the chance is that of measured jobs this full"
+    note = f"used = reserved ({fullest.reserved_by}) + outside"
+    if fullest.factor_used_bytes != fullest.used_bytes:
+        note += f"; {gib(fullest.factor_used_bytes, 1)} by the framework's measured factor, as dts simulate has it"
+    note += "; the chance is that of measured jobs this full"
     note += f"; {outside_text(fullest)}"
     most = max(stages, key=lambda s: sum(s.offloaded_bytes.values())).offloaded_bytes
     if any(most.values()):

@@ -178,7 +178,10 @@ def _tables(report: PlanReport, file: Path | None) -> list[RenderableType]:
 def _launch(job: WrittenJob) -> RenderableType:
     from rich.text import Text
 
-    return Text.assemble((f"Run it ({job.format}, {job.file_name})\n\n", "bold"), job.text)
+    # Whole lines, however narrow the terminal is: what is copied must run.
+    return Text.assemble(
+        (f"Run it ({job.format}, {job.file_name})\n\n", "bold"), job.text, overflow="ignore", no_wrap=True
+    )
 
 
 def _searched(report: PlanReport) -> str:
@@ -196,7 +199,7 @@ def _layouts(layouts: Sequence[PlannedLayout]) -> Any:
         ends = "" if x.low90_s is None or x.high90_s is None else f"{x.low90_s:.3g}-{x.high90_s:.3g}"
         usd = "-" if x.usd_per_step is None else f"{x.usd_per_step:,.3g}"
         row = (f"{x.devices:,}", format_seconds(x.step_time_s), *((ends, _chance(x)) if near else ()), f"{x.mfu:.1%}")
-        memory = (f"{x.reserved_bytes / 2**30:.1f}", f"{x.oom_probability:.0%}")
+        memory = (f"{x.used_bytes / 2**30:.1f}", f"{x.oom_probability:.0%}")
         table.add_row(layout_words(x.strategy), *row, *memory, usd)
     return table
 
@@ -210,7 +213,7 @@ def _losers(steps: Sequence[KnobStep]) -> Any:
     table = new_table(("change", "step", "GiB", "because"), left=("because",))
     legal = [step for step in steps if step.step_time_change is not None]
     for step in legal[:_SHOWN_LOSERS]:
-        more = (step.reserved_change_bytes or 0.0) / 2**30
+        more = (step.used_change_bytes or 0.0) / 2**30
         table.add_row(step.words, f"{step.step_time_change:+.1%}", f"{more:+.1f}", step.reason)
     return table
 
@@ -219,6 +222,6 @@ def _changes(report: PlanReport) -> Any:
     table = new_table(("nearest change that helps", "best layout then", "step", "GiB"), left=("best layout then",))
     for change in report.changes:
         best = change.best
-        words, size = layout_words(best.strategy), f"{best.reserved_bytes / 2**30:.1f}"
+        words, size = layout_words(best.strategy), f"{best.used_bytes / 2**30:.1f}"
         table.add_row(change.words, words, format_seconds(best.step_time_s), size)
     return table

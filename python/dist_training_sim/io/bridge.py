@@ -16,7 +16,7 @@ from ..models import Model
 from ..parallel import Strategy
 from .decoder_shape import shape_of
 from .launch import Launch, read_launch
-from .megatron import job_of_options, megatron_options, torchrun
+from .megatron import job_of_options, megatron_environment, megatron_options, torchrun
 from .megatron_model import write_shape
 from .options import Option, Options
 from .training_job import TrainingJob
@@ -204,7 +204,7 @@ def write_bridge(model: Model, cluster: Cluster, strategy: Strategy, seq_len: in
         raise ConfigError(f"model: got {model.name!r} with latent attention, expected one that has a Bridge recipe")
     overrides = _overrides(options, {} if recipe is None else write_shape(shape_of(model), seq_len))
     words = [f"--recipe {recipe or _VANILLA}", "--mode pretrain", "--dataset mock", *overrides]
-    return torchrun(cluster, strategy, "scripts/training/run_recipe.py", words)
+    return torchrun(cluster, "scripts/training/run_recipe.py", words, megatron_environment(strategy))
 
 
 def _is_catalogued(model: Model) -> bool:
@@ -223,6 +223,7 @@ _SECTION_OF = {
     "num-distributed-optimizer-instances": "ddp",
     "data-parallel-sharding-strategy": "ddp",
     "use-megatron-fsdp": "dist",
+    "ckpt-format": "checkpoint",
     "use-tp-pp-dp-mapping": "dist",
     "optimizer": "optimizer",
     "optimizer-cpu-offload": "optimizer",

@@ -105,7 +105,7 @@ def write_megatron(model: Model, cluster: Cluster, strategy: Strategy, seq_len: 
     """A launch script that runs the job on mock data."""
     options = megatron_options(model, strategy, seq_len, profile, cluster.device_count)
     words = [f"--{name}{_values(value)}" for name, value in options.items() if value not in (None, False)]
-    return torchrun(cluster, strategy, "pretrain_gpt.py", words)
+    return torchrun(cluster, "pretrain_gpt.py", words, megatron_environment(strategy))
 
 
 def _values(value: object) -> str:
@@ -115,12 +115,19 @@ def _values(value: object) -> str:
     return "".join(f" {shlex.quote(str(part))}" for part in parts)
 
 
-def torchrun(cluster: Cluster, strategy: Strategy, program: str, words: Sequence[str]) -> str:
+def megatron_environment(strategy: Strategy) -> dict[str, str]:
+    """Variables of a launch: one queue of kernels, which Megatron's own sharding asks for and its FSDP refuses."""
+    return {} if strategy.zero > 1 else {"CUDA_DEVICE_MAX_CONNECTIONS": "1"}
+
+
+def torchrun(cluster: Cluster, program: str, words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """A script that starts a program on every node of a cluster; it expects the address of node 0 and its own rank."""
-    head = ["#!/bin/bash", "set -euo pipefail", "export CUDA_DEVICE_MAX_CONNECTIONS=1"]
+    exports = [f"export {name}={value}" for name, value in (environment or {}).items()]
+    head = ["#!/bin/bash", "set -euo pipefail", *exports]
     start = [
         f"torchrun --nproc_per_node {cluster.node.devices} --nnodes {cluster.nodes}",
-        "--node_rank ${NODE_RANK:-0} --master_addr ${MASTER_ADDR:-localhost} --master_port ${MASTER_PORT:-6000}",
+        "--node_rank ${NODE_RANK:-0} --master_addr ${MASTER_ADDR:-localhost}",
+        "--master_port ${MASTER_PORT:-6000}",
         program,
         *words,
     ]

@@ -308,6 +308,7 @@ def _write_states(s: Strategy) -> dict[str, object]:
         "use-distributed-optimizer": s.zero > 0,
         "use-megatron-fsdp": fsdp,
         "data-parallel-sharding-strategy": sharding[s.zero] if fsdp else None,
+        "ckpt-format": "fsdp_dtensor" if fsdp else None,  # arguments.py asserts it
         "optimizer-cpu-offload": s.offload_optimizer is OffloadTier.HOST,
         "fine-grained-activation-offloading": s.offload_activations > 0,
         "offload-modules": tuple(module.value for module in s.offload_modules) or None,  # type: ignore[union-attr]

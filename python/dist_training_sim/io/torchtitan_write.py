@@ -65,7 +65,7 @@ def write_torchtitan(
     flags |= _data_parallel(s) | _degrees(s) | _pipeline(s, layers, problems) | _batch(s) | _compute(s, profile)
     problems.raise_if_any()
     words = [f"--{name}{_value(value)}" for name, value in flags.items() if value not in (None, False, "")]
-    return torchrun(cluster, strategy, "-m torchtitan.train", words)
+    return torchrun(cluster, "-m torchtitan.train", words)
 
 
 def _value(value: object) -> str:

@@ -144,10 +144,10 @@ def _help(report: Report) -> Section:
         tables.append(Table(("to make it fit", "step", "allocated"), rows))
     if report.advice:
         rows = _rows(
-            (k.words, k.step_time_s, k.reserved_bytes, f"{-(k.step_time_change or 0.0):.1%}")
+            (k.words, k.step_time_s, k.used_bytes, f"{-(k.step_time_change or 0.0):.1%}")
             for k in report.advice[:_MOST_KNOBS]
         )
-        tables.append(Table(("faster, and fits", "step", "reserved", "saves"), rows))
+        tables.append(Table(("faster, and fits", "step", "memory", "saves"), rows))
     else:
         text.append("No single change of the layout that fits makes it more than 0.5 % faster.")
     formulas = [(f.part, f.text, f.simulated) for f in why.formulas]

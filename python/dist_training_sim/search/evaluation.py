@@ -35,8 +35,8 @@ class Evaluation:
     columns
         Arrays by name, NaN where a strategy was refused. The names are those of `Result`: `step_time_s`,
         `tokens_per_s`, `mfu`, `mfu_full_attention`, `hfu`, `micro_batches`; memory of the stage that fills its devices
-        most: `allocated_bytes`, `reserved_bytes`, `oom_probability`; `host_bytes`, `nvme_bytes`,
-        `remote_bytes` of what is offloaded; the parts of `Result.breakdown`; and
+        most: `allocated_bytes`, `reserved_bytes`, `used_bytes`, `oom_probability`; `host_bytes`,
+        `nvme_bytes`, `remote_bytes` of what is offloaded; the parts of `Result.breakdown`; and
         of `Result.communication` for every axis `communication_tp_s` and `communication_tp_exposed_s`.
     """
 

@@ -46,6 +46,8 @@ class StageFit:
         for overlapped matmuls.
     used_bytes, limit_bytes, headroom_bytes
         Reserved bytes and those outside together; device memory; what is left (negative: lacking).
+    factor_used_bytes
+        The used bytes by the framework's measured factor in place of the replay, as `simulate` and `plan` give them.
     offloaded_bytes
         What lies in other tiers for this device, by tier: host, nvme, remote.
     overfull_tiers
@@ -67,6 +69,7 @@ class StageFit:
     communicator_bytes: dict[str, float]
     user_buffer_bytes: float
     used_bytes: float
+    factor_used_bytes: float
     limit_bytes: float
     headroom_bytes: float
     offloaded_bytes: dict[str, float]
@@ -235,6 +238,7 @@ def _stage(use: MemoryUse, memory: StageMemory, plans_memory: bool) -> StageFit:
         communicator_bytes=use.communicator_bytes,
         user_buffer_bytes=use.user_buffer_bytes,
         used_bytes=used,
+        factor_used_bytes=use.used_bytes,
         limit_bytes=use.capacity_bytes,
         headroom_bytes=use.capacity_bytes - used,
         offloaded_bytes=use.offloaded_bytes,

@@ -37,8 +37,8 @@ class KnobStep:
         The whole changed layout.
     step_time_s, step_time_change
         Predicted step and its change as a fraction; None where the layout is not legal.
-    reserved_bytes, reserved_change_bytes
-        Memory of the fullest stage, and its change.
+    used_bytes, used_change_bytes
+        Memory of the fullest stage, what stands outside the allocator included, and its change.
     fits
         Legal, and likely enough to fit.
     reason
@@ -49,8 +49,8 @@ class KnobStep:
     strategy: Strategy
     step_time_s: float | None
     step_time_change: float | None
-    reserved_bytes: float | None
-    reserved_change_bytes: float | None
+    used_bytes: float | None
+    used_change_bytes: float | None
     fits: bool
     reason: str
 
@@ -60,9 +60,9 @@ class KnobStep:
         return plain | {"strategy": strategy_dict(self.strategy)}
 
     def __str__(self) -> str:
-        if self.step_time_change is None or self.reserved_change_bytes is None:
+        if self.step_time_change is None or self.used_change_bytes is None:
             return f"{self.words}: {self.reason}"
-        gigabytes = self.reserved_change_bytes / 1e9
+        gigabytes = self.used_change_bytes / 1e9
         return f"{self.words}: {_signed(100 * self.step_time_change)} % step, {_signed(gigabytes)} GB"
 
 
@@ -99,7 +99,7 @@ def _step(change: Change, found: Evaluation, row: int, cluster: Cluster, risk: f
     layout = found.strategies[row]
     if not found.legal[row]:
         return KnobStep(change.words, layout, None, None, None, None, False, found.reason(row).splitlines()[0])
-    step_s, bytes_ = float(found["step_time_s"][row]), float(found["reserved_bytes"][row])
+    step_s, bytes_ = float(found["step_time_s"][row]), float(found["used_bytes"][row])
     fits = bool(found.fits[row] and found["oom_probability"][row] < risk)
     reason = _cause(found, row) if fits else _overflow(found, row, cluster)
     return KnobStep(
@@ -107,15 +107,15 @@ def _step(change: Change, found: Evaluation, row: int, cluster: Cluster, risk: f
         strategy=layout,
         step_time_s=step_s,
         step_time_change=step_s / float(found["step_time_s"][0]) - 1,
-        reserved_bytes=bytes_,
-        reserved_change_bytes=bytes_ - float(found["reserved_bytes"][0]),
+        used_bytes=bytes_,
+        used_change_bytes=bytes_ - float(found["used_bytes"][0]),
         fits=fits,
         reason=reason,
     )
 
 
 def _overflow(found: Evaluation, row: int, cluster: Cluster) -> str:
-    needed, chance = format_bytes(float(found["reserved_bytes"][row])), found["oom_probability"][row]
+    needed, chance = format_bytes(float(found["used_bytes"][row])), found["oom_probability"][row]
     verdict = f"{chance:.0%} likely to run out of memory" if found.fits[row] else "does not fit"
     return f"{verdict}: {needed} of {format_bytes(capacity_bytes(cluster))}"
 

@@ -31,6 +31,7 @@ __all__ = ["Ask", "front_of", "sized"]
 
 MOST_FRONT = 64
 _SPACES_COUNTED = 64  # at most; their sizes stand for those of all numbers of devices
+_WORTH_SAYING = 0.05  # chance of running out of memory
 _OUTSIDE = "not among the values asked for"
 
 
@@ -145,8 +146,8 @@ class Ask:
         """The best and the front of what was found, best first."""
         e = found.evaluation
         rows = found.order[np.isfinite(found.values[found.order])]
-        by_time = rows[np.lexsort([e["reserved_bytes"][rows], e["step_time_s"][rows]])]
-        less = np.minimum.accumulate(e["reserved_bytes"][by_time])
+        by_time = rows[np.lexsort([e["used_bytes"][rows], e["step_time_s"][rows]])]
+        less = np.minimum.accumulate(e["used_bytes"][by_time])
         front = by_time[np.concatenate([[True], less[1:] < less[:-1]])] if len(rows) else rows
         wanted = set(rows[: self.top].tolist()) | set(front.tolist())
         return [self.layout(job, found, int(row)) for row in rows if int(row) in wanted]
@@ -164,6 +165,7 @@ class Ask:
             tokens_per_s=float(e["tokens_per_s"][row]),
             mfu=float(e["mfu"][row]),
             reserved_bytes=float(e["reserved_bytes"][row]),
+            used_bytes=float(e["used_bytes"][row]),
             oom_probability=float(e["oom_probability"][row]),
             usd_per_step=self.terms.usd(step_s, devices),
             joules_per_step=self.terms.joules({name: values[row] for name, values in e.columns.items()}, devices),
@@ -225,8 +227,8 @@ class Ask:
         return (
             f"{self.model.name} on {best.devices:,} x {self.cluster.node.device.name}: {layout_words(best.strategy)} "
             f"is the best by {self.objective}. A step takes {format_seconds(best.step_time_s)}{ends}{usd}: "
-            f"{format_count(best.tokens_per_s)} tokens/s, MFU {best.mfu:.1%}, {format_bytes(best.reserved_bytes)} of "
-            f"{format_bytes(capacity_bytes(self.cluster))} a device."
+            f"{format_count(best.tokens_per_s)} tokens/s, MFU {best.mfu:.1%}, {format_bytes(best.used_bytes)} of "
+            f"{format_bytes(capacity_bytes(self.cluster))} a device{_risk(best.oom_probability)}."
         )
 
     def infeasible(self, counts: list[int], found: list[tuple[Job, Found]], searched: SearchCounts) -> PlanReport:
@@ -250,6 +252,10 @@ class Ask:
         )
 
 
+def _risk(oom_probability: float) -> str:
+    return "" if oom_probability < _WORTH_SAYING else f", {oom_probability:.0%} likely to run out of memory"
+
+
 def _compared(top: list[PlannedLayout]) -> list[PlannedLayout]:
     """Each layout but the winner with the chance that the winner is faster."""
     winner = top[0].result
@@ -262,10 +268,10 @@ def _compared(top: list[PlannedLayout]) -> list[PlannedLayout]:
 
 def front_of(layouts: Sequence[PlannedLayout]) -> list[PlannedLayout]:
     """Layouts that no other beats in step time, memory and devices (and so in dollars) at once, fastest first."""
-    ordered = sorted(layouts, key=lambda layout: (layout.step_time_s, layout.reserved_bytes, layout.devices))
+    ordered = sorted(layouts, key=lambda layout: (layout.step_time_s, layout.used_bytes, layout.devices))
     front: list[PlannedLayout] = []
     for layout in ordered:
-        beaten = any(kept.reserved_bytes <= layout.reserved_bytes and kept.devices <= layout.devices for kept in front)
+        beaten = any(kept.used_bytes <= layout.used_bytes and kept.devices <= layout.devices for kept in front)
         if not beaten:
             front.append(layout)
     return front

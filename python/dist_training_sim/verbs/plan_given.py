@@ -45,7 +45,7 @@ def _figures(ask: Ask, strategy: Strategy, result: Result) -> PlannedLayout:
     memory, near, step_s = result.peak_memory, result.interval, result.step_time_s
     usd = ask.terms.usd(step_s, devices)
     joules = ask.terms.joules({"step_time_s": step_s, **result.breakdown}, devices)
-    values = {"time": step_s, "cost": usd, "memory": memory.reserved_bytes, "energy": joules}
+    values = {"time": step_s, "cost": usd, "memory": memory.used_bytes, "energy": joules}
     return PlannedLayout(
         strategy=strategy.resolved(devices),
         devices=devices,
@@ -55,6 +55,7 @@ def _figures(ask: Ask, strategy: Strategy, result: Result) -> PlannedLayout:
         tokens_per_s=result.tokens_per_s,
         mfu=result.mfu,
         reserved_bytes=memory.reserved_bytes,
+        used_bytes=memory.used_bytes,
         oom_probability=memory.oom_probability,
         usd_per_step=usd,
         joules_per_step=joules,

@@ -55,7 +55,7 @@ class Terms:
 
     def within(self, columns: Mapping[str, Any], value: Any) -> Any:
         """The value, infinite where a limit is passed."""
-        inside = (columns["step_time_s"] <= self.max_step_time_s) & (columns["reserved_bytes"] <= self.max_memory_bytes)
+        inside = (columns["step_time_s"] <= self.max_step_time_s) & (columns["used_bytes"] <= self.max_memory_bytes)
         return np.where(inside, value, np.inf)
 
     def bound_within(self, step_s: Any, reserved: Any, value: Any) -> Any:
@@ -110,7 +110,7 @@ def objective_of(kind: str, terms: Terms, devices: int) -> Objective:
     if kind == "memory":
         return Objective(
             kind,
-            lambda c: terms.within(c, c["reserved_bytes"]),
+            lambda c: terms.within(c, c["used_bytes"]),
             lambda t, m: terms.bound_within(t, m, m),
             by_memory=True,
         )

@@ -28,8 +28,8 @@ class PlannedLayout:
         Predicted step and the ends of its 90 % interval (None: not re-simulated, or no measured runs are near).
     tokens_per_s, mfu
         Of the whole job.
-    reserved_bytes, oom_probability
-        Of the fullest stage.
+    reserved_bytes, used_bytes, oom_probability
+        Of the fullest stage: what the allocator holds, that and what stands outside it, the chance of running out.
     usd_per_step, joules_per_step
         None where no price, or no power cap, is known.
     value
@@ -49,6 +49,7 @@ class PlannedLayout:
     tokens_per_s: float
     mfu: float
     reserved_bytes: float
+    used_bytes: float
     oom_probability: float
     usd_per_step: float | None
     joules_per_step: float | None
