@@ -591,9 +591,11 @@ def test_slow_links_of_the_command_line(dts_cli: Run) -> None:
         ("--stragglers normal:x", "stragglers: got 'normal:x'"),
         ("--stragglers normal:0.1 --steps 0", "steps: got 0"),
         ("--steps 5", "give --stragglers"),
-        ("--slow-links 2:0.5", "positions from 0 to 1"),
-        ("--slow-links 1", "slow-links: got '1'"),
-        ("--slow-links 1:1.5", "nic: got 1.5, expected a share"),
+        ("--slow-links 2:0.5", "--slow-links: got '2:0.5', expected nodes from 0 to 1 of 2xdgx-h100"),
+        ("--slow-links=-1:0.5", "--slow-links: got '-1:0.5', expected nodes from 0 to 1"),
+        ("--slow-links 2:0.5 --network flow", "--slow-links: got '2:0.5', expected nodes from 0 to 1"),
+        ("--slow-links 1", "--slow-links: got '1'"),
+        ("--slow-links 1:1.5", "--slow-links: got '1:1.5', expected what is left of the rate, a share in (0, 1]"),
     ],
 )
 def test_slow_ranks_that_make_no_sense(dts_cli: Run, more: str, what: str) -> None:

@@ -173,7 +173,7 @@ class TestErrors:
         cluster = dts.Cluster.from_catalog("2xdgx-h100")
         with pytest.raises(ConfigError, match="devices: got 4, expected the 8 of dgx-h100"):
             cluster.with_nodes(1, NODE.replace(devices=4))
-        with pytest.raises(ConfigError, match="positions from 0 to 1"):
+        with pytest.raises(ConfigError, match="at: got 2, expected nodes from 0 to 1"):
             cluster.with_nodes(2, NODE)
         with pytest.raises(ConfigError, match="nic: got 2"):
             cluster.with_slow_links(0, nic=2)

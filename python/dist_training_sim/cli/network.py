@@ -18,7 +18,7 @@ from .fabric import FABRIC, read_fabric
 from .outcome import ExitCode
 from .progress import busy
 from .render import figure, headed, new_table, sentence
-from .stragglers import read_slow_links
+from .stragglers import check_slow_nodes, read_slow_links
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,6 +52,7 @@ def network(**options: Any) -> ExitCode:
     slow = read_slow_links(options.pop("slow_links"))
     links = {name: options.pop(name) for name in FABRIC}
     job = take_job(options)
+    check_slow_nodes(slow, job.cluster)
     with busy("following every message"):
         report = answer(
             job.model,

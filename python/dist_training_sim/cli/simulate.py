@@ -46,7 +46,7 @@ from .hardware_sheets import kernels_used
 from .outcome import ExitCode, complain, warn
 from .progress import busy
 from .step import memory_of_limit, step_tables, tier_of_limit
-from .stragglers import STRAGGLER_FORMS, read_slow_links, read_stragglers
+from .stragglers import STRAGGLER_FORMS, check_slow_nodes, read_slow_links, read_stragglers
 
 __all__ = ["EXAMPLES", "LAYOUT", "give_layout_options", "simulate"]
 
@@ -175,6 +175,7 @@ def simulate(
         lambda: read_stragglers(stragglers, straggler_group, seed, steps), lambda: read_slow_links(slow_links)
     )
     described, hardware, strategy, profile = read_job(model, cluster, layout, framework, seq_len)
+    check_slow_nodes(slow, hardware)
     fabric = _fabric(network, links, slow, hardware)
     for node, share in slow.items() if fabric is None else ():
         hardware = hardware.with_slow_links(node, nic=share)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Problems
+from ..hardware import Cluster
 from ..parallel.stragglers import StragglerKind, Stragglers
 
-__all__ = ["STRAGGLER_FORMS", "read_slow_links", "read_stragglers"]
+__all__ = ["STRAGGLER_FORMS", "check_slow_nodes", "read_slow_links", "read_stragglers"]
 
 STRAGGLER_FORMS = "lognormal:SIGMA, normal:SIGMA, uniform:LOW:HIGH, fraction:SHARE:FACTOR or ranks:3=1.5,7=2"
 _FIELDS = {
@@ -52,9 +53,30 @@ def read_slow_links(text: str) -> dict[int, float]:
     Raises
     ------
     ConfigError
-        If the text has another form.
+        If the text has another form, or a share is none.
     """
-    return _pairs(text, ":", "slow-links", text) if text else {}
+    shares = _pairs(text, ":", "--slow-links", text) if text else {}
+    problems = Problems()
+    for node, share in shares.items():
+        if not 0 < share <= 1:
+            problems.add("--slow-links", f"{node}:{share:g}", "what is left of the rate, a share in (0, 1]")
+    problems.raise_if_any()
+    return shares
+
+
+def check_slow_nodes(shares: dict[int, float], cluster: Cluster) -> None:
+    """Refuse nodes that the cluster does not have.
+
+    Raises
+    ------
+    ConfigError
+        Naming each of them.
+    """
+    problems = Problems()
+    for node, share in shares.items():
+        if not 0 <= node < cluster.nodes:
+            problems.add("--slow-links", f"{node}:{share:g}", f"nodes from 0 to {cluster.nodes - 1} of {cluster.name}")
+    problems.raise_if_any()
 
 
 def _pairs(text: str, mark: str, where: str, whole: str) -> dict[int, float]:

@@ -236,7 +236,7 @@ class Cluster:
         """
         positions = OtherNodes(node, tuple(at) if isinstance(at, Iterable) else (at,)).at
         if any(position >= self.nodes for position in positions):
-            raise ConfigError(f"cluster.others.at: got {max(positions)}, expected positions from 0 to {self.nodes - 1}")
+            raise ConfigError(f"at: got {max(positions)}, expected nodes from 0 to {self.nodes - 1} of {self.name}")
         kinds = [(other.node, [i for i in other.at if i not in positions]) for other in self.others]
         alike = next((places for kind, places in kinds if kind == node), None)
         if alike is not None:
