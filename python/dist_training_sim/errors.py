@@ -62,6 +62,12 @@ class Problems:
         """Record that `where` got a value other than expected, and how to mend it."""
         self._lines.append(f"{where}: got {shown(got)}, expected {expected}" + (f"; {fix}" if fix else ""))
 
+    def carry(self, where: str, error: DtsError, inside: str = "") -> None:
+        """Record the problems of another error at `where`; `inside` is how that error calls the same place."""
+        for line in str(error).splitlines():
+            rest = line.removeprefix(inside) if inside else line
+            self._lines.append(f"{where}{rest}" if rest != line else f"{where}: {line}")
+
     def missing(self, where: str, expected: str) -> None:
         """Record that nothing was given for `where`."""
         self._lines.append(f"{where}: got nothing, expected {expected}")

@@ -59,19 +59,22 @@ def _byte_factor(unit: str) -> float | None:
 
 
 def parse_bytes(value: str | float, what: str = "size") -> float:
-    """Bytes of a size such as `"64 MiB"`, `"1.5GB"`, `"8 Gb"` (b = bit) or a plain number of bytes.
+    """Bytes of a size such as `"64 MiB"`, `"1.5GB"` or a plain number of bytes.
 
     Raises
     ------
     ConfigError
-        If the text is no size, or the value no number. NaN and infinities pass.
+        If the text is no size or one in bits (`"8 Gb"`), or the value no number. NaN and infinities pass.
     """
     if not isinstance(value, str):
         return _float(value, what)
     number, unit = _split(value, what, '"64 MiB" or "1 GB"')
     factor = _byte_factor(unit)
     if factor is None:
-        raise ConfigError(f"{what}: got unit {unit!r}, expected B, kB, MB, GB, KiB, MiB, GiB ... (b for bits)")
+        raise ConfigError(f"{what}: got unit {unit!r}, expected B, kB, MB, GB, KiB, MiB, GiB ...")
+    if unit.endswith("b"):
+        fix = f"write {number:g} {unit[:-1]}B if bytes are meant, else {number / 8:g} {unit[:-1]}B"
+        raise ConfigError(f"{what}: got {value!r}, which is in bits, expected bytes: B, kB, MB, MiB ...; {fix}")
     return number * factor
 
 

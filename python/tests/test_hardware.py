@@ -417,8 +417,52 @@ def test_all_problems_of_a_file_at_once(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError) as error:
         read(tmp_path, "devices: {a: {hbm_bytes: 0 GiB}, b: {sm_count: -1}}\ncluster: {node: dgx-h100}")
-    assert "devices.a" in str(error.value)
-    assert "devices.b" in str(error.value)
+    assert str(error.value).splitlines() == [
+        f"{where}: devices.a.hbm_bytes: got 0.0, expected a finite number > 0",
+        f"{where}: devices.b.sm_count: got -1, expected an integer from 1 to 1000000",
+    ]
+
+
+def test_units_and_names_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(
+            tmp_path,
+            "devces: {}\n"
+            "nodes: {n: {device: h100, link: nvlnk4, link_Bps: 450 GB, nic_Bps: 400, host_bytes: 1 Tb}}\n"
+            "cluster: {node: n, nodes: sixteen, scale_out: infinband, topolgy: ring, remote_Bps: 0 B/s}",
+        )
+    where, rate = tmp_path / "cluster.yaml", "expected a rate such as 400 Gb/s (bits) or 50 GB/s (bytes)"
+    links = "nvlink4 or nvlink5 or nvlink3"
+    fabrics = "infiniband or infiniband-sharp or infiniband-default-p2p"
+    assert str(error.value).splitlines() == [
+        f"{where}: nodes.n.link: got 'nvlnk4', expected a scale_up profile; did you mean {links}?",
+        f"{where}: nodes.n.link_Bps: got '450 GB', {rate}",
+        f"{where}: nodes.n.nic_Bps: got 400, {rate}; a plain number is bytes per second, for Gb/s write 400 Gb/s",
+        f"{where}: nodes.n.host_bytes: got '1 Tb', expected a size such as 80 GiB or 80 GB (B: bytes)",
+        f"{where}: cluster.nodes: got 'sixteen', expected a whole number",
+        f"{where}: cluster.scale_out: got 'infinband', expected a scale_out profile; did you mean {fabrics}?",
+        f"{where}: cluster.remote_Bps: got '0 B/s', expected a rate above zero",
+        f"{where}: cluster: got 'topolgy', expected a known key; did you mean topology?",
+        f"{where}: got 'devces', expected a known key; did you mean devices or nodes?",
+    ]
+
+
+def test_names_that_a_file_lacks_are_told_beside_wrong_values(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(
+            tmp_path,
+            "devices: {mine: {like: h100, hbm_bytes: 0}}\nnodes: {n-one: {device: mine}, other: {device: mime}}\n"
+            "cluster: {node: n_one, others: [{node: dgx-h10, at: [0]}]}",
+        )
+    where, own = tmp_path / "cluster.yaml", "expected a name of this file or the catalogue"
+    lines = str(error.value).splitlines()
+    assert lines[:3] == [
+        f"{where}: devices.mine.hbm_bytes: got 0.0, expected a finite number > 0",
+        f"{where}: cluster.node: got 'n_one', {own}; did you mean n-one?",
+        f"{where}: cluster.others.0.node: got 'dgx-h10', expected a name of the catalogue; "
+        "did you mean dgx-h100 or dgx-1 or hgx-h100?",
+    ]
+    assert lines[3:] == [f"{where}: nodes.other.device: got 'mime', {own}; did you mean mine?"]
 
 
 @pytest.mark.parametrize(

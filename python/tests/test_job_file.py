@@ -275,7 +275,8 @@ def test_problems_of_values_have_lines_too() -> None:
     with pytest.raises(dts.ConfigError) as error:
         dts.read_job(text=text)
     starts = [line.split(": got")[0] for line in str(error.value).splitlines()]
-    assert starts == ["command line:1: model", "command line:2: node", "command line:4: strategy.offload_activations"]
+    offload = "command line:4: strategy.offload_activations"
+    assert starts == ["command line:1: model", "command line:2: cluster: cluster.node", offload]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ PARSERS: list[Callable[..., float]] = [
     ("parse", "text", "value"),
     [
         (units.parse_bytes, "64 MiB", 64 * 2**20),
-        (units.parse_bytes, "8 Gb", 1e9),
         (units.parse_bandwidth, "400 Gb/s", 50e9),
         (units.parse_bandwidth, "100 Gbps", 12.5e9),
         (units.parse_flops, "1.3 PFLOPS", 1.3e15),
@@ -70,14 +69,25 @@ def test_formatted_bytes_read_back_within_their_digits(value: float) -> None:
 @pytest.mark.parametrize(("prefix", "power"), [("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)])
 def test_decimal_prefixes(prefix: str, power: int) -> None:
     assert units.parse_bytes(f"3 {prefix}B") == 3 * 10.0**power
-    assert units.parse_bytes(f"24 {prefix}b") == 3 * 10.0**power
     assert units.parse_bandwidth(f"24 {prefix}bps") == units.parse_bandwidth(f"3 {prefix}B/s") == 3 * 10.0**power
     assert units.parse_flops(f"3 {prefix}FLOP/s") == units.parse_flops(f"3 {prefix}FLOPs") == 3 * 10.0**power
 
 
 @pytest.mark.parametrize(("prefix", "power"), [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50)])
 def test_binary_prefixes(prefix: str, power: int) -> None:
-    assert units.parse_bytes(f"3 {prefix}B") == units.parse_bytes(f"24{prefix.lower()}b") == 3 * 2.0**power
+    assert units.parse_bytes(f"3 {prefix}B") == units.parse_bytes(f"3{prefix.lower()}B") == 3 * 2.0**power
+    assert units.parse_bandwidth(f"24{prefix.lower()}b/s") == 3 * 2.0**power
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [("64Mib", "64 MiB if bytes are meant, else 8 MiB"), ("8 Gb", "8 GB if bytes are meant, else 1 GB")],
+)
+def test_sizes_in_bits_are_refused(text: str, mended: str) -> None:
+    with pytest.raises(
+        dts.ConfigError, match=f"size: got '{text}', which is in bits, expected bytes: .*; write {mended}"
+    ):
+        units.parse_bytes(text)
 
 
 @pytest.mark.parametrize(

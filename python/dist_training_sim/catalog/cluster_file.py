@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import DtsError, FormatError, Problems
+from ..errors import DtsError, FormatError, Problems, suggest
 from ..hardware.build import build_device, build_node
 from ..hardware.cluster import Cluster, OtherNodes
 from ..hardware.device import Device
@@ -54,8 +54,10 @@ def cluster_of_content(content: Mapping[str, Any], where: str) -> Cluster:
     """
     problems = Problems()
     file = _checked(content, where)
-    devices = _each(problems, where, "devices", file.devices, _device)
-    nodes = _each(problems, where, "nodes", file.nodes, lambda name, entry: _node(name, entry, devices))
+    devices = _each(problems, where, "device", file.devices, _device)
+    sound = {name: entry for name, entry in file.nodes.items() if _has_device(entry, devices)}
+    nodes = _each(problems, where, "node", sound, lambda name, entry: _node(name, entry, devices))
+    _check_names(problems, where, file)
     problems.raise_if_any()
     return _cluster(file, nodes)
 
@@ -90,15 +92,40 @@ def _without(content: Mapping[str, Any], places: Sequence[tuple[int | str, ...]]
     return kept
 
 
-def _each(problems: Problems, where: str, section: str, entries: Mapping[str, Any], build: Any) -> dict[str, Any]:
+def _each(problems: Problems, where: str, kind: str, entries: Mapping[str, Any], build: Any) -> dict[str, Any]:
     """Every entry that can be built; the problems of the others are recorded."""
     built: dict[str, Any] = {}
     for name, entry in entries.items():
         try:
             built[name] = build(name, entry)
         except DtsError as error:
-            problems.add(f"{where}: {section}.{name}", "", str(error).replace("\n", "; "))
+            problems.carry(f"{where}: {kind}s.{name}", error, f"{kind} {name}")
     return built
+
+
+def _check_names(problems: Problems, where: str, file: ClusterFile) -> None:
+    """Record nodes and devices that neither the file nor the catalogue has."""
+    places = {"cluster.node": file.cluster.node}
+    places |= {f"cluster.others.{i}.node": other.node for i, other in enumerate(file.cluster.others)}
+    for place, name in places.items():
+        _check_name(problems, f"{where}: {place}", name, file.nodes, catalog.node)
+    for node, entry in file.nodes.items():
+        _check_name(problems, f"{where}: nodes.{node}.device", entry.device, file.devices, catalog.device)
+
+
+def _check_name(
+    problems: Problems, where: str, name: str, own: Mapping[str, Any], find: Callable[[str], object]
+) -> None:
+    if name in own:
+        return
+    try:
+        find(name)
+    except DtsError as error:
+        near = suggest(name, own)
+        if near.startswith("did you mean"):
+            problems.add(where, name, "a name of this file or the catalogue", near)
+        else:
+            problems.carry(where, error, "node" if find is catalog.node else "device")
 
 
 def _device(name: str, entry: DeviceEntry) -> Device:
@@ -132,6 +159,14 @@ def _node(name: str, entry: NodeEntry, devices: Mapping[str, Device]) -> Node:
     device = devices.get(entry.device) or catalog.device(entry.device)
     sources = tuple(entry.sources)
     return build_node(name, given, device, catalog.link, fabrics.scale_up, _fabric, sources)
+
+
+def _has_device(entry: NodeEntry, devices: Mapping[str, Device]) -> bool:
+    """Whether the device of a node is there; that it is not is a problem of its own."""
+    try:
+        return entry.device in devices or bool(catalog.device(entry.device))
+    except DtsError:
+        return False
 
 
 def _fabric(choice: str | Mapping[str, Any]) -> ScaleOut:

@@ -11,7 +11,7 @@ from ..errors import MissingDataError, suggest
 from ..hardware.fabric import ScaleOut, ScaleUp
 from ._yaml import packaged_entry
 
-__all__ = ["FabricRow", "fabric", "fabric_names", "fabric_table", "scale_out", "scale_up"]
+__all__ = ["FabricRow", "fabric", "fabric_names", "fabric_table", "profile_names", "scale_out", "scale_up"]
 
 _FILE = "fabrics.yaml"
 _SECTIONS = ("scale_up", "scale_out")
@@ -41,6 +41,11 @@ def _citation(item: Mapping[str, Any]) -> str:
     """Source of some fields of a profile; a value that nobody measured says so."""
     assumed = f" (assumed: {item['reason']})" if item.get("assumed") else ""
     return f"{', '.join(item['fields'])}: {item['source']}{assumed}"
+
+
+def profile_names(level: str) -> tuple[str, ...]:
+    """Names of the profiles of `scale_up` or `scale_out`."""
+    return tuple(packaged_entry(_FILE, level))
 
 
 def fabric_names() -> tuple[str, ...]:

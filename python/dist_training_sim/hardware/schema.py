@@ -2,16 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .._convert import DTYPES
-from ..errors import Problems, suggest
+from ..errors import ConfigError, Problems, suggest
+from ..topology import Topology
+from ..units import parse_bandwidth, parse_bytes, parse_seconds
 
 __all__ = ["ClusterFile", "DeviceEntry", "InstanceEntry", "LinkEntry", "NodeEntry", "record"]
 
-Amount = Annotated[float, Field(strict=True)] | str
+_SLOWEST_Bps = 1e8
+"""Plain numbers below are taken for Gb/s that lack their unit: 1 Gb/s, the slowest card of a cluster, is 1.25e8."""
+
+
+def _read(parse: Callable[[str], float], expected: str) -> Callable[[float | str], float | str]:
+    """A check of an amount: text must have a unit of its kind."""
+
+    def checked(value: float | str) -> float | str:
+        if isinstance(value, str):
+            try:
+                parse(value)
+            except ConfigError:
+                raise ValueError(expected) from None
+        return value
+
+    return checked
+
+
+def _plausible(value: float | str) -> float | str:
+    """A check of a rate: above zero, and a plain number not so small that it must lack its unit."""
+    if not isinstance(value, str) and 0 < value < _SLOWEST_Bps:
+        raise ValueError(f"{_RATE}; a plain number is bytes per second, for Gb/s write {value:g} Gb/s")
+    if (parse_bandwidth(value) if isinstance(value, str) else value) <= 0:
+        raise ValueError("a rate above zero")
+    return value
+
+
+def _profile(level: str) -> Callable[[Any], Any]:
+    """A check of a fabric's name, where it is one and no mapping."""
+
+    def checked(name: Any) -> Any:
+        from ..catalog import fabrics
+
+        names = fabrics.profile_names(level)
+        if isinstance(name, str) and name not in names:
+            raise ValueError(f"a {level} profile; {suggest(name, names)}")
+        return name
+
+    return checked
+
+
+def _topology(name: str) -> str:
+    if name:
+        try:
+            Topology(name)
+        except ConfigError:
+            names = [str(member.value) for member in Topology]
+            raise ValueError(f"a topology; {suggest(name, names)}") from None
+    return name
+
+
+_Number = Annotated[float, Field(strict=True)]
+_RATE = "a rate such as 400 Gb/s (bits) or 50 GB/s (bytes)"
+Size = Annotated[_Number | str, AfterValidator(_read(parse_bytes, "a size such as 80 GiB or 80 GB (B: bytes)"))]
+Rate = Annotated[_Number | str, AfterValidator(_read(parse_bandwidth, _RATE)), AfterValidator(_plausible)]
+Time = Annotated[_Number | str, AfterValidator(_read(parse_seconds, "a time such as 5 us"))]
+ScaleUpName = Annotated[str, AfterValidator(_profile("scale_up"))]
+ScaleOutName = Annotated[str, AfterValidator(_profile("scale_out"))]
+ScaleUpChoice = Annotated[str | dict[str, Any], AfterValidator(_profile("scale_up"))]
+ScaleOutChoice = Annotated[str | dict[str, Any], AfterValidator(_profile("scale_out"))]
+TopologyName = Annotated[str, AfterValidator(_topology)]
 Number = Annotated[float, Field(strict=True)]
 Count = Annotated[int, Field(strict=True)]
 
@@ -29,9 +92,9 @@ class _Entry(BaseModel):
 class LinkEntry(_Entry):
     """Entry of links.yaml."""
 
-    Bps: Amount
-    achieved_Bps: Amount | None = None
-    latency_s: Amount | None = None
+    Bps: Rate
+    achieved_Bps: Rate | None = None
+    latency_s: Time | None = None
 
 
 class DeviceEntry(_Entry):
@@ -45,13 +108,13 @@ class DeviceEntry(_Entry):
     announced: bool | None = None
     peak_tflops: dict[Literal[DTYPES], Number] = {}  # type: ignore[valid-type]
     clock_mhz: Number | None = None
-    hbm_bytes: Amount | None = None
-    hbm_Bps: Amount | None = None
+    hbm_bytes: Size | None = None
+    hbm_Bps: Rate | None = None
     sm_count: Count | None = None
-    l2_bytes: Amount | None = None
+    l2_bytes: Size | None = None
     power_w: Number | None = None
     link: str | None = None
-    link_Bps: Amount | None = None
+    link_Bps: Rate | None = None
     host_link: str | None = None
 
 
@@ -60,20 +123,20 @@ class NodeEntry(_Entry):
 
     device: str
     devices: Count = 8
-    link: str | None = None
-    link_Bps: Amount | None = None
+    link: ScaleUpName | None = None
+    link_Bps: Rate | None = None
     domain_devices: Count = 0
     nics: Number | None = None
-    nic_Bps: Amount | None = None
+    nic_Bps: Rate | None = None
     host_link: str | None = None
-    host_bytes: Amount | None = None
-    host_Bps: Amount | None = None
-    host_memory_Bps: Amount | None = None
-    nvme_bytes: Amount | None = None
-    nvme_read_Bps: Amount | None = None
-    nvme_write_Bps: Amount | None = None
-    scale_out: str | dict[str, Any] | None = None
-    topology: str = "fat_tree"
+    host_bytes: Size | None = None
+    host_Bps: Rate | None = None
+    host_memory_Bps: Rate | None = None
+    nvme_bytes: Size | None = None
+    nvme_read_Bps: Rate | None = None
+    nvme_write_Bps: Rate | None = None
+    scale_out: ScaleOutChoice | None = None
+    topology: TopologyName = "fat_tree"
     price_usd_per_h: Number | None = None
     price_date: str = ""
     price_note: str = ""
@@ -86,12 +149,12 @@ class InstanceEntry(_Entry):
     node: str
     devices: Count | None = None
     nics: Number | None = None
-    nic_Bps: Amount | None = None
-    host_bytes: Amount | None = None
-    nvme_bytes: Amount | None = None
-    nvme_read_Bps: Amount | None = None
-    nvme_write_Bps: Amount | None = None
-    scale_out: str
+    nic_Bps: Rate | None = None
+    host_bytes: Size | None = None
+    nvme_bytes: Size | None = None
+    nvme_read_Bps: Rate | None = None
+    nvme_write_Bps: Rate | None = None
+    scale_out: ScaleOutName
     price_usd_per_h: Number | None = None
     price_date: str = ""
     price_note: str = ""
@@ -114,12 +177,12 @@ class ClusterEntry(BaseModel):
     node: str
     nodes: Count = 1
     name: str = ""
-    topology: str = ""
-    scale_out: str | dict[str, Any] | None = None
+    topology: TopologyName = ""
+    scale_out: ScaleOutChoice | None = None
     others: list[OtherNodesEntry] = []
-    scale_up: str | dict[str, Any] | None = None
-    remote_bytes: Amount | None = None
-    remote_Bps: Amount | None = None
+    scale_up: ScaleUpChoice | None = None
+    remote_bytes: Size | None = None
+    remote_Bps: Rate | None = None
 
 
 class ClusterFile(BaseModel):
