@@ -466,6 +466,26 @@ def test_deepspeed_batches_follow_from_any_two() -> None:
         batch(train_batch_size=100, train_micro_batch_size_per_gpu=2, gradient_accumulation_steps=4)
 
 
+def test_deepspeed_says_what_its_limits_of_memory_do_not_change() -> None:
+    stage = {"stage": 3, "stage3_max_live_parameters": 1e9, "stage3_max_live_params": 5, "reduce_bucket_size": 5e7,
+             "stage3_gather_16bit_weights_on_model_save": True}  # fmt: skip
+    text = json.dumps({"train_micro_batch_size_per_gpu": 1, "bf16": {"enabled": True}, "zero_optimization": stage})
+    job = dts.read_job(text=text, format="deepspeed", devices=8)
+    assert [option.name for option in job.unknown] == ["zero_optimization.stage3_max_live_params"]
+    assert [option.name for option in job.ignored] == ["zero_optimization.stage3_gather_16bit_weights_on_model_save"]
+    noted = " ".join(job.notes)
+    assert "stage3_max_live_parameters" in noted
+    assert "reduce_bucket_size" in noted
+
+
+def test_deepspeed_keeps_fp32_weights_with_the_optimizer() -> None:
+    """ZeRO-3 on 8 ranks with the optimizer on the host: two bytes of a weight are left on the device."""
+    strategy = dts.Strategy(zero=3, offload_optimizer=True, global_batch=8, recompute="full")
+    result = dts.simulate(DENSE, "1xdgx-h100", strategy, seq_len=4096, framework="deepspeed", keep_events=False)
+    parameters = dts.Model.from_catalog(DENSE).parameters
+    assert result.memory[0].categories["weights"] == pytest.approx(2 * parameters / 8, rel=0.01)
+
+
 def test_deepspeed_switches() -> None:
     content = {
         "bf16": {"enabled": True},

@@ -165,6 +165,14 @@ def test_tables(tmp_path: Path, expected: list[dict[str, Any]]) -> None:
     assert pandas.read_parquet(result.to_parquet(tmp_path / "sweep.parquet")).equals(frame)
 
 
+def test_parquet_that_cannot_be_written_is_said_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dist_training_sim.verbs import sweep_file
+
+    monkeypatch.setattr(sweep_file, "find_spec", lambda package: None if package == "pyarrow" else object())
+    with pytest.raises(dts.MissingDataError, match=r"pyarrow is not installed.*\[scale\]"):
+        sweep_file.need_parquet()
+
+
 @pytest.mark.parametrize(
     ("axes", "message"),
     [({"model": []}, "space.model"), ({"colour": 1}, "colour"), ({"global_batch": 0}, "global_batch"),

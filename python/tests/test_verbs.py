@@ -233,3 +233,9 @@ def test_results_are_plain_data() -> None:
     estimate = dts.collective("all-reduce", "1 MiB", "1xdgx-h100")
     assert json.loads(json.dumps(estimate.to_dict())) == estimate.to_dict()
     assert dataclasses.is_dataclass(estimate)
+
+
+def test_the_blocks_of_a_model_are_all_of_it() -> None:
+    for summary in dts.models():
+        blocks = sum(part.count * part.parameters for part in summary.parts)
+        assert blocks == summary.parameters or (summary.tied_embeddings and blocks > summary.parameters), summary.name

@@ -13,7 +13,7 @@ from ..parallel import Strategy
 from ..units import format_seconds
 from ..validation.pool import processes
 from ..verbs.sweep import sweep as run
-from ..verbs.sweep_file import SweepResult
+from ..verbs.sweep_file import SweepResult, need_parquet
 from ..verbs.sweep_space import SweepSpace
 from .asked_job import stated
 from .deliver import Json, Out, deliver
@@ -79,6 +79,8 @@ def sweep(
     axes |= {"strategy": layout} if fixed else {"precision": (layout or Strategy()).precision}
     if workers < 1:
         raise ConfigError(f"--workers: got {workers}, expected at least 1")
+    if parquet is not None:
+        need_parquet()  # before the work, not after it
     space = SweepSpace(axes)
     pool: Any = processes(workers) if workers > 1 else nullcontext()
     with progress_bar("points") as progress, pool as executor:

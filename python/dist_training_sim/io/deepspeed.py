@@ -32,6 +32,10 @@ from .unwritable import refuse_unwritable, refuse_values
 
 __all__ = ["IGNORED", "TIERS", "read_deepspeed", "strategy_of", "write_deepspeed"]
 
+# With or without "stage3_" before them.
+_LIVE = ("max_live_parameters", "max_reuse_distance", "prefetch_bucket_size", "param_persistence_threshold",
+         "model_persistence_threshold")  # fmt: skip
+_BUCKETS = ("reduce_bucket_size", "allgather_bucket_size")
 _OPTIMIZERS = {
     "adam": Optimizer.ADAM,
     "adamw": Optimizer.ADAM,
@@ -46,9 +50,10 @@ IGNORED = (
     r"(dump_state|memory_breakdown|zero_allow.*|zero_force.*|checkpoint.*|dataloader.*|log_level|seed|autotuning.*)",
     r"(fp16|bf16)\.(loss_scale.*|initial_scale.*|hysteresis|min_loss.*|auto_cast|consecutive.*|check_overflow)",
     r"zero_optimization\.(contiguous_gradients|allgather_partitions|load_from.*|elastic.*|round_robin.*|legacy.*)",
-    r"zero_optimization\.(stage3_gather_16bit.*|stage3_gather_fp16.*|ignore_unused.*|sub_group_size|log_trace.*)",
-    r"zero_optimization\.(stage3_(max|prefetch|param|model|module|use_all).*|reduce_bucket_size|allgather_bucket.*)",
-    r"zero_optimization\.(max_live.*|prefetch_bucket.*|param_persist.*|use_multi.*|reduce_scatter|memory_eff.*)",
+    r"zero_optimization\.(stage3_)?gather_(16bit|fp16)_weights_on_model_save",
+    r"zero_optimization\.(ignore_unused_parameters|sub_group_size|log_trace_cache_warnings|enable_sanity_checks)",
+    r"zero_optimization\.(stage3_)?(module_granularity_threshold|use_all_reduce_for_fetch_params|allgather_sequential)",
+    r"zero_optimization\.(use_multi_rank_bucket_allreduce|reduce_scatter|memory_efficient_linear)",
     r"zero_optimization\.offload_(optimizer|param)\.(pin_memory|buffer.*|fast_init|max_in_cpu|pipeline.*|nvme_path)",
     r"(aio|curriculum_learning|data_efficiency|compression_training|elasticity|sparse_gradients)(\..*)?",
 )
@@ -83,10 +88,20 @@ def strategy_of(o: Options, devices: int | None) -> dict[str, Any]:
     fields |= {"overlap_grad_reduce": overlap, "overlap_param_gather": stage == 3}
     fields |= _precision(o) | _offload(o) | _groups(o, devices, tp * cp) | _batch(o, devices, tp * cp)
     fields["optimizer"] = o.choice("optimizer.type", known=_OPTIMIZERS, default=Optimizer.ADAM)
+    _note_memory(o)
     option = o.get("zero_optimization.zero_quantized_weights", "zero_optimization.zero_quantized_gradients")
     if option is not None and option.values == (True,):
         o.note(option, "gathers and reductions are simulated unquantised")
     return fields
+
+
+def _note_memory(o: Options) -> None:
+    for name in _LIVE:
+        option = o.get(f"zero_optimization.stage3_{name}", f"zero_optimization.{name}")
+        if option is not None:
+            o.note(option, "gathered parameters are simulated as those of one block ahead of the one that runs")
+    for name in _BUCKETS:
+        o.note_if(f"zero_optimization.{name}", "buckets are simulated with the profile's 5e8 elements")
 
 
 def _precision(o: Options) -> dict[str, Any]:

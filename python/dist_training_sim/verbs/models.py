@@ -42,7 +42,7 @@ class ModelSummary:
     tokens_per_sample
         Sequence length that the model fixes (vision); 0 = chosen by `seq_len`.
     parts
-        Its blocks in order; neighbours of one name and size together.
+        Its blocks in order, encoder and prediction modules included; neighbours of one name and size together.
     parameters_published
         Weights as the source states them; 0 = not in the catalogue.
     source
@@ -104,10 +104,18 @@ def _summary(model: Model, entry: catalog.ModelEntry | None = None, source: str 
         hidden=int(model.hidden),
         tied_embeddings=model.tied_embeddings,
         tokens_per_sample=int(model.tokens_per_sample),
-        parts=_parts([(model.stem, 1), *((run.block, run.repeat) for run in model.layers), (model.head, 1)]),
+        parts=_parts(_blocks(model)),
         parameters_published=0 if entry is None else entry.parameters_published,
         source=source if entry is None else entry.source,
     )
+
+
+def _blocks(model: Model) -> Iterable[tuple[Block, int]]:
+    yield from ((run.block, run.repeat) for run in model.encoder)
+    yield model.stem, 1
+    yield from ((run.block, run.repeat) for run in model.layers)
+    yield model.head, 1
+    yield from ((run.block, run.repeat) for run in model.prediction)
 
 
 def _parts(runs: Iterable[tuple[Block, int]]) -> tuple[ModelPart, ...]:

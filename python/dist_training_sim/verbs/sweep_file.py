@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from .sweep_space import SweepSpace
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["COLUMNS", "SweepResult", "open_file", "pending", "save"]
+__all__ = ["COLUMNS", "SweepResult", "need_parquet", "open_file", "pending", "save"]
 
 _VERSION = "1"
 _MISSING = "{} is not installed; pip install 'dist_training_sim[scale]' brings it"
@@ -44,6 +45,23 @@ COLUMNS = {
     "strategy": "TEXT",
     "reason": "TEXT",
 }
+
+
+def need_parquet() -> None:
+    """Nothing where Parquet can be written.
+
+    Raises
+    ------
+    MissingDataError
+        If pandas or pyarrow is not installed.
+    """
+    for package in ("pandas", "pyarrow"):
+        _need(package)
+
+
+def _need(package: str) -> None:
+    if find_spec(package) is None:
+        raise MissingDataError(_MISSING.format(package))
 
 
 def open_file(path: Path, space: SweepSpace) -> sqlite3.Connection:
@@ -183,12 +201,9 @@ class SweepResult:
         MissingDataError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise MissingDataError(
-                "pandas is not installed; pip install 'dist_training_sim[scale]' brings it"
-            ) from None
+        _need("pandas")
+        import pandas
+
         return pandas.DataFrame(
             [row | {"strategy": json.dumps(row["strategy"])} for row in self], columns=list(COLUMNS)
         )
@@ -201,13 +216,8 @@ class SweepResult:
         MissingDataError
             If either is not installed.
         """
-        frame = self.to_pandas()
-        try:
-            content: bytes = frame.to_parquet()
-        except ImportError:
-            raise MissingDataError(
-                "pyarrow is not installed; pip install 'dist_training_sim[scale]' brings it"
-            ) from None
+        need_parquet()
+        content: bytes = self.to_pandas().to_parquet()
         return write_whole(path, content)
 
     def __repr__(self) -> str:
