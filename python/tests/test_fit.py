@@ -35,6 +35,15 @@ def test_a_job_that_fits_needs_no_remedy() -> None:
     assert sum(stage.categories.values()) == pytest.approx(stage.allocated_bytes)
 
 
+def test_a_job_at_risk_is_told_what_takes_it_out() -> None:
+    strategy = dts.Strategy(zero=3, micro_batch=2, global_batch=32)
+    report = dts.fit("llama-3.1-8b", "1xdgx-a100-80gb", strategy, seq_len=3328, framework="torchtitan-eager")
+    assert (report.fits, report.verdict) == (True, "at risk")
+    assert 0.25 < report.oom_probability < 0.5
+    assert report.remedies
+    assert {option.verdict for option in report.remedies} == {"fits"}
+
+
 def test_remedies_make_it_fit_and_come_cheapest_first() -> None:
     report = dts.fit(**SMALL, strategy=TOO_MUCH)
     assert not report.fits

@@ -91,7 +91,8 @@ def _plain(report: FitReport) -> dict[str, Any]:
 def _tables(report: FitReport) -> list[RenderableType]:
     tables: list[RenderableType] = [sentence(_headline(report), "bold"), _stages(report.stages), _tensors(report)]
     if report.remedies:
-        tables.append(_options("Changes that make it fit, cheapest first", report.remedies))
+        what = "that take it out of risk" if report.fits else "that make it fit"
+        tables.append(_options(f"Changes {what}, cheapest first", report.remedies))
     elif not report.fits:
         tables.append(sentence(_hopeless(report)))
     if report.strategies:

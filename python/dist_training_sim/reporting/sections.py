@@ -140,7 +140,10 @@ def _help(report: Report) -> Section:
     text, tables = [f"{why.sentence}", _bottleneck(report.result)], []
     if report.fit.remedies:
         rows = _rows((o.changes, o.step_time_s, o.allocated_bytes) for o in report.fit.remedies)
-        text.append("It does not fit as it is; these changes make it fit, the cheapest first.")
+        risk = "It is at risk as it is; these changes take it out of that"
+        text.append(
+            f"{risk if report.fit.fits else 'It does not fit as it is; these changes make it fit'}, the cheapest first."
+        )
         tables.append(Table(("to make it fit", "step", "allocated"), rows))
     if report.advice:
         rows = _rows(

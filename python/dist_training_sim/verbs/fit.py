@@ -132,7 +132,8 @@ class FitReport:
     fullest
         The stage that needs most, with its moment and tensors.
     remedies
-        Changes after which it fits, cheapest first; empty where it fits already or nothing was found.
+        Changes after which it fits, or is no more at risk where it is, cheapest first; empty where it fits already or
+        nothing was found.
     strategies
         Each single change with what it saves and costs; empty unless asked for.
     """
@@ -209,7 +210,8 @@ def fit(
     stages = tuple(_stage(use, timed, plans) for use, timed in zip(result.memory, memory, strict=True))
     fullest = max(range(len(stages)), key=lambda i: (bool(stages[i].overfull_tiers), stages[i].oom_probability))
     worst = stages[fullest]
-    singles = _tried(model, cluster, result, job) if strategies or not result.fits else []
+    sure = worst.verdict == "fits"
+    singles = _tried(model, cluster, result, job) if strategies or not sure else []
     return FitReport(
         model=model.name,
         cluster=cluster.name,
@@ -220,7 +222,7 @@ def fit(
         step_time_s=result.step_time_s,
         stages=stages,
         fullest=memory[fullest],
-        remedies=() if result.fits else tuple(_remedies(model, cluster, result, job, singles)),
+        remedies=() if sure else tuple(_remedies(model, cluster, result, job, singles)),
         strategies=tuple(option for _, option in singles) if strategies else (),
     )
 
@@ -265,8 +267,8 @@ def _remedies(
     model: Model, cluster: Cluster, base: Result, job: dict[str, Any], singles: list[tuple[Change, Option]]
 ) -> list[Option]:
     """Single changes and pairs that suffice, the cheapest first; more at once only where no pair does."""
-    alone = [option for _, option in singles if option.fits]
-    rest = [pair for pair in singles if pair[1].saved_bytes > 0 and not pair[1].fits]
+    alone = [option for _, option in singles if _helps(option, base)]
+    rest = [pair for pair in singles if pair[1].saved_bytes > 0 and not _helps(pair[1], base)]
     saving = [change for change, _ in sorted(rest, key=lambda pair: -pair[1].saved_bytes)[:_PAIRED]]
     cheap = [change for change, _ in sorted(rest, key=lambda pair: pair[1].step_time_s)[:_PAIRED]]
     found = alone + _that_fit(model, cluster, base, job, [*saving, *(c for c in cheap if c not in saving)], 2)
@@ -279,7 +281,12 @@ def _that_fit(
     model: Model, cluster: Cluster, base: Result, job: dict[str, Any], changes: list[Change], together: int
 ) -> list[Option]:
     options = (_option(model, cluster, base, job, chosen) for chosen in _compatible(changes, together))
-    return [option for option in options if option and option.fits]
+    return [option for option in options if option and _helps(option, base)]
+
+
+def _helps(option: Option, base: Result) -> bool:
+    """Whether a job that does not fit does so then, or one at risk is no more."""
+    return option.verdict == "fits" if base.fits else option.fits
 
 
 def _compatible(changes: list[Change], together: int) -> Iterator[tuple[Change, ...]]:
