@@ -486,6 +486,13 @@ def test_deepspeed_keeps_fp32_weights_with_the_optimizer() -> None:
     assert result.memory[0].categories["weights"] == pytest.approx(2 * parameters / 8, rel=0.01)
 
 
+def test_overlap_of_tensor_parallelism_is_the_profiles() -> None:
+    line = "pretrain_gpt.py --num-layers 2 --hidden-size 256 --num-attention-heads 4 --seq-length 128 --vocab-size 512"
+    job = dts.read_job(text=f"torchrun {line} --tp-comm-overlap --tp-comm-bootstrap-backend nccl", devices=8)
+    assert not job.unknown
+    assert any("--tp-comm-overlap" in note and "tp_overlap='userbuffers'" in note for note in job.notes)
+
+
 def test_deepspeed_switches() -> None:
     content = {
         "bf16": {"enabled": True},

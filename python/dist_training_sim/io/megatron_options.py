@@ -96,6 +96,7 @@ IGNORED = (
     r"(empty-unused-memory-level|train-sync-interval|finetune|rerun-.*|high-priority-stream-groups|kv-channels-.*)",
     r"(use-precision-aware-optimizer-.*|ddp-average-in-collective|no-ckpt.*|disable-gloo.*|use-cpu-initialization)",
     r"((train|valid|test)-weighted-.*|train-tokens|valid-num-workers|skip-train.*|kill-switch-path|norm-target-loss)",
+    r"(tp-comm-(bootstrap-backend|overlap-cfg)|no-tp-comm-(bulk|split)-.*)",
     r"(abort-on-.*|tokenizer-name.*|codecarbon-dir|universal-checkpoint|sync-tp.*|loss-on-targets.*|mup.*)",
     r"(deepspeed(-config|-mpi)?|no-pipeline-parallel|cpu-optimizer-.*|memory-centric.*|create-moe-param-group)",
     r"(deterministic-mode|sample-rate|fim-.*|num-dataset-builder-threads|legacy-tokenizer|trust-remote-code)",

@@ -60,6 +60,7 @@ def read_strategy(o: Options, layers: int) -> Strategy | None:
     fields["layers_per_stage"] = _layout(o)
     fields["rank_order"] = TP_PP_DP if o.flag("use-tp-pp-dp-mapping") else None
     o.note_if("no-overlap-p2p-communication", "transfers are taken as the framework profile has them")
+    _note_overlap(o)
     o.note_if("rampup-batch-size", "the full batch is simulated, not the ramp")
     o.note_if("step-batch-size-schedule", "the full batch is simulated, not the ramp")
     o.note_if("moe-router-group-topk", "routing limited to groups of experts is not simulated")
@@ -77,6 +78,12 @@ def _vpp(o: Options, layers: int, pp: int) -> int | None:
         o.reject(option, f"a divisor of the {layers / pp:g} layers of a pipeline stage")
         return None
     return max(1, layers // (pp * each))
+
+
+def _note_overlap(o: Options) -> None:
+    """Overlap of tensor-parallel collectives with matmuls belongs to the framework profile."""
+    for name in ("tp-comm-overlap", "no-tp-comm-overlap-ag", "no-tp-comm-overlap-rs", "tp-comm-overlap-rs-dgrad"):
+        o.note_if(name, "taken as the framework profile has it; a profile with it: .replace(tp_overlap='userbuffers')")
 
 
 def _precision(o: Options) -> dict[str, Any]:
