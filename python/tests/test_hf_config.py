@@ -310,3 +310,12 @@ def test_every_supported_type_is_covered_by_a_test_or_the_catalogue() -> None:
         *("gemma3_text", "gpt_neox", "qwen2_moe"),
         *("qwen2_5_vl", "qwen2_5_vl_text"),  # test_vision_tower.py
     }
+
+
+def test_a_multimodal_config_read_without_its_tower_says_so() -> None:
+    text = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "intermediate_size": 128, "vocab_size": 512}  # fmt: skip
+    config = {"model_type": "llava", "text_config": text, "vision_config": {"hidden_size": 32}, "_name_or_path": "seer"}
+    assert Model.from_hf(config).name == "seer (language model alone)"
+    assert Model.from_hf(config, "mine").name == "mine"
+    assert Model.from_hf(text | {"_name_or_path": "plain"}).name == "plain"

@@ -78,7 +78,8 @@ def read_hf_model(
     source
         Path of a `config.json` or of the folder that holds it, or the parsed object.
     name
-        Name of the model; default: the config's `_name_or_path`, else the file's folder, else its `model_type`.
+        Name of the model; default: the config's `_name_or_path`, else the file's folder, else its `model_type`, and
+        what is left out of a multimodal one.
     image_tokens, images
         Tokens of a sample that come from images, and how many those are; with them the vision tower of a multimodal
         config stands in front of the decoder. 0 = the language model alone.
@@ -93,6 +94,7 @@ def read_hf_model(
         If the model type is unknown or fields are missing or illegal; all of them are listed. If image tokens are
         asked of a config without a vision tower that is known.
     """
+    given = name
     if isinstance(source, Mapping):
         config, label = source, "config"
     else:
@@ -106,7 +108,8 @@ def read_hf_model(
         raise ConfigError(f"{label}.model_type: got {got!r}, {suggest(got, _FAMILIES)}")
     model = _FAMILIES[model_type](Fields(text, label), _name(config, name, model_type))
     if not image_tokens:
-        return model
+        part = "" if given or "vision_config" not in config else " (language model alone)"
+        return replace(model, name=model.name + part)
     return replace(with_vision(model, _tower(config, label), image_tokens=image_tokens, images=images), name=model.name)
 
 
