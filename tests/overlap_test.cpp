@@ -42,7 +42,7 @@ TEST(Overlap, NeverBetterThanTheLongerNorWorseThanTheSum) {
   std::mt19937 random(7);
   std::uniform_real_distribution<double> seconds(0, 10), share(0, 1);
   for (int trial = 0; trial < 500; ++trial) {
-    std::vector<double> kernels(1 + trial % 7), transfers(kernels.size() - 1);
+    std::vector<double> kernels(static_cast<std::size_t>(1 + trial % 7)), transfers(kernels.size() - 1);
     for (double& k : kernels) k = seconds(random);
     for (double& t : transfers) t = seconds(random);
     const double s = share(random), total = ring_forward_s(kernels, transfers, s);
