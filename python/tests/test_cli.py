@@ -602,3 +602,28 @@ def test_slow_ranks_that_make_no_sense(dts_cli: Run, more: str, what: str) -> No
     code, _, err = dts_cli(f"{SLOW} {more}")
     assert code == 2
     assert what in err
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("--tp two", "error: --tp: got 'two', expected a whole number\n"),
+        ("--capacity-factor x", "error: --capacity-factor: got 'x', expected a number\n"),
+        ("--precision nvfp4", "expected one of fp32, tf32, fp16, bf16, fp8, fp4, int8; did you mean fp4 or fp8?\n"),
+        (
+            "--precision fp4",
+            "error: --precision: got 'fp4', expected a type that h100-sxm5-80gb computes in: "
+            "fp32, tf32, fp16, bf16, fp8, int8\n",
+        ),
+    ],
+)
+def test_wrong_values_say_what_was_given_and_expected(dts_cli: Run, more: str, what: str) -> None:
+    code, out, err = dts_cli(f"{JOB} {more}")
+    assert (code, out) == (2, "")
+    assert err.endswith(what)
+
+
+def test_a_type_that_the_device_lacks_hides_no_other_problem(dts_cli: Run) -> None:
+    _, _, err = dts_cli("simulate --model llama-3.1-8b --cluster 1xdgx-h100 --precision fp4 --tp 3")
+    places = {line.split(": got")[0].removeprefix("error: ") for line in err.splitlines()}
+    assert places == {"--precision", "--seq-len", "dp * tp * pp * cp", "--tp"}

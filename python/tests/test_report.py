@@ -184,7 +184,10 @@ def test_command_writes_the_page_of_the_suffix(tmp_path: Path, name: str, begin:
 def test_command_refuses_other_suffixes_and_prints_json(tmp_path: Path) -> None:
     done = run(*JOB, "--page", "a.pdf", folder=tmp_path)
     assert done.returncode == 2
-    assert "error: --page: got 'a.pdf', expected a file that ends in .html or .md" in done.stderr
+    assert "error: -o/--page: got 'a.pdf', expected a file that ends in .html or .md" in done.stderr
+    done = run(*JOB, "--out", "a.html", folder=tmp_path)
+    assert done.returncode == 2
+    assert "error: --out: got 'a.html', expected a file for JSON; -o a.html (--page) writes the page" in done.stderr
     assert list(tmp_path.iterdir()) == []
     data = json.loads(run(*JOB, "--json", folder=tmp_path).stdout)
     assert set(data) == {"result", "explanation", "verdict", "oom_probability", "remedies", "sources"}

@@ -28,6 +28,7 @@ from . import (
 )
 from .job_options import with_job_file
 from .outcome import ExitCode, guarded
+from .wrong_values import Verbs
 
 __all__ = ["app"]
 
@@ -55,6 +56,7 @@ fit; 4 a needed constant or file is missing; 130 stopped by Ctrl-C.
 
 # Markup off: help is plain text, the same on a terminal and in a pipe.
 app = typer.Typer(
+    cls=Verbs,
     rich_markup_mode=None,
     add_completion=False,
     invoke_without_command=True,

@@ -13,6 +13,7 @@ from ..frameworks import FrameworkProfile
 from ..hardware import Cluster
 from ..models import Model
 from ..parallel import Strategy
+from ..parallel.choices import Precision
 from ..simulator.job import checked_seq_len
 from ..verbs import cluster_of, gather, model_of
 
@@ -75,8 +76,12 @@ def read_job(
         lambda: _reshard(reshard),
     )
     strategy = even.replace(layers_per_stage=layers, reshard_after_forward=group)
-    if seq_len is None:
-        gather(lambda: checked_seq_len(described, None), lambda: _check_layout(described, hardware, strategy, profile))
+    if seq_len is None or not _computes(hardware, strategy.precision):
+        gather(
+            lambda: _check_precision(hardware, strategy),
+            lambda: checked_seq_len(described, seq_len),
+            lambda: _check_layout(described, hardware, strategy, profile),
+        )
     return described, hardware, strategy, profile
 
 
@@ -117,6 +122,21 @@ def _reshard(text: str | bool | int | None) -> bool | int | None:
         raise ConfigError(
             f"strategy.reshard_after_forward: got {text!r}, expected true, false or a number of ranks"
         ) from None
+
+
+def _computes(cluster: Cluster, precision: Precision | str) -> bool:
+    return all(Precision(precision).value in node.device.rates for node in cluster.node_kinds)
+
+
+def _check_precision(cluster: Cluster, strategy: Strategy) -> None:
+    """Say which types a device has, where it lacks that of the matmuls."""
+    problems = Problems()
+    wanted = Precision(strategy.precision).value
+    for device in {node.device.name: node.device for node in cluster.node_kinds}.values():
+        if wanted not in device.rates:
+            types = ", ".join(p.value for p in Precision if p.value in device.rates)
+            problems.add("strategy.precision", wanted, f"a type that {device.name} computes in: {types}")
+    problems.raise_if_any()
 
 
 def _check_layout(model: Model, cluster: Cluster, strategy: Strategy, profile: FrameworkProfile) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import Problems
 from ..reporting import report as make
 from ..reporting.sections import summary
 from . import simulate as _simulate
@@ -44,8 +44,7 @@ _EXTRA: dict[str, tuple[Any, Any]] = {
 def report(**options: Any) -> ExitCode:
     """Write a prediction as one page of HTML or Markdown."""
     page, theme = options.pop("page"), options.pop("theme")
-    if page is not None and page.suffix.lower() not in _SUFFIXES:
-        raise ConfigError(f"--page: got {str(page)!r}, expected a file that ends in {' or '.join(_SUFFIXES)}")
+    _check_files(page, options["out"])
     job = take_job(options)
     with busy("simulating the job, its knobs and its memory"):
         made = make(job.model, job.cluster, job.strategy, seq_len=job.seq_len, framework=job.profile)
@@ -58,6 +57,15 @@ def report(**options: Any) -> ExitCode:
         return ExitCode.OK
     complain(f"does not fit: {made.fit.oom_probability:.0%} chance of running out of memory")
     return ExitCode.DOES_NOT_FIT
+
+
+def _check_files(page: Path | None, out: Path | None) -> None:
+    problems = Problems()
+    if page is not None and page.suffix.lower() not in _SUFFIXES:
+        problems.add("-o/--page", str(page), f"a file that ends in {' or '.join(_SUFFIXES)}")
+    if out is not None and out.suffix.lower() in _SUFFIXES:
+        problems.add("--out", str(out), "a file for JSON", f"-o {out} (--page) writes the page")
+    problems.raise_if_any()
 
 
 _simulate.give_layout_options(report, _EXTRA)

@@ -84,7 +84,8 @@ class _Checker:
                 near = difflib.get_close_matches(str(key.value), known, n=2, cutoff=0.6)
                 mend = f"did you mean {' or '.join(near)}?" if near else ""
                 listed = ", ".join(sorted(known)[:8]) + (" ..." if len(known) > 8 else "")
-                self.problems.add(f"{self.where}:{self.places[inner]}: {inner}", "a key that is unknown", listed, mend)
+                place = f"{self.where}:{self.places[inner]}" + (f": {name}" if name else "")
+                self.problems.add(place, str(key.value), f"a known key: {listed}", mend)
 
     def _reject(self, node: Any, schema: Schema, name: str, value: object) -> None:
         line = self.places.get(name, node.start_mark.line + 1)

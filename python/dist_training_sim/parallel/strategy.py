@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from .._display import ShortRepr
-from ..errors import Problems
+from ..errors import Problems, suggest
 from ..named_enum import NamedEnum
 from .choices import (
     ContextComm,
@@ -291,7 +291,10 @@ class Strategy(ShortRepr):
             try:
                 object.__setattr__(self, name, kind(value))
             except ValueError:
-                problems.add(f"strategy.{name}", value, f"one of {', '.join(str(m.value) for m in kind)}")
+                known = [str(m.value) for m in kind]
+                near = suggest(value, known) if isinstance(value, str) else ""
+                fix = near if near.startswith("did you mean") else ""
+                problems.add(f"strategy.{name}", value, f"one of {', '.join(known)}", fix)
 
     def resolved(self, devices: int) -> Strategy:
         """Copy in which every derived value is given, for a cluster of `devices` devices."""
