@@ -604,6 +604,20 @@ def test_slow_ranks_that_make_no_sense(dts_cli: Run, more: str, what: str) -> No
     assert what in err
 
 
+def test_check_names_the_options_without_bearing(dts_cli: Run, tmp_path: Path) -> None:
+    command = "torchrun --nproc_per_node 8 sft.py --model_name_or_path gpt2 --per_device_train_batch_size 1 "
+    names = ["seed", "run_name", "epochs", "bias", "stage", "token", "eval", "streaming", "strict", "packing", "warmup"]
+    script, more = tmp_path / "run.sh", ["dtype", "plugins"]
+    script.write_text(command + "--max_length 1024 " + " ".join(f"--{name} 1" for name in names), encoding="utf-8")
+    _, out, _ = dts_cli(f"check {script} --cluster 1xdgx-h100")
+    assert f"Without bearing: {', '.join(names)}." in " ".join(out.split())
+    script.write_text(script.read_text(encoding="utf-8") + " --dtype 1 --plugins 1", encoding="utf-8")
+    _, out, _ = dts_cli(f"check {script} --cluster 1xdgx-h100")
+    assert f"Without bearing: {', '.join(names)} and 2 more, which --verbose names." in " ".join(out.split())
+    _, out, _ = dts_cli(f"check {script} --cluster 1xdgx-h100 --verbose")
+    assert f"Without bearing: {', '.join(names + more)}." in " ".join(out.split())
+
+
 @pytest.mark.parametrize(
     ("more", "what"),
     [

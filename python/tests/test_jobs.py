@@ -542,6 +542,21 @@ fsdp_config: {fsdp_sharding_strategy: SHARD_GRAD_OP, fsdp_use_orig_params: true}
 """
 
 
+def test_misspelt_options_are_told_with_the_nearest_known(tmp_path: Path) -> None:
+    command = "torchrun --nproc_per_node 8 sft.py --model_name_or_path gpt2 --per_device_train_batch_size 1 "
+    job = dts.read_job(text=command + "--gradient_acumulation_steps 4 --warmup_ration 0.1 --warmup_ratio 0.1 --odd 3")
+    assert [option.complaint.split("in the job: ")[1] for option in job.unknown] == [
+        "gradient_acumulation_steps 4; did you mean gradient_accumulation_steps?",
+        "warmup_ration 0.1; did you mean warmup_ratio?",
+        "odd 3",
+    ]
+    assert [option.name for option in job.ignored] == ["warmup_ratio"]
+    toml = "[model]\nname = 'llama3'\nflavor = '8B'\n[parallelism]\ncontxt_parallel_degree = 2\n"
+    (tmp_path / "llama.toml").write_text(toml, encoding="utf-8")
+    (found,) = dts.read_job(tmp_path / "llama.toml", devices=8).unknown
+    assert found.near == "parallelism.context_parallel_degree"
+
+
 def test_hugging_face_trainer(tmp_path: Path) -> None:
     (tmp_path / "run.sh").write_text(TRAINER, encoding="utf-8")
     (tmp_path / "fsdp.yaml").write_text(FSDP, encoding="utf-8")

@@ -19,7 +19,11 @@ from .render import headed, new_table, sentence
 from .step import interval_text, layout_text, memory_of_limit, memory_table, throughput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
+
+    from ..io.options import Option
 
 __all__ = ["EXAMPLES", "check"]
 
@@ -29,9 +33,11 @@ Examples:
   dts check train.sh --cluster 8xdgx-h100 --set TP=8 --set NNODES=8 --strict
   dts check ds_config.json --cluster 2xdgx-a100-80gb --model llama-3.1-8b --seq-len 4096 --json
 
-Reads scripts of Megatron-LM, Megatron-Bridge and torchtitan, and configurations of torchtitan, DeepSpeed,
-nanotron, accelerate and dts. Nothing is executed. Exit code 3: the job more likely runs out of memory than not.
+Reads scripts of Megatron-LM, Megatron-Bridge, torchtitan and Hugging Face's Trainer and its relatives (TRL,
+LLaMA-Factory, axolotl), and configurations of torchtitan, DeepSpeed, nanotron, accelerate, that Trainer and
+dts. Nothing is executed. Exit code 3: the job more likely runs out of memory than not.
 """
+_FEW = 12
 
 
 def check(
@@ -49,6 +55,7 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 2 if an option was not understood, or one is in conflict.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every option without bearing.")] = False,
     as_json: Json = False,
     out: Out = None,
 ) -> ExitCode:
@@ -66,7 +73,7 @@ def check(
         )
     for text in report.warnings:
         warn(text)
-    deliver(report.to_dict(), _tables(report), as_json=as_json, out=out)
+    deliver(report.to_dict(), _tables(report, verbose), as_json=as_json, out=out)
     if not report.fits:
         complain(f"does not fit: {report.oom_probability:.0%} chance of running out of memory; dts fit says what helps")
         return ExitCode.DOES_NOT_FIT
@@ -76,7 +83,7 @@ def check(
     return ExitCode.OK
 
 
-def _tables(report: CheckReport) -> list[RenderableType]:
+def _tables(report: CheckReport, verbose: bool) -> list[RenderableType]:
     r = report.result
     text = sentence(_headline(report), "bold")
     for line in (layout_text(r), interval_text(r)):
@@ -87,7 +94,15 @@ def _tables(report: CheckReport) -> list[RenderableType]:
     for name, options in (("not understood", job.unknown), ("without bearing on time and memory", job.ignored)):
         counts.add_row(name, str(len(options)))
     counts.add_row("given twice with different values", str(len(job.conflicts)))
-    return [*tables, headed(f"What was read ({job.format})", counts)]
+    tables.append(headed(f"What was read ({job.format})", counts))
+    return [*tables, sentence(_ignored_text(job.ignored, verbose))] if job.ignored else tables
+
+
+def _ignored_text(options: Sequence[Option], verbose: bool) -> str:
+    names = [option.name for option in options]
+    listed = names if verbose or len(names) <= _FEW else names[: _FEW - 1]
+    more = "" if listed == names else f" and {len(names) - len(listed)} more, which --verbose names"
+    return f"Without bearing: {', '.join(listed)}{more}."
 
 
 def _headline(report: CheckReport) -> str:

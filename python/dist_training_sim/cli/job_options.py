@@ -137,7 +137,7 @@ def read_variables(texts: list[str]) -> dict[str, str]:
 def report(job: TrainingJob) -> None:
     """Warn of what the file says and the job does not hold."""
     for option in job.unknown:
-        warn(f"{option.where}: not understood, and not in the job: {option.shown}")
+        warn(option.complaint)
     for text in (*job.conflicts, *job.notes):
         warn(text)
 

@@ -52,15 +52,30 @@ _OPTIMIZERS: Mapping[str, tuple[Optimizer, OptimizerKernels]] = {
 _TARGETS = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "qkv_proj": "qkv", "o_proj": "proj", "gate_proj": "up",
             "up_proj": "up", "gate_up_proj": "up", "down_proj": "down"}  # fmt: skip
 _IGNORED = (
-    r"(output_dir|overwrite_.*|do_.*|eval.*|evaluation.*|per_device_eval.*|save.*|load_best.*|logging.*|log_.*|report_to)",
-    r"(run_name|seed|data_seed|learning_rate|lr_.*|warmup.*|weight_decay|adam_.*|max_grad_norm|num_train_epochs|epochs)",
-    r"(dataset.*|data_.*|train_file|validation.*|preprocess.*|text_.*|template|tokenizer.*|trust_remote_code|cache_dir)",
-    r"(streaming|push_to_hub|hub_.*|resume.*|ignore_data.*|remove_unused.*|dataloader.*|ddp_timeout|torch_dtype|dtype)",
-    r"(num_epochs|val_set_size|chat_template|special_tokens.*|.*_per_epoch|strict|plugins|model_type|processor_type)",
-    r"(model_class|kernel_config.*|quant_config|dist_config\.dcp_path|train_dataset|sample_backend|max_new_tokens)",
-    r"(use_fast_tokenizer|token|stage|overwrite_cache|plot_loss|max_samples|warmup|metric.*|greater.*|wandb_.*|prompt_.*)",
-    r"(attn_implementation|flash_attn|flash_attention|use_flash_attention.*|lora_(alpha|dropout)|bias|task_type)",
-    r"(gradient_checkpointing_kwargs.*|torch_compile_.*|disable_tqdm|include_.*|group_by_length|packing|sample_packing)",
+    r"(eval_.*|save_.*|dataset.*|validation.*|preprocess.*|text_.*|tokenizer.*|dataloader.*|special_tokens.*)",
+    r"(kernel_config.*|wandb_.*|prompt_.*|use_flash_attention.*)",
+    r"(gradient_checkpointing_kwargs|lr_scheduler_kwargs|optim_args|torch_compile)[._].*",
+)
+# Names of transformers' TrainingArguments, TRL, LLaMA-Factory and axolotl.
+_IGNORED_NAMES = (
+    *("output_dir", "overwrite_output_dir", "overwrite_cache", "do_train", "do_eval", "do_predict", "do_sample"),
+    *("eval", "eval_strategy", "eval_steps", "evaluation_strategy", "evals_per_epoch", "per_device_eval_batch_size"),
+    *("saves_per_epoch", "save_strategy", "save_steps", "save_total_limit", "load_best_model_at_end", "report_to"),
+    *("logging_dir", "logging_strategy", "logging_first_step", "logging_steps", "logging_nan_inf_filter", "log_level"),
+    *("log_level_replica", "log_on_each_node", "log_completions", "run_name", "seed", "data_seed", "learning_rate"),
+    *("lr_scheduler", "lr_scheduler_type", "lr_scheduler_kwargs", "lr_quadratic_warmup", "lr_groups"),
+    *("warmup", "warmup_ratio", "warmup_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_beta3"),
+    *("adam_epsilon", "adam_epsilon2", "max_grad_norm", "num_train_epochs", "num_epochs", "epochs", "train_file"),
+    *("data_path", "data_dir", "data_files", "data_collator", "data_config", "data_shared_file_system", "template"),
+    *("trust_remote_code", "cache_dir", "streaming", "push_to_hub", "hub_model_id", "hub_strategy", "hub_token"),
+    *("hub_private_repo", "hub_always_push", "hub_revision", "resume_from_checkpoint", "resume_download"),
+    *("ignore_data_skip", "remove_unused_columns", "ddp_timeout", "torch_dtype", "dtype", "val_set_size"),
+    *("chat_template", "strict", "plugins", "model_type", "processor_type", "model_class", "quant_config"),
+    *("dist_config.dcp_path", "train_dataset", "sample_backend", "max_new_tokens", "use_fast_tokenizer", "token"),
+    *("stage", "plot_loss", "max_samples", "metric_for_best_model", "greater_is_better", "attn_implementation"),
+    *("flash_attn", "flash_attention", "lora_alpha", "lora_dropout", "bias", "task_type"),
+    *("gradient_checkpointing_kwargs", "disable_tqdm", "include_inputs_for_metrics", "include_for_metrics"),
+    *("include_tokens_per_second", "include_num_input_tokens_seen", "group_by_length", "packing", "sample_packing"),
 )
 _FSDP_IGNORED = (
     r"(fsdp_config\.)?(fsdp_)?(auto_wrap.*|transformer_layer.*|backward_prefetch.*|forward_prefetch|state_dict.*|version)",
@@ -99,7 +114,7 @@ def read_hf_trainer(
     fields, profile = reader.layout()
     model = reader.model()
     seq_len, steps = o.count(*_LENGTHS), _steps(o)
-    o.ignore(_IGNORED)
+    o.ignore(_IGNORED, _IGNORED_NAMES)
     for options in (o, *reader.files):
         options.check()
     strategy = Strategy(**fields)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ..errors import ConfigError, Problems
@@ -24,12 +25,19 @@ class Option:
     name: str
     values: tuple[Any, ...]
     where: str
+    near: str = ""  # the known name that one not understood is most like
 
     @property
     def shown(self) -> str:
         """The option on one line."""
         text = " ".join([self.name, *(str(value) for value in self.values)])
         return text if len(text) <= 80 else f"{text[:77]}..."
+
+    @property
+    def complaint(self) -> str:
+        """That the option was not understood, and what may have been meant."""
+        meant = f"; did you mean {self.near}?" if self.near else ""
+        return f"{self.where}: not understood, and not in the job: {self.shown}{meant}"
 
 
 _NOTHING = ((None,), ("None",), ("null",))  # values that say: the default
@@ -54,6 +62,7 @@ class Options:
         self._by_name: dict[str, Option] = {}
         self._used: set[str] = set()
         self._ignored: set[str] = set()
+        self._names: set[str] = set()
         for option in options:
             before = self._by_name.get(option.name)
             if before is not None and before.values != option.values:
@@ -167,9 +176,18 @@ class Options:
         option = self.get(*names)
         return [] if option is None else [str(value) for value in option.values]
 
-    def ignore(self, patterns: Sequence[str]) -> None:
-        """Mark options that bear on neither time nor memory; patterns are regular expressions of whole names."""
-        whole = re.compile("|".join(patterns))
+    def ignore(self, patterns: Sequence[str], names: Iterable[str] = ()) -> None:
+        """Mark options that bear on neither time nor memory.
+
+        Parameters
+        ----------
+        patterns
+            Regular expressions of whole names.
+        names
+            Further ones as they are; misspelt ones are told which was meant.
+        """
+        self._names.update(names)
+        whole = re.compile("|".join([*patterns, *map(re.escape, sorted(self._names))]))
         self._ignored.update(name for name in self._by_name if whole.fullmatch(name))
 
     @property
@@ -181,7 +199,12 @@ class Options:
     def unknown(self) -> tuple[Option, ...]:
         """Options that were neither used nor ignored; those set to nothing say nothing."""
         known = self._ignored | self._used
-        return tuple(o for name, o in self._by_name.items() if name not in known and o.values != (None,))
+        rest = [o for name, o in self._by_name.items() if name not in known and o.values != (None,)]
+        return tuple(replace(option, near=self._nearest(option.name)) for option in rest)
+
+    def _nearest(self, name: str) -> str:
+        """The name asked for, or one without bearing, that differs by a letter or two; empty without one."""
+        return next(iter(difflib.get_close_matches(name, sorted(self._used | self._names), n=1, cutoff=0.85)), "")
 
     def check(self) -> None:
         """Raise for all recorded problems.

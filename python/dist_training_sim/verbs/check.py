@@ -164,7 +164,7 @@ def check(
 
 
 def _warnings(job: TrainingJob, cluster: Cluster) -> tuple[str, ...]:
-    texts = [f"{option.where}: not understood, and not in the job: {option.shown}" for option in job.unknown]
+    texts = [option.complaint for option in job.unknown]
     if job.devices is not None and job.devices != cluster.device_count:
         texts.append(f"the file starts {job.devices} devices, {cluster.name} has {cluster.device_count}")
     return (*texts, *job.conflicts, *job.notes)
