@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -51,7 +52,8 @@ def test_threads_share_descriptions() -> None:
 def test_processes_take_descriptions_and_give_results(method: str) -> None:
     alone = [facts_of(strategy) for strategy in LAYOUTS]
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
-        assert list(pool.map(facts_of, LAYOUTS)) == alone
+        simulated = pool.map(partial(dts.simulate, MODEL, CLUSTER, seq_len=1024), LAYOUTS)
+        assert [result.to_dict() for result in simulated] == alone
         done = pool.submit(dts.simulate, MODEL, CLUSTER, LAYOUTS[3], seq_len=1024).result()
     assert list(done.events) == list(dts.simulate(MODEL, CLUSTER, LAYOUTS[3], seq_len=1024).events)
 
