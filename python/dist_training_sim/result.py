@@ -389,7 +389,10 @@ class Result:
         """
         from .trace import TracedJob, save_trace
 
-        job = TracedJob(self.step_time_s, self.devices, self._device_name, self.capacity_bytes)
+        shown = int(self.events.columns["rank"].max(initial=-1)) + 1
+        folded = self.rank_classes == 1 and 1 < shown == self.strategy.pp < self.devices
+        row = "pipeline stage" if folded else "rank"
+        job = TracedJob(self.step_time_s, self.devices, self._device_name, self.capacity_bytes, row)
         return save_trace(self.events, path, memory, job, self.links)
 
     @property

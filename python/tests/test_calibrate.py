@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import dist_training_sim as dts
 import pytest
 from dist_training_sim.cli import main
 from dist_training_sim.errors import ConfigError, FormatError, MissingDataError
+from dist_training_sim.units import format_bytes
 from dist_training_sim.verbs import calibrate_nccl, collective
 
 SIZES = [2.0**i for i in range(10, 35)]
@@ -123,6 +125,10 @@ def test_too_few_sizes_are_refused(tmp_path: Path, start: dts.Cluster) -> None:
 
 def test_command(tmp_path: Path, truth: dts.Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     log, yaml, plot = log_of(tmp_path / "a.log", truth), tmp_path / "c.yaml", tmp_path / "c.png"
+    lines = log.read_text(encoding="utf-8").splitlines()
+    measured = [line for line in lines if not line.startswith("#")]
+    rest = [line for line in lines if line.startswith("#")]
+    log.write_text("\n".join([*rest, *measured[5:], *measured[:5]]), encoding="utf-8")  # as two sweeps after another
     args = ["calibrate", "nccl", str(log), "--cluster", "2xdgx-a100-80gb"]
     assert main([*args, "--json", "--yaml", str(yaml), "--plot", str(plot)]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -132,7 +138,9 @@ def test_command(tmp_path: Path, truth: dts.Cluster, capsys: pytest.CaptureFixtu
     assert plot.stat().st_size > 1000
     assert main(["collective", "all-reduce", "--size", "1MiB", "--cluster", str(yaml)]) == 0
     assert main(args) == 0
-    assert "Residuals" in capsys.readouterr().out
+    table = capsys.readouterr().out.split("Residuals")[1]
+    assert re.findall(r"all_reduce +16 +(\S+ \S+)", table) == [format_bytes(size) for size in sorted(SIZES)]
+    assert len(re.findall(r" [+-]\d+\.\d(?: +left out)? *$", table, re.MULTILINE)) == len(SIZES)
 
 
 @pytest.mark.parametrize(("args", "code"), [(["pcap"], 2), (["nccl"], 4)])

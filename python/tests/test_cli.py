@@ -29,6 +29,7 @@ from dist_training_sim.cli import (
     outcome,
     schema,
     simulate,
+    step,
 )
 from dist_training_sim.cli.app import app
 from dist_training_sim.result import strategy_dict
@@ -602,6 +603,47 @@ def test_slow_ranks_that_make_no_sense(dts_cli: Run, more: str, what: str) -> No
     code, _, err = dts_cli(f"{SLOW} {more}")
     assert code == 2
     assert what in err
+
+
+def test_a_timeline_names_stages_that_stand_for_many_devices(dts_cli: Run, tmp_path: Path) -> None:
+    line = "simulate --model gpt2 --cluster 1xdgx-h100 --pp 2 --global-batch 16 --seq-len 1024"
+    assert dts_cli(f"{line} --timeline {tmp_path / 'step.svg'}")[0] == 0
+    drawn = (tmp_path / "step.svg").read_text(encoding="utf-8")
+    for text in ("8 devices, 2 pipeline stages", "stage 0", "stage 1"):
+        assert f"<!-- {text}" in drawn
+
+
+def test_a_scaling_figure_names_its_job(dts_cli: Run, tmp_path: Path) -> None:
+    line = "scale 8..16 --model llama-3.1-8b --cluster 1xdgx-h100 --global-batch 64 --seq-len 4096 --tp 1 --zero 3"
+    assert dts_cli(f"{line} --plot {tmp_path / 'scale.svg'}")[0] == 0
+    drawn = (tmp_path / "scale.svg").read_text(encoding="utf-8")
+    assert "<!-- llama-3.1-8b, dgx-h100, strong scaling: " in drawn
+    assert "<!-- 90 % interval -->" in drawn
+
+
+def test_communication_says_what_exposed_means_where_the_step_waits_for_less(dts_cli: Run) -> None:
+    line = "simulate --model gpt2 --cluster 1xdgx-h100 --global-batch 16 --seq-len 1024"
+    note = "exposed: while the device computes nothing"
+    assert note in dts_cli(f"{line} --pp 2")[1]
+    assert note not in dts_cli(line)[1]
+
+
+@pytest.mark.parametrize(("value", "text"), [(396.2, "396"), (39.6, "39.6"), (1.2, "1.20"), (1234.5, "1,234")])
+def test_ends_of_an_interval_have_three_digits(value: float, text: str) -> None:
+    assert step._rounded(value) == text
+
+
+@pytest.mark.parametrize("verb", ["simulate", "explain"])
+def test_examples_are_whole_lines(dts_cli: Run, verb: str) -> None:
+    examples = dts_cli(f"{verb} --help")[1].split("Examples:")[1].split("Takes")[0].split("Exit code")[0]
+    assert all("   " not in line.strip() for line in examples.splitlines())
+
+
+def test_the_cost_of_many_tokens_has_no_exponents(dts_cli: Run) -> None:
+    line = "cost --model llama-3.1-8b --cluster 2xdgx-h100 --zero 3 --global-batch 64 --seq-len 8192 --tokens 15T"
+    out = dts_cli(line)[1]
+    assert re.search(r"\ntokens +15 T\n", out)
+    assert "e+" not in out
 
 
 def test_check_names_the_options_without_bearing(dts_cli: Run, tmp_path: Path) -> None:

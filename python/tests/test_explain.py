@@ -97,7 +97,7 @@ def test_knobs_are_runs_with_the_knob_turned(why: dts.Explanation) -> None:
     assert fitting == sorted(fitting)
     text = str(halved)
     assert text.startswith("TP 4→2: ")
-    assert text.endswith(" GB")
+    assert text.endswith(" GiB")
 
 
 def test_experts_have_a_knob_of_their_own() -> None:

@@ -179,6 +179,12 @@ def test_scaling_shows_its_interval() -> None:
     band = next(c for c in figure.axes[0].collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
     corners = np.asarray(band)
     assert {(1.0, 90.0), (1.0, 120.0), (4.0, 350.0)} <= {(float(x), float(y)) for x, y in corners}
+    band = next(c for c in figure.axes[1].collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    ends = {float(y) for x, y in np.asarray(band) if x == 1.0}
+    assert ends == {100.0}, "the efficiency of the reference has no error"
+    assert {round(float(y), 6) for x, y in np.asarray(band) if x == 4.0} == {87.5, 100.0}
+    named = VIS.plot_scaling_efficiency([1, 2], [1, 2], low=[1, 2], high=[1, 2], interval="90 % interval")
+    assert named.axes[0].get_legend_handles_labels()[1] == ["Perfect scaling", "Throughput", "90 % interval"]
     for low, high, message in (([1], [2], "low: got '1 values'"), ([90, 200], [120, 210], "an interval around 195"),
                                (None, [1, 2], "low: got None, expected values beside high")):  # fmt: skip
         with pytest.raises(ConfigError, match=message):

@@ -84,6 +84,16 @@ def test_flows_join_a_transfer_and_the_pass_that_reads_it(schema: Any, result: d
     assert set(leaves.values()) == set(arrives.values()) == {1}
 
 
+def test_rows_that_stand_for_many_ranks_are_called_stages(schema: Any, tmp_path: Path) -> None:
+    layout = dts.Strategy(pp=2, zero=1, global_batch=8)
+    for devices, row in ((8, "pipeline stage"), (2, "rank")):
+        result = dts.simulate("gpt2", dts.Cluster(dts.Node.of("h100", devices)), layout, seq_len=1024)
+        packets = read(schema, result.save_trace(tmp_path / "step.pftrace"))
+        tracks = [p.track_descriptor for p in packets if p.HasField("track_descriptor")]
+        names = [t.process.process_name for t in tracks if t.HasField("process")]
+        assert sorted(names) == [f"{row} 0", f"{row} 1"]
+
+
 def test_memory_is_a_counter(schema: Any, result: dts.Result, tmp_path: Path) -> None:
     memory = dts.memory_timeline(*JOB, seq_len=4096)
     packets = read(schema, result.save_trace(tmp_path / "step.pftrace", memory))

@@ -9,7 +9,9 @@ from typing import Any
 import dist_training_sim as dts
 import pytest
 from dist_training_sim.cli.app import app
+from dist_training_sim.cli.what_if import _because as cell
 from dist_training_sim.cli.what_if import parse_change
+from dist_training_sim.verbs.what_if import WhatIfRow
 from typer.testing import CliRunner
 
 JOB = ("llama-3.1-8b", "2xdgx-h100", dts.Strategy(tp=2, zero=1, global_batch=32))
@@ -101,3 +103,11 @@ def test_the_command(tmp_path: Path) -> None:
     plain = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert plain["changes"][0]["step_time_change"] < 0 < plain["base"]["step_time_s"]
     assert CliRunner().invoke(app, arguments[:-4]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("fits", "reason", "text"),
+    [(False, "", "does not fit"), (False, "bubble", "does not fit; bubble"), (True, "bubble", "bubble")],
+)
+def test_why_a_change_matters_has_no_loose_ends(fits: bool, reason: str, text: str) -> None:
+    assert cell(WhatIfRow("tp=2", 1.0, fits=fits, reason=reason)) == text

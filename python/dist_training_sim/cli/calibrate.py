@@ -12,7 +12,7 @@ from ..units import format_bytes, format_seconds
 from ..verbs.calibrate import calibrate_nccl
 from .deliver import Json, Out, deliver
 from .outcome import ExitCode, warn, write_file
-from .render import figure, headed, new_table
+from .render import headed, new_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,8 +63,8 @@ def _tables(result: Calibration) -> list[RenderableType]:
         constants.add_row(name, f"{result.before[name]:.4g}", f"{value:.4g}")
     left = sum(not row.used for row in result.rows)
     note = f"median error {result.median_error:.1%}; {left} of {len(result.rows)} rows left out as outliers"
-    rows = new_table(("collective", "ranks", "size", "measured", "profile", "fitted", "error %", ""))
-    for row in result.rows:
+    rows = new_table(("collective", "ranks", "size", "measured", "profile", "fitted", "error %", "fit"))
+    for row in sorted(result.rows, key=lambda row: (row.kind, row.ranks, row.size_bytes)):
         rows.add_row(*_cells(row))
     return [headed(f"{result.level} of {result.cluster.name}", constants), headed("Residuals", rows, note)]
 
@@ -72,7 +72,7 @@ def _tables(result: Calibration) -> list[RenderableType]:
 def _cells(row: CalibrationRow) -> tuple[str, ...]:
     times = (format_seconds(t) for t in (row.measured_s, row.profile_s, row.fitted_s))
     size = format_bytes(row.size_bytes)
-    return (row.kind, str(row.ranks), size, *times, figure(100 * row.error, 3), "" if row.used else "outlier")
+    return (row.kind, str(row.ranks), size, *times, f"{100 * row.error:+.1f}", "" if row.used else "left out")
 
 
 def _draw(result: Calibration, path: Path) -> None:

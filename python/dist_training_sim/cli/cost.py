@@ -143,13 +143,14 @@ def _headline(r: CostReport) -> str:
     energy = f", {_mwh(r.energy.facility_kwh)}" if r.energy is not None else ""
     fits = "" if r.fits else "; but the job does not fit into memory"
     return (
-        f"{r.model} on {r.cluster}: {format_count(r.tokens)} tokens take {r.days:,.3g} days on {r.devices:,} devices, "
-        f"{r.device_hours:,.0f} device-hours{price}{energy}{fits}."
+        f"{r.model} on {r.cluster}: {format_count(r.tokens)} tokens take {figure(r.days, 3)} days on "
+        f"{r.devices:,} devices, {r.device_hours:,.0f} device-hours{price}{energy}{fits}."
     )
 
 
 def _details(r: CostReport) -> str:
-    ends = "" if r.days_low90 is None else f" 90 % interval {r.days_low90:,.3g} to {r.days_high90:,.3g} days."
+    low, high = figure(r.days_low90, 3), figure(r.days_high90, 3)
+    ends = "" if r.days_low90 is None else f" 90 % interval {low} to {high} days."
     loss = "" if r.loss is None else f" Loss {r.loss:.3f} by {r.law}."
     steps = f"{r.steps:,} steps of {format_seconds(r.step_time_s)}, {r.mfu:.1%} MFU, goodput {r.goodput.share:.1%}."
     return f"{steps}{ends}{loss}"
@@ -169,7 +170,7 @@ def _mwh(kwh: float) -> str:
 def _run(r: CostReport) -> Table:
     table = new_table(("", "value"))
     rows = [
-        ("tokens", f"{r.tokens:,.6g}"),
+        ("tokens", format_count(r.tokens)),
         ("days", f"{r.days:,.4g}"),
         ("device-hours", f"{r.device_hours:,.0f}"),
         ("dollars per device-hour", "-" if r.usd_per_device_h is None else f"{r.usd_per_device_h:,.4g}"),
@@ -226,6 +227,6 @@ def _options(r: CostReport) -> RenderableType:
         usd = "-" if o.usd is None else f"{o.usd:,.0f}"
         verdict = "meets the deadline" if o.meets else "" if o.fits else "does not fit"
         table.add_row(
-            f"{o.devices:,}", f"{o.nodes:,}", f"{o.dp:,}", f"{o.days:,.3g}", f"{o.device_hours:,.0f}", usd, verdict
+            f"{o.devices:,}", f"{o.nodes:,}", f"{o.dp:,}", figure(o.days, 3), f"{o.device_hours:,.0f}", usd, verdict
         )
     return headed("Sizes of the cluster, the smallest that meets the deadline last", table)

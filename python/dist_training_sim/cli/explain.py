@@ -28,7 +28,7 @@ Examples:
   dts explain --model llama-3.1-70b --cluster 8xdgx-h100 --tp 8 --pp 4 --vpp 2 --zero 1 \\
       --global-batch 128 --seq-len 8192
   dts explain train.sh --cluster 8xdgx-h100
-  dts explain --model mixtral-8x7b --cluster 4xdgx-h100 --ep 8 --zero 1 --seq-len 4096 \
+  dts explain --model mixtral-8x7b --cluster 4xdgx-h100 --ep 8 --zero 1 --seq-len 4096 \\
       --ops --roofline roofline.png
 
 Takes the layout options of `dts simulate`. Exit code 3: the layout does not fit into memory.
@@ -149,9 +149,9 @@ def _resources(why: Explanation) -> Any:
 
 
 def _knobs(why: Explanation) -> Any:
-    table = new_table(("knob", "step", "GB", "because"), left=("because",))
+    table = new_table(("knob", "step", "GiB", "because"), left=("because",))
     legal = [knob for knob in why.knobs if knob.step_time_change is not None]
     for knob in legal[:_SHOWN_KNOBS]:
-        more = (knob.used_change_bytes or 0.0) / 1e9
+        more = (knob.used_change_bytes or 0.0) / 2**30
         table.add_row(knob.words, f"{knob.step_time_change:+.1%}", f"{more:+.1f}", knob.reason)
     return table

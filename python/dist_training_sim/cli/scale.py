@@ -120,5 +120,14 @@ def _draw(report: ScaleReport, file: Path) -> None:
     vis = Visualizer()
     counts = [point.devices for point in points]
     ends = (low, high) if known else (None, None)
-    figure = vis.plot_scaling_efficiency(counts, rates, low=ends[0], high=ends[1], unit="tokens/s")
+    end = points[-1].efficiency or 0.0
+    figure = vis.plot_scaling_efficiency(
+        counts,
+        rates,
+        low=ends[0],
+        high=ends[1],
+        title=f"{report.model}, {report.cluster}, {report.mode} scaling: {end:.1%} efficient at {counts[-1]:,} devices",
+        unit="tokens/s",
+        interval="90 % interval",
+    )
     vis.save_figure(figure, file)

@@ -62,7 +62,7 @@ Examples:
       --seq-len 8192 --stragglers lognormal:0.05 --steps 200
   dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
       --seq-len 8192 --slow-links 3:0.5
-  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \
+  dts simulate --model llama-3.1-70b --cluster 64xdgx-h100 --tp 8 --pp 4 --global-batch 256 \\
       --seq-len 8192 --network flow --spines 8 --oversubscription 2 --routing ecmp
   dts simulate job.yaml --run long-context
   dts simulate train.sh --cluster 4xdgx-h100 --set TP=8
@@ -249,7 +249,7 @@ def _draw(result: Result, file: Path) -> None:
     from ..visualization import Visualizer
 
     vis = Visualizer()
-    vis.save_figure(vis.plot_training_timeline(result.events), file)
+    vis.save_figure(vis.plot_training_timeline(result), file)
 
 
 def _verdict(result: Result) -> ExitCode:

@@ -28,6 +28,10 @@ __all__ = [
     "tier_of_limit",
 ]
 
+_EXPOSED = (
+    "exposed: while the device computes nothing, whatever it waits for; the table above has the part that the step "
+    "waits for"
+)
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 _SHORT = {
     "weights": "weights",
@@ -62,12 +66,18 @@ def interval_text(result: Result) -> str:
         return "no interval: no measured runs are near this job"
     unit, scale = _unit(result.step_time_s)
     pairs = ((near.low50, near.high50), (near.low90, near.high90))
-    ends = [f"{low / scale:#.3g} to {high / scale:#.3g} {unit}" for low, high in pairs]
+    ends = [f"{_rounded(low / scale)} to {_rounded(high / scale)} {unit}" for low, high in pairs]
     sources = f"{near.sources} source{'' if near.sources == 1 else 's'}"
+    nearest = "is 1 run" if near.rows == 1 else f"are {near.rows} runs"
     return (
-        f"Measured steps should lie in {ends[0]} (50 %) and {ends[1]} (90 %); {near.badge}: nearest are {near.rows} "
-        f"runs of {sources} ({near.stratum})."
+        f"Measured steps should lie in {ends[0]} (50 %) and {ends[1]} (90 %); {near.badge}: nearest {nearest} of "
+        f"{sources} ({near.stratum})."
     )
+
+
+def _rounded(value: float) -> str:
+    """Three digits, those behind the point included."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:#.3g}".removesuffix(".")
 
 
 def spread_table(spread: StepDistribution) -> Group:
@@ -90,7 +100,10 @@ def communication_table(result: Result) -> Group:
         values = (f"{times[name] / scale:.3f}" for name in ("total_s", "overlapped_s", "exposed_s"))
         table.add_row(axis, *values, f"{times['exposed_s'] / times['total_s']:.1%}")
     mean = ", mean of the pipeline stages" if result.strategy.pp > 1 else ""
-    return headed(f"Communication of a device{mean}", table)
+    differs = any(
+        times["exposed_s"] - result.breakdown.get(f"exposed_{axis}_s", 0) > scale / 2e3 for axis, times in used.items()
+    )
+    return headed(f"Communication of a device{mean}", table, _EXPOSED if differs else "")
 
 
 def _unit(seconds: float) -> tuple[str, float]:

@@ -132,7 +132,7 @@ def _figures(row: WhatIfRow, is_base: bool) -> tuple[str, ...]:
 def _because(row: WhatIfRow) -> str:
     if row.step_time_s is None:
         return "cannot run: see below"
-    return row.reason if row.fits else f"does not fit; {row.reason}"
+    return "; ".join(part for part in ("" if row.fits else "does not fit", row.reason) if part)
 
 
 def _draw(report: WhatIfReport, file: Path) -> None:

@@ -36,6 +36,8 @@ class TracedJob:
         Length of the step; 0 takes the end of the last event.
     devices
         Devices of the job.
+    row
+        What Perfetto calls a rank of the events: where they are folded, one stands for all of its pipeline stage.
     device, device_bytes
         Name and memory of one; 0 = unknown.
     """
@@ -44,6 +46,7 @@ class TracedJob:
     devices: int = 1
     device: str = "device"
     device_bytes: float = 0.0
+    row: str = "rank"
 
 
 def kineto_bytes(events: EventList, job: TracedJob, counters: list[Counter], *, one_rank: bool = False) -> bytes:

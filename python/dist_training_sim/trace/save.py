@@ -54,7 +54,7 @@ def save_trace(
     target = _checked(events, Path(path))
     counters, job = [*memory_counters(memory), *link_counters(links)], job or TracedJob()
     if target.name.endswith(".pftrace"):
-        write_whole(target, perfetto_bytes(events, counters))
+        write_whole(target, perfetto_bytes(events, counters, job.row))
     elif target.name.endswith(".json"):
         write_whole(target, kineto_bytes(events, job, counters))
     elif target.name.endswith(".gz"):

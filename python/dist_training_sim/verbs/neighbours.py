@@ -62,8 +62,8 @@ class KnobStep:
     def __str__(self) -> str:
         if self.step_time_change is None or self.used_change_bytes is None:
             return f"{self.words}: {self.reason}"
-        gigabytes = self.used_change_bytes / 1e9
-        return f"{self.words}: {_signed(100 * self.step_time_change)} % step, {_signed(gigabytes)} GB"
+        gibibytes = self.used_change_bytes / 2**30
+        return f"{self.words}: {_signed(100 * self.step_time_change)} % step, {_signed(gibibytes)} GiB"
 
 
 def _signed(value: float) -> str:

@@ -192,7 +192,7 @@ def layout_words(s: Strategy) -> str:
     words = [" x ".join(f"{name} {value}" for name, value in axes if value > 1) or "one device"]
     words += [f"EP {s.ep}"] if s.ep > 1 else []
     schedule = getattr(s.schedule, "value", s.schedule)
-    words += [f"{s.vpp} virtual stages"] if s.vpp > 1 else []
+    words += [f"VPP {s.vpp}"] if s.vpp > 1 else []
     words += [f"schedule {schedule}"] if s.pp > 1 and schedule != "1f1b" else []
     words += [f"ZeRO-{s.zero}"] if s.zero else []
     words += [f"micro-batch {s.micro_batch}"]

@@ -138,6 +138,7 @@ class NetworkFigures(Board):
         high: Iterable[object] | None = None,
         title: str | None = None,
         unit: str = "samples/s",
+        interval: str = "Interval",
     ) -> Figure:
         """Draw throughput beside perfect scaling, and efficiency = (throughput / devices) relative to the fewest.
 
@@ -148,11 +149,14 @@ class NetworkFigures(Board):
         throughput
             One positive number per entry of `num_devices`, in `unit`.
         low, high
-            Ends of an interval of each throughput, drawn as a band; none by default.
+            Ends of an interval of each throughput, drawn as a band; none by default. The efficiency of the fewest
+            devices is 100 % by definition, and has none.
         title
             Heading; by default the efficiency at the most devices.
         unit
             Unit of `throughput`, for the axis label.
+        interval
+            What the legend calls the band, such as `"90 % interval"`.
 
         Raises
         ------
@@ -161,5 +165,14 @@ class NetworkFigures(Board):
             its interval.
         """
         return self._shown(
-            scaling.scaling_efficiency(self._theme, num_devices, throughput, low=low, high=high, title=title, unit=unit)
+            scaling.scaling_efficiency(
+                self._theme,
+                num_devices,
+                throughput,
+                low=low,
+                high=high,
+                title=title,
+                unit=unit,
+                interval=interval,
+            )
         )

@@ -90,14 +90,16 @@ def _device_axis(axes: Axes, theme: Theme, devices: Floats, shown: list[int]) ->
         axes.tick_params(axis="x", labelrotation=45)
 
 
-def _draw_throughput(axes: Axes, theme: Theme, devices: Floats, rate: Floats, band: Floats | None, unit: str) -> None:
+def _draw_throughput(
+    axes: Axes, theme: Theme, devices: Floats, rate: Floats, band: Floats | None, unit: str, interval: str
+) -> None:
     from matplotlib.ticker import LogLocator
 
     ideal = rate[0] * (devices / devices[0])
     axes.plot(devices, ideal, "--", color=_IDEAL, linewidth=1.4, label="Perfect scaling")
     axes.plot(devices, rate, "-o", color=_LINE, linewidth=1.8, markersize=4.5, label="Throughput")
     if band is not None:
-        axes.fill_between(devices, band[0], band[1], color=_LINE, alpha=0.18, linewidth=0, label="Interval")
+        axes.fill_between(devices, band[0], band[1], color=_LINE, alpha=0.18, linewidth=0, label=interval)
     axes.set_yscale("log", base=10)
     few = ideal.max() / rate.min() < 300
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=12))
@@ -130,6 +132,15 @@ def _draw_efficiency(
     axes.set_ylim(0, max(108.0, 1.1 * float(highest.max())))
 
 
+def _spread(band: Floats | None, rate: Floats) -> Floats | None:
+    """Ends of the band over the throughput; the reference is 100 % by definition, whatever its own error."""
+    if band is None:
+        return None
+    spread: Floats = band / rate
+    spread[:, 0] = 1.0
+    return spread
+
+
 def scaling_efficiency(
     theme: Theme,
     num_devices: Iterable[object],
@@ -139,6 +150,7 @@ def scaling_efficiency(
     high: Iterable[object] | None = None,
     title: str | None = None,
     unit: str = "samples/s",
+    interval: str = "Interval",
 ) -> Figure:
     """Draw a scaling curve; see `Visualizer.plot_scaling_efficiency`."""
     devices, rate, band = _read(num_devices, throughput, low, high)
@@ -146,8 +158,8 @@ def scaling_efficiency(
     shown = _legible(devices)
     figure = new_figure(theme, 11.0, 4.6)
     left, right = figure.subplots(1, 2)
-    _draw_throughput(left, theme, devices, rate, band, unit)
-    _draw_efficiency(right, theme, devices, efficiency, None if band is None else band / rate, shown)
+    _draw_throughput(left, theme, devices, rate, band, unit, interval)
+    _draw_efficiency(right, theme, devices, efficiency, _spread(band, rate), shown)
     for axes in (left, right):
         _device_axis(axes, theme, devices, shown)
     heading = f"{100 * efficiency[-1]:.3g}% efficient at {int(devices[-1])} devices, relative to {int(devices[0])}"
