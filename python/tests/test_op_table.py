@@ -18,6 +18,10 @@ DENSE = ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(tp=2, zero=1, global_batch=1
 SPARSE = ("mixtral-8x7b", "4xdgx-h100", dts.Strategy(ep=8, zero=1, global_batch=64, precision="fp8"))
 STAGED = ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(tp=2, pp=2, zero=1, global_batch=16, recompute="full"))
 JOBS = [DENSE, SPARSE, STAGED]
+CONTEXTS = [
+    ("llama-3.1-8b", "1xdgx-h100", dts.Strategy(cp=4, cp_comm=comm, cp_a2a=heads, zero=1, global_batch=8))
+    for comm, heads in (("p2p", 1), ("a2a", 1), ("a2a+p2p", 2), ("all_gather", 1))
+]
 
 
 def simulated(job: tuple[str, str, dts.Strategy]) -> dts.Result:
@@ -29,7 +33,7 @@ def ops_of(result: dts.Result) -> OpTable:
     return result.ops
 
 
-@pytest.mark.parametrize("job", [DENSE, STAGED], ids=["dense", "staged"])
+@pytest.mark.parametrize("job", [DENSE, STAGED, *CONTEXTS], ids=["dense", "staged", "ring", "heads", "both", "keys"])
 def test_passes_sum_to_the_breakdown(job: tuple[str, str, dts.Strategy]) -> None:
     result = simulated(job)
     seconds = dict.fromkeys(("forward", "recompute", "data_grad", "weight_grad"), 0.0)

@@ -34,6 +34,7 @@ struct OpTimer {
   // What the kernels of these read and write in device memory; casts, biases of experts and copies of exchanges aside.
   double bytes(const LocalOp& op, GemmPass pass) const;
   RingKernels ring_kernels_s(const LocalOp& op, bool backward) const;
+  double exchange_copies_s(const LocalOp& op) const;  // of context parallelism over heads, one way
   // Casting `weights` of a matmul to the narrow type, for forward and data gradient (2) or one of them (1).
   double weight_cast_s(const LocalOp& op, double weights, int directions) const;
   DType product_type(const LocalOp& op, GemmPass pass) const;  // of a matmul's operands
@@ -63,7 +64,6 @@ struct OpTimer {
   double attention_kernel_s(const LocalOp& op, const AttentionShape& shape, bool backward) const;
   double gathered_attention_s(const LocalOp& op, bool backward) const;
   double permute_passes() const noexcept;
-  double exchange_copies_s(const LocalOp& op) const;
   double cast_tensors(const LocalOp& op) const noexcept;  // how many kernels cast an operand
   double quantise_s(double elements, int directions, bool fresh, double tensors) const;
   double expert_bias_s(const LocalOp& op, double bytes) const;

@@ -51,6 +51,7 @@ class OpPricer {
     } else {
       blocking(f, op_.forward_before);
       if (ring()) {
+        beside(f, {}, timer_.exchange_copies_s(op_));
         along_ring(f, op_.forward_beside, timer_.ring_kernels_s(op_, false));
       } else {
         beside(f, op_.forward_beside, timer_.forward_s(op_));
@@ -72,6 +73,7 @@ class OpPricer {
     }
     blocking(d, op_.backward_before);
     if (ring()) {
+      beside(d, {}, timer_.exchange_copies_s(op_));
       along_ring(d, op_.beside_data_grad, timer_.ring_kernels_s(op_, true));
     } else if (mode_ == TpOverlap::AsyncTp && is(op_.beside_weight_grad, Kind::ReduceScatter)) {
       // The matmul that sums over gathered tokens cannot be cut along them: its gather blocks.
