@@ -396,6 +396,11 @@ class Result:
         return save_trace(self.events, path, memory, job, self.links)
 
     @property
+    def cluster_title(self) -> str:
+        """What outputs call the cluster: its name, or the nodes of each kind; `cluster` is the name."""
+        return self.cluster if self._described is None else self._described[1].title
+
+    @property
     def _device_name(self) -> str:
         return "device" if self._described is None else self._described[1].node.device.name
 

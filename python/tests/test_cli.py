@@ -646,6 +646,18 @@ def test_the_cost_of_many_tokens_has_no_exponents(dts_cli: Run) -> None:
     assert "e+" not in out
 
 
+def test_a_cluster_of_several_kinds_is_told_by_them(dts_cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mixed.yaml"
+    slow = "{device: a100-sxm4-80gb, nics: 8, nic_Bps: 200 Gb/s}"
+    kinds = "cluster: {node: dgx-h100, nodes: 4, others: [{node: old, at: [1, 3]}]}"
+    file.write_text(f"nodes: {{old: {slow}}}\n{kinds}\n", encoding="utf-8")
+    line = f"simulate --model llama-3.1-8b --cluster {file} --zero 3 --global-batch 32 --seq-len 2048"
+    assert dts_cli(line)[1].startswith("llama-3.1-8b on 2 dgx-h100 + 2 old: a step takes ")
+    assert json.loads(dts_cli(f"{line} --json")[1])["cluster"] == "4xdgx-h100"
+    file.write_text(f"nodes: {{old: {slow}}}\n{kinds.replace('others', 'name: mine, others')}\n", encoding="utf-8")
+    assert dts_cli(line)[1].startswith("llama-3.1-8b on mine: a step takes ")
+
+
 def test_check_names_the_options_without_bearing(dts_cli: Run, tmp_path: Path) -> None:
     command = "torchrun --nproc_per_node 8 sft.py --model_name_or_path gpt2 --per_device_train_batch_size 1 "
     names = ["seed", "run_name", "epochs", "bias", "stage", "token", "eval", "streaming", "strict", "packing", "warmup"]

@@ -110,6 +110,6 @@ def _headline(report: CheckReport) -> str:
     words = {"fits": "fits", "at risk": "is at risk of running out of memory", "does not fit": "does not fit"}
     days = "" if report.days is None else f" Its tokens take {figure(report.days, 3)} days without interruptions."
     return (
-        f"{r.model} on {r.cluster}: the job {words[report.verdict]}, {memory_of_limit(r.peak_memory)}. A step takes "
-        f"{format_seconds(r.step_time_s)}, {throughput(r)} per device, {r.mfu:.1%} MFU.{days}"
+        f"{r.model} on {r.cluster_title}: the job {words[report.verdict]}, {memory_of_limit(r.peak_memory)}. A step "
+        f"takes {format_seconds(r.step_time_s)}, {throughput(r)} per device, {r.mfu:.1%} MFU.{days}"
     )

@@ -114,7 +114,7 @@ def headline(result: Result) -> str:
     """The answer in one sentence."""
     fits = "" if result.fits else ": it does not fit"
     return (
-        f"{result.model} on {result.cluster}: a step takes {format_seconds(result.step_time_s)}, "
+        f"{result.model} on {result.cluster_title}: a step takes {format_seconds(result.step_time_s)}, "
         f"{throughput(result)} per device, {result.mfu:.1%} MFU, {memory_of_limit(result.peak_memory)}{fits}."
     )
 

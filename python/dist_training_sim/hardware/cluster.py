@@ -226,6 +226,22 @@ class Cluster:
         """The node, then those of `others`."""
         return (self.node, *(other.node for other in self.others))
 
+    @property
+    def title(self) -> str:
+        """What outputs call it: its name, or the nodes of each kind where the name counts them as if they were alike.
+
+        Examples
+        --------
+        >>> Cluster.from_catalog("4xdgx-h100").with_nodes(3, Node.from_catalog("dgx-a100")).title
+        '3 dgx-h100 + 1 dgx-a100'
+        """
+        if not self.others or self.name != f"{self.nodes}x{self.node.name}":
+            return self.name
+        counts = {self.node.name: self.nodes - sum(len(other.at) for other in self.others)}
+        for other in self.others:
+            counts[other.node.name] = counts.get(other.node.name, 0) + len(other.at)
+        return " + ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
     def with_nodes(self, at: int | Iterable[int], node: Node) -> Cluster:
         """Copy in which the nodes at some positions are of another kind.
 

@@ -54,7 +54,7 @@ def page(report: Report, theme: str) -> str:
     look, vis = theme_named(theme), Visualizer(theme)
     style = _STYLE.format(ground=look.background, ink=look.text, muted=look.muted, line=look.grid)
     body = "\n".join(_section(section, vis, number) for number, section in enumerate(sections(report)))
-    title = escape(f"{report.result.model} on {report.result.cluster}")
+    title = escape(f"{report.result.model} on {report.result.cluster_title}")
     return _PAGE.format(
         title=title, style=style, answer=escape(summary(report)), body=body, version=escape(__version__)
     )

@@ -16,7 +16,7 @@ def document(report: Report) -> str:
     """The whole document."""
     from .. import __version__
 
-    parts = [f"# {report.result.model} on {report.result.cluster}", "", f"**{summary(report)}**", ""]
+    parts = [f"# {report.result.model} on {report.result.cluster_title}", "", f"**{summary(report)}**", ""]
     for section in sections(report):
         parts += _section(section)
     return "\n".join([*parts, f"Written by dist_training_sim {__version__}.", ""])

@@ -50,8 +50,8 @@ def summary(report: Report) -> str:
     waits = 1 - sum(r.breakdown[name] for name in ("forward_s", "backward_s", "optimizer_s")) / r.step_time_s
     held = f"{format_bytes(use.used_bytes)} of {format_bytes(use.limit_bytes)}"
     return (
-        f"{r.model} on {r.cluster}: a step takes {format_seconds(r.step_time_s)}, {speed} per device, {r.mfu:.1%} MFU. "
-        f"It {_verdict(report.fit.verdict)}: the fullest device needs {held}. "
+        f"{r.model} on {r.cluster_title}: a step takes {format_seconds(r.step_time_s)}, {speed} per device, "
+        f"{r.mfu:.1%} MFU. It {_verdict(report.fit.verdict)}: the fullest device needs {held}. "
         f"{waits:.0%} of the step goes to anything but forward, backward and update."
     )
 
@@ -78,7 +78,7 @@ def _inputs(report: Report) -> Section:
     degrees = ", ".join(f"{axis} {getattr(s, axis):,}" for axis in ("dp", "tp", "pp", "vpp", "cp", "ep"))
     rows = [
         ("model", f"{r.model}, {format_count(float(report.parameters))} parameters"),
-        ("cluster", f"{r.cluster}, {r.devices:,} devices"),
+        ("cluster", f"{r.cluster_title}, {r.devices:,} devices"),
         ("framework", f"{r.profile.title}"),
         ("layout", f"{degrees}, zero {s.zero}"),
         ("batch", f"{s.global_batch:,} samples in {r.micro_batches} micro-batches of {s.micro_batch} per replica"),
