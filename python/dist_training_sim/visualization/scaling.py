@@ -146,11 +146,11 @@ def scaling_efficiency(
     num_devices: Iterable[object],
     throughput: Iterable[object],
     *,
+    interval: str = "Interval",
     low: Iterable[object] | None = None,
     high: Iterable[object] | None = None,
     title: str | None = None,
     unit: str = "samples/s",
-    interval: str = "Interval",
 ) -> Figure:
     """Draw a scaling curve; see `Visualizer.plot_scaling_efficiency`."""
     devices, rate, band = _read(num_devices, throughput, low, high)
