@@ -186,9 +186,10 @@ def _launch(job: WrittenJob) -> RenderableType:
 
 def _searched(report: PlanReport) -> str:
     s = report.searched
-    return (
-        f"Best of {s.combinations:,} combinations; {s.evaluated:,} were priced, all others provably lose or do not fit"
-    )
+    of = "one combination" if s.combinations == 1 else f"{s.combinations:,} combinations"
+    if s.evaluated == s.combinations:
+        return f"Best of {of}"
+    return f"Best of {of}; {s.evaluated:,} were priced, all others provably lose or do not fit"
 
 
 def _layouts(layouts: Sequence[PlannedLayout]) -> Any:
