@@ -8,23 +8,11 @@
 
 #include "interrupt.hpp"
 #include "schedule/tape_places.hpp"
+#include "schedule/tape_stretches.hpp"
 
 namespace dts {
 
 namespace {
-
-const TapeSum& sum_of(const BlockTape& tape, PassKind kind) {
-  switch (kind) {
-    case PassKind::Forward: return tape.forward_sum;
-    case PassKind::Backward: return tape.backward_sum;
-    case PassKind::BackwardInput: return tape.input_grad_sum;
-    default: return tape.weight_grad_sum;
-  }
-}
-
-void add(CategoryBytes& sum, const CategoryBytes& more, double times = 1) {
-  for (std::size_t c = 0; c < kMemoryCategories; ++c) sum[c] += times * more[c];
-}
 
 CategoryBytes sum_of(const std::vector<TapeTensor>& tensors) {
   CategoryBytes bytes{};
@@ -37,110 +25,18 @@ const std::vector<TapeTensor>& after_passes(const RankTape& tape) {
   return total(sum_of(tape.reduction)) > total(sum_of(tape.update)) ? tape.reduction : tape.update;
 }
 
-// What a block's pass, and where it ends the pass that too, leaves of what was held before.
-CategoryBytes left(const Walker& walker, const Place& place) {
-  CategoryBytes bytes = sum_of(walker.block_at(place), walker.kind_at(place)).after;
-  if (!place.ends) return bytes;
-  for (const BlockTape* block : walker.blocks_of(place)) {
-    for (std::int32_t tensor : freed_at_end(*block, walker.kind_at(place))) {
-      const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
-      bytes[static_cast<std::size_t>(t.category)] -= t.bytes;
-    }
-  }
-  return bytes;
-}
-
 double& at(CategoryBytes& bytes, const TapeTensor& t) { return bytes[static_cast<std::size_t>(t.category)]; }
 
-// One pass, or a pair, over what is held before it.
-struct Stretch {
-  CategoryBytes peak{}, after{};
-  double highest = 0, left = 0;  // in all; the second: after it
-  TapeMoment moment;             // of the fullest, its pass counted from the first
-};
-
-Stretch stretch_at(const RankTape& tape, std::size_t p) {
-  Stretch s;
-  const Walker walker(tape);
-  for_places(tape, p, [&](const Place& place) {
-    const TapeSum& block = sum_of(walker.block_at(place), walker.kind_at(place));
-    const double now = total(s.after) + block.highest;
-    if (now > s.highest) {
-      s.highest = now, s.peak = s.after;
-      add(s.peak, block.peak);
-      s.moment = {place.pass - p, place.block, block.event};
-    }
-    add(s.after, left(walker, place));
-  });
-  s.left = total(s.after);
-  return s;
-}
-
-// The stretches of a tape: passes of one chunk and kind are alike, and so are pairs of them.
-class Stretches {
- public:
-  explicit Stretches(const RankTape& tape)
-      : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kKinds, kNew) {
-    single_ = std::none_of(passes_.begin(), passes_.end(), [](const Pass& pass) { return pass.with_next; });
-    const std::size_t count = single_ ? passes_.size() : 0;
-    for (std::size_t p = 0; p < count; ++p) {
-      if (of_single(p) == kNew) at(p);
-    }
-  }
-
-  bool single() const noexcept { return single_; }  // no pass is one of a pair
-  std::uint32_t of_single(std::size_t p) const { return known_[class_of(passes_[p])]; }
-  std::uint32_t at(std::size_t p) {  // number of the stretch there
-    const Pass& pass = passes_[p];
-    std::uint32_t& place = pass.with_next && p + 1 < passes_.size()
-                               ? pairs_.try_emplace({class_of(pass), class_of(passes_[p + 1])}, kNew).first->second
-                               : known_[class_of(pass)];
-    if (place == kNew) {
-      place = static_cast<std::uint32_t>(list_.size());
-      list_.push_back(stretch_at(tape_, p));
-    }
-    return place;
-  }
-  const Stretch& operator[](std::uint32_t stretch) const { return list_[stretch]; }
-  std::size_t size() const noexcept { return list_.size(); }
-
- private:
-  static constexpr std::size_t kKinds = 4;
-  static constexpr std::uint32_t kNew = static_cast<std::uint32_t>(-1);
-  static std::size_t class_of(const Pass& pass) {
-    return static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind);
-  }
-
-  const RankTape& tape_;
-  const std::vector<Pass>& passes_;
-  std::vector<std::uint32_t> known_;  // places in list_, by class
-  std::map<std::pair<std::size_t, std::size_t>, std::uint32_t> pairs_;
-  bool single_ = true;
-  std::vector<Stretch> list_;
-};
-
-// visit(pass, number of its stretch, made, gone) until it says false; made and gone hand out the gradients that come
-// before and go after.
-template <class Visit>
-void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulation& gradients, Visit visit) {
-  const std::vector<Pass>& passes = tape.passes;
-  poll_interrupt(static_cast<std::int64_t>(passes.size()));
-  const auto nothing = [](auto) {};
-  if (gradients.none() && stretches.single()) {  // nothing is called: sums stay in registers
-    for (std::size_t p = 0; p < passes.size(); ++p) {
-      if (!visit(p, stretches.of_single(p), nothing, nothing)) return;
-    }
-    return;
-  }
-  for (std::size_t p = 0; p < passes.size();) {
-    const std::uint32_t stretch = stretches.at(p);
-    const bool paired = passes[p].with_next && p + 1 < passes.size();
-    const std::size_t end = p + (paired ? 2 : 1);  // not the stretch's: the next step would wait for this one's look-up
-    if (gradients.none()) {
-      if (!visit(p, stretch, nothing, nothing)) return;
-      p = end;
-      continue;
-    }
+// visit(pass, sums of its stretch, made, gone) until it says false; made and gone hand out the gradients that come
+// before and go after. Where none does, pass_over(pass) takes over passes from there on and gives the first it leaves.
+template <class PassOver, class Visit>
+void for_stretches(const RankTape& tape, TapeStretches& stretches, PassOver pass_over, Visit visit) {
+  const Accumulation gradients(tape);
+  for (std::size_t p = 0; p < tape.passes.size();) {
+    if (gradients.none()) p = pass_over(p);
+    if (p == tape.passes.size()) return;
+    const TapeStretches::Sums& sums = stretches.at(p);
+    const std::size_t end = p + (stretches.starts_pair(p) ? 2 : 1);
     const auto made = [&](auto change) {
       for (std::size_t k = p; k < end; ++k) {
         if (const TapeTensor* t = gradients.made_before(k)) change(*t);
@@ -151,7 +47,7 @@ void for_stretches(const RankTape& tape, Stretches& stretches, const Accumulatio
         if (const TapeTensor* t = gradients.gone_after(k)) change(*t);
       }
     };
-    if (!visit(p, stretch, made, gone)) return;
+    if (!visit(p, sums, made, gone)) return;
     p = end;
   }
 }
@@ -179,36 +75,36 @@ TapePeak peak_of(const RankTape& tape) {
   peak.bytes = resident_bytes(tape);
   CategoryBytes held = peak.bytes;
   add(held, sum_of(tape.in_passes));
-  Stretches stretches(tape);
-  const Accumulation gradients(tape);
-  double most = peak.total(), now = total(held);  // whole bytes: exact, category by category or in one
-  std::size_t fullest = tape.passes.size();
-  for_stretches(tape, stretches, gradients, [&](std::size_t p, std::uint32_t at, const auto& made, const auto& gone) {
-    const Stretch& s = stretches[at];
-    made([&](const TapeTensor& t) { now += t.bytes; });
-    const double highest = now + s.highest;
-    if (highest > most) most = highest, fullest = p;
-    now += s.left;
-    gone([&](const TapeTensor& t) { now -= t.bytes; });
-    return true;
-  });
+  poll_interrupt(static_cast<std::int64_t>(tape.passes.size()));
+  TapeStretches stretches(tape);
+  Fullest fullest{total(held), peak.total(), tape.passes.size()};  // whole bytes: exact, category by category or in one
+  for_stretches(
+      tape, stretches, [&](std::size_t p) { return stretches.see_known(p, fullest); },
+      [&](std::size_t p, const auto& sums, const auto& made, const auto& gone) {
+        made([&](const TapeTensor& t) { fullest.now += t.bytes; });
+        fullest.see(p, sums);
+        gone([&](const TapeTensor& t) { fullest.now -= t.bytes; });
+        return true;
+      });
   const CategoryBytes update = update_bytes(tape);
-  if (total(update) > most) return {{tape.passes.size(), 0, 0}, update};
-  if (fullest == tape.passes.size()) return peak;
+  if (total(update) > fullest.most) return {{tape.passes.size(), 0, 0}, update};
+  if (fullest.pass == tape.passes.size()) return peak;
   std::vector<double> times(stretches.size(), 0);  // that each stretch ran before the fullest moment
-  for_stretches(tape, stretches, gradients, [&](std::size_t p, std::uint32_t at, const auto& made, const auto& gone) {
-    made([&](const TapeTensor& t) { dts::at(held, t) += t.bytes; });
-    if (p == fullest) {
-      const Stretch& s = stretches[at];
-      peak.moment = {p + s.moment.pass, s.moment.block, s.moment.event};
-      add(held, s.peak);
-      return false;
-    }
-    ++times[at];
-    gone([&](const TapeTensor& t) { dts::at(held, t) -= t.bytes; });
-    return true;
-  });
-  for (std::size_t i = 0; i < times.size(); ++i) add(held, stretches[static_cast<std::uint32_t>(i)].after, times[i]);
+  for_stretches(
+      tape, stretches, [&](std::size_t p) { return stretches.count_known(p, fullest.pass, times); },
+      [&](std::size_t p, const auto& sums, const auto& made, const auto& gone) {
+        made([&](const TapeTensor& t) { at(held, t) += t.bytes; });
+        if (p == fullest.pass) {
+          const TapeStretch& s = stretches[sums.stretch];
+          peak.moment = {p + s.moment.pass, s.moment.block, s.moment.event};
+          add(held, s.peak);
+          return false;
+        }
+        ++times[sums.stretch];
+        gone([&](const TapeTensor& t) { at(held, t) -= t.bytes; });
+        return true;
+      });
+  for (std::size_t i = 0; i < times.size(); ++i) add(held, stretches[i].after, times[i]);
   peak.bytes = held;
   return peak;
 }

@@ -2,6 +2,15 @@
 
 namespace dts {
 
+const TapeSum& sum_of(const BlockTape& tape, PassKind kind) {
+  switch (kind) {
+    case PassKind::Forward: return tape.forward_sum;
+    case PassKind::Backward: return tape.backward_sum;
+    case PassKind::BackwardInput: return tape.input_grad_sum;
+    default: return tape.weight_grad_sum;
+  }
+}
+
 const std::vector<TapeEvent>& events_of(const BlockTape& tape, PassKind kind) {
   switch (kind) {
     case PassKind::Forward: return tape.forward;
@@ -28,6 +37,18 @@ Accumulation::Accumulation(const RankTape& tape) : tape_(tape) {
     const auto chunk = static_cast<std::size_t>(tape.passes[p].chunk);
     first_[chunk] = std::min(first_[chunk], p), last_[chunk] = p;
   }
+}
+
+CategoryBytes left(const Walker& walker, const Place& place) {
+  CategoryBytes bytes = sum_of(walker.block_at(place), walker.kind_at(place)).after;
+  if (!place.ends) return bytes;
+  for (const BlockTape* block : walker.blocks_of(place)) {
+    for (std::int32_t tensor : freed_at_end(*block, walker.kind_at(place))) {
+      const TapeTensor& t = block->tensors[static_cast<std::size_t>(tensor)];
+      bytes[static_cast<std::size_t>(t.category)] -= t.bytes;
+    }
+  }
+  return bytes;
 }
 
 }  // namespace dts

@@ -10,6 +10,7 @@
 
 namespace dts {
 
+const TapeSum& sum_of(const BlockTape& tape, PassKind kind);
 const std::vector<TapeEvent>& events_of(const BlockTape& tape, PassKind kind);
 // What the end of a pass frees of one of its blocks.
 const std::vector<std::int32_t>& freed_at_end(const BlockTape& tape, PassKind kind);
@@ -80,5 +81,12 @@ class Walker {
  private:
   const RankTape& tape_;
 };
+
+// What a block's pass, and where it ends the pass that too, leaves of what was held before.
+CategoryBytes left(const Walker& walker, const Place& place);
+
+inline void add(CategoryBytes& sum, const CategoryBytes& more, double times = 1) {
+  for (std::size_t c = 0; c < kMemoryCategories; ++c) sum[c] += times * more[c];
+}
 
 }  // namespace dts

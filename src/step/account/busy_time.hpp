@@ -67,8 +67,8 @@ class BusyTime {
   std::size_t begun(double time_s, Place& place) const;  // stretches that began by then
 
   std::vector<Stretch> stretches_;
-  std::vector<Pattern> patterns_;  // in order
   double computed_s_ = 0;
+  std::vector<Pattern> patterns_;  // in order
   bool ends_in_pattern_ = false;
 };
 

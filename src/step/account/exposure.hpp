@@ -56,11 +56,6 @@ class ExposureRecorder {
   void add_blocking_transfers();
   std::vector<StageTraffic> finish(const PassCounts& counts, const std::vector<const std::vector<TaskInfo>*>& classes);
 
-  // A transfer to a rank that computes nothing more before it is there.
-  static void add_arrived(const Interval& transfer, const BusyTime& computes, AxisTime& transfers) {
-    transfers.total_s += transfer.end_s - transfer.start_s;
-    transfers.exposed_s += computes.idle_lately_s(transfer.start_s, transfer.end_s);
-  }
   void keep_arrived(std::size_t rank, const Interval& transfer) { lists_.arrived[rank].push_back(transfer); }
 
   BusyTime& computes(std::size_t rank) { return lists_.busy[rank]; }

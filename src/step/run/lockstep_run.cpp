@@ -11,12 +11,13 @@ namespace {
 
 constexpr std::size_t kKinds = 4;  // of passes
 
-// The passes of many ranks are read in turn, which hides from the processor what comes next.
-void read_ahead([[maybe_unused]] const Pass* pass) {
+// Ranks are visited in turn, which hides from the processor what is read next.
+void read_ahead([[maybe_unused]] const void* of) {
 #if defined(__GNUC__)
-  __builtin_prefetch(pass);
+  __builtin_prefetch(of);
 #endif
 }
+constexpr std::size_t kPassesAhead = 16;
 
 }  // namespace
 
@@ -25,17 +26,21 @@ LockstepRun::LockstepRun(const StepPlan& plan, PassRunner& runner)
       period_(plan.skipped_micro_batches > 0 ? plan.period : plan.micro_batches),
       left_(static_cast<std::size_t>(plan.skipped_micro_batches / period_)),
       length_(plan.order[0].size() * static_cast<std::size_t>(period_) / micro_batches_) {
-  for (std::size_t rank = 0; rank < plan.order.size(); ++rank) {
-    lanes_.push_back({plan.order[rank].data(), 0, plan.order[rank].size()});
-  }
   const StagePlacement placement = plan.placement();
-  for (int stage = 0; stage < placement.stages(); ++stage) {
+  for (int chunk = 0; chunk < placement.chunks; ++chunk) {
     for (PassKind kind : {PassKind::Forward, PassKind::Backward, PassKind::BackwardInput, PassKind::BackwardWeight}) {
-      PassOp op;
-      op.forward = kind == PassKind::Forward, op.kind = kind, op.rank = placement.rank_of(stage), op.stage = stage;
-      op.to = op.forward ? placement.next(stage) : gives_input_gradient(kind) ? placement.previous(stage) : -1;
-      ops_.push_back(op), ports_.push_back(runner.port(op));
+      for (int rank = 0; rank < placement.pp; ++rank) {
+        PassOp op;
+        op.forward = kind == PassKind::Forward, op.kind = kind, op.rank = rank;
+        op.stage = placement.stage_of(rank, chunk);
+        op.to = op.forward ? placement.next(op.stage) : gives_input_gradient(kind) ? placement.previous(op.stage) : -1;
+        ops_.push_back(op), ports_.push_back(runner.port(op));
+      }
     }
+  }
+  for (std::size_t rank = 0; rank < plan.order.size(); ++rank) {
+    const std::vector<Pass>& passes = plan.order[rank];
+    lanes_.push_back({passes.data(), 0, passes.size(), &ports_[rank], runner.plain_rank(rank)});
   }
   const bool alike = runner.alike_inside();
   first_alike_ = alike ? 1 : plan.micro_batches, last_alike_ = alike ? plan.micro_batches - 2 : -1;
@@ -49,40 +54,54 @@ bool LockstepRun::run() {
 }
 
 void LockstepRun::sweep() {
+  if (runner_.notes_choices()) {
+    sweep_lanes<true>();
+  } else {
+    sweep_lanes<false>();
+  }
+  poll_interrupt(static_cast<std::int64_t>(lanes_.size()));
+}
+
+template <bool noted>
+void LockstepRun::sweep_lanes() {
   const std::size_t later = this->later(), ranks = lanes_.size();
-  for (std::size_t rank = 0; rank < ranks; ++rank) {
-    Lane& lane = lanes_[rank];
-    if (lane.next == lane.end) continue;
+  const auto port_of = [&](const Lane& lane) -> PlainPort& {
     const Pass& pass = lane.passes[lane.next];
-    read_ahead(lane.passes + std::min(lane.next + 16, lane.end - 1));
-    const std::size_t place =
-        (static_cast<std::size_t>(pass.chunk) * ranks + rank) * kKinds + static_cast<std::size_t>(pass.kind);
-    PlainPort& port = ports_[place];
-    std::size_t at = static_cast<std::size_t>(pass.micro_batch) + later;
-    if (at >= micro_batches_) at -= micro_batches_;
+    return lane.ports[(static_cast<std::size_t>(pass.chunk) * kKinds + static_cast<std::size_t>(pass.kind)) * ranks];
+  };
+  const auto place_of = [&](const Lane& lane) {  // of the micro-batch
+    const std::size_t at = static_cast<std::size_t>(lane.passes[lane.next].micro_batch) + later;
+    return at < micro_batches_ ? at : at - micro_batches_;
+  };
+  for (Lane& lane : lanes_) {
+    if (lane.next == lane.end) continue;
+    read_ahead(lane.passes + std::min(lane.next + kPassesAhead, lane.end - 1));
+    PlainPort& port = port_of(lane);
+    const std::size_t at = place_of(lane);
     const double in_s = port.in ? port.in[at] : 0;
     if (in_s < 0) continue;
-    if (port.in) runner_.arrived(port, in_s);
+    if (port.in) runner_.arrived<noted>(lane.plain, port, in_s);
+    const Pass& pass = lane.passes[lane.next];
     const bool alike = pass.micro_batch >= first_alike_ && pass.micro_batch <= last_alike_;
-    if (!alike || !port.bound || !runner_.run_plain(port, at, in_s)) run_next(rank, place, alike);
+    const int direction = pass.kind == PassKind::Forward ? 0 : 1;
+    if (!alike || !port.bound || !runner_.run_plain<noted>(lane.plain, port, at, direction, in_s))
+      run_next(lane, port, alike);
     if (port.in) port.in[at] = PassRunner::kNotThere_s;
     ++lane.next, ++ran_;
   }
-  poll_interrupt(static_cast<std::int64_t>(ranks));
 }
 
-void LockstepRun::run_next(std::size_t rank, std::size_t place, bool alike) {
-  const Pass& pass = lanes_[rank].passes[lanes_[rank].next];
-  PassOp op = ops_[place];
-  op.micro_batch = pass.micro_batch, op.index = static_cast<std::int32_t>(lanes_[rank].next);
+void LockstepRun::run_next(const Lane& lane, PlainPort& port, bool alike) {
+  PassOp op = ops_[static_cast<std::size_t>(&port - ports_.data())];
+  op.micro_batch = lane.passes[lane.next].micro_batch, op.index = static_cast<std::int32_t>(lane.next);
   const Bound& bound = runner_.bind(op);
-  if (alike && bound.plain) ports_[place].bound = &bound;
+  if (alike && bound.plain) port.bound = &bound, port.seconds = bound.seconds, port.send_s = bound.send_s;
   if (in_window_) repeats_ = repeats_ && runner_.may_repeat(bound);
   runner_.run_op(op, bound, later());
 }
 
 void LockstepRun::count_plain() {
-  for (PlainPort& port : ports_) runner_.count(port);
+  for (std::size_t at = 0; at < ports_.size(); ++at) runner_.count(lanes_[at % lanes_.size()].plain, ports_[at]);
 }
 
 bool LockstepRun::run_to_ends() {

@@ -21,10 +21,14 @@ class LockstepRun {
   struct Lane {  // of a rank: what it has yet to run, up to where it has to wait for the others
     const Pass* passes;
     std::size_t next, end;
+    PlainPort* ports;  // the first; each is followed by those of the other ranks
+    PlainRank plain;
   };
 
   void sweep();
-  void run_next(std::size_t rank, std::size_t place, bool alike);  // the rank's next pass, with all that goes with it
+  template <bool noted>
+  void sweep_lanes();
+  void run_next(const Lane& lane, PlainPort& port, bool alike);  // its next pass, with all that goes with it
   void count_plain();
   bool run_to_ends();   // false: they wait for each other
   bool reach_window();  // steady state, in which each rank runs forwards and backwards in turn
@@ -41,7 +45,7 @@ class LockstepRun {
   std::size_t done_ = 0;          // windows that were run again
   std::size_t length_;            // passes of a rank in a window
   std::vector<Lane> lanes_;       // per rank
-  std::vector<PassOp> ops_;       // per stage and kind of pass, but for the micro-batch
+  std::vector<PassOp> ops_;       // per chunk, kind of pass and rank, but for the micro-batch
   std::vector<PlainPort> ports_;  // of the same
   int first_alike_, last_alike_;  // micro-batches whose passes are alike
   std::size_t ran_ = 0;           // passes of this sweep

@@ -121,6 +121,10 @@ bool PassRunner::alike_inside() const {
          issuer_.parallel().reduces_last();
 }
 
+PlainRank PassRunner::plain_rank(std::size_t rank) {
+  return {&ranks_[rank], &exposure_.computes(rank), ends_s_.data() + rank * recent_, rank};
+}
+
 PlainPort PassRunner::port(const PassOp& op) {
   PlainPort port;
   const auto stage = static_cast<std::size_t>(op.stage);
@@ -132,19 +136,19 @@ PlainPort PassRunner::port(const PassOp& op) {
     PassOp transfer;
     transfer.op = PassOpKind::Send, transfer.forward = op.forward, transfer.stage = feeding, transfer.to = op.stage;
     transfer.rank = placement_.rank_of(feeding);
-    port.in = row(op.forward, stage), port.fed = &bound_.of(transfer);
+    port.in = row(op.forward, stage), port.fed_s = bound_.of(transfer).seconds;
   }
   if (op.to >= 0) port.out = row(op.forward, static_cast<std::size_t>(op.to));
-  port.rank = static_cast<std::size_t>(op.rank), port.direction = op.forward ? 0 : 1;
-  port.computes = &exposure_.computes(port.rank), port.transfers = &exposure_.transfers(port.rank);
   return port;
 }
 
-void PassRunner::count(PlainPort& port) {
+void PassRunner::count(const PlainRank& rank, PlainPort& port) {
+  exposure_.transfers(rank.rank).add({port.arrivals * port.fed_s, port.exposed_s}, 1);  // exact (engine/time_grid.hpp)
+  port.arrivals = 0, port.exposed_s = 0;
   if (port.runs == 0) return;
   counts_.add(port.bound->pass_class, port.runs);
-  executed_ += (port.out ? 2 : 1) * port.runs;
-  ranks_[port.rank].exchanged_s = ranks_[port.rank].free_s;
+  executed_ += (port.out ? 2.0 : 1.0) * port.runs;
+  rank.times->exchanged_s = rank.times->free_s;
   port.runs = 0;
 }
 

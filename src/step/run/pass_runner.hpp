@@ -41,16 +41,16 @@ class PassRunner final : private TaskSink {
 
   // Whether all passes of a stage but those of the first and the last micro-batch are the same.
   bool alike_inside() const;
+  PlainRank plain_rank(std::size_t rank);
   PlainPort port(const PassOp& op);  // `micro_batch` is of no account
-  // `at`: place of the micro-batch among the port's; runs nothing where something reaches beyond compute.
-  bool run_plain(PlainPort& port, std::size_t at, double in_s);
+  // `at`: place of the micro-batch; `direction`: of what is sent. Runs nothing where something reaches beyond compute.
+  template <bool noted>
+  bool run_plain(const PlainRank& rank, PlainPort& port, std::size_t at, int direction, double in_s);
   void account_on_arrival() noexcept { on_arrival_ = true; }  // from now on `arrived` tells of transfers, not who sends
-  void arrived(const PlainPort& port, double in_s) {
-    const ExposureRecorder::Interval transfer{in_s - port.fed->seconds, in_s};
-    ExposureRecorder::add_arrived(transfer, *port.computes, *port.transfers);
-    if (choices_) exposure_.keep_arrived(port.rank, transfer);  // windows may come again
-  }
-  void count(PlainPort& port);  // before anything else asks for what ran
+  template <bool noted>
+  void arrived(const PlainRank& rank, PlainPort& port, double in_s);
+  void count(const PlainRank& rank, PlainPort& port);  // before anything else asks for what ran
+  bool notes_choices() const noexcept { return choices_ != nullptr; }
   void tail();
   StepRun finish(double fixed_s);
 
@@ -72,22 +72,6 @@ class PassRunner final : private TaskSink {
   double tasks() const noexcept { return executed_; }
 
  private:
-  // What later operations may depend on, beside the arrivals: per rank, compute, the streams of transfers and the end
-  // of the last exchange.
-  struct RankTimes {
-    double free_s = 0, sent_s[2] = {0, 0}, exchanged_s = 0;
-    double busy_s = 0;    // collectives and copies
-    double waited_s = 0;  // of plain passes, not yet in the breakdown
-    PassMemo::State state = PassMemo::kUnknown;
-    std::array<double, 3> leaving_s{PassMemo::kNever, PassMemo::kNever, PassMemo::kNever};  // RankTasks::leaving
-    std::uint32_t passes = 0, synced = 0;                                                   // run; known as tasks
-    bool stood_still = false;                                                               // since
-  };
-  template <class Rank, class Visit>
-  static void for_times(Rank& r, Visit visit) {  // kRankTimes of them, the end of compute first
-    visit(r.free_s), visit(r.sent_s[0]), visit(r.sent_s[1]), visit(r.exchanged_s);
-    for (auto& leaving_s : r.leaving_s) visit(leaving_s);
-  }
   TaskId add(const IssuedTask& task) override;
   double& arrival(bool forward, int stage, int micro_batch, std::size_t later) {
     std::vector<double>& in = forward ? forward_in_ : backward_in_;

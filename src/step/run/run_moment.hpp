@@ -9,10 +9,9 @@
 #include "step/account/pass_counts.hpp"
 #include "step/run/choices.hpp"
 #include "step/run/pass_memo.hpp"
+#include "step/run/rank_times.hpp"
 
 namespace dts {
-
-inline constexpr std::size_t kRankTimes = 7;  // of one rank, the end of its compute first
 
 // Where a run stands, and what it has added up by then.
 struct RunMoment {

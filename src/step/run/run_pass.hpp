@@ -65,25 +65,31 @@ inline void PassRunner::pass(const PassOp& op, const Bound& bound, std::size_t l
   if (op.to >= 0) send(op, bound.send_s, *bound.arrivals, later);
 }
 
-inline bool PassRunner::run_plain(PlainPort& port, std::size_t at, double in_s) {
-  RankTimes& r = ranks_[port.rank];
+// `noted`: choices are.
+template <bool noted>
+bool PassRunner::run_plain(const PlainRank& rank, PlainPort& port, std::size_t at, int direction, double in_s) {
+  RankTimes& r = *rank.times;
   if (waits_beside_ && r.busy_s > r.free_s && in_s <= r.busy_s) return false;
-  const Bound& bound = *port.bound;
-  if (choices_) choices_->start(r.free_s - in_s, bound.seconds, static_cast<std::int32_t>(port.rank));
+  if constexpr (noted) choices_->start(r.free_s - in_s, port.seconds, static_cast<std::int32_t>(rank.rank));
   const double start_s = std::max(r.free_s, in_s);
   r.waited_s += start_s - r.free_s;
-  const double end_s = r.free_s = start_s + bound.seconds;
-  ends_s_[port.rank * recent_ + (r.passes & (recent_ - 1))] = end_s;
+  const double end_s = r.free_s = start_s + port.seconds;
+  rank.ends_s[r.passes & (recent_ - 1)] = end_s;
   ++r.passes, ++port.runs;
-  port.computes->add(start_s, end_s);
+  rank.computes->add(start_s, end_s);
   if (!port.out) return true;
-  double& sent_s = r.sent_s[port.direction];
-  const double sends_s = later_of(sent_s, end_s);
-  port.out[at] = sent_s = sends_s + bound.send_s;
-  if (on_arrival_) return true;
-  ExposureRecorder::Interval& carried = bound.arrivals->emplace_back();
-  carried.start_s = sends_s, carried.end_s = sent_s;
+  double& sent_s = r.sent_s[direction];
+  if constexpr (noted) choices_->later_of(sent_s, end_s);
+  port.out[at] = sent_s = std::max(sent_s, end_s) + port.send_s;
   return true;
+}
+
+template <bool noted>
+void PassRunner::arrived(const PlainRank& rank, PlainPort& port, double in_s) {
+  const ExposureRecorder::Interval transfer{in_s - port.fed_s, in_s};
+  ++port.arrivals;
+  port.exposed_s += rank.computes->idle_lately_s(transfer.start_s, transfer.end_s);
+  if constexpr (noted) exposure_.keep_arrived(rank.rank, transfer);  // windows may come again
 }
 
 inline void PassRunner::plain_pass(std::size_t rank, const Bound& bound, double start_s) {
