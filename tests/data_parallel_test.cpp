@@ -149,7 +149,7 @@ TEST(DataParallel, ShardedGradientsAreReducedInEveryMicroBatchAlsoWithoutOverlap
 TEST(DataParallel, ReplicasReduceOnAStreamOfTheirOwn) {
   // Two blocks, F 1 B 2; within the shards 2, between replicas 3: R1 4-6, A1 6-9, R0 6-8, A0 9-12.
   HandPlan hand = sharded_stage(2, 1, 1, 1, 2, 0, 2);
-  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.replica_s = 3;
+  change_units(hand, 2, [](auto& unit) { unit.replica_s = 3; });
   EXPECT_EQ(starts(hand, TaskKind::GradReduce), (Times{4, 6}));
   EXPECT_EQ(starts(hand, TaskKind::ReplicaReduce), (Times{6, 9}));
   EXPECT_EQ(folded_s(hand), 12);
@@ -237,8 +237,7 @@ TEST(Offload, TheHostUpdatesWhatHasComeDownAndSendsItUpUnitByUnit) {
   // Two units: gradients 1 s down each, 5 s of update, 2 s up. F 1 B 2: backward 2-4, 4-6; reductions instant.
   HandPlan hand = sharded_stage(2, 1, 0, 1, 2, 0, 0);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units)
-    unit.grad_offload_s = 1, unit.update_s = 5, unit.param_upload_s = 2;
+  change_units(hand, 2, [](auto& unit) { unit.grad_offload_s = 1, unit.update_s = 5, unit.param_upload_s = 2; });
   EXPECT_EQ(starts(hand, TaskKind::GradOffload), (Times{4, 6}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{7, 12}));
   EXPECT_EQ(starts(hand, TaskKind::ParamUpload), (Times{12, 17}));
@@ -256,21 +255,21 @@ TEST(Offload, ActivationsLeaveBehindAndComeBackOneAhead) {
   // the first has left: F 0-1, 1-2, 4-5, and the last at once, 5-6. Backward: B3 6-8; the copies back follow the last
   // copy out, 10-13, B2 13-15 beside 13-16, B1 16-18 beside 16-19, B0 19-21.
   HandPlan hand = sharded_stage(4, 1, 0, 1, 2, 0, -1);
-  for (std::size_t u = 0; u < 3; ++u) hand.plan.comm[0].units[u].activation_copy_s = 3;
+  change_units(hand, 3, [](auto& unit) { unit.activation_copy_s = 3; });
   EXPECT_EQ(starts(hand, TaskKind::Forward), (Times{0, 1, 4, 5}));
   EXPECT_EQ(starts(hand, TaskKind::ActivationOffload), (Times{1, 4, 7}));
   EXPECT_EQ(starts(hand, TaskKind::ActivationReload), (Times{10, 13, 16}));
   EXPECT_EQ(starts(hand, TaskKind::Backward), (Times{6, 13, 16, 19}));
   EXPECT_EQ(folded_s(hand), 21);
   // Copies shorter than compute hide but for the first one back.
-  for (std::size_t u = 0; u < 3; ++u) hand.plan.comm[0].units[u].activation_copy_s = 0.5;
+  change_units(hand, 3, [](auto& unit) { unit.activation_copy_s = 0.5; });
   EXPECT_EQ(folded_s(hand), 12);
 }
 
 TEST(Offload, ShardsComeUpBeforeTheyAreGathered) {
   HandPlan hand = sharded_stage(2, 1, 3, 1, 2, 1, -1);
   hand.plan.upload_before_gather = hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units) unit.param_upload_s = 2;
+  change_units(hand, 2, [](auto& unit) { unit.param_upload_s = 2; });
   // Up 0-2, 2-4; gathers 2-3, 4-5; F 3-4, 5-6; B1 6-8 while block 0 comes up 6-8? its room is free at 4: up 4-6 ...
   EXPECT_EQ(starts(hand, TaskKind::ParamGather)[0], 2);
   EXPECT_EQ(starts(hand, TaskKind::Forward), (Times{3, 5}));
@@ -282,8 +281,7 @@ TEST(Offload, StatesBehindTheHostAreReadAheadAndWrittenBehind) {
   // 21-24, 26-29.
   HandPlan hand = sharded_stage(3, 1, 0, 1, 2, 0, -1);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units)
-    unit.update_s = 5, unit.state_read_s = 2, unit.state_write_s = 3;
+  change_units(hand, 3, [](auto& unit) { unit.update_s = 5, unit.state_read_s = 2, unit.state_write_s = 3; });
   EXPECT_EQ(starts(hand, TaskKind::TierRead), (Times{9, 11, 19}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{11, 16, 21}));
   EXPECT_EQ(starts(hand, TaskKind::TierWrite), (Times{16, 21, 26}));
@@ -295,8 +293,7 @@ TEST(Offload, TheDeviceUpdatesWhatComesUpTwoUnitsAtATime) {
   // Up 4 s, update 1, down 4. Ups 9-13, 13-17; downs 14-18, 18-22; the third comes up when the first has left, 18-22.
   HandPlan hand = sharded_stage(3, 1, 0, 1, 2, 0, -1);
   hand.plan.offload_optimizer = true;
-  for (StageComm::Unit& unit : hand.plan.comm[0].units)
-    unit.update_s = 1, unit.state_upload_s = 4, unit.state_download_s = 4;
+  change_units(hand, 3, [](auto& unit) { unit.update_s = 1, unit.state_upload_s = 4, unit.state_download_s = 4; });
   EXPECT_EQ(starts(hand, TaskKind::StateUpload), (Times{9, 13, 18}));
   EXPECT_EQ(starts(hand, TaskKind::Optimizer), (Times{13, 17, 22}));
   EXPECT_EQ(starts(hand, TaskKind::StateDownload), (Times{14, 18, 23}));
@@ -306,8 +303,8 @@ TEST(Offload, TheDeviceUpdatesWhatComesUpTwoUnitsAtATime) {
 TEST(Offload, ActivationsPassTheHostOnTheirWayToATier) {
   // Two blocks, F 1 B 2; the last stays. Down 1-2, written 2-5; backward of the last 2-4; read 5-7, up 7-8, B0 8-10.
   HandPlan hand = sharded_stage(2, 1, 0, 1, 2, 0, -1);
-  StageComm::Unit& unit = hand.plan.comm[0].units[0];
-  unit.activation_copy_s = 1, unit.activation_write_s = 3, unit.activation_read_s = 2;
+  change_units(hand, 1,
+               [](auto& unit) { unit.activation_copy_s = 1, unit.activation_write_s = 3, unit.activation_read_s = 2; });
   EXPECT_EQ(starts(hand, TaskKind::TierWrite), Times{2});
   EXPECT_EQ(starts(hand, TaskKind::TierRead), Times{5});
   EXPECT_EQ(starts(hand, TaskKind::ActivationReload), Times{7});
@@ -317,8 +314,9 @@ TEST(Offload, ActivationsPassTheHostOnTheirWayToATier) {
 TEST(Offload, GradientsAreWrittenBeforeTheUpdateReadsThem) {
   HandPlan hand = sharded_stage(1, 1, 0, 1, 2, 0, -1);
   hand.plan.offload_optimizer = true;
-  StageComm::Unit& unit = hand.plan.comm[0].units[0];
-  unit.grad_offload_s = 1, unit.grad_write_s = 2, unit.state_read_s = 4, unit.update_s = 3, unit.state_write_s = 1;
+  change_units(hand, 1, [](auto& unit) {
+    unit.grad_offload_s = 1, unit.grad_write_s = 2, unit.state_read_s = 4, unit.update_s = 3, unit.state_write_s = 1;
+  });
   // F 0-1, B 1-3, down 3-4, written 4-6, read 6-10, updated 10-13, written 13-14.
   EXPECT_EQ(starts(hand, TaskKind::TierRead), Times{6});
   EXPECT_EQ(folded_s(hand), 14);

@@ -58,8 +58,9 @@ TEST(SplitStep, GradientsLeaveAfterTheLastWeightGradientOfTheStage) {
   for (const bool reversed : {false, true}) {  // breadth first ends with micro-batch 0
     Plan p(reversed ? looped_bfs(2, 1, 4) : zero_bubble(2, 4, 2), StageMap::Loop, 1, 4);
     for (StageComm& comm : p.plan.comm) {
-      comm.units.push_back({});
-      comm.units.back().end = 1, comm.units.back().reduce_s = 5;
+      StageComm::Unit unit;
+      unit.end = 1, unit.reduce_s = 5;
+      comm.units = {unit};
     }
     const StepProgram step = build_folded(p.plan);
     EXPECT_EQ(count(step, TaskKind::GradReduce), 2);
@@ -77,8 +78,9 @@ TEST(SplitStep, ShardedParametersAreNotGatheredForWeightGradients) {
   Plan p(zero_bubble(2, 4, 1), StageMap::Loop, 1, 4);
   p.plan.zero = 3, p.plan.reduce_every_micro_batch = true;
   for (StageComm& comm : p.plan.comm) {
-    comm.units.resize(1);
-    comm.units[0].end = 1, comm.units[0].gather_s = 1, comm.units[0].reduce_s = 1;
+    StageComm::Unit unit;
+    unit.end = 1, unit.gather_s = 1, unit.reduce_s = 1;
+    comm.units = {unit};
   }
   const StepProgram step = build_folded(p.plan);
   EXPECT_EQ(count(step, TaskKind::ParamGather), 8);  // each forward; the only block is still there for backward

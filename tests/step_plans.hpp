@@ -43,14 +43,16 @@ inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double fo
   HandPlan hand;
   StageCost stage;
   StageComm comm;
+  std::vector<StageComm::Unit> units;
   for (int b = 0; b < blocks; ++b) {
     stage.blocks.push_back(&hand.block(forward_s, backward_s));
     StageComm::Unit unit;
     unit.end = static_cast<std::size_t>(b) + 1;
     unit.gather_s = zero > 0 ? gather_s : 0;
     unit.reduce_s = reduce_s;
-    comm.units.push_back(unit);
+    units.push_back(unit);
   }
+  comm.units = units;
   hand.plan.stages = {stage};
   hand.plan.comm = {comm};
   hand.plan.micro_batches = micro_batches;
@@ -58,6 +60,14 @@ inline HandPlan sharded_stage(int blocks, int micro_batches, int zero, double fo
   hand.plan.optimizer_s = {0};
   hand.plan.zero = zero;
   return hand;
+}
+
+// change(unit) for so many units of the first stage.
+template <class Change>
+void change_units(HandPlan& hand, std::size_t count, Change change) {
+  hand.plan.comm[0].units.change([&](std::vector<StageComm::Unit>& units) {
+    for (std::size_t u = 0; u < count; ++u) change(units[u]);
+  });
 }
 
 // Of a folded step.

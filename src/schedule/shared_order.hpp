@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "schedule/pass.hpp"
+#include "shared_list.hpp"
 
 namespace dts {
 
@@ -33,20 +34,6 @@ class SharedOrder {
   std::shared_ptr<const PipelineOrder> order_;
 };
 
-class SharedPasses {
- public:
-  SharedPasses() : SharedPasses(std::vector<Pass>()) {}
-  SharedPasses(std::vector<Pass> passes) : passes_(std::make_shared<const std::vector<Pass>>(std::move(passes))) {}
-  SharedPasses(std::shared_ptr<const std::vector<Pass>> passes) : passes_(std::move(passes)) {}
-
-  operator const std::vector<Pass>&() const noexcept { return *passes_; }
-  const Pass& operator[](std::size_t i) const { return (*passes_)[i]; }
-  std::size_t size() const noexcept { return passes_->size(); }
-  auto begin() const noexcept { return passes_->begin(); }
-  auto end() const noexcept { return passes_->end(); }
-
- private:
-  std::shared_ptr<const std::vector<Pass>> passes_;
-};
+using SharedPasses = SharedList<Pass>;
 
 }  // namespace dts

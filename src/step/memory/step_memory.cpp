@@ -150,15 +150,17 @@ double weight_share(const Job& job, const PlannedStep& step, const RankGrid& gri
 void price_activation_copies(const Job& job, PlannedStep& step, const RankGrid& grid) {
   const StepMemory memory(job, step, grid);
   for (std::size_t stage = 0; stage < step.plan.comm.size(); ++stage) {
-    std::vector<StageComm::Unit>& units = step.plan.comm[stage].units;
-    for (std::size_t u = 0; u < units.size(); ++u) {
-      const double bytes = memory.offloaded_bytes(stage, u);
-      if (bytes <= 0) continue;
-      units[u].activation_copy_s = bytes / job.host.copy_Bps;
-      const TierRate* tier = job.host.behind(job.strategy.activation_tier);
-      if (tier)
-        units[u].activation_write_s = bytes / tier->write_Bps, units[u].activation_read_s = bytes / tier->read_Bps;
-    }
+    const auto price = [&](std::vector<StageComm::Unit>& units) {
+      for (std::size_t u = 0; u < units.size(); ++u) {
+        const double bytes = memory.offloaded_bytes(stage, u);
+        if (bytes <= 0) continue;
+        units[u].activation_copy_s = bytes / job.host.copy_Bps;
+        const TierRate* tier = job.host.behind(job.strategy.activation_tier);
+        if (tier)
+          units[u].activation_write_s = bytes / tier->write_Bps, units[u].activation_read_s = bytes / tier->read_Bps;
+      }
+    };
+    step.plan.comm[stage].units.change(price);
   }
 }
 

@@ -12,8 +12,11 @@ namespace dts {
 
 namespace {
 
+constexpr std::size_t kLookBack = 4;  // units; most are like the one before
+
 // Where in a block an op stands: the share of the block's kernels before it.
 double share_before(const BlockCost& block, std::size_t op, bool forward) {
+  if (op == 0) return 0;
   double before = 0, all = 0;
   for (std::size_t i = 0; i < block.ops.size(); ++i) {
     const OpCost& o = block.ops[i];
@@ -25,6 +28,16 @@ double share_before(const BlockCost& block, std::size_t op, bool forward) {
 }
 
 }  // namespace
+
+bool DataParallel::Sums::operator==(const Sums& o) const noexcept {
+  return dense == o.dense && expert == o.expert && dense_gathered == o.dense_gathered &&
+         expert_gathered == o.expert_gathered;
+}
+
+void DataParallel::Sums::add(const BlockCost& block) {
+  dense += block.dense_trainable, expert += block.expert_trainable;
+  dense_gathered += block.dense_gathered_bytes, expert_gathered += block.expert_gathered_bytes;
+}
 
 void DataParallel::Sums::add(const OpCost& op) {
   (op.expert ? expert : dense) += op.trainable;
@@ -64,19 +77,23 @@ std::vector<DataParallel::Start> DataParallel::starts(const StageCost& stage, bo
     if (communicates) open = {}, limit = most;
   };
   for (std::size_t b = stage.blocks.size(); b-- > 0;) {
-    const std::vector<OpCost>& ops = stage.blocks[b]->ops;
-    for (std::size_t i = ops.size(); i-- > 0;) {
-      open.add(ops[i]);
-      if (limit > 0 && open.dense + open.expert >= limit) cut(b, i, true);
+    const BlockCost& block = *stage.blocks[b];
+    if (limit > 0 && open.trained() + block.dense_trainable + block.expert_trainable >= limit) {
+      for (std::size_t i = block.ops.size(); i-- > 0;) {
+        open.add(block.ops[i]);
+        if (open.trained() >= limit) cut(b, i, true);
+      }
+    } else {
+      open.add(block);
     }
     const bool start_known = !found.empty() && found.back().block == b && found.back().op == 0;
-    if (most == 0 && (s_.zero == 3 || open.dense + open.expert > 0)) {
+    if (most == 0 && (s_.zero == 3 || open.trained() > 0)) {
       cut(b, 0, true);
     } else if (s_.offload_activations > 0 && !start_known) {
       cut(b, 0, false);
     }
   }
-  const bool left = open.dense + open.expert + open.dense_gathered + open.expert_gathered > 0;
+  const bool left = open.trained() + open.dense_gathered + open.expert_gathered > 0;
   if (found.empty() || left) {
     if (!found.empty() && found.back().block == 0 && found.back().op == 0) {
       found.back().communicates = true, found.back().sums = open;
@@ -99,14 +116,16 @@ std::vector<StageComm::Unit> DataParallel::units(const StageCost& stage, bool fi
   const std::vector<Start> cuts = starts(stage, first);
   std::vector<StageComm::Unit> list;
   for (std::size_t u = 0; u < cuts.size(); ++u) {
-    StageComm::Unit made = unit(cuts[u].communicates ? cuts[u].sums : Sums{}, dense);
+    std::size_t like = u > kLookBack ? u - kLookBack : 0;
+    while (like < u && !(cuts[like].sums == cuts[u].sums)) ++like;
+    StageComm::Unit made = like < u ? list[like] : unit(cuts[u].sums, dense);
     if (u + 1 < cuts.size()) {
       const Start& end = cuts[u + 1];
       made.end = end.block;
       made.forward_share = share_before(*stage.blocks[end.block], end.op, true);
       made.backward_share = share_before(*stage.blocks[end.block], end.op, false);
     } else {
-      made.end = stage.blocks.size();
+      made.end = stage.blocks.size(), made.forward_share = made.backward_share = 0;
     }
     list.push_back(std::move(made));
   }

@@ -29,7 +29,10 @@ class DataParallel {
   struct Sums {
     double dense = 0, expert = 0;                    // parameters with gradients
     double dense_gathered = 0, expert_gathered = 0;  // bytes
+    double trained() const noexcept { return dense + expert; }
     void add(const OpCost& op);
+    void add(const BlockCost& block);
+    bool operator==(const Sums& o) const noexcept;
   };
   // The parameters of a bucket lie from here to the next start.
   struct Start {

@@ -61,10 +61,12 @@ class Planner {
       const bool is_new = same == kinds.end();
       plan.alike.push_back(is_new ? static_cast<int>(v) : *same);
       if (is_new) kinds.push_back(static_cast<int>(v));
-      StageComm comm;
-      comm.units = is_new ? parallel_.units(plan.stages[v], v == 0)
-                          : plan.comm[static_cast<std::size_t>(plan.alike.back())].units;
-      plan.comm.push_back(std::move(comm));
+      StageComm& comm = plan.comm.emplace_back();
+      if (is_new) {
+        comm.units = parallel_.units(plan.stages[v], v == 0);
+      } else {
+        comm.units = plan.comm[static_cast<std::size_t>(plan.alike.back())].units;
+      }
     }
   }
 

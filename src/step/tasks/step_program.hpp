@@ -14,6 +14,7 @@
 #include "parallel/stage_map.hpp"
 #include "schedule/pipeline.hpp"
 #include "schedule/shared_order.hpp"
+#include "shared_list.hpp"
 #include "step/plan/stage_cost.hpp"
 #include "step/tasks/task_info.hpp"
 
@@ -38,7 +39,7 @@ struct StageComm {
     double grad_write_s = -1, state_read_s = -1, state_write_s = -1, param_read_s = -1, activation_write_s = -1,
            activation_read_s = -1;
   };
-  std::vector<Unit> units;
+  SharedList<Unit> units;                          // of one kind of stage
   double send_forward_s = 0, send_backward_s = 0;  // to the next / previous virtual stage
 };
 
