@@ -239,3 +239,16 @@ def test_the_blocks_of_a_model_are_all_of_it() -> None:
     for summary in dts.models():
         blocks = sum(part.count * part.parameters for part in summary.parts)
         assert blocks == summary.parameters or (summary.tied_embeddings and blocks > summary.parameters), summary.name
+
+
+@pytest.mark.parametrize("verb", ["fit", "cost", "plan"])
+def test_a_mixed_cluster_is_called_by_its_nodes(verb: str) -> None:
+    mixed = dts.Cluster.from_catalog("4xdgx-h100").with_nodes(3, dts.Node.from_catalog("dgx-a100-80gb"))
+    model = dts.Model.from_catalog("llama-3.1-8b")
+    job = (model, mixed, dts.Strategy(tp=8, dp=4, zero=1, global_batch=64))
+    report = {
+        "fit": lambda: dts.fit(*job, seq_len=2048),
+        "cost": lambda: dts.cost(*job, tokens=1e9, seq_len=2048),
+        "plan": lambda: dts.plan(model, mixed, seq_len=2048, global_batch=64),
+    }[verb]()
+    assert report.cluster == mixed.title == "3 dgx-h100 + 1 dgx-a100-80gb"

@@ -74,7 +74,7 @@ class CheckReport:
             "tokens_per_s_per_device": r.tokens_per_s_per_device,
             "mfu": r.mfu,
             "days": self.days,
-            "cluster": r.cluster,
+            "cluster": r.cluster_title,
             "devices": r.devices,
             "memory": {
                 "reserved_bytes": r.peak_memory.reserved_bytes,
@@ -89,7 +89,7 @@ class CheckReport:
         }
 
     def __repr__(self) -> str:
-        return f"<{self.job.format} job {self.verdict} on {self.result.cluster}: step {self.result.step_time_s:.4g} s>"
+        return f"<{self.job.format} job {self.verdict} on {self.result.cluster_title}: step {self.result.step_time_s:.4g} s>"
 
 
 def check(
@@ -166,5 +166,5 @@ def check(
 def _warnings(job: TrainingJob, cluster: Cluster) -> tuple[str, ...]:
     texts = [option.complaint for option in job.unknown]
     if job.devices is not None and job.devices != cluster.device_count:
-        texts.append(f"the file starts {job.devices} devices, {cluster.name} has {cluster.device_count}")
+        texts.append(f"the file starts {job.devices} devices, {cluster.title} has {cluster.device_count}")
     return (*texts, *job.conflicts, *job.notes)

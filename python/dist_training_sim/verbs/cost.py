@@ -171,7 +171,7 @@ def _report(model: Model, cluster: Cluster, result: Result, terms: _Terms) -> Co
     has_tokens = not model.tokens_per_sample
     return CostReport(
         model=result.model,
-        cluster=result.cluster,
+        cluster=result.cluster_title,
         framework=result.framework,
         strategy=result.strategy,
         seq_len=int(result.seq_len),

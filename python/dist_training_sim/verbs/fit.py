@@ -214,7 +214,7 @@ def fit(
     singles = _tried(model, cluster, result, job) if strategies or not sure else []
     return FitReport(
         model=model.name,
-        cluster=cluster.name,
+        cluster=cluster.title,
         framework=result.framework,
         fits=result.fits,
         verdict=worst.verdict,

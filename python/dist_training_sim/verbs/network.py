@@ -160,7 +160,7 @@ def network(
     links = result.links
     assert links is not None  # intervals were asked for
     return NetworkReport(
-        result.model, result.cluster, result.step_time_s, result.uncontended_step_time_s, tuple(links.tiers()),
+        result.model, result.cluster_title, result.step_time_s, result.uncontended_step_time_s, tuple(links.tiers()),
         tuple(_use(links, name) for name in links.busiest(top)), links, result,
     )  # fmt: skip
 

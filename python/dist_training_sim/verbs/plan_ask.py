@@ -135,7 +135,7 @@ class Ask:
         """The question, as fields of the report."""
         return {
             "model": self.model.name,
-            "cluster": self.cluster.name,
+            "cluster": self.cluster.title,
             "framework": self.profile.name,
             "objective": self.objective,
             "seq_len": self.seq_len,
@@ -243,7 +243,7 @@ class Ask:
             top=(),
             front=(),
             losers=(),
-            sentence=f"No layout of {self.model.name} on {self.cluster.name} meets the constraints: {why}{helps}.",
+            sentence=f"No layout of {self.model.name} on {self.cluster.title} meets the constraints: {why}{helps}.",
             launch=None,
             launch_problem="",
             changes=changes,
