@@ -520,6 +520,7 @@ def test_accelerate_kinds() -> None:
     )
     assert fsdp.strategy == dts.Strategy(zero=3, reshard_after_forward=False, recompute="full")
     assert (fsdp.devices, fsdp.devices_per_node, fsdp.framework) == (16, 8, "torchtitan-eager")
+    assert fsdp.notes == ("FSDP is simulated with the constants of torchtitan",)
     deepspeed = dts.read_job(
         text="distributed_type: DEEPSPEED\nmixed_precision: bf16\ndeepspeed_config: {zero_stage: 2}\n"
     )

@@ -14,7 +14,9 @@ from .located import flat_yaml
 from .options import Options
 from .training_job import TrainingJob
 
-__all__ = ["IGNORED", "accelerate_fields", "read_accelerate"]
+__all__ = ["FSDP_NOTE", "IGNORED", "accelerate_fields", "read_accelerate"]
+
+FSDP_NOTE = "FSDP is simulated with the constants of torchtitan"
 
 _PROFILES = {
     "fsdp": "torchtitan-eager",
@@ -85,6 +87,7 @@ def _fsdp(o: Options, devices: int | None) -> dict[str, Any]:
     reshard = o.choice("fsdp_config.fsdp_reshard_after_forward", known=texts, default=not keeps)
     offload = o.flag("fsdp_config.fsdp_offload_params")
     full = o.flag("fsdp_config.fsdp_activation_checkpointing")
+    o.notes.append(FSDP_NOTE)
     if name in ("hybrid_shard", "4", "hybrid_shard_zero2", "5") and option is None:
         o.notes.append("hybrid sharding: states are sharded over the whole job unless dp_replicate_size is given")
     return {

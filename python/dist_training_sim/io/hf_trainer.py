@@ -209,6 +209,7 @@ class _Reader:
             return fields, "deepspeed"
         fsdp = " ".join(o.texts("fsdp")).replace(",", " ").split()
         if (fsdp and fsdp[0] not in ("", "false", "[]", "None")) or o.has_section("fsdp_config") or kind == "fsdp2":
+            o.notes.append(accelerate.FSDP_NOTE)
             return self.fsdp(fsdp), "torchtitan-eager"
         named = o.get("accelerate_file")
         if named is not None:
