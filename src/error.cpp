@@ -39,25 +39,25 @@ void Checker::fail(std::string where, std::string got, std::string expected, std
   if (keeps_) violations_.push_back({std::move(where), std::move(got), std::move(expected), std::move(fix)});
 }
 
-bool Checker::require(bool ok, const std::string& where, const std::string& got, const std::string& expected,
-                      const std::string& fix) {
-  if (!ok) fail(where, got, expected, fix);
-  return ok;
+bool Checker::require(bool ok, std::string_view where, std::string_view got, std::string_view expected,
+                      std::string_view fix) {
+  return require(
+      ok, [&] { return Violation{std::string(where), std::string(got), std::string(expected), std::string(fix)}; });
 }
 
-bool Checker::positive(const std::string& where, double value) {
+bool Checker::positive(std::string_view where, double value) {
   return require(std::isfinite(value) && value > 0,
-                 [&] { return Violation{where, number_text(value), "a finite number > 0", ""}; });
+                 [&] { return Violation{std::string(where), number_text(value), "a finite number > 0", ""}; });
 }
 
-bool Checker::non_negative(const std::string& where, double value) {
+bool Checker::non_negative(std::string_view where, double value) {
   return require(std::isfinite(value) && value >= 0,
-                 [&] { return Violation{where, number_text(value), "a finite number >= 0", ""}; });
+                 [&] { return Violation{std::string(where), number_text(value), "a finite number >= 0", ""}; });
 }
 
-bool Checker::at_least(const std::string& where, long long value, long long minimum) {
+bool Checker::at_least(std::string_view where, long long value, long long minimum) {
   return require(value >= minimum, [&] {
-    return Violation{where, std::to_string(value), "an integer >= " + std::to_string(minimum), ""};
+    return Violation{std::string(where), std::to_string(value), "an integer >= " + std::to_string(minimum), ""};
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,11 +52,11 @@ class Checker {
 
   void fail(std::string where, std::string got, std::string expected, std::string fix = "");
   // Each returns whether the check held, so that dependent checks can be skipped.
-  bool positive(const std::string& where, double value);      // finite and > 0
-  bool non_negative(const std::string& where, double value);  // finite and >= 0
-  bool at_least(const std::string& where, long long value, long long minimum);
-  bool require(bool ok, const std::string& where, const std::string& got, const std::string& expected,
-               const std::string& fix = "");
+  bool positive(std::string_view where, double value);      // finite and > 0
+  bool non_negative(std::string_view where, double value);  // finite and >= 0
+  bool at_least(std::string_view where, long long value, long long minimum);
+  bool require(bool ok, std::string_view where, std::string_view got, std::string_view expected,
+               std::string_view fix = "");
   // `describe()` gives the Violation; it is asked only where the check fails.
   template <class Describe>
   bool require(bool ok, Describe describe) {

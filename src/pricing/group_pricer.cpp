@@ -81,6 +81,12 @@ CallPrice GroupPricer::to_next(double bytes, const std::vector<int>& ranks, Node
   return slowest;
 }
 
+bool GroupPricer::near(int a, int b) const {
+  const auto [known, is_new] = near_.try_emplace(std::minmax({a, b}), false);
+  if (is_new) known->second = network_.group({a, b}).span.domains == 1;
+  return known->second;
+}
+
 bool GroupPricer::within_domain(Axis axis) const noexcept {
   const std::vector<RankGroup>& groups = representatives_[at(axis)];
   return std::all_of(groups.begin(), groups.end(), [](const RankGroup& group) { return group.span.domains == 1; });

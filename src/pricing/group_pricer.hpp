@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "comm/interconnect.hpp"
@@ -33,6 +34,7 @@ class GroupPricer {
   double between_stages_s(CollectiveKind kind, double bytes, int a, int b) const;          // two ranks of one pipeline
   // A transfer between two ranks of every pipeline; the slowest pipeline decides.
   double slowest_hop_s(double bytes, std::size_t from, std::size_t to) const;
+  bool near(int a, int b) const;                 // two ranks lie in one scale-up domain
   bool within_domain(Axis axis) const noexcept;  // every group of the axis lies in one scale-up domain
   const RankGrid& grid() const noexcept { return grid_; }
   // One group of the axis for each way in which they lie; none of a single rank, nor of parts that are the whole.
@@ -60,6 +62,7 @@ class GroupPricer {
   mutable std::map<CollectiveCall, CallPrice> known_;  // calls repeat from op to op, and from strategy to strategy
   mutable std::vector<Sent> sent_;
   mutable std::map<std::tuple<double, std::size_t, std::size_t>, double> hops_;  // bytes, from, to
+  mutable std::map<std::pair<int, int>, bool> near_;
 };
 
 }  // namespace dts

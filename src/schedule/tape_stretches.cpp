@@ -26,7 +26,9 @@ TapeStretch stretch_at(const RankTape& tape, std::size_t p) {
 }  // namespace
 
 TapeStretches::TapeStretches(const RankTape& tape)
-    : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kClasses) {}
+    : tape_(tape), passes_(tape.passes), known_(tape.chunks.size() * kClasses) {
+  list_.reserve(2 * tape.chunks.size());  // forward and backward
+}
 
 const TapeStretches::Sums& TapeStretches::at(std::size_t p) {
   const std::size_t own = class_of(passes_[p]);

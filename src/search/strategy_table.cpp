@@ -91,15 +91,17 @@ Strategy StrategyTable::at(std::size_t row) const {
 void check_table(const StrategyTable& table) {
   Checker check;
   check.require(!table.bases.empty(), "strategies", "no base", "a strategy that the columns complete");
-  const auto length = [&](const std::string& name, std::size_t got) {
-    check.require(got == table.rows, "strategies." + name, std::to_string(got) + " values",
-                  std::to_string(table.rows) + ", one per row");
+  const auto length = [&](const char* name, std::size_t got) {
+    check.require(got == table.rows, [&] {
+      return Violation{std::string("strategies.") + name, std::to_string(got) + " values",
+                       std::to_string(table.rows) + ", one per row", ""};
+    });
   };
   if (!table.base_of.empty()) length("base", table.base_of.size());
   for (const StrategyColumn& column : table.columns) length(column.field->name, column.values.size());
   for (std::int32_t base : table.base_of) {
-    if (!check.require(base >= 0 && static_cast<std::size_t>(base) < table.bases.size(), "strategies.base",
-                       std::to_string(base), "the place of a base"))
+    if (!check.require(base >= 0 && static_cast<std::size_t>(base) < table.bases.size(),
+                       [&] { return Violation{"strategies.base", std::to_string(base), "the place of a base", ""}; }))
       break;
   }
   check.throw_if_any();

@@ -57,8 +57,7 @@ class Library {
         if (job_.strategy.vpp > 1) other = (other + pp) % pp;
         if (other < 0 || other >= pp || (pp == 2 && other == stage - 1 && job_.strategy.vpp > 1)) continue;
         const auto rank = [&](int of) { return group.ranks[static_cast<std::size_t>(of)]; };
-        const bool near = job_.network.group({rank(stage), rank(other)}).span.domains == 1;
-        ++(near ? made.near_peers : made.far_peers);
+        ++(groups.near(rank(stage), rank(other)) ? made.near_peers : made.far_peers);
       }
       most = std::max(most, communicator_bytes(job_.profile.communication, *cluster_, made));
     }

@@ -98,6 +98,7 @@ TierBytes RankResidents::hold(int rank, RankTape& tape) {
     add(tape.resident, what, bytes, category);
   };
   const RankStates states = rank_states(job, step, grid_, rank);
+  tape.resident.reserve(8);
   hold("weights", states.weights, MemoryCategory::Weights);
   hold("gradients", states.gradients, MemoryCategory::Gradients);
   hold("optimizer states", states.optimizer, MemoryCategory::Optimizer);

@@ -83,6 +83,7 @@ class StepMemory {
     const auto v = static_cast<std::size_t>(stage);
     const ChunkLayers& chunk = chunks_[v];
     std::vector<const BlockTape*> blocks;
+    blocks.reserve(step_.plan.stages[v].blocks.size());
     if (chunk.has_stem) append(blocks, job_.model.encoder, tapes_.encoder);
     if (chunk.has_stem && !job_.model.stem.ops.empty()) blocks.push_back(tapes_.stem);
     for (int layer = chunk.first; layer < chunk.first + chunk.count; ++layer) {
