@@ -1628,6 +1628,7 @@ def kineto_trace(
     step_time_s: float,
     devices: int,
     one_rank: bool,
+    row: str,
     counters: Sequence[tuple[int, str, str, Sequence[float], Sequence[float]]],
 ) -> bytes: ...
 def strategy_fields() -> list[str]: ...

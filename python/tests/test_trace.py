@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -92,6 +93,9 @@ def test_rows_that_stand_for_many_ranks_are_called_stages(schema: Any, tmp_path:
         tracks = [p.track_descriptor for p in packets if p.HasField("track_descriptor")]
         names = [t.process.process_name for t in tracks if t.HasField("process")]
         assert sorted(names) == [f"{row} 0", f"{row} 1"]
+        chrome = json.loads(result.save_trace(tmp_path / "step.json").read_text(encoding="utf-8"))
+        named = {event["args"]["name"] for event in chrome["traceEvents"] if event["name"] == "process_name"}
+        assert {f"{row} 0 GPU", f"{row} 1 GPU"} <= named
 
 
 def test_memory_is_a_counter(schema: Any, result: dts.Result, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class KinetoWriter {
   }
 
   void describe(std::int32_t rank) {
-    const std::string rank_name = "rank " + std::to_string(rank);
+    const std::string rank_name = job_.row + " " + std::to_string(rank);
     describe_process(device_of(rank), 0, "process_name", rank_name + " GPU");
     describe_process(kHost + rank, 0, "process_name", rank_name + " host");
     describe_process(kHost + rank, kHost + rank, "thread_name", "launches");

@@ -28,6 +28,7 @@ struct KinetoJob {
   double step_time_s = 0;
   std::int64_t devices = 1;  // of the job
   bool one_rank = false;     // the events are those of one rank, which calls its device 0; else a device per rank
+  std::string row = "rank";  // what a process stands for
 };
 
 std::string kineto_trace(const EventTable& events, const KinetoNames& names, const KinetoJob& job,

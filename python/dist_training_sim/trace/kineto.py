@@ -37,7 +37,7 @@ class TracedJob:
     devices
         Devices of the job.
     row
-        What Perfetto calls a rank of the events: where they are folded, one stands for all of its pipeline stage.
+        What a rank of the events is called: where they are folded, one stands for all of its pipeline stage.
     device, device_bytes
         Name and memory of one; 0 = unknown.
     """
@@ -66,6 +66,7 @@ def kineto_bytes(events: EventList, job: TracedJob, counters: list[Counter], *, 
         step_time_s=job.step_time_s or float(events.columns["end_s"].max()),
         devices=job.devices,
         one_rank=one_rank,
+        row="rank" if one_rank else job.row,
         counters=counters,
     )  # fmt: skip
 

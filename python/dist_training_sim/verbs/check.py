@@ -89,7 +89,8 @@ class CheckReport:
         }
 
     def __repr__(self) -> str:
-        return f"<{self.job.format} job {self.verdict} on {self.result.cluster_title}: step {self.result.step_time_s:.4g} s>"
+        r = self.result
+        return f"<{self.job.format} job {self.verdict} on {r.cluster_title}: step {r.step_time_s:.4g} s>"
 
 
 def check(
