@@ -119,3 +119,14 @@ TEST(Span, NamesEveryProblemOfAGroup) {
 }
 
 }  // namespace
+
+TEST(Domains, NodesThatFillNoWholeDomainsStandInEqualSegments) {
+  const auto domain = [](int nodes) { return dts::domain_devices(cluster(4, nodes, 72)); };
+  EXPECT_EQ(domain(4), 72);   // a part of one
+  EXPECT_EQ(domain(36), 72);  // two whole ones
+  EXPECT_EQ(domain(64), 64);  // 16 of 18 nodes
+  EXPECT_EQ(domain(20), 40);  // ten and ten
+  EXPECT_EQ(domain(38), 72);  // two of 76 devices do not fit, 19 of eight are no domains
+  EXPECT_EQ(dts::domain_devices(cluster(8, 5)), 8);
+  EXPECT_EQ(dts::domain_devices(cluster(8, 5, 2)), 2);  // pairs within a node
+}

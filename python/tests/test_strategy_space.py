@@ -47,7 +47,7 @@ def experts_of(job: Job) -> int | None:
 
 def layouts(space: dts.StrategySpace, job: Job) -> Iterator[tuple[int, ...]]:
     """tp, pp, vpp, cp, ep, etp, dp, micro_batch."""
-    devices, domain = job.cluster.device_count, job.cluster.node.domain_devices
+    devices, domain = job.cluster.device_count, job.cluster.domain_devices
     layers, experts = sum(run.repeat for run in job.model.layers), experts_of(job)
     tps = space.tp or [d for d in divisors(devices) if d <= domain]
     pps = space.pp or [d for d in divisors(devices) if d <= layers + 2]

@@ -149,6 +149,16 @@ void check_others(Checker& check, const ClusterSpec& c) {
 
 }  // namespace
 
+int domain_devices(const ClusterSpec& c) noexcept {
+  const int node = c.node.devices, whole = c.node.scale_up.domain_devices > 0 ? c.node.scale_up.domain_devices : node;
+  const long long all = device_count(c);
+  if (whole <= node || all <= whole || all % whole == 0) return whole;
+  for (int segment = whole - whole % node; 2 * segment >= whole; segment -= node) {
+    if (all % segment == 0) return segment;
+  }
+  return whole;
+}
+
 void check_cluster(const ClusterSpec& c) {
   Checker check;
   bool counted = check.at_least("cluster.nodes", c.nodes, 1);

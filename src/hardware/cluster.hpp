@@ -40,10 +40,10 @@ inline constexpr std::size_t kMaxNodeKinds = 32;
 inline long long device_count(const ClusterSpec& c) noexcept {
   return static_cast<long long>(c.nodes) * c.node.devices;
 }
-// Devices that reach each other without a NIC: the node, or several nodes of one rack-scale domain.
-inline int domain_devices(const ClusterSpec& c) noexcept {
-  return c.node.scale_up.domain_devices > 0 ? c.node.scale_up.domain_devices : c.node.devices;
-}
+// Devices that reach each other without a NIC: the node, or several nodes of one rack-scale domain. Nodes that fill no
+// whole domains stand in equal segments of them, as block schedulers place jobs (Slurm --segment: 16 of an NVL72 rack's
+// 18 trays), where segments of half a domain or more divide the cluster.
+int domain_devices(const ClusterSpec& c) noexcept;
 
 // Devices of one domain that the cluster has: a torus slice may be smaller than the pod.
 inline int slice_devices(const ClusterSpec& c) noexcept {

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .._convert import CoreSpec
+from .. import _core
+from .._convert import CoreSpec, core_of
 from ..errors import ConfigError, MissingDataError, Problems
 from ..topology import Topology
 from ._fields import Count, MaybeQuantity, Named, check_member, check_quantities, check_type
@@ -115,7 +116,7 @@ class Cluster:
         check_member(problems, "cluster.topology", self.topology, Topology)
         problems.raise_if_any()
         self._check_others()
-        if self.device_count > self.domain_devices:
+        if self.device_count > self.node.domain_devices:
             self._need_network()
 
     def _fill_in(self, name: str) -> None:
@@ -218,8 +219,19 @@ class Cluster:
 
     @property
     def domain_devices(self) -> int:
-        """Devices that reach each other without a NIC: 16 on four trays of an NVL72 rack."""
-        return min(self.node.domain_devices, self.device_count)
+        """Devices that reach each other without a NIC: 16 on four trays of an NVL72 rack.
+
+        Nodes that fill no whole domains stand in equal segments of them, as block schedulers place jobs (`--segment`
+        of Slurm), where segments of half a domain or more divide the cluster.
+
+        Examples
+        --------
+        >>> [Cluster.from_catalog("gb200-nvl72", nodes).domain_devices for nodes in (4, 18, 36, 64)]
+        [16, 72, 72, 64]
+        """
+        if self.device_count <= self.node.domain_devices:
+            return self.device_count
+        return int(_core.domain_devices(core_of(self)))
 
     @property
     def node_kinds(self) -> tuple[Node, ...]:

@@ -159,7 +159,7 @@ class StrategySpace:
         return columns
 
     def _outer(self, job: Job, layers: int) -> list[Sequence[int]]:
-        devices, domain = job.cluster.device_count, job.cluster.node.domain_devices
+        devices, domain = job.cluster.device_count, job.cluster.domain_devices
         powers = [1 << i for i in range(25)]
         return [
             self.tp or [d for d in _divisors(devices) if d <= domain],

@@ -126,16 +126,7 @@ def cluster_of(row: Row) -> Cluster:
         return Cluster(node.replace(devices=devices), 1)
     if devices % node.devices:
         raise ConfigError(f"hardware.gpus: got {devices}, expected a multiple of {node.devices} devices per node")
-    return Cluster(_segmented(node, devices), devices // node.devices)
-
-
-def _segmented(node: Node, devices: int) -> Node:
-    """Give a job that fills no whole racks equal segments of them, as schedulers do: 16 of an NVL72 rack's 18 trays."""
-    domain = node.domain_devices
-    if devices <= domain or devices % domain == 0:
-        return node
-    size = next(n for n in range(domain - domain % node.devices, 0, -node.devices) if devices % n == 0)
-    return node.replace(scale_up=node.scale_up.replace(domain_devices=size))
+    return Cluster(node, devices // node.devices)
 
 
 def _node(row: Row) -> Node:
