@@ -494,6 +494,8 @@ def strategy_dict(strategy: Any) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: plain(item) for name, item in value.items()}
+        if isinstance(value, tuple):
+            return tuple(plain(item) for item in value)
         return getattr(value, "value", value)
 
     return {name: plain(value) for name, value in asdict(strategy).items()}

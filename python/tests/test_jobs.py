@@ -321,6 +321,40 @@ def test_a_megatron_script() -> None:
     assert "128,256 of Llama-3.1-70B-Instruct" in " ".join(job.notes)
 
 
+def test_kernels_of_a_script_that_the_profile_contradicts_are_noted() -> None:
+    for words, noted in (("--attention-backend unfused", True), ("--attention-backend flash", False),
+                         ("--transformer-impl local", True)):  # fmt: skip
+        job = dts.read_job(text=MEGATRON.replace("--bf16", f"--bf16 {words}"))
+        assert any("kernels are those of the framework profile" in note for note in job.notes) == noted
+    trainer = "model_name_or_path: gpt2\nper_device_train_batch_size: 1\nattn_implementation: {}\n"
+    for kind, noted in (("eager", True), ("sdpa", False)):
+        job = dts.read_job(text=trainer.format(kind), format="hf-trainer")
+        assert any("fused attention is simulated" in note for note in job.notes) == noted
+
+
+def test_a_router_that_is_forced_to_balance_chooses_at_random(tmp_path: Path) -> None:
+    for load in ("balanced", "uniform"):
+        strategy = dts.Strategy(ep=8, zero=1, global_batch=64, expert_load=load)
+        text = dts.write_job("megatron-lm", "mixtral-8x7b", "1xdgx-h100", strategy, seq_len=4096).text
+        assert ("--moe-router-force-load-balancing" in text) == (load == "uniform")
+        assert dts.read_job(text=text).strategy.expert_load == strategy.expert_load
+
+
+@pytest.mark.parametrize("layout", [{"recompute": "selective", "recompute_modules": ("mlp", "moe_act")},
+                                    {"offload_activations": 1.0, "offload_modules": ("core_attn",)}])  # fmt: skip
+def test_job_files_hold_lists_of_modules(layout: dict[str, Any]) -> None:
+    strategy = dts.Strategy(zero=1, global_batch=64, **layout)
+    text = dts.write_job("dts", DENSE, CLUSTER, strategy, seq_len=4096).text
+    assert dts.read_job(text=text, format="dts").strategy == strategy
+
+
+def test_torchtitan_names_the_overlap_that_it_always_has() -> None:
+    for name in ("overlap_grad_reduce", "overlap_param_gather"):
+        strategy = dts.Strategy(zero=3, global_batch=64, **{name: False})
+        with pytest.raises(dts.ConfigError, match=rf"^strategy\.{name}: got False, expected true: torchtitan"):
+            dts.write_job("torchtitan", DENSE, CLUSTER, strategy, seq_len=4096)
+
+
 def test_line_ends_and_marks_of_windows_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "train.sh"
     path.write_bytes(b"\xef\xbb\xbf" + MEGATRON.replace("\n", "\r\n").encode())

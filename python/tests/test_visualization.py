@@ -143,7 +143,7 @@ def test_micro_batch_numbers_show_where_they_fit() -> None:
     roomy = texts(Visualizer().plot_training_timeline(stages(2)))
     assert sorted(t for t in roomy if t.isdigit()) == ["0"] * 4 + ["1"] * 4
     tight = [Event("f", "forward", 0, "compute", i * 1e-3, 1e-3, i) for i in range(1000)]
-    assert texts(Visualizer().plot_training_timeline(tight)) == ["100%", "compute\nbusy"]
+    assert texts(Visualizer().plot_training_timeline(tight)) == ["100%", "stream\nbusy"]
 
 
 def test_timeline_says_how_busy_each_device_computes() -> None:

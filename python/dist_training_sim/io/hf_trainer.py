@@ -72,7 +72,7 @@ _IGNORED_NAMES = (
     *("ignore_data_skip", "remove_unused_columns", "ddp_timeout", "torch_dtype", "dtype", "val_set_size"),
     *("chat_template", "strict", "plugins", "model_type", "processor_type", "model_class", "quant_config"),
     *("dist_config.dcp_path", "train_dataset", "sample_backend", "max_new_tokens", "use_fast_tokenizer", "token"),
-    *("stage", "plot_loss", "max_samples", "metric_for_best_model", "greater_is_better", "attn_implementation"),
+    *("stage", "plot_loss", "max_samples", "metric_for_best_model", "greater_is_better"),
     *("flash_attn", "flash_attention", "lora_alpha", "lora_dropout", "bias", "task_type"),
     *("gradient_checkpointing_kwargs", "disable_tqdm", "include_inputs_for_metrics", "include_for_metrics"),
     *("include_tokens_per_second", "include_num_input_tokens_seen", "group_by_length", "packing", "sample_packing"),
@@ -183,6 +183,9 @@ class _Reader:
             fields["recompute"] = Recompute.FULL
         elif o.flag("gradient_checkpointing"):
             fields["recompute"] = Recompute.FULL
+        attention = o.get("attn_implementation")
+        if attention is not None and attention.values == ("eager",):
+            o.note(attention, "fused attention is simulated: eager takes more time and memory")
         option = o.get("optim", "optimizer")
         if option is not None and option.values:
             found = _OPTIMIZERS.get(str(option.values[0]).lower())

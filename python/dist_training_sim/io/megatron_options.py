@@ -88,7 +88,7 @@ IGNORED = (
     r"(tokenizer-(model|type)|tiktoken.*|distributed-(backend|timeout.*)|local-rank|manual-gc.*|override-.*)",
     r"(rotary.*|use-rope-scaling|rope-scaling-factor|norm-epsilon|layernorm-epsilon|apply-layernorm-1p|mscale.*)",
     r"(use-mcore-models|transformer-impl|use-flash-attn|attention-backend|attention-softmax-in-fp32|enable-.*)",
-    r"(moe-(router-(load.*|pre-softmax|topk-scaling.*|score.*|bias-update.*|force.*|dtype|padding.*|fusion)|aux-.*))",
+    r"(moe-(router-(load.*|pre-softmax|topk-scaling.*|score.*|bias-update.*|force-bias.*|dtype|padding.*|fusion)|aux-.*))",
     r"(moe-(z-loss.*|grouped-gemm|permute-fusion|token-drop-policy|per-layer-logging|layer-recompute-.*|input.*))",
     r"(no-)?(bias-gelu-fusion|bias-swiglu-fusion|bias-dropout-fusion|masked-softmax-fusion|rope-fusion)",
     r"(no-)?(gradient-accumulation-fusion|persist-layer-norm|align-.*|cross-entropy-.*|calculate-per-token-loss)",

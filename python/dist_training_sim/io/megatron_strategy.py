@@ -22,7 +22,7 @@ from ..parallel.choices import (
     RecomputeModule,
     Schedule,
 )
-from ..parallel.expert_load import Dispatcher
+from ..parallel.expert_load import BALANCED, UNIFORM, Dispatcher
 from ..parallel.strategy import Strategy
 from .megatron_options import (
     COUNTS,
@@ -63,11 +63,20 @@ def read_strategy(o: Options, layers: int) -> Strategy | None:
     _note_overlap(o)
     o.note_if("rampup-batch-size", "the full batch is simulated, not the ramp")
     o.note_if("step-batch-size-schedule", "the full batch is simulated, not the ramp")
+    _note_kernels(o)
     o.note_if("moe-router-group-topk", "routing limited to groups of experts is not simulated")
     o.count("moe-router-num-groups")
     if len(o.problems):
         return None
     return Strategy(**{name: value for name, value in fields.items() if value is not None})
+
+
+def _note_kernels(o: Options) -> None:
+    """Kernels are those of the framework profile, which a script can contradict."""
+    for name, values in (("transformer-impl", ("local",)), ("attention-backend", ("unfused", "local"))):
+        option = o.get(name)
+        if option is not None and o.text(name) in values:
+            o.note(option, "kernels are those of the framework profile; --framework megatron-lm-2022 has unfused attention")
 
 
 def _vpp(o: Options, layers: int, pp: int) -> int | None:
@@ -152,7 +161,12 @@ def _experts(o: Options) -> dict[str, Any]:
     capacity = o.number("moe-expert-capacity-factor", default=0.0)
     if "num-experts" not in o:
         return {}
-    return {"moe_dispatcher": Dispatcher.DEEPEP if deepep else dispatcher, "capacity_factor": capacity}
+    forced = o.flag("moe-router-force-load-balancing")  # logits at random
+    return {
+        "moe_dispatcher": Dispatcher.DEEPEP if deepep else dispatcher,
+        "capacity_factor": capacity,
+        "expert_load": UNIFORM if forced else BALANCED,
+    }
 
 
 def _context(o: Options) -> dict[str, Any]:
@@ -249,7 +263,7 @@ _SPECIAL = frozenset(
         *("recompute_modules", "recompute_method", "recompute_layers"),
         *("dp", "zero", "recompute", "precision", "fp8_recipe", "grad_dtype", "optimizer", "muon_tp", "cp_comm"),
         *("cp_a2a", "rank_order", "layers_per_stage", "moe_dispatcher", "capacity_factor", "sequence_parallel"),
-        *("reshard_after_forward", "schedule", "optimizer_kernels", "p2p", "int8_recipe"),
+        *("reshard_after_forward", "schedule", "optimizer_kernels", "p2p", "int8_recipe", "expert_load"),
     )
 )
 
@@ -258,6 +272,7 @@ def _check_values(s: Strategy, problems: Problems) -> None:
     """Record values of writable fields that Megatron cannot take."""
     known: dict[str, tuple[object, ...]] = {
         "schedule": (Schedule.ONE_F_ONE_B,),
+        "expert_load": (BALANCED, UNIFORM),
         "precision": (Precision.FP32, Precision.BF16, Precision.FP16, Precision.FP8, Precision.FP4),
         "optimizer": (Optimizer.ADAM, Optimizer.MOMENTUM, Optimizer.SGD, Optimizer.MUON),
         "optimizer_kernels": (OptimizerKernels.FRAMEWORK,),
@@ -334,4 +349,5 @@ def _write_experts(s: Strategy, profile: FrameworkProfile, routed: bool) -> dict
         "moe-token-dispatcher-type": "flex" if kind == "deepep" else kind,
         "moe-flex-dispatcher-backend": "deepep" if kind == "deepep" else None,
         "moe-expert-capacity-factor": s.capacity_factor or None,
+        "moe-router-force-load-balancing": s.expert_load == UNIFORM,
     }

@@ -94,8 +94,10 @@ def _check_values(s: Strategy, problems: Problems) -> None:
         problems.add("strategy.sequence_parallel", False, "true beside tp > 1 in torchtitan")
     if s.offload_optimizer != s.offload_parameters:
         problems.add("strategy.offload_parameters", s.offload_parameters.value, "as offload_optimizer in torchtitan")  # type: ignore[union-attr]
-    if not (s.overlap_grad_reduce and (s.overlap_param_gather or s.zero == 0)):
-        problems.add("strategy.overlap_grad_reduce", s.overlap_grad_reduce, "true: torchtitan always overlaps")
+    if not s.overlap_grad_reduce:
+        problems.add("strategy.overlap_grad_reduce", False, "true: torchtitan always overlaps")
+    if s.zero and not s.overlap_param_gather:
+        problems.add("strategy.overlap_param_gather", False, "true: torchtitan always overlaps")
 
 
 def _data_parallel(s: Strategy) -> dict[str, object]:

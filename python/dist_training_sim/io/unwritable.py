@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from ..errors import Problems
 from ..parallel import Strategy
-from ..parallel.expert_load import BALANCED
+from ..parallel.expert_load import BALANCED, ExpertLoad
 
 __all__ = ["refuse_unwritable", "refuse_values"]
 
@@ -33,4 +33,8 @@ def refuse_values(s: Strategy, target: str, problems: Problems, known: Mapping[s
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, ExpertLoad):
+        value = value.kind
+    if isinstance(value, tuple):
+        return ", ".join(str(_plain(item)) for item in value)
     return getattr(value, "value", value)

@@ -11,7 +11,7 @@ from .._display import ShortRepr
 from ..errors import Problems
 from ..named_enum import NamedEnum
 
-__all__ = ["BALANCED", "Dispatcher", "ExpertLoad", "LoadKind"]
+__all__ = ["BALANCED", "UNIFORM", "Dispatcher", "ExpertLoad", "LoadKind"]
 
 
 class Dispatcher(NamedEnum):
@@ -106,3 +106,5 @@ class ExpertLoad(ShortRepr):
 
 BALANCED = ExpertLoad()
 """Every expert alike."""
+UNIFORM = ExpertLoad(kind=LoadKind.UNIFORM)
+"""Tokens choose at random."""

@@ -94,7 +94,7 @@ def _tensor(model: Model, cluster: Cluster, result: Result) -> Iterator[Formula]
 
 def _data(model: Model, cluster: Cluster, result: Result) -> Iterator[Formula]:
     s, ranks = result.strategy, (result.strategy.dp or 1) * result.strategy.cp
-    if ranks == 1:
+    if ranks == 1 or s.ep > 1:  # experts are spread and reduced over fewer ranks
         return
     size = model.parameters / (s.tp * s.pp) * result.profile.grad_reduce_bytes
     kind = "reduce-scatter" if s.zero else "all-reduce"

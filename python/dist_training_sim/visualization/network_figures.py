@@ -35,7 +35,7 @@ class NetworkFigures(Board):
         ----------
         comm_adjacency
             Square matrix of bytes, row sends to column: nested sequences or a NumPy array. The diagonal is traffic
-            inside a device and not drawn. Or a result that has `comm_adjacency`.
+            inside a device and not drawn. Or a result of `TrainingSimulator`, which has `comm_adjacency`.
         title
             Heading; by default device count and total bytes.
         layout

@@ -36,7 +36,7 @@ def busy_share(start: Floats, end: Floats, span_s: float) -> float:
 
 
 def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str) -> None:
-    """Device names and, where there is room, stream names on the left; compute busy share on the right."""
+    """Device names and, where there is room, stream names on the left; how much of the span the compute stream runs on the right."""
     named = layout.unit_in * 0.5 >= _LABEL_IN
     ticks, labels = [], []
     for device, count in chosen.stands_for.items():
@@ -60,7 +60,7 @@ def _label_busy(axes: Axes, theme: Theme, table: EventColumns, layout: Layout) -
             share = busy_share(table.start_s[on], table.end_s[on], last - first)
             label_margin(axes, theme, lane.middle, f"{share:.0%}")
     if "compute" in {lane.stream for lane in layout.lanes}:
-        margin_heading(axes, theme, "compute\nbusy")
+        margin_heading(axes, theme, "stream\nbusy")
 
 
 def legend_of_kinds(figure: Figure, theme: Theme, table: EventColumns) -> None:
