@@ -340,6 +340,20 @@ def test_a_router_that_is_forced_to_balance_chooses_at_random(tmp_path: Path) ->
         assert dts.read_job(text=text).strategy.expert_load == strategy.expert_load
 
 
+def test_hybrid_sharding_shards_over_a_machine() -> None:
+    text = "distributed_type: FSDP\nnum_processes: 16\nnum_machines: 2\nfsdp_config: {fsdp_sharding_strategy: HYBRID_SHARD}\n"
+    assert dts.read_job(text=text, format="accelerate").strategy == dts.Strategy(
+        zero=3, dp_replicas=2, reshard_after_forward=True, precision="fp32"
+    )
+    words = (
+        "train.py --model_name_or_path gpt2 --per_device_train_batch_size 1 --max_seq_length 1024 --fsdp hybrid_shard"
+    )
+    job = dts.read_job(text=f"torchrun --nnodes 4 --nproc_per_node 8 {words}", format="hf-trainer")
+    assert (job.devices, job.strategy.zero, job.strategy.dp_replicas) == (32, 3, 4)
+    alone = dts.read_job(text=f"python {words}", format="hf-trainer")
+    assert any("number of nodes is not given" in note for note in alone.notes)
+
+
 @pytest.mark.parametrize("layout", [{"recompute": "selective", "recompute_modules": ("mlp", "moe_act")},
                                     {"offload_activations": 1.0, "offload_modules": ("core_attn",)}])  # fmt: skip
 def test_job_files_hold_lists_of_modules(layout: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from .located import flat_yaml
 from .options import Options
 from .training_job import TrainingJob
 
-__all__ = ["FSDP_NOTE", "IGNORED", "accelerate_fields", "read_accelerate"]
+__all__ = ["FSDP_NOTE", "IGNORED", "accelerate_fields", "node_shards", "read_accelerate"]
 
 FSDP_NOTE = "FSDP is simulated with the constants of torchtitan"
 
@@ -70,6 +70,13 @@ def accelerate_fields(o: Options) -> tuple[dict[str, Any], str, int | None]:
     return fields, profile, devices
 
 
+def node_shards(o: Options, machines: int | None) -> dict[str, Any]:
+    """FSDP's hybrid sharding: states over the devices of a machine, replicas over machines (torch `_init_utils.py`)."""
+    if machines is None:
+        o.notes.append("hybrid sharding: states are sharded over the whole job, whose number of nodes is not given")
+    return {"dp_replicas": machines or 1}
+
+
 def _axes(o: Options) -> dict[str, Any]:
     tp, cp = (o.count(f"parallelism_config.parallelism_config_{axis}_size", default=1) for axis in ("tp", "cp"))
     replicas = o.count("parallelism_config.parallelism_config_dp_replicate_size", default=1)
@@ -88,9 +95,10 @@ def _fsdp(o: Options, devices: int | None) -> dict[str, Any]:
     offload = o.flag("fsdp_config.fsdp_offload_params")
     full = o.flag("fsdp_config.fsdp_activation_checkpointing")
     o.notes.append(FSDP_NOTE)
-    if name in ("hybrid_shard", "4", "hybrid_shard_zero2", "5") and option is None:
-        o.notes.append("hybrid sharding: states are sharded over the whole job unless dp_replicate_size is given")
-    return {
+    stated = o.get("parallelism_config.parallelism_config_dp_replicate_size") is not None
+    hybrid = name in ("hybrid_shard", "4", "hybrid_shard_zero2", "5") and option is None and not stated
+    machines = o.count("num_machines", default=1)
+    return (node_shards(o, machines) if hybrid else {}) | {
         "zero": zero,
         "reshard_after_forward": reshard if zero == 3 else None,
         "offload_optimizer": offload,

@@ -110,7 +110,8 @@ def read_hf_trainer(
     else:
         given, started, per_node, notes = flat_yaml(text, where), None, None, ()
     o = Options(given, "--" if is_command else "")
-    reader = _Reader(o, folder or Path(), devices or started)
+    machines = None if started is None or per_node is None else max(1, started // per_node)
+    reader = _Reader(o, folder or Path(), devices or started, machines)
     fields, profile = reader.layout()
     model = reader.model()
     seq_len, steps = o.count(*_LENGTHS), _steps(o)
@@ -160,8 +161,8 @@ def _steps(o: Options) -> int | None:
 class _Reader:
     """Layout and model of training arguments; the files they name are options too."""
 
-    def __init__(self, o: Options, folder: Path, devices: int | None) -> None:
-        self.o, self.folder, self.devices = o, folder, devices
+    def __init__(self, o: Options, folder: Path, devices: int | None, machines: int | None) -> None:
+        self.o, self.folder, self.devices, self.machines = o, folder, devices, machines
         self.of_accelerate: int | None = None
         self.files: list[Options] = []
 
@@ -240,6 +241,8 @@ class _Reader:
         offload = extra.flag(*named("offload_params")) or "offload" in words
         fields: dict[str, Any] = {"zero": 0 if kind == "no_shard" else 3}
         fields["reshard_after_forward"] = reshard if fields["zero"] else None
+        if kind.startswith("hybrid_shard"):
+            fields |= accelerate.node_shards(o, self.machines)
         if extra.flag(*named("activation_checkpointing")):
             fields["recompute"] = Recompute.FULL
         if offload and fields["zero"]:

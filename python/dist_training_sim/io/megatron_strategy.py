@@ -76,7 +76,7 @@ def _note_kernels(o: Options) -> None:
     for name, values in (("transformer-impl", ("local",)), ("attention-backend", ("unfused", "local"))):
         option = o.get(name)
         if option is not None and o.text(name) in values:
-            o.note(option, "kernels are those of the framework profile; --framework megatron-lm-2022 has unfused attention")
+            o.note(option, "kernels are those of the framework profile; megatron-lm-2022 has unfused attention")
 
 
 def _vpp(o: Options, layers: int, pp: int) -> int | None:

@@ -36,7 +36,7 @@ def busy_share(start: Floats, end: Floats, span_s: float) -> float:
 
 
 def _label_rows(axes: Axes, theme: Theme, table: EventColumns, layout: Layout, chosen: Selection, row: str) -> None:
-    """Device names and, where there is room, stream names on the left; how much of the span the compute stream runs on the right."""
+    """Device names and, where there is room, stream names on the left; the busy share of compute on the right."""
     named = layout.unit_in * 0.5 >= _LABEL_IN
     ticks, labels = [], []
     for device, count in chosen.stands_for.items():
