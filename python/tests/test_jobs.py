@@ -341,7 +341,8 @@ def test_a_router_that_is_forced_to_balance_chooses_at_random(tmp_path: Path) ->
 
 
 def test_hybrid_sharding_shards_over_a_machine() -> None:
-    text = "distributed_type: FSDP\nnum_processes: 16\nnum_machines: 2\nfsdp_config: {fsdp_sharding_strategy: HYBRID_SHARD}\n"
+    text = "distributed_type: FSDP\nnum_processes: 16\nnum_machines: 2\n"
+    text += "fsdp_config: {fsdp_sharding_strategy: HYBRID_SHARD}\n"
     assert dts.read_job(text=text, format="accelerate").strategy == dts.Strategy(
         zero=3, dp_replicas=2, reshard_after_forward=True, precision="fp32"
     )
