@@ -527,3 +527,18 @@ def test_a_newer_cluster_file_is_read_without_what_is_not_known(tmp_path: Path) 
     path.write_text("version: 2\ncluster: {node: dgx-h100, nodes: none, cooling: wet}\n", encoding="utf-8")
     with pytest.warns(UserWarning, match=message), pytest.raises(ConfigError, match="nodes"):
         Cluster.from_yaml(path)
+
+
+def test_copies_name_fields_that_do_not_exist() -> None:
+    with pytest.raises(ConfigError, match=r"Node\.replace: got 'nicz=', expected a field; did you mean nics"):
+        Cluster.from_catalog("2xdgx-h100", nicz=2)
+    with pytest.raises(ConfigError) as error:
+        box().replace(devicez=1, fabric=2)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_memory_without_a_unit_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("devices:\n  g:\n    peak_tflops: {bf16: 500}\n    hbm_bytes: 96\n    hbm_Bps: 3 TB/s\n", "utf-8")
+    with pytest.raises(ConfigError, match="for GiB write 96 GiB"):
+        Cluster.from_yaml(path)

@@ -365,7 +365,7 @@ def test_job_files_hold_lists_of_modules(layout: dict[str, Any]) -> None:
 
 def test_torchtitan_names_the_overlap_that_it_always_has() -> None:
     for name in ("overlap_grad_reduce", "overlap_param_gather"):
-        strategy = dts.Strategy(zero=3, global_batch=64, **{name: False})
+        strategy = dts.Strategy(zero=3, global_batch=64).replace(**{name: False})
         with pytest.raises(dts.ConfigError, match=rf"^strategy\.{name}: got False, expected true: torchtitan"):
             dts.write_job("torchtitan", DENSE, CLUSTER, strategy, seq_len=4096)
 

@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -246,9 +247,9 @@ def test_a_mixed_cluster_is_called_by_its_nodes(verb: str) -> None:
     mixed = dts.Cluster.from_catalog("4xdgx-h100").with_nodes(3, dts.Node.from_catalog("dgx-a100-80gb"))
     model = dts.Model.from_catalog("llama-3.1-8b")
     job = (model, mixed, dts.Strategy(tp=8, dp=4, zero=1, global_batch=64))
-    report = {
-        "fit": lambda: dts.fit(*job, seq_len=2048),
-        "cost": lambda: dts.cost(*job, tokens=1e9, seq_len=2048),
-        "plan": lambda: dts.plan(model, mixed, seq_len=2048, global_batch=64),
-    }[verb]()
-    assert report.cluster == mixed.title == "3 dgx-h100 + 1 dgx-a100-80gb"
+    called: dict[str, Callable[[], str]] = {
+        "fit": lambda: dts.fit(*job, seq_len=2048).cluster,
+        "cost": lambda: dts.cost(*job, tokens=1e9, seq_len=2048).cluster,
+        "plan": lambda: dts.plan(model, mixed, seq_len=2048, global_batch=64).cluster,
+    }
+    assert called[verb]() == mixed.title == "3 dgx-h100 + 1 dgx-a100-80gb"

@@ -27,6 +27,7 @@ std::string divisors_hint(const std::string& axis, long long n, long long failed
     const bool drop_low = failed - divisors.front() > divisors.back() - failed;
     divisors.erase(drop_low ? divisors.begin() : divisors.end() - 1);
   }
+  if (divisors.empty()) return "";
   std::string text = "use " + axis + " in {";
   for (std::size_t i = 0; i < divisors.size(); ++i) text += (i ? ", " : "") + std::to_string(divisors[i]);
   return text + "}";
@@ -114,7 +115,8 @@ class LayoutChecker {
     if (s_.sequence_parallel && s_.tp > 1) {
       check_.require(tokens % (static_cast<long long>(s_.cp) * s_.tp) == 0, [&] {
         return Violation{"strategy.tp", std::to_string(s_.tp),
-                         "cp * tp to divide seq_len=" + std::to_string(tokens) + " under sequence parallelism", ""};
+                         "cp * tp to divide seq_len=" + std::to_string(tokens) + " under sequence parallelism",
+                         "or leave sequence_parallel off"};
       });
     }
   }

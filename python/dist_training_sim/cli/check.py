@@ -11,11 +11,12 @@ from ..errors import ConfigError
 from ..units import format_seconds
 from ..verbs.check import CheckReport
 from ..verbs.check import check as answer
+from ..verbs.cost_report import DAY_S
 from .deliver import Json, Out, deliver
 from .job_options import read_variables
 from .outcome import ExitCode, complain, warn
 from .progress import busy
-from .render import figure, headed, new_table, sentence
+from .render import headed, long_time, new_table, sentence
 from .step import interval_text, layout_text, memory_of_limit, memory_table, throughput
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _ignored_text(options: Sequence[Option], verbose: bool) -> str:
 def _headline(report: CheckReport) -> str:
     r = report.result
     words = {"fits": "fits", "at risk": "is at risk of running out of memory", "does not fit": "does not fit"}
-    days = "" if report.days is None else f" Its tokens take {figure(report.days, 3)} days without interruptions."
+    days = "" if report.days is None else f" Its tokens take {long_time(report.days * DAY_S)} without interruptions."
     return (
         f"{r.model} on {r.cluster_title}: the job {words[report.verdict]}, {memory_of_limit(r.peak_memory)}. A step "
         f"takes {format_seconds(r.step_time_s)}, {throughput(r)} per device, {r.mfu:.1%} MFU.{days}"

@@ -9,13 +9,13 @@ import typer
 from ..errors import ConfigError
 from ..units import format_bytes, format_count, format_seconds, parse_seconds
 from ..verbs.cost import cost as answer
-from ..verbs.cost_report import CostReport
+from ..verbs.cost_report import DAY_S, CostReport
 from . import simulate as _simulate
 from .asked_job import take_job
 from .deliver import deliver
 from .outcome import ExitCode, complain
 from .progress import busy
-from .render import figure, headed, new_table, sentence
+from .render import figure, headed, long_time, new_table, sentence
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -143,14 +143,15 @@ def _headline(r: CostReport) -> str:
     energy = f", {_mwh(r.energy.facility_kwh)}" if r.energy is not None else ""
     fits = "" if r.fits else "; but the job does not fit into memory"
     return (
-        f"{r.model} on {r.cluster}: {format_count(r.tokens)} tokens take {figure(r.days, 3)} days on "
+        f"{r.model} on {r.cluster}: {format_count(r.tokens)} tokens take {long_time(r.days * DAY_S)} on "
         f"{r.devices:,} devices, {r.device_hours:,.0f} device-hours{price}{energy}{fits}."
     )
 
 
 def _details(r: CostReport) -> str:
-    low, high = figure(r.days_low90, 3), figure(r.days_high90, 3)
-    ends = "" if r.days_low90 is None else f" 90 % interval {low} to {high} days."
+    ends = ""
+    if r.days_low90 is not None and r.days_high90 is not None:
+        ends = f" 90 % interval {long_time(r.days_low90 * DAY_S)} to {long_time(r.days_high90 * DAY_S)}."
     loss = "" if r.loss is None else f" Loss {r.loss:.3f} by {r.law}."
     steps = f"{r.steps:,} steps of {format_seconds(r.step_time_s)}, {r.mfu:.1%} MFU, goodput {r.goodput.share:.1%}."
     return f"{steps}{ends}{loss}"
@@ -183,22 +184,15 @@ def _run(r: CostReport) -> Table:
 def _goodput(r: CostReport) -> Table:
     g = r.goodput
     rows = [
-        ("time between failures", _duration(g.mtbf_s)),
+        ("time between failures", long_time(g.mtbf_s)),
         ("failures to expect", figure(r.failures, 3)),
-        ("restart", _duration(g.restart_s)),
+        ("restart", long_time(g.restart_s)),
         ("checkpoint", format_bytes(g.checkpoint_bytes)),
-        ("training blocked for one", _duration(g.checkpoint_s)),
-        ("training between two", _duration(g.interval_s)),
+        ("training blocked for one", long_time(g.checkpoint_s)),
+        ("training between two", long_time(g.interval_s)),
         ("useful share of the time", f"{g.share:.1%}"),
     ]
     return _filled(new_table(("", "value")), rows)
-
-
-def _duration(seconds: float) -> str:
-    for scale, unit in ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * scale:
-            return f"{seconds / scale:,.3g} {unit}"
-    return format_seconds(seconds)
 
 
 def _energy(r: CostReport) -> Table:

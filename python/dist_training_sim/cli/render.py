@@ -11,7 +11,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["figure", "gib", "headed", "new_table", "sentence", "spans"]
+from ..units import format_seconds
+
+__all__ = ["figure", "gib", "headed", "long_time", "new_table", "sentence", "spans"]
 
 
 def new_table(columns: Sequence[str], left: Sequence[str] = ()) -> Table:
@@ -31,6 +33,14 @@ def headed(title: str, table: Table, note: str = "") -> Group:
 def sentence(text: str, style: str = "") -> Text:
     """A line of prose; markup characters in names stay as they are."""
     return Text(text, style=style)
+
+
+def long_time(seconds: float) -> str:
+    """A duration in the largest of days, hours and minutes of which it has two, else as `format_seconds`."""
+    for scale, unit in ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * scale:
+            return f"{figure(seconds / scale, 3)} {unit}"
+    return format_seconds(seconds)
 
 
 def figure(value: float | None, digits: int = 4, unit: str = "") -> str:

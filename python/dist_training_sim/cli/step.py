@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..parallel import Strategy
+from ..parallel.choices import Recompute, RecomputeMethod
 from ..result import BREAKDOWN_LABELS, MemoryUse, Result
 from ..units import format_seconds
 from .render import gib, headed, new_table, sentence, spans
@@ -39,8 +41,8 @@ _SHORT = {
     "optimizer": "optim.",
     "activations": "activ.",
     "temporaries": "temp.",
-    "gathered_parameters": "gathered",
-    "communication_buffers": "buffers",
+    "gathered_parameters": "gath.",
+    "communication_buffers": "bufs.",
     "workspace": "works.",
 }
 
@@ -156,15 +158,22 @@ def layout_text(result: Result) -> str:
     """What was simulated, and the utilisation by the other conventions."""
     s = result.strategy
     degrees = [f"{axis} {getattr(s, axis):,}" for axis in ("dp", "tp", "pp", "vpp", "cp", "ep") if getattr(s, axis) > 1]
-    layout = ", ".join([*degrees, f"zero {s.zero}"])
+    replicas = f" in {s.dp_replicas:,} replicas" if s.zero and s.dp_replicas > 1 else ""
+    layout = ", ".join([*degrees, f"zero {s.zero}{replicas}"])
     batches = f"{result.micro_batches} micro-batch{'' if result.micro_batches == 1 else 'es'} of {s.micro_batch}"
     tokens = f", {result.seq_len:,.0f} tokens per sample" if result.seq_len > 1 else ""
     return (
         f"{result.devices:,} device{'' if result.devices == 1 else 's'} ({layout}), {batches}{tokens}, "
-        f"{s.precision.value}, recompute {s.recompute.value}, {_profile_name(result)}. "
+        f"{s.precision.value}, recompute {_recompute(s)}, {_profile_name(result)}. "
         f"MFU with full attention {result.mfu_full_attention:.1%}, HFU {result.hfu:.1%}, "
         f"{result.model_tflops_per_device:,.0f} model TFLOP/s per device."
     )
+
+
+def _recompute(s: Strategy) -> str:
+    kind = getattr(s.recompute, "value", s.recompute)
+    every = s.recompute is Recompute.FULL and s.recompute_method is RecomputeMethod.EVERY
+    return f"{kind}, one layer in {s.recompute_layers or 2}" if every else str(kind)
 
 
 def _profile_name(result: Result) -> str:
@@ -212,7 +221,7 @@ def _one_stage(use: MemoryUse, names: Sequence[str]) -> Table:
 
 
 def _stages(stages: Sequence[tuple[str, MemoryUse]], names: Sequence[str]) -> Table:
-    table = new_table(("stage", *(_SHORT[name] for name in names), "allocated", "reserved", "total", "of limit"))
+    table = new_table(("stage", *(_SHORT[name] for name in names), "alloc.", "resv.", "total", "share"))
     for label, use in stages:
         total = use.used_bytes
         sums = (gib(use.allocated_bytes), gib(use.reserved_bytes), gib(total), f"{total / use.capacity_bytes:.1%}")

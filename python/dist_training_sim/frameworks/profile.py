@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from .._display import facts_html
+from .._replaced import replaced
 from ..errors import Problems
 from .defaults import FrameworkDefaults
 
@@ -337,7 +338,7 @@ class FrameworkProfile:
 
     def replace(self, **changes: Any) -> FrameworkProfile:
         """Copy with other facts, for an era or fork of one's own."""
-        return replace(self, **changes)
+        return replaced(self, changes)
 
     def __repr__(self) -> str:
         return f"FrameworkProfile({self.name}: {self.title})"

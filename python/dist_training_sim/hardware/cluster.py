@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from .. import _core
 from .._convert import CoreSpec, core_of
+from .._replaced import replaced
 from ..errors import ConfigError, MissingDataError, Problems
 from ..topology import Topology
 from ._fields import Count, MaybeQuantity, Named, check_member, check_quantities, check_type
@@ -301,7 +302,7 @@ class Cluster:
         """Copy with some fields changed; the name follows a changed count unless it is given."""
         if ("nodes" in changes or "node" in changes) and self.name == f"{self.nodes}x{self.node.name}":
             changes.setdefault("name", "")
-        return replace(self, **changes)
+        return replaced(self, changes)
 
     def __repr__(self) -> str:
         fabric = "no fabric" if self.scale_out is None else self.scale_out.name

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from .._convert import DTYPES, CoreSpec
+from .._replaced import replaced
 from ..errors import DtsError, MissingDataError, Problems, suggest
 from ..named_enum import NamedEnum
 from ..units import format_bytes
@@ -197,7 +198,7 @@ class Device:
             ratio = power_w / self.power_w
             changes["rates"] = at_power(self.rates, ratio)
             changes = {way: getattr(self, way).at_clock(clock_at(ratio)) for way in _ATTENTION} | changes
-        return replace(self, **changes)
+        return replaced(self, changes)
 
     def __repr__(self) -> str:
         peak = next((f"{d} {self.rates[d].peak_flops / 1e12:g} TFLOP/s" for d in _SHOWN if d in self.rates), "no peak")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
+from .._replaced import replaced
 from ..errors import Problems
 from ..named_enum import NamedEnum
 from ._fields import MaybeQuantity, Named, check_member, check_quantities, place
@@ -124,7 +125,7 @@ class ScaleUp:
 
     def replace(self, **changes: Any) -> ScaleUp:
         """Copy with some fields changed."""
-        return replace(self, **changes)
+        return replaced(self, changes)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class ScaleOut:
 
     def replace(self, **changes: Any) -> ScaleOut:
         """Copy with some fields changed, such as `hop_s="2 us"`."""
-        return replace(self, **changes)
+        return replaced(self, changes)
 
 
 def _constants(profile: ScaleUp | ScaleOut, *others: str) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from .._replaced import replaced
 from ..errors import Problems
 from ._fields import MaybeQuantity, Quantity, check_quantities, place
 
@@ -65,4 +66,4 @@ class Link:
 
     def replace(self, **changes: Any) -> Link:
         """Copy with some values changed."""
-        return replace(self, **changes)
+        return replaced(self, changes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._convert import CoreSpec
+from .._replaced import replaced
 from ..errors import MissingDataError, Problems
 from ..topology import Topology
 from ._fields import Count, MaybeQuantity, Named, check_member, check_quantities, check_type, place
@@ -200,7 +201,7 @@ class Node:
 
     def replace(self, **changes: Any) -> Node:
         """Copy with some fields changed, such as `nics=4`."""
-        return replace(self, **changes)
+        return replaced(self, changes)
 
     def __repr__(self) -> str:
         nics = "NICs unknown" if self.nics is None else f"{self.nics:g} NICs"

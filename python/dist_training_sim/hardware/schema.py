@@ -18,6 +18,10 @@ _SLOWEST_Bps = 1e8
 """Plain numbers below are taken for Gb/s that lack their unit: 1 Gb/s, the slowest card of a cluster, is 1.25e8."""
 
 
+_SMALLEST_bytes = 2**20
+_SIZE = "a size such as 80 GiB or 80 GB (B: bytes)"
+
+
 def _read(parse: Callable[[str], float], expected: str) -> Callable[[float | str], float | str]:
     """A check of an amount: text must have a unit of its kind."""
 
@@ -38,6 +42,13 @@ def _plausible(value: float | str) -> float | str:
         raise ValueError(f"{_RATE}; a plain number is bytes per second, for Gb/s write {value:g} Gb/s")
     if (parse_bandwidth(value) if isinstance(value, str) else value) <= 0:
         raise ValueError("a rate above zero")
+    return value
+
+
+def _large(value: float | str) -> float | str:
+    """A check of a device's memory: a plain number not so small that it must lack its unit."""
+    if not isinstance(value, str) and 0 < value < _SMALLEST_bytes:
+        raise ValueError(f"{_SIZE}; a plain number is bytes, for GiB write {value:g} GiB")
     return value
 
 
@@ -67,7 +78,8 @@ def _topology(name: str) -> str:
 
 _Number = Annotated[float, Field(strict=True)]
 _RATE = "a rate such as 400 Gb/s (bits) or 50 GB/s (bytes)"
-Size = Annotated[_Number | str, AfterValidator(_read(parse_bytes, "a size such as 80 GiB or 80 GB (B: bytes)"))]
+Size = Annotated[_Number | str, AfterValidator(_read(parse_bytes, _SIZE))]
+Memory = Annotated[Size, AfterValidator(_large)]
 Rate = Annotated[_Number | str, AfterValidator(_read(parse_bandwidth, _RATE)), AfterValidator(_plausible)]
 Time = Annotated[_Number | str, AfterValidator(_read(parse_seconds, "a time such as 5 us"))]
 ScaleUpName = Annotated[str, AfterValidator(_profile("scale_up"))]
@@ -108,7 +120,7 @@ class DeviceEntry(_Entry):
     announced: bool | None = None
     peak_tflops: dict[Literal[DTYPES], Number] = {}  # type: ignore[valid-type]
     clock_mhz: Number | None = None
-    hbm_bytes: Size | None = None
+    hbm_bytes: Memory | None = None
     hbm_Bps: Rate | None = None
     sm_count: Count | None = None
     l2_bytes: Size | None = None

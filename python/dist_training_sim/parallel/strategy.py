@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .._convert import CoreSpec
 from .._display import ShortRepr
+from .._replaced import replaced
 from ..errors import Problems, suggest
 from ..named_enum import NamedEnum
 from .choices import (
@@ -307,4 +308,4 @@ class Strategy(ShortRepr):
 
     def replace(self, **changes: Any) -> Strategy:
         """Copy with other values, checked again."""
-        return replace(self, **changes)
+        return replaced(self, changes)

@@ -13,14 +13,13 @@ from ..hardware import Cluster
 from ..models import Model
 from ..result import Result
 from ..simulator import simulate
+from .cost_report import DAY_S
 from .inputs import cluster_of, model_of
 
 if TYPE_CHECKING:
     from ..io.training_job import TrainingJob
 
 __all__ = ["CheckReport", "check"]
-
-DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,6 +9,15 @@ namespace dts {
 
 namespace {
 
+std::string types_of(const DeviceSpec& device) {
+  std::string types;
+  for (std::size_t i = 0; i < kDTypeCount; ++i) {
+    if (device.rate(static_cast<DType>(i)).peak_flops <= 0) continue;
+    types += (types.empty() ? "" : ", ") + std::string(kDTypeNames[i]);
+  }
+  return types;
+}
+
 constexpr long long kMaxPasses = 50'000'000;  // forward and backward passes of one folded step
 
 // Needs the host where something lies there or passes it, and each tier that is used.
@@ -82,7 +91,7 @@ void check_beyond_layout(Checker& check, const Job& job) {
     const DeviceSpec& device = job.device_of(kind);
     check.require(device.rate(job.strategy.precision).peak_flops > 0, [&] {
       return Violation{"strategy.precision", std::string(name_of(job.strategy.precision)),
-                       "a type that " + device.name + " computes in", ""};
+                       "a type that " + device.name + " computes in: " + types_of(device), ""};
     });
   }
   check_offload(check, job.strategy);
