@@ -340,6 +340,13 @@ def test_a_router_that_is_forced_to_balance_chooses_at_random(tmp_path: Path) ->
         assert dts.read_job(text=text).strategy.expert_load == strategy.expert_load
 
 
+def test_a_bridge_recipe_needs_its_length() -> None:
+    words = "run_recipe.py --recipe llama3_8b_pretrain_config train.global_batch_size=128"
+    assert dts.read_job(text=f"{words} dataset.sequence_length=4096", format="megatron-bridge").seq_len == 4096
+    with pytest.raises(dts.ConfigError, match=r"model\.seq_length: got nothing, .*give model\.seq_length=8192"):
+        dts.read_job(text=words, format="megatron-bridge")
+
+
 def test_hybrid_sharding_shards_over_a_machine() -> None:
     text = "distributed_type: FSDP\nnum_processes: 16\nnum_machines: 2\n"
     text += "fsdp_config: {fsdp_sharding_strategy: HYBRID_SHARD}\n"

@@ -101,6 +101,9 @@ def read_bridge(text: str, where: str, variables: Mapping[str, str] | None = Non
         o.reject(precision, f"one of {', '.join(_PRECISIONS)}")
     if model is None and o.lacks("num-layers"):
         o.problems.add(f"{place}: recipe", name, "a recipe of a model of the catalogue, or model.num_layers and others")
+    if o.lacks("seq-length"):
+        expected = "tokens per sample: what a recipe sets itself is not known here; give model.seq_length=8192, say"
+        o.problems.missing(f"{place}: model.seq_length", expected)
     job = job_of_options(o, launch, "megatron-bridge", _PROFILE)
     return _named(job, model, place, name)
 
@@ -151,6 +154,8 @@ def _translated(key: str, values: tuple[object, ...], where: str) -> Iterable[Op
         return [Option("swiglu", (str(on).lower(),), where)]
     if name == "model.activation-func":
         return []
+    if name == "dataset.sequence-length":
+        return [Option("seq-length", values, where)]
     if name == "ddp.grad-reduce-in-fp32":
         return [Option("accumulate-allreduce-grads-in-fp32" if on else "grad-reduce-in-bf16", ("true",), where)]
     if name in _RENAMED:

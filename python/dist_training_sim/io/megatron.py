@@ -51,7 +51,7 @@ def job_of_options(o: Options, launch: Launch, written_as: str, profile: str) ->
         o.get(name)
     o.ignore(IGNORED)
     if seq_len is None and not len(o.problems):
-        o.problems.add(f"{o.prefix}seq-length", None, "a whole number: the option is required")
+        o.problems.missing(f"{o.prefix}seq-length", "a whole number: the option is required")
     o.check()
     assert shape is not None  # or a problem was recorded
     assert strategy is not None
