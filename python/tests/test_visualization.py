@@ -608,3 +608,9 @@ def test_figures_leave_pyplot_alone() -> None:
         "V().plot_scaling_efficiency([1, 2], [1, 2]); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("name", "bars"), [("16xgb200-nvl72", ["nvl72: 64 devices of 16 nodes"]), ("2xdgx-h100", [])])
+def test_fabrics_that_join_nodes_are_drawn_along_them(name: str, bars: list[str]) -> None:
+    shown = texts(Visualizer().plot_topology(name))
+    assert [text for text in shown if "devices of" in text and "domain" not in text] == bars

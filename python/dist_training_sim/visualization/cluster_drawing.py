@@ -39,7 +39,17 @@ def _nics(node: Node) -> str:
     return f"{node.nics} NIC{'s' * (node.nics > 1)} x {8e-9 * node.nic_Bps:.4g} Gb/s"
 
 
-def _draw_node(axes: Axes, theme: Theme, node: Node, number: str, x: float, width: float) -> None:
+def _draw_domains(axes: Axes, cluster: Cluster, shown: int, end: float) -> None:
+    """Draw scale-up fabrics that join nodes, each along its nodes; one that goes on ends with the drawing."""
+    nodes = cluster.domain_devices // cluster.node.devices
+    for first in range(0, shown, nodes):
+        goes_on = first + nodes > shown and cluster.nodes > shown
+        stop = end if goes_on else min(first + nodes, shown) * 2.3 - 0.4
+        text = f"{cluster.node.scale_up.name}: {cluster.domain_devices} devices of {nodes} nodes"
+        _bar(axes, first * 2.3 + 0.1, 0.85, stop - first * 2.3 - 0.1, _FABRIC, text)
+
+
+def _draw_node(axes: Axes, theme: Theme, node: Node, number: str, x: float, width: float, joined: bool) -> None:
     _box(axes, x, 0.0, width, 3.0, theme.background, theme.muted)
     axes.text(x + 0.06, 2.9, f"node {number}", ha="left", va="top", fontsize=8, color=theme.text)
     shown = min(node.devices, _MOST_DEVICES)
@@ -59,8 +69,8 @@ def _draw_node(axes: Axes, theme: Theme, node: Node, number: str, x: float, widt
             fontsize=7.5,
             color=ink_on(_DEVICE),
         )
-    link = node.scale_up.name if hasattr(node.scale_up, "name") else ""
-    _bar(axes, x + 0.1, 0.85, width - 0.2, _FABRIC, link or "scale-up")
+    if not joined:
+        _bar(axes, x + 0.1, 0.85, width - 0.2, _FABRIC, node.scale_up.name or "scale-up")
     _bar(axes, x + 0.1, 0.3, width - 0.2, theme.muted, _nics(node))
 
 
@@ -80,14 +90,17 @@ def cluster_drawing(theme: Theme, cluster: Cluster, *, title: str | None = None)
     figure = new_figure(theme, 3.0 + 2.35 * (shown + (more > 0) * 0.4), 4.4)
     axes = figure.add_subplot()
     dress(axes, theme)
+    joined = cluster.domain_devices > cluster.node.devices
     for i in range(shown):
-        _draw_node(axes, theme, kinds.get(i, cluster.node), str(i), i * 2.3, 2.0)
+        _draw_node(axes, theme, kinds.get(i, cluster.node), str(i), i * 2.3, 2.0, joined)
     width = shown * 2.3 - 0.3
     if more:
         axes.text(
             shown * 2.3 + 0.35, 1.5, f"... and\n{more:,} more", ha="center", va="center", fontsize=10, color=theme.text
         )
         width += 1.1
+    if joined:
+        _draw_domains(axes, cluster, shown, width)
     for i in range(shown if cluster.nodes > 1 else 0):
         axes.plot([i * 2.3 + 1.0] * 2, [0.3, -0.45], color=_NETWORK, linewidth=2.0, zorder=0)
     if cluster.nodes > 1:
