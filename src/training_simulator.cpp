@@ -133,7 +133,7 @@ StepResult simulate_alike(const Job& job, PriceBook& book) {
   const bool cut = cuts_most_passes(step.plan);
   double tasks = 0;
   const auto run_with = [&](bool remembers) {
-    return run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, remembers, book.lists(), tasks);
+    return run_alike(step.plan, step.ops.get(), job.profile.step_cost_s, remembers, book.memory(), tasks);
   };
   std::optional<StepRun> run = run_with(cut);
   if (!run && step.plan.skipped_micro_batches > 0) {
@@ -156,7 +156,7 @@ StepResult simulate_classes(const Job& job, const SimulateOptions& options, cons
   const std::vector<const StepPlan*> plans = ready.variants.plans();
   PassCounts counts;
   BreakdownRecorder breakdown(plans, prices, classes);
-  ExposureRecorder exposure(plans, prices, book.lists());
+  ExposureRecorder exposure(plans, prices, book.memory().lists);
   PeriodRecorder period(ready.plan());
   EventRecorder events(step, ready.plan(), ready.grid, classes, view,
                        options.expand ? EventRanks::All : EventRanks::First);

@@ -56,7 +56,14 @@ StepResult run(const ModelSpec& model, const DeviceSpec& device, const Interconn
                const std::optional<FlowStepOptions>& flow, int intervals, bool traffic) {
   SimulateOptions options{expand, keep_events, keep_traffic, slowdown, stragglers, 0, true, flow};
   if (options.flow) options.flow->intervals = intervals, options.flow->traffic = traffic;
-  return simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host}, options);
+  static thread_local RunMemory kept;           // a thread's steps follow each other
+  constexpr std::size_t kMostKept = 1'000'000;  // entries, 24 MB
+  PriceBook book;
+  std::swap(book.memory(), kept);
+  StepResult result =
+      simulate({model, device, network, strategy, profile, seq_len, other_devices, kOneKind, host}, options, book);
+  if (book.memory().entries() <= kMostKept) std::swap(book.memory(), kept);
+  return result;
 }
 
 std::vector<double> run_steps(const ModelSpec& model, const DeviceSpec& device, const Interconnect& network,

@@ -51,13 +51,21 @@ ExposureRecorder::ExposureRecorder(const std::vector<const StepPlan*>& plans, co
   lists_.clear(prices.pp);
 }
 
-void ExposureLists::clear(std::size_t ranks) {
+std::size_t ExposureLists::entries() const {
   std::size_t kept = 0;
-  for (BusyTime& list : busy) kept += list.stretches().capacity(), list.clear();
-  for (std::vector<Interval>& list : intervals) list.clear(), kept += list.capacity();
-  for (std::vector<Repeat>& list : repeats) list.clear(), kept += list.capacity();
-  for (std::vector<Interval>& list : arrived) list.clear(), kept += list.capacity();
-  if (kept > kMostKept) busy.clear(), intervals.clear(), repeats.clear(), arrived.clear();
+  for (const BusyTime& list : busy) kept += list.stretches().capacity();
+  for (const std::vector<Interval>& list : intervals) kept += list.capacity();
+  for (const std::vector<Repeat>& list : repeats) kept += list.capacity();
+  for (const std::vector<Interval>& list : arrived) kept += list.capacity();
+  return kept;
+}
+
+void ExposureLists::clear(std::size_t ranks) {
+  for (BusyTime& list : busy) list.clear();
+  for (std::vector<Interval>& list : intervals) list.clear();
+  for (std::vector<Repeat>& list : repeats) list.clear();
+  for (std::vector<Interval>& list : arrived) list.clear();
+  if (entries() > kMostKept) busy.clear(), intervals.clear(), repeats.clear(), arrived.clear();
   used.clear(), is_used.assign(2 * std::max(ranks, busy.size()) * kStreamsPerRank, 0);
   if (busy.size() >= ranks) return;
   busy.resize(ranks), arrived.resize(ranks), intervals.resize(2 * ranks * kStreamsPerRank),

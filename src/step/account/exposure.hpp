@@ -39,6 +39,7 @@ struct ExposureLists {
   std::vector<char> is_used;
 
   void clear(std::size_t ranks);
+  std::size_t entries() const;  // that there is memory for
 };
 
 // Of the first rank of every pipeline rank. A transfer counts where it arrives.

@@ -16,9 +16,9 @@
 #include "pricing/product_times.hpp"
 #include "schedule/pass.hpp"
 #include "schedule/repeated_ops.hpp"
-#include "step/account/exposure.hpp"
 #include "step/memory/model_tapes.hpp"
 #include "step/plan/priced_model.hpp"
+#include "step/run/run_memory.hpp"
 
 namespace dts {
 
@@ -49,7 +49,7 @@ class PriceBook {
   // Of such an order: by windows if some repeat, else as they come; null where they are too many to keep.
   std::shared_ptr<const RepeatedOps> ops(const Strategy& strategy, int micro_batches, bool blocking);
 
-  ExposureLists& lists() noexcept { return lists_; }
+  RunMemory& memory() noexcept { return memory_; }
 
  private:
   struct Hash {
@@ -68,7 +68,7 @@ class PriceBook {
   Pages<ModelTapes> tapes_;
   std::map<OrderKey, std::shared_ptr<const PipelineOrder>> orders_;
   std::map<std::pair<OrderKey, bool>, std::shared_ptr<const RepeatedOps>> ops_;
-  ExposureLists lists_;
+  RunMemory memory_;
   std::size_t passes_ = 0, operations_ = 0;  // in orders_, in ops_
 };
 

@@ -22,19 +22,24 @@ constexpr StreamKind kBesideCompute[] = {StreamKind::DataParallel, StreamKind::R
 
 }  // namespace
 
-PassRunner::PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists)
+PassRunner::PassRunner(const StepPlan& plan, bool remembers, RunMemory& memory)
     : plan_(plan), micro_batches_(static_cast<std::size_t>(plan.micro_batches)), placement_(plan.placement()),
       plans_{&plan}, prices_(plan.order.size()), classes_(RankClasses::one()), breakdown_(plans_, prices_, classes_),
-      exposure_(plans_, prices_, lists), period_(plan),
+      exposure_(plans_, prices_, memory.lists), period_(plan),
       path_(static_cast<StreamId>(plan.order.size()) * kStreamsPerRank, plan.interference ? kStreamsPerRank : 0),
-      issuer_(plan, *this), bound_(plan, issuer_.parallel(), exposure_), ranks_(plan.order.size()) {
+      issuer_(plan, *this), bound_(plan, issuer_.parallel(), exposure_), ranks_(plan.order.size()), memory_(memory) {
   const KeptTasks kept = issuer_.parallel().kept();
   recent_ = power_of_two(kept.recent);
   ends_s_.resize(recent_ * ranks_.size());
   const auto slots = plan.stages.size() * micro_batches_;
-  forward_in_.resize(slots, kNotThere_s), backward_in_.resize(slots, kNotThere_s);
+  forward_in_ = std::move(memory.forward_in), backward_in_ = std::move(memory.backward_in);
+  forward_in_.assign(slots, kNotThere_s), backward_in_.assign(slots, kNotThere_s);
   waits_beside_ = plan.interference || plan.reductions_in_flight > 0 || (!plan.overlap_grad_reduce && plan.zero >= 2);
   if (remembers && plan.ranks_meet && !plan.reads_storage) memo_.emplace(run_, kept, ranks_.size());
+}
+
+PassRunner::~PassRunner() {
+  memory_.forward_in = std::move(forward_in_), memory_.backward_in = std::move(backward_in_);
 }
 
 // --- tasks

@@ -17,6 +17,7 @@
 #include "step/run/pass_memo.hpp"
 #include "step/run/period.hpp"
 #include "step/run/plain_port.hpp"
+#include "step/run/run_memory.hpp"
 #include "step/run/run_moment.hpp"
 #include "step/run/step_run.hpp"
 #include "step/tasks/step_issuer.hpp"
@@ -27,7 +28,8 @@ class PassRunner final : private TaskSink {
  public:
   static constexpr double kNotThere_s = -1;  // of what has not arrived
 
-  PassRunner(const StepPlan& plan, bool remembers, ExposureLists& lists);
+  PassRunner(const StepPlan& plan, bool remembers, RunMemory& memory);
+  ~PassRunner();
   PassRunner(const PassRunner&) = delete;
   PassRunner& operator=(const PassRunner&) = delete;
 
@@ -121,6 +123,7 @@ class PassRunner final : private TaskSink {
   std::size_t recent_;                            // ends of passes kept per rank, a power of two
   std::vector<double> ends_s_;                    // [rank][pass % recent_]
   std::vector<double> forward_in_, backward_in_;  // [stage][micro-batch]
+  RunMemory& memory_;
   bool on_arrival_ = false;
   bool waits_beside_ = false;  // collectives beside a pass may slow it, or it waits for them
   Choices* choices_ = nullptr;

@@ -53,8 +53,8 @@ class WindowedRun {
 }  // namespace
 
 std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers,
-                                 ExposureLists& lists, double& tasks) {
-  PassRunner runner(plan, remembers, lists);
+                                 RunMemory& memory, double& tasks) {
+  PassRunner runner(plan, remembers, memory);
   bool repeats = true;
   const bool leaps = plan.skipped_micro_batches > 0;
   if (plan.lockstep) {

@@ -12,6 +12,7 @@
 #include "step/account/breakdown.hpp"
 #include "step/account/exposure.hpp"
 #include "step/run/period.hpp"
+#include "step/run/run_memory.hpp"
 
 namespace dts {
 
@@ -27,6 +28,6 @@ struct StepRun {
 // (step/run/pass_memo.hpp). Nothing where windows do not repeat, or the step is too long for exact times: then the
 // whole order has to run, pass by pass.
 std::optional<StepRun> run_alike(const StepPlan& plan, const RepeatedOps* ops, double fixed_s, bool remembers,
-                                 ExposureLists& lists, double& tasks);
+                                 RunMemory& memory, double& tasks);
 
 }  // namespace dts
