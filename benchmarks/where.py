@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-SIMULATE = "dts::simulate(dts::Job const&, dts::SimulateOptions const&)"
+SIMULATE = "dts::simulate(dts::Job const&, dts::SimulateOptions const&, dts::PriceBook&)"
 EVALUATE = "dts::evaluate(dts::Job const&, dts::StrategyTable const&, dts::EvaluateOptions const&, dts::BookShelf&)"
 # Work, the function inside which instructions count, what runs it.
 WORKS = {
