@@ -35,7 +35,7 @@ void for_stretches(const RankTape& tape, TapeStretches& stretches, PassOver pass
   for (std::size_t p = 0; p < tape.passes.size();) {
     if (gradients.none()) p = pass_over(p);
     if (p == tape.passes.size()) return;
-    const TapeStretches::Sums& sums = stretches.at(p);
+    const StretchSums& sums = stretches.at(p);
     const std::size_t end = p + (stretches.starts_pair(p) ? 2 : 1);
     const auto made = [&](auto change) {
       for (std::size_t k = p; k < end; ++k) {

@@ -30,10 +30,10 @@ TapeStretches::TapeStretches(const RankTape& tape)
   list_.reserve(2 * tape.chunks.size());  // forward and backward
 }
 
-const TapeStretches::Sums& TapeStretches::at(std::size_t p) {
+const StretchSums& TapeStretches::at(std::size_t p) {
   const std::size_t own = class_of(passes_[p]);
-  Sums& sums = starts_pair(p) ? pairs_[{own, class_of(passes_[p + 1])}] : known_[own];
-  if (sums.stretch == kNew) {
+  StretchSums& sums = starts_pair(p) ? pairs_[{own, class_of(passes_[p + 1])}] : known_[own];
+  if (sums.stretch == StretchSums::kNew) {
     const TapeStretch& made = list_.emplace_back(stretch_at(tape_, p));
     sums = {made.highest, made.left, list_.size() - 1};
   }
@@ -43,8 +43,8 @@ const TapeStretches::Sums& TapeStretches::at(std::size_t p) {
 std::size_t TapeStretches::see_known(std::size_t p, Fullest& fullest) const {
   Fullest seen = fullest;
   for (const std::size_t end = passes_.size(); p < end; ++p) {
-    const Sums& sums = known_[class_of(passes_[p])];
-    if (sums.stretch == kNew) break;
+    const StretchSums& sums = known_[class_of(passes_[p])];
+    if (sums.stretch == StretchSums::kNew) break;
     seen.see(p, sums);
   }
   fullest = seen;
@@ -53,8 +53,8 @@ std::size_t TapeStretches::see_known(std::size_t p, Fullest& fullest) const {
 
 std::size_t TapeStretches::count_known(std::size_t p, std::size_t end, std::vector<double>& times) const {
   for (; p < end; ++p) {
-    const Sums& sums = known_[class_of(passes_[p])];
-    if (sums.stretch == kNew) break;
+    const StretchSums& sums = known_[class_of(passes_[p])];
+    if (sums.stretch == StretchSums::kNew) break;
     ++times[sums.stretch];
   }
   return p;

@@ -17,12 +17,17 @@ struct TapeStretch {
   TapeMoment moment;             // of the fullest, its pass counted from the first
 };
 
+struct StretchSums {  // what most passes are asked for; kept together
+  static constexpr std::size_t kNew = static_cast<std::size_t>(-1);
+  double highest = 0, left = 0;
+  std::size_t stretch = kNew;  // its number
+};
+
 struct Fullest {
   double now, most;  // bytes held, and at most so far
   std::size_t pass;  // of the latter
 
-  template <class Sums>
-  void see(std::size_t p, const Sums& sums) {
+  void see(std::size_t p, const StretchSums& sums) {
     const double highest = now + sums.highest;
     if (highest > most) most = highest, pass = p;
     now += sums.left;
@@ -32,14 +37,9 @@ struct Fullest {
 // The stretches of a tape: passes of one chunk and kind are alike, and so are pairs of them.
 class TapeStretches {
  public:
-  struct Sums {  // what most passes are asked for; kept together
-    double highest = 0, left = 0;
-    std::size_t stretch = kNew;
-  };
-
   explicit TapeStretches(const RankTape& tape);
 
-  const Sums& at(std::size_t p);
+  const StretchSums& at(std::size_t p);
   bool starts_pair(std::size_t p) const { return passes_[p].with_next && p + 1 < passes_.size(); }
   // Sees the passes from one on whose stretches are known and no pairs; gives the first that it leaves. In a file of
   // its own, so that sums stay in registers.
@@ -52,7 +52,6 @@ class TapeStretches {
 
  private:
   static constexpr std::size_t kClasses = 8;  // of a chunk: kinds of passes, alone or the first of a pair
-  static constexpr std::size_t kNew = static_cast<std::size_t>(-1);
   static std::size_t class_of(const Pass& pass) {
     return static_cast<std::size_t>(pass.chunk) * kClasses + static_cast<std::size_t>(pass.kind) * 2 +
            (pass.with_next ? 1 : 0);
@@ -60,8 +59,8 @@ class TapeStretches {
 
   const RankTape& tape_;
   const std::vector<Pass>& passes_;
-  std::vector<Sums> known_;  // by class
-  std::map<std::pair<std::size_t, std::size_t>, Sums> pairs_;
+  std::vector<StretchSums> known_;  // by class
+  std::map<std::pair<std::size_t, std::size_t>, StretchSums> pairs_;
   std::vector<TapeStretch> list_;
 };
 

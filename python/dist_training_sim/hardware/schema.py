@@ -16,9 +16,8 @@ __all__ = ["ClusterFile", "DeviceEntry", "InstanceEntry", "LinkEntry", "NodeEntr
 
 _SLOWEST_Bps = 1e8
 """Plain numbers below are taken for Gb/s that lack their unit: 1 Gb/s, the slowest card of a cluster, is 1.25e8."""
-
-
 _SMALLEST_bytes = 2**20
+"""Plain numbers below are taken for GiB that lack their unit: no device has so little memory."""
 _SIZE = "a size such as 80 GiB or 80 GB (B: bytes)"
 
 
